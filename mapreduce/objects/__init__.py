@@ -1,0 +1,49 @@
+"""Where input lives: one small protocol, three stores.
+
+A store lists entries and tells where a worker that holds no credentials may read one
+(`Location`). Reading itself is `reader.Reader`, which knows nothing of stores. Nothing here
+decodes what it reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One listed object: its key, its size in bytes, and the etag that names this version of it."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+class Location(msgspec.Struct, frozen=True):
+    """Where one version of an object can be read without credentials.
+
+    Exactly one is set: `url` (presigned, a secret), `path` (a file), or `body` (the bytes
+    themselves, for stores in memory).
+    """
+
+    url: str | None = None
+    path: str | None = None
+    body: bytes | None = None
+
+
+class Store(Protocol):
+    """Where input lives."""
+
+    @property
+    def name(self) -> str:
+        """What a receipt calls this store: no secret in it."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every object, streamed in the store's own listing order; directory markers too."""
+
+    def locate(self, entry: Entry) -> Location:
+        """Where a worker reads this version of the object, for the next hour at least."""

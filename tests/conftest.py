@@ -1,0 +1,3 @@
+"""Fixtures that every test may ask for: real services, started once a session and only if asked."""
+
+pytest_plugins = ["tests.services.seaweed", "tests.services.postgis"]
