@@ -1,0 +1,288 @@
+"""Fields of a record: where each stands in a document, and how its values become a column.
+
+A field names a dotted path and a type; its values, decoded as narrow unions and never by lax
+coercion, become one numpy array with masks of what was absent, of the wrong type, or out of range.
+Text is an integer only where it reads `-?[0-9]+` in ASCII and fits; floats are finite or bad.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mapreduce.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapreduce.table import Array
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+# The two lowest int64 values mark what is absent and what is bad, so as ids they do not fit.
+ABSENT_INT: Final = -(2**63)
+BAD_INT: Final = ABSENT_INT + 1
+INT64_MAX: Final = 2**63 - 1
+INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+MAX_REMEMBERED: Final = 1 << 16
+
+
+class Wrong:
+    """Stands for a value of a type the field does not take (an object, a list, a boolean)."""
+
+
+WRONG: Final = Wrong()
+NULL: Final = msgspec.Raw(b"null")
+
+
+class _Known(dict[Any, int]):
+    """Remembers what each text or number is as an integer: ids repeat by the thousand."""
+
+    def __missing__(self, value: Any) -> int:
+        number = _integer(value)
+        self[value] = number
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class FieldColumn:
+    """A field's values as an array of length n, and masks; a mask is None where nothing is so."""
+
+    values: Array
+    absent: Mask | None = None
+    bad: Mask | None = None
+    outside: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """An integer, or text that holds one, as int64.
+
+    `low` and `high` bound it (inclusive); what lies outside is dropped as `NAME_out_of_range`.
+    Where it is absent from an optional field the column holds 0.
+    """
+
+    path: str
+    optional: bool = False
+    low: int | None = None
+    high: int | None = None
+    _known: dict[Any, int] = field(default_factory=_Known, repr=False, compare=False)
+    leaf: ClassVar[Any] = int | str | None
+
+    def column(self, values: Sequence[Any]) -> FieldColumn:
+        """Turn decoded leaves into an int64 column."""
+        known = self._known
+        array = np.fromiter(map(known.__getitem__, values), np.int64, len(values))
+        if len(known) > MAX_REMEMBERED:
+            known.clear()
+        absent, bad = array == ABSENT_INT, array == BAD_INT
+        array[absent | bad] = 0
+        return FieldColumn(array, *_masks(absent, bad, _outside(array, self.low, self.high)))
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A finite number as float64, in the document's unit.
+
+    `low` and `high` bound it (inclusive). Where it is absent from an optional field the column
+    holds NaN.
+    """
+
+    path: str
+    optional: bool = False
+    low: float | None = None
+    high: float | None = None
+    leaf: ClassVar[Any] = float | int | str | None
+
+    def column(self, values: Sequence[Any]) -> FieldColumn:
+        """Turn decoded leaves into a float64 column."""
+        kinds = set(map(type, values))
+        if kinds <= {float}:
+            array = np.fromiter(values, np.float64, len(values))
+            absent = np.zeros(len(values), dtype=bool)
+        else:
+            array = np.fromiter(map(_number, values), np.float64, len(values))
+            absent = np.fromiter((v is None for v in values), np.bool_, len(values))
+        bad = ~np.isfinite(array) & ~absent
+        return FieldColumn(array, *_masks(absent, bad, _outside(array, self.low, self.high)))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text as UTF-8: `S{width}` where a width is given, else an object array of bytes.
+
+    Text longer than `width` bytes, or with a NUL in it, is bad: it is never cut. Where it is
+    absent from an optional field the column holds b"".
+    """
+
+    path: str
+    width: int | None = None
+    optional: bool = False
+    leaf: ClassVar[Any] = str | None
+
+    def column(self, values: Sequence[Any]) -> FieldColumn:
+        """Turn decoded leaves into a column of bytes."""
+        absent = np.fromiter((v is None for v in values), np.bool_, len(values))
+        encoded = [_utf8(v) for v in values]
+        bad = np.fromiter((v is None for v in encoded), np.bool_, len(values)) & ~absent
+        whole = [v or b"" for v in encoded]
+        if self.width is None:
+            array: Array = np.empty(len(whole), dtype=object)
+            array[:] = whole
+        else:
+            short = [v if len(v) <= self.width and b"\0" not in v else None for v in whole]
+            bad |= np.fromiter((v is None for v in short), np.bool_, len(values))
+            array = np.array([v or b"" for v in short], dtype=f"S{self.width}")
+        return FieldColumn(array, *_masks(absent, bad, None))
+
+
+Field: TypeAlias = Int | Float | Text
+
+
+def _integer(value: Any) -> int:
+    if value is None:
+        return ABSENT_INT
+    if type(value) is str and INTEGER.fullmatch(value):
+        value = int(value)
+    if type(value) is int and BAD_INT < value <= INT64_MAX:
+        return value
+    return BAD_INT
+
+
+def _number(value: Any) -> float:
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        try:
+            return float(value)
+        except OverflowError:
+            return np.inf
+    return np.nan
+
+
+def _utf8(value: Any) -> bytes | None:
+    if type(value) is not str:
+        return None
+    try:
+        return value.encode()
+    except UnicodeEncodeError:  # a lone surrogate, written as an escape
+        return None
+
+
+def _outside(array: Array, low: float | None, high: float | None) -> Mask | None:
+    if low is None and high is None:
+        return None
+    outside = np.zeros(len(array), dtype=bool)
+    if low is not None:
+        outside |= array < low
+    if high is not None:
+        outside |= array > high
+    return outside
+
+
+def _masks(absent: Mask, bad: Mask, outside: Mask | None) -> tuple[Mask | None, ...]:
+    """Masks in the order of `FieldColumn`, None where nothing is set; out of range is the last."""
+    if outside is not None:
+        outside &= ~(absent | bad)
+    return tuple(m if m is not None and m.any() else None for m in (absent, bad, outside))
+
+
+@dataclass(slots=True)
+class _Node:
+    children: dict[str, _Node] = field(default_factory=dict)
+    leaf: Any = None
+
+
+class Shape:
+    """A record type that names only the wanted fields, and how to get each field's leaves.
+
+    Parameters
+    ----------
+    fields
+        Name -> field. Paths are dotted; none may be the parent of another.
+
+    Attributes
+    ----------
+    type
+        A msgspec Struct of the wanted leaves; what is not named is skipped, but still checked.
+    """
+
+    def __init__(self, fields: dict[str, Field]) -> None:
+        root = _Node()
+        for name, wanted in fields.items():
+            node = root
+            for part in wanted.path.split("."):
+                if node.leaf is not None or not part:
+                    raise JobError(
+                        f"field {name!r}: path {wanted.path!r} is empty or runs through a leaf"
+                    )
+                node = node.children.setdefault(part, _Node())
+            if node.children or (node.leaf is not None and node.leaf != wanted.leaf):
+                raise JobError(f"field {name!r}: {wanted.path!r} is both a value and a parent")
+            node.leaf = wanted.leaf
+        self.fields = fields
+        self.type = _struct(root, "Record")
+        self._attributes = {n: _attributes(root, f.path.split(".")) for n, f in fields.items()}
+
+    def leaves(self, records: Sequence[Any]) -> tuple[dict[str, list[Any]], int]:
+        """Give each field's leaves, and the number of nested objects on the way to them."""
+        levels: dict[tuple[str, ...], list[Any]] = {(): list(records)}
+        nested = 0
+        for attributes in self._attributes.values():
+            for depth, attribute in enumerate(attributes):
+                path = attributes[: depth + 1]
+                if path in levels:
+                    continue
+                parents = levels[attributes[:depth]]
+                if depth == 0:
+                    levels[path] = [getattr(p, attribute) for p in parents]
+                else:
+                    nested += len(parents) - parents.count(None)
+                    levels[path] = [None if p is None else getattr(p, attribute) for p in parents]
+        return {name: levels[path] for name, path in self._attributes.items()}, nested
+
+    def leaves_of_each(
+        self, records: Sequence[dict[str, msgspec.Raw] | None]
+    ) -> dict[str, list[Any]]:
+        """Give the same from records whose members may be of any type; None is no record."""
+        return {
+            name: [None if r is None else _walk(r, f.path.split("."), f.leaf) for r in records]
+            for name, f in self.fields.items()
+        }
+
+
+def _struct(node: _Node, name: str) -> Any:
+    spec = []
+    rename = {}
+    for number, (part, child) in enumerate(node.children.items()):
+        attribute = f"f{number}"
+        kind = child.leaf if child.leaf is not None else _struct(child, name + "_") | None
+        spec.append((attribute, kind, None))
+        rename[attribute] = part
+    return msgspec.defstruct(name, spec, rename=rename, gc=False)
+
+
+def _attributes(root: _Node, parts: Sequence[str]) -> tuple[str, ...]:
+    out, node = [], root
+    for part in parts:
+        out.append(f"f{list(node.children).index(part)}")
+        node = node.children[part]
+    return tuple(out)
+
+
+def _walk(members: dict[str, msgspec.Raw], parts: Sequence[str], leaf: Any) -> Any:
+    raw = members.get(parts[0], NULL)
+    try:
+        for part in parts[1:]:
+            below = msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None)
+            if below is None:
+                return None
+            raw = below.get(part, NULL)
+        return msgspec.json.decode(raw, type=leaf)
+    except msgspec.ValidationError:
+        return WRONG

@@ -1,0 +1,235 @@
+"""Formats: the bytes of an object to columns of the wanted fields, and an account of the rest.
+
+Three formats, declared by a job: `Json` (a document with a list of records), `JsonLines` and
+`Lines` (one record a line, any size of object). One strict grammar judges all input. Each record
+is kept or dropped for one reason, the first that applies in the order the fields are declared; a
+document that fails as a whole is read again record by record. Nothing here opens or reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mapreduce import structure
+from mapreduce.errors import JobError, ObjectError
+from mapreduce.fields import Field, Mask, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mapreduce.table import Array
+
+BOM: Final = b"\xef\xbb\xbf"
+SAMPLES_PER_REASON: Final = 20
+NOT_A_RECORD: Final = "not_a_record"
+UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Records of one object, or of one block of it, as columns.
+
+    `columns` has an array of length n for each field; `present` a mask for each optional field
+    that is absent somewhere; `rows` is int64[n], each kept record's place in the object, counted
+    from 0. `dropped` counts by reason, `samples` holds a few (reason, place).
+    """
+
+    columns: Mapping[str, Array]
+    present: Mapping[str, Mask]
+    rows: npt.NDArray[np.int64]
+    read: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    samples: Sequence[tuple[str, int]] = ()
+
+
+class Json:
+    """A JSON document whose records are the list at a dotted path (`at=""`: the document itself).
+
+    Examples
+    --------
+    >>> Json(at="data", link=Int("dbResponse.linkID"), speed=Float("absVelocity"))
+    """
+
+    by_line: ClassVar[bool] = False
+
+    def __init__(self, *, at: str, **fields: Field) -> None:
+        self.at = at
+        self.fields = fields
+        self.shape = Shape(_checked(fields))
+        outer: Any = list[self.shape.type]  # type: ignore[name-defined]
+        for part in reversed(at.split(".") if at else []):
+            outer = msgspec.defstruct("Document", [("value", outer)], rename={"value": part})
+        self._decoder = msgspec.json.Decoder(outer)
+        self._depth = len(at.split(".")) if at else 0
+
+    def parse(self, document: bytes) -> Parsed:
+        """Read one whole document.
+
+        Raises
+        ------
+        ObjectError
+            `empty`, `not_json`, `wrong_shape`, `too_deep` or `bad_encoding`, with the place.
+        """
+        document = document.removeprefix(BOM)
+        if not document.isascii() and not _is_utf8(document):
+            return self._parse_again(document)
+        try:
+            found = self._decoder.decode(document)
+        except (msgspec.MsgspecError, RecursionError):
+            return self._parse_again(document)
+        for _ in range(self._depth):
+            found = found.value
+        leaves, nested = self.shape.leaves(found)
+        _refuse_deep(document, structure.openers(document) - len(found) - nested)
+        return assembled(self.fields, leaves, len(found))
+
+    def _parse_again(self, document: bytes) -> Parsed:
+        """Read record by record: one that is bad costs one record."""
+        if not document.strip():
+            raise ObjectError("empty", f"{len(document)} bytes, nothing but white space")
+        if document[:2] in (b"\xff\xfe", b"\xfe\xff") or document[1:2] == b"\0":
+            raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16")
+        if structure.too_deep(document):
+            raise ObjectError("too_deep", f"nested deeper than {structure.MAX_DEPTH}")
+        return read_again(self.shape, structure.elements(document, self.at))
+
+
+class JsonLines:
+    """One JSON record a line; blank lines are no records.
+
+    A line that is not a record costs one record (`not_a_record`).
+    """
+
+    by_line: ClassVar[bool] = True
+
+    def __init__(self, **fields: Field) -> None:
+        self.fields = fields
+        self.shape = Shape(_checked(fields))
+        self._decoder = msgspec.json.Decoder(self.shape.type)
+
+    def parse(self, block: bytes) -> Parsed:
+        """Read a block of whole lines; places are counted within the block."""
+        if block.isascii():
+            try:
+                found = self._decoder.decode_lines(block)
+            except (msgspec.MsgspecError, RecursionError):
+                found = None
+            if found is not None:
+                leaves, nested = self.shape.leaves(found)
+                if structure.openers(block) - len(found) - nested < UNSUSPICIOUS:
+                    return assembled(self.fields, leaves, len(found))
+        return read_again(self.shape, [line for line in block.split(b"\n") if line.strip()])
+
+
+class Lines:
+    """Plain text: one record a line, as bytes without its line end, in the named field."""
+
+    by_line: ClassVar[bool] = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fields: dict[str, Field] = {}
+
+    def parse(self, block: bytes) -> Parsed:
+        """Read a block of whole lines."""
+        lines = block.split(b"\n")
+        if lines and not lines[-1]:
+            lines.pop()
+        column = np.empty(len(lines), dtype=object)
+        column[:] = [line.removesuffix(b"\r") for line in lines]
+        return Parsed({self.name: column}, {}, np.arange(len(lines)), len(lines))
+
+
+Format: TypeAlias = Json | JsonLines | Lines
+
+
+def assembled(
+    fields: Mapping[str, Field],
+    leaves: Mapping[str, Sequence[Any]],
+    n: int,
+    not_records: Mask | None = None,
+) -> Parsed:
+    """Turn leaves into columns of the records kept, and count the rest by reason.
+
+    `not_records` marks records that are none at all; they come before any field's reasons.
+    """
+    wanted = np.ones(n, dtype=bool)
+    dropped: dict[str, int] = {}
+    samples: list[tuple[str, int]] = []
+
+    def drop(mask: Mask | None, reason: str) -> None:
+        if mask is None:
+            return
+        places = np.flatnonzero(mask & wanted)
+        if len(places):
+            dropped[reason] = len(places)
+            samples.extend((reason, int(p)) for p in places[:SAMPLES_PER_REASON])
+            wanted[places] = False
+
+    drop(not_records, NOT_A_RECORD)
+    columns, absent = {}, {}
+    for name, wanted_field in fields.items():
+        column = wanted_field.column(leaves[name])
+        columns[name] = column.values
+        if not wanted_field.optional:
+            drop(column.absent, f"no_{name}")
+        elif column.absent is not None:
+            absent[name] = column.absent
+        drop(column.bad, f"bad_{name}")
+        drop(column.outside, f"{name}_out_of_range")
+    rows = np.arange(n)
+    if not dropped:
+        return Parsed(columns, {k: ~a for k, a in absent.items()}, rows, n)
+    return Parsed(
+        {k: c[wanted] for k, c in columns.items()},
+        {k: ~a[wanted] for k, a in absent.items()},
+        rows[wanted],
+        n,
+        dropped,
+        samples,
+    )
+
+
+def read_again(shape: Shape, raws: Sequence[bytes]) -> Parsed:
+    """Read each record by itself, strictly; what is not a JSON object is `not_a_record`."""
+    records = [_members(raw) for raw in raws]
+    not_records = np.fromiter((r is None for r in records), np.bool_, len(records))
+    return assembled(shape.fields, shape.leaves_of_each(records), len(records), not_records)
+
+
+def _members(raw: bytes) -> dict[str, msgspec.Raw] | None:
+    """Give a record's members undecoded, or None where it is not one JSON object."""
+    if not _is_utf8(raw) or structure.too_deep(raw):
+        return None
+    try:
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _refuse_deep(document: bytes, unexplained: int) -> None:
+    """Look at the exact depth only where more brackets open than the wanted parts explain."""
+    if unexplained >= UNSUSPICIOUS and structure.too_deep(document):
+        raise ObjectError("too_deep", f"nested deeper than {structure.MAX_DEPTH}")
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _checked(fields: Mapping[str, Field]) -> dict[str, Field]:
+    for name in fields:
+        if not name.isidentifier() or name in {"object", "rows", "has"}:
+            raise JobError(f"field {name!r}: use another name; object, rows and has are taken")
+    if not fields:
+        raise JobError("a format needs at least one field: Json(at='data', link=Int('linkID'))")
+    return dict(fields)
