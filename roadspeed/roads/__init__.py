@@ -1,0 +1,194 @@
+"""Geometry by link id: the contract between whoever computed something per link and a road map.
+
+Rule: rows are paired by *key*, never by position. `join` takes strictly ascending link ids and
+answers arrays aligned to them, whatever the order, gaps and duplicates of the source; every id
+without a geometry keeps its place as `None` and is counted. Sources are files or PostGIS, told
+apart by the string. Coordinates that leave this room are EPSG:4326, longitude first.
+Nothing here computes a speed, draws, or writes to a source. Heavy packages load when used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from mapreduce.errors import MapReduceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Progress: TypeAlias = Callable[[int, int | None], None]
+    """Called with rows looked at so far and, where it is known, how many there will be."""
+    Objects: TypeAlias = NDArray[np.object_]
+    BBox: TypeAlias = tuple[float, float, float, float]
+    """West, south, east, north in degrees (EPSG:4326)."""
+
+__all__ = ["BBox", "Columns", "Joined", "Objects", "Progress", "RoadsError", "context", "join"]
+
+SCHEMES = ("postgresql://", "postgres://")
+
+
+class RoadsError(MapReduceError):
+    """The roads' server failed (refused, dropped, too slow): run the join again once it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the user named, if anything: table or layer, columns, and the coordinates' CRS."""
+
+    table: str | None = None
+    id_column: str | None = None
+    geometry_column: str | None = None
+    class_column: str | None = None
+    crs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Geometry and road class of each id, in the order of the ids.
+
+    Attributes
+    ----------
+    geometry
+        object[n], a shapely geometry (EPSG:4326, longitude first, two-dimensional) or None.
+    road_class
+        object[n], text (OSM's `highway`, or a functional class) or None.
+    joined, missing
+        Ids with and without a geometry; their sum is n.
+    merged
+        Ids whose rows differ: their lines became one MULTILINESTRING.
+    folded
+        Rows left out because an identical one of the same id was kept.
+    unreadable
+        Rows of the source whose id is no integer (counted in files; a server skips them unseen)
+        or whose geometry cannot be read.
+    """
+
+    geometry: Objects
+    road_class: Objects
+    joined: int
+    missing: int
+    merged: int
+    folded: int
+    unreadable: int = 0
+
+
+def join(
+    ids: NDArray[np.int64],
+    roads: str,
+    *,
+    table: str | None = None,
+    id_column: str | None = None,
+    geometry_column: str | None = None,
+    class_column: str | None = None,
+    crs: str | None = None,
+    on_progress: Progress | None = None,
+) -> Joined:
+    """Find the geometry of each id in a file or a PostGIS database.
+
+    Parameters
+    ----------
+    ids
+        int64[n], strictly ascending.
+    roads
+        A path, or `postgresql://[user@]host[:port]/db[?table=&id=&geom=&class=&crs=]`.
+    table
+        Table or view (`name` or `schema.name`); of a file, its layer.
+    id_column, geometry_column, class_column
+        Column names; guessed when None.
+    crs
+        What the coordinates are in, `"EPSG:27700"`: only where the source does not say or errs.
+    on_progress
+        Called now and then with (rows so far, rows in all or None).
+
+    Raises
+    ------
+    UsageError
+        No such file, table or column; more than one could be meant; coordinates of no known
+        system; a password in the address.
+    RoadsError
+        The server cannot be reached, or fails twice.
+    ValueError
+        `ids` is not one-dimensional int64, strictly ascending.
+    """
+    from roadspeed.roads import merging  # noqa: PLC0415 - shapely loads when used
+
+    _check_ids(ids)
+    named = Columns(table, id_column, geometry_column, class_column, crs)
+    return merging.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
+
+
+def context(
+    roads: str,
+    bbox: BBox | None = None,
+    *,
+    limit: int | None = None,
+    table: str | None = None,
+    geometry_column: str | None = None,
+    class_column: str | None = None,
+    crs: str | None = None,
+    on_progress: Progress | None = None,
+) -> tuple[Objects, Objects]:
+    """Return all roads that touch a box, to be drawn faintly beneath a map.
+
+    Parameters
+    ----------
+    roads, table, geometry_column, class_column, crs, on_progress
+        As for `join`.
+    bbox
+        West, south, east, north in degrees; None: everywhere.
+    limit
+        At most so many roads, the first that come.
+
+    Returns
+    -------
+    geometry : object[m]
+        Shapely geometries (EPSG:4326), none missing or empty.
+    road_class : object[m]
+        Text or None.
+
+    Raises
+    ------
+    UsageError, RoadsError
+        As for `join`.
+    """
+    named = Columns(table, None, geometry_column, class_column, crs)
+    geometry, road_class = [], []
+    left = limit
+    for rows in _source(roads).within(bbox, roads, named, left, on_progress):
+        geometry.append(rows.geometry[:left])
+        road_class.append(rows.road_class[:left])
+        if left is not None:
+            left -= len(geometry[-1])
+            if left <= 0:
+                break
+    empty = np.empty(0, dtype=object)
+    return np.concatenate([empty, *geometry]), np.concatenate([empty, *road_class])
+
+
+def _source(roads: str) -> Any:
+    if not roads.strip():
+        raise UsageError("expected a roads file or postgresql://host/db, got an empty text")
+    if roads.lower().startswith(SCHEMES):
+        from roadspeed.roads import postgis  # noqa: PLC0415 - psycopg2 loads when used
+
+        return postgis
+    from roadspeed.roads import files  # noqa: PLC0415 - GDAL loads when used
+
+    return files
+
+
+def _check_ids(ids: NDArray[np.int64]) -> None:
+    if ids.ndim != 1 or ids.dtype != np.int64:
+        raise ValueError(f"expected ids as int64[n], got {ids.dtype}{list(ids.shape)}")
+    falling = np.flatnonzero(ids[1:] <= ids[:-1])
+    if falling.size:
+        at = int(falling[0])
+        raise ValueError(
+            f"expected strictly ascending ids, got {ids[at]} before {ids[at + 1]} at {at}: "
+            "sort them and keep each once (numpy.unique)"
+        )
