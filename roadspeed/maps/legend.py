@@ -1,0 +1,209 @@
+"""What stands below a map: title, counts, colour bar, keys, scale bar, credits.
+
+Everything is set on one grid of `em`, a share of the page's width, so a picture looks the same
+at any size. Text that would run into its neighbour shrinks, and ends in "…" at last. It draws
+what it is told and computes no figure of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from roadspeed.maps.frame import INCH_M
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    from roadspeed.maps.colour import Ground, Scale
+    from roadspeed.maps.frame import Frame
+    from roadspeed.maps.strokes import Floats
+
+EM_SHARE = 1 / 92  # of the page's width
+MARGIN_EM = 3.0
+HEIGHT_EM = 14.5
+SMALLEST = 0.6  # of the wanted size, before text is cut
+FONT = "DejaVu Sans"  # comes with matplotlib, so every machine sets the same page
+Side = Literal["left", "center", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One grey line and what it stands for."""
+
+    colour: str
+    width_px: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """The words and figures of a legend; `scale` is None where no link has enough data."""
+
+    title: str
+    subtitle: str
+    counts: tuple[str, ...]
+    measure: str
+    scale: Scale | None
+    beyond: tuple[bool, bool]
+    keys: tuple[Key, ...]
+    paper_scale: str
+    note: str
+    attribution: str
+
+
+class Sheet:
+    """The strip below the map, measured in pixels from the page's lower left corner."""
+
+    def __init__(self, figure: Figure, ground: Ground, width_px: int, height_px: int) -> None:
+        self.ground = ground
+        self.em = width_px * EM_SHARE
+        self.left = MARGIN_EM * self.em
+        self.right = width_px - self.left
+        self.axes: Axes = figure.add_axes((0, 0, 1, 1))
+        self.axes.set_axis_off()
+        self.axes.set_xlim(0, width_px)
+        self.axes.set_ylim(0, height_px)
+        self.axes.patch.set_alpha(0.0)
+        self.points_per_px = 72.0 / figure.dpi
+
+    def text(
+        self, x: float, y: float, words: str, *, size_em: float = 1.0, room: float,
+        faint: bool = False, side: Side = "left",
+    ) -> Text:  # fmt: skip
+        """Set one line with its baseline at y, within `room` pixels."""
+        drawn = self.axes.text(
+            x, y, " ".join(words.split()), ha=side, va="baseline", parse_math=False,
+            color=self.ground.faint_ink if faint else self.ground.ink,
+            fontfamily=FONT, fontsize=size_em * self.em * self.points_per_px,
+        )  # fmt: skip
+        wide = drawn.get_window_extent().width
+        if wide > room:
+            share = max(SMALLEST, room / wide)
+            drawn.set_fontsize(drawn.get_fontsize() * share)
+            if wide * share > room:
+                keep = int(len(drawn.get_text()) * room / (wide * share)) - 2
+                drawn.set_text(drawn.get_text()[: max(1, keep)].rstrip() + "…")
+        return drawn
+
+    def line(self, xs: tuple[float, float], y: float, colour: str, width_px: float) -> None:
+        """Draw one horizontal line."""
+        self.axes.plot(
+            xs, (y, y), color=colour, linewidth=width_px * self.points_per_px,
+            solid_capstyle="butt",
+        )  # fmt: skip
+
+
+def strip_height_px(width_px: int) -> int:
+    """Height of the strip for a page of this width."""
+    return round(HEIGHT_EM * EM_SHARE * width_px)
+
+
+def set_legend(sheet: Sheet, legend: Legend, frame: Frame, ramp: Floats) -> None:
+    """Set the whole strip."""
+    em, left, right = sheet.em, sheet.left, sheet.right
+    hair = max(1.0, 0.06 * em)
+    sheet.line((left, right), 12.6 * em, sheet.ground.rule, hair)
+    words_room = 37 * em
+    sheet.text(left, 9.2 * em, legend.title, size_em=2.5, room=words_room)
+    sheet.text(left, 7.2 * em, legend.subtitle, size_em=1.15, room=words_room)
+    for row, words in enumerate(legend.counts):
+        sheet.text(left, (5.45 - 1.45 * row) * em, words, size_em=0.9, faint=True, room=words_room)
+    set_scale_bar(sheet, frame, legend.paper_scale, 41.5 * em + left)
+    set_colour_bar(sheet, legend, ramp, right - 27 * em)
+    set_keys(sheet, legend.keys, right - 27 * em)
+    set_credits(sheet, legend)
+
+
+def set_credits(sheet: Sheet, legend: Legend) -> None:
+    """Set the last line: the note on the left, who is to be credited on the right."""
+    em, room = sheet.em, sheet.right - sheet.left
+    share = 0.5 if legend.note and legend.attribution else 1.0
+    for words, x, side in (
+        (legend.note, sheet.left, "left"),
+        (legend.attribution, sheet.right, "right"),
+    ):
+        if words:
+            sheet.text(
+                x, 1.35 * em, words, size_em=0.75, faint=True, room=share * room - em, side=side
+            )
+
+
+def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None:
+    """Set the measure's name, the ramp and its ticks, `x` to the right margin."""
+    em, right, scale = sheet.em, sheet.right, legend.scale
+    sheet.text(x, 9.95 * em, legend.measure, size_em=1.0, room=right - x)
+    if scale is None:
+        sheet.text(x, 7.9 * em, "no link has enough data", size_em=0.9, faint=True, room=right - x)
+        return
+    low, high = 7.9 * em, 9.0 * em
+    sheet.axes.imshow(
+        ramp[np.newaxis], extent=(x, right, low, high), aspect="auto", interpolation="bilinear"
+    )
+    for number, tick in enumerate(scale.ticks):
+        at = x + float(scale.place(tick)) * (right - x)
+        first, last = number == 0, number == len(scale.ticks) - 1
+        mark = "≤\u2009" if first and legend.beyond[0] else ""
+        mark = "≥\u2009" if last and legend.beyond[1] else mark
+        side: Side = "left" if first else "right" if last else "center"
+        sheet.text(at, 6.55 * em, mark + number_text(tick), size_em=0.9, room=8 * em, side=side)
+        if not (first or last):
+            sheet.axes.plot(
+                (at, at), (low - 0.3 * em, low), color=sheet.ground.faint_ink,
+                linewidth=max(1.0, 0.06 * em) * sheet.points_per_px,
+            )  # fmt: skip
+
+
+def set_keys(sheet: Sheet, keys: tuple[Key, ...], x: float) -> None:
+    """Set the grey lines and their meaning, one below the other."""
+    em = sheet.em
+    for row, key in enumerate(keys):
+        y = (4.6 - 1.45 * row) * em
+        sheet.line((x, x + 3 * em), y + 0.32 * em, key.colour, max(key.width_px, 0.12 * em))
+        sheet.text(
+            x + 3.9 * em, y, key.text, size_em=0.9, faint=True, room=sheet.right - x - 3.9 * em
+        )
+
+
+def set_scale_bar(sheet: Sheet, frame: Frame, paper_scale: str, x: float) -> None:
+    """Set a bar of a round length, 5 to 12 em long, and the scale on paper beneath."""
+    em = sheet.em
+    metres = round_length_m(12 * em * frame.metres_per_px)
+    length = metres / frame.metres_per_px
+    y, tick, thick = 8.1 * em, 0.45 * em, max(1.0, 0.11 * em)
+    sheet.line((x - thick / 2, x + length + thick / 2), y, sheet.ground.ink, thick)
+    for at in (x, x + length):
+        sheet.axes.plot(
+            (at, at), (y, y + tick), color=sheet.ground.ink,
+            linewidth=thick * sheet.points_per_px, solid_capstyle="butt",
+        )  # fmt: skip
+    words = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"  # noqa: PLR2004 - a km
+    sheet.text(x, 9.2 * em, words, size_em=0.9, room=12 * em)
+    sheet.text(x, 6.55 * em, paper_scale, size_em=0.9, faint=True, room=14 * em)
+
+
+def round_length_m(most_m: float) -> float:
+    """Return the longest of 1, 2, 5 · 10^k metres that is at most `most_m`."""
+    power = 10.0 ** np.floor(np.log10(most_m))
+    return float(max(power * m for m in (1, 2, 5) if power * m <= most_m * (1 + 1e-9)))
+
+
+def number_text(value: float) -> str:
+    """Return a number for people: 5, 2.5, 1,000, 20,000."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+
+
+def scale_text(frame: Frame, dpi: float) -> str:
+    """Return the scale on paper, three digits of it, as `1 : 25,000 at 300 dpi`."""
+    denominator = frame.denominator(dpi)
+    digits = 2 - int(np.floor(np.log10(denominator)))
+    return f"1 : {round(denominator, digits):,.0f} at {dpi:g} dpi, {paper_width_text(frame, dpi)}"
+
+
+def paper_width_text(frame: Frame, dpi: float) -> str:
+    """Return how wide the map comes out on paper, in whole centimetres."""
+    return f"{frame.width_px / dpi * INCH_M * 100:.0f} cm wide"

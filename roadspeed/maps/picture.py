@@ -1,0 +1,202 @@
+"""A map of roads coloured by their speed, trips or fixes, as one PNG: the choropleths of 2019.
+
+Dark purple is slow, bright yellow fast; roads with little data are thin and grey, whatever they
+measured. Major roads lie above minor ones, slow above fast. The file is written whole or not at
+all, and the same input gives the same bytes under the same versions. matplotlib, datashader,
+shapely and Pillow are imported when something is drawn, never before.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mapreduce.errors import UsageError
+from roadspeed.maps.colour import GROUNDS, Background
+from roadspeed.maps.links import checked_links
+from roadspeed.maps.poster import SENTENCES, compose
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from roadspeed.maps.strokes import Floats, Ints, Objects
+
+Measure = Literal["speed", "trips", "fixes"]
+Renderer = Literal["auto", "matplotlib", "datashader"]
+
+WIDTH_RANGE_PX = (400, 20_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What to draw and how.
+
+    Parameters
+    ----------
+    measure
+        `"speed"` on a linear scale, `"trips"` or `"fixes"` (coverage) on a logarithmic one.
+    background
+        `"dark"`, `"light"`, or `"none"` (transparent).
+    width_px, height_px
+        Size of the whole page; without a height it follows from the map.
+    dpi
+        Pixels an inch on paper, recorded in the file.
+    bbox
+        West, south, east, north to show, WGS 84 degrees; by default all links.
+    centre, scale
+        Longitude and latitude, and N of 1:N on paper: both or neither, and not with `bbox`.
+    min_fixes
+        Links with fewer are drawn thin and grey when the measure is speed. In a coverage map
+        any link with a fix has its colour.
+    unit
+        Of the speeds, for the legend; nothing is converted.
+    limits
+        Fixed ends of the colour scale, as for the frames of an animation.
+    title, subtitle, note, attribution
+        Words of the legend: a place; what is shown; what to know, such as "sample of 1 %"; who
+        is to be credited, such as "© OpenStreetMap contributors".
+    total_trips
+        How many distinct trips there were in all, which a sum over links cannot tell.
+    renderer
+        `"auto"` takes matplotlib up to a million lines and datashader above.
+    """
+
+    measure: Measure = "speed"
+    background: Background = "dark"
+    width_px: int = 2400
+    height_px: int | None = None
+    dpi: float = 300.0
+    bbox: tuple[float, float, float, float] | None = None
+    centre: tuple[float, float] | None = None
+    scale: int | None = None
+    min_fixes: int = 5
+    unit: str = "km/h"
+    limits: tuple[float, float] | None = None
+    title: str = ""
+    subtitle: str = ""
+    note: str = ""
+    attribution: str = ""
+    total_trips: int | None = None
+    renderer: Renderer = "auto"
+
+    def check(self) -> None:
+        """Raise UsageError if this picture cannot be meant."""
+        for name, value, known in (
+            ("measure", self.measure, tuple(SENTENCES)),
+            ("background", self.background, tuple(GROUNDS)),
+            ("renderer", self.renderer, ("auto", "matplotlib", "datashader")),
+        ):
+            if value not in known:
+                raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        low, high = WIDTH_RANGE_PX
+        for name, pixels in (("width", self.width_px), ("height", self.height_px)):
+            if pixels is not None and not low <= pixels <= high:
+                raise UsageError(f"{name}: expected {low} to {high} pixels, got {pixels}")
+        if self.dpi < 1:
+            raise UsageError(f"dpi: expected at least 1, got {self.dpi:g}")
+        if (self.centre is None) != (self.scale is None):
+            raise UsageError("centre and scale: expected both, as --centre LON,LAT --scale 25000")
+        if self.bbox is not None and self.centre is not None:
+            raise UsageError("bbox and centre: expected one of them; leave the other out")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a picture shows: links drawn, of those with little data; not drawn, and why.
+
+    `drawn + outside + without_geometry` is the number of links given.
+    """
+
+    drawn: int
+    little: int
+    outside: int
+    without_geometry: int
+    width_px: int
+    height_px: int
+    scale_denominator: float
+    renderer: str
+
+
+def draw(
+    path: str | os.PathLike[str],
+    picture: Picture,
+    *,
+    link_geometry: Objects | None,
+    speed: Floats,
+    fixes: Ints,
+    trips: Ints,
+    road_class: Objects | None = None,
+    context_geometry: Objects | None = None,
+    context_class: Objects | None = None,
+) -> Drawn:
+    """Draw a picture into a PNG file.
+
+    Parameters
+    ----------
+    path
+        The file; it is replaced when the picture is whole, and untouched by a failure.
+    picture
+        What to draw and how.
+    link_geometry
+        object[n] of shapely geometries or None, WGS 84 degrees; only lines are drawn.
+    speed, fixes, trips
+        float64[n] in the picture's unit, int64[n], int64[n]: one entry a link. A speed that is
+        not finite counts as little data.
+    road_class
+        object[n] of OSM `highway` names or functional classes 1 to 5, or None.
+    context_geometry, context_class
+        The same for roads without data, drawn faintly beneath.
+
+    Returns
+    -------
+    Drawn
+        How many links were drawn and how many were not.
+
+    Raises
+    ------
+    UsageError
+        If the picture cannot be meant, the arrays differ in length, no link has a geometry, or
+        none lies within the frame.
+    """
+    picture.check()
+    links = checked_links(link_geometry, speed, fixes, trips, road_class)
+    poster = compose(picture, links, context_geometry, context_class)
+    write_whole(Path(path), poster.figure, picture)
+    return Drawn(
+        drawn=int(poster.shown.sum()),
+        little=int((poster.shown & poster.little).sum()),
+        outside=int((poster.with_geometry & ~poster.shown).sum()),
+        without_geometry=int((~poster.with_geometry).sum()),
+        width_px=poster.width_px,
+        height_px=poster.height_px,
+        scale_denominator=poster.frame.denominator(picture.dpi),
+        renderer=poster.renderer,
+    )
+
+
+def write_whole(path: Path, figure: Figure, picture: Picture) -> None:
+    """Write a figure as PNG beside the target, then put it in the target's place."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - heavy
+    from PIL import Image  # noqa: PLC0415 - heavy, as above
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    if GROUNDS[picture.background].paper is not None:
+        image = image.convert("RGB")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            image.save(file, format="PNG", dpi=(picture.dpi, picture.dpi), compress_level=6)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)  # mkstemp's 0600 is for secrets; a map is none
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
