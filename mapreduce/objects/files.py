@@ -1,0 +1,156 @@
+"""A file as an object: its etag, and its bytes, known to be of one version.
+
+The etag is time of change and size. It is looked at when the file is opened and again when its
+last byte has been read, so that a file written to under way is noticed, never mixed. Faults of
+one file are that object's (`ObjectError`); a machine out of file handles, a mount that went
+away or a folder that is gone as a whole is the store's (`StoreError`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from mapreduce.errors import MapReduceError, ObjectError, StoreError
+
+if TYPE_CHECKING:
+    from mapreduce.objects import Entry
+
+# Not the file's own fault: handles or memory ran out, or a network mount broke.
+_STORE_WIDE = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.ETIMEDOUT,
+}
+_MOST_AT_ONCE = 1 << 30  # one read(2) gives 2 GiB at most
+
+
+def file_etag(status: os.stat_result) -> str:
+    """Name the version of a file: nanoseconds of its last change and its size, both in hex."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+class FileBody:
+    r"""Bytes `start` to `stop` of a file, checked to be the version that was listed.
+
+    Parameters
+    ----------
+    path
+        The file; a name that is not UTF-8 has its odd bytes written as `\xNN`.
+    entry
+        What was listed.
+    start, stop
+        Range in bytes; `stop` at most the size.
+
+    Raises
+    ------
+    ObjectError
+        `gone`, `changed` or `unreadable`; from `read` too.
+    StoreError
+        The folder as a whole is missing, or this machine ran out of something.
+    """
+
+    __slots__ = ("_entry", "_fd", "_left")
+
+    def __init__(self, path: str, entry: Entry, start: int, stop: int) -> None:
+        self._entry = entry
+        self._left = stop - start
+        self._fd = _opened(path, entry.key)
+        try:
+            self._check()
+            if start:
+                os.lseek(self._fd, start, os.SEEK_SET)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, n: int = -1, /) -> bytes:
+        """Up to `n` bytes, in one read of the file where it answers in one."""
+        wanted = self._left if n < 0 else min(n, self._left)
+        if wanted <= 0:
+            return b""
+        pieces = [self._piece(wanted)]
+        missing = wanted - len(pieces[0])
+        while n < 0 and missing:
+            pieces.append(self._piece(missing))
+            missing -= len(pieces[-1])
+        if not self._left:
+            self._check()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _piece(self, wanted: int) -> bytes:
+        try:
+            piece = os.read(self._fd, min(wanted, _MOST_AT_ONCE))
+        except OSError as error:
+            raise _fault(error, self._entry.key) from error
+        if not piece:
+            raise ObjectError("changed", f"{self._entry.key} became shorter while it was read")
+        self._left -= len(piece)
+        return piece
+
+    def _check(self) -> None:
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectError("unreadable", f"{self._entry.key} is not a regular file")
+        if (found := file_etag(status)) != self._entry.etag:
+            raise ObjectError(
+                "changed",
+                f"{self._entry.key}: version {self._entry.etag} was listed, {found} is there now",
+            )
+
+
+def _opened(path: str, key: str) -> int:
+    # O_NONBLOCK: a named pipe must not wait for a writer; on regular files it means nothing.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError as error:
+        if (odd := _odd_name(path)) is not None:
+            try:
+                return os.open(odd, flags)
+            except OSError as second:
+                raise _fault(second, key) from second
+        root = path.removesuffix(key)
+        if not Path(root).is_dir():
+            raise StoreError(
+                f"the folder {root} is gone; is its disk mounted? resume when it is back"
+            ) from error
+        raise ObjectError("gone", f"{key}: no such file") from error
+    except OSError as error:
+        raise _fault(error, key) from error
+
+
+def _odd_name(path: str) -> bytes | None:
+    """Give back the bytes of a name that `Directory` wrote with backslashes, if it is one."""
+    name = path.encode("utf-8", "surrogatepass")
+    odd = re.sub(rb"\\x([89a-f][0-9a-f])", lambda m: bytes.fromhex(m[1].decode()), name)
+    return None if odd == name else odd
+
+
+def _fault(error: OSError, key: str) -> MapReduceError:
+    what = error.strerror or type(error).__name__
+    if error.errno in _STORE_WIDE:
+        return StoreError(f"reading {key}: {what}; this is the machine's or mount's fault: resume")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return ObjectError("gone", f"{key}: {what}")
+    return ObjectError("unreadable", f"{key}: {what}")

@@ -1,0 +1,203 @@
+"""gzip taken off, and a cap on how many bytes may come: never a bomb.
+
+Content is gzip if it begins like gzip or its key ends in `.gz`; anything else passes through
+untouched. Several members after one another are one content, as gzip says (RFC 1952, section
+2.2). At no moment is more in memory than a step of input and what was asked for, so a bomb
+costs its cap at most.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Self
+
+from mapreduce.errors import ObjectError
+from mapreduce.objects.body import BytesBody
+
+if TYPE_CHECKING:
+    from mapreduce.objects.body import Body
+
+_MAGIC = b"\x1f\x8b\x08"
+_STEP_BYTES = 1 << 16  # of input: small, since what follows a member is copied at its end
+_PIECE_BYTES = 1 << 20  # of output, where all is asked for
+_GZIP = 31  # zlib's wbits: gzip framing, the largest window
+
+
+def inflated(body: Body, key: str, cap_bytes: int | None = None) -> Capped:
+    """Read a body as what it holds, as a stream.
+
+    Parameters
+    ----------
+    body
+        What was stored; closed with the result.
+    key
+        Its key, for its ending and for messages.
+    cap_bytes
+        Most bytes that may come out; None for content that is streamed and capped by the line.
+
+    Raises
+    ------
+    ObjectError
+        `unreadable` for broken gzip, `too_large` past the cap; from `read`.
+    """
+    return _opened(body, _head(body, _STEP_BYTES), key, cap_bytes)
+
+
+def read_all(body: Body, key: str, cap_bytes: int) -> bytes:
+    """Read a whole object as what it holds: one read and no copy where it is plain.
+
+    Parameters and errors are those of `inflated`; the body is left open.
+    """
+    data = _head(body, cap_bytes + 1)
+    if len(data) <= cap_bytes and not _is_gzip(data, key):
+        more = body.read(cap_bytes + 1 - len(data))
+        if not more:
+            return data
+        data += more
+    return _opened(body, data, key, cap_bytes).read()
+
+
+class Capped:
+    """A body that lets no more than so many bytes through.
+
+    Parameters
+    ----------
+    ahead
+        What comes first.
+    body
+        What comes then; closed with this.
+    key
+        For the message.
+    cap_bytes
+        Most bytes that may come; None for no cap.
+    """
+
+    __slots__ = ("_ahead", "_body", "_cap_bytes", "_key", "_left")
+
+    def __init__(self, ahead: bytes, body: Body, key: str, cap_bytes: int | None) -> None:
+        self._ahead = BytesBody(ahead)
+        self._body = body
+        self._key = key
+        self._cap_bytes = cap_bytes
+        self._left = cap_bytes
+
+    def read(self, n: int = -1, /) -> bytes:
+        """Up to `n` bytes, all that is left if `n` is negative; `b""` at the end.
+
+        Raises
+        ------
+        ObjectError
+            `too_large`: more than the cap would have come.
+        """
+        if n >= 0:
+            return self._piece(n)
+        return b"".join(iter(lambda: self._piece(_PIECE_BYTES), b""))
+
+    def close(self) -> None:
+        """Close what is read from."""
+        self._ahead.close()
+        self._body.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _piece(self, n: int) -> bytes:
+        # One byte past the cap is asked for, to tell "just fits" from "too large".
+        n = n if self._left is None else min(n, self._left + 1)
+        piece = self._ahead.read(n) or self._body.read(n)
+        if self._left is not None:
+            if len(piece) > self._left:
+                raise ObjectError(
+                    "too_large", f"{self._key} holds more than {self._cap_bytes} bytes"
+                )
+            self._left -= len(piece)
+        return piece
+
+
+class Inflater:
+    """Content of gzip, member after member.
+
+    Parameters
+    ----------
+    stored
+        Body of compressed bytes; closed with this.
+    key
+        For messages.
+    """
+
+    __slots__ = ("_input", "_key", "_member", "_stored")
+
+    def __init__(self, stored: Body, key: str) -> None:
+        self._stored = stored
+        self._key = key
+        self._input = b""
+        self._member = zlib.decompressobj(_GZIP)
+
+    def read(self, n: int = -1, /) -> bytes:
+        """Up to `n` bytes of content (a piece, if `n` is negative); `b""` at the end.
+
+        Raises
+        ------
+        ObjectError
+            `unreadable`: not gzip, damaged, or cut off.
+        """
+        while n:
+            if self._member.eof and not self._next_member():
+                return b""
+            self._input = self._input or self._stored.read(_STEP_BYTES)
+            if not self._input:
+                raise ObjectError("unreadable", f"gzip of {self._key} ends in the middle")
+            try:
+                piece = self._member.decompress(self._input, n if n > 0 else _PIECE_BYTES)
+            except zlib.error as error:
+                raise ObjectError(
+                    "unreadable", f"gzip of {self._key} is damaged: {error}"
+                ) from error
+            self._input = self._member.unconsumed_tail
+            if piece:
+                return piece
+        return b""
+
+    def close(self) -> None:
+        """Close the compressed body."""
+        self._stored.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _next_member(self) -> bool:
+        """Go on to another member, over zeros that pad the last one; False at the end."""
+        rest = self._member.unused_data.lstrip(b"\0")
+        while not rest:
+            more = self._stored.read(_STEP_BYTES)
+            if not more:
+                return False
+            rest = more.lstrip(b"\0")
+        self._input = rest
+        self._member = zlib.decompressobj(_GZIP)
+        return True
+
+
+def _head(body: Body, n: int) -> bytes:
+    """First bytes of a body: enough to tell gzip, whatever pieces it comes in."""
+    head = body.read(n)
+    while 0 < len(head) < len(_MAGIC) and (more := body.read(n - len(head))):
+        head += more
+    return head
+
+
+def _is_gzip(head: bytes, key: str) -> bool:
+    return head.startswith(_MAGIC) or (bool(head) and key.endswith(".gz"))
+
+
+def _opened(body: Body, head: bytes, key: str, cap_bytes: int | None) -> Capped:
+    if not _is_gzip(head, key):
+        return Capped(head, body, key, cap_bytes)
+    stored = Capped(head, body, key, None)
+    return Capped(b"", Inflater(stored, key), key, cap_bytes)

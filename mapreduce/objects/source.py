@@ -1,0 +1,97 @@
+"""From what a user types as SOURCE to the store it means.
+
+A path is a folder or file, `s3://` a bucket. Whatever else looks like a URL is refused with
+what to type instead, and a secret inside one is refused unread: arguments are seen by every
+user of a machine and kept in shells' histories.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from mapreduce.errors import UsageError
+from mapreduce.objects.directory import Directory
+
+if TYPE_CHECKING:
+    from mapreduce.objects import Store
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def open_store(
+    source: str | os.PathLike[str] | Store,
+    *,
+    endpoint: str | None = None,
+    region: str | None = None,
+) -> Store:
+    """Store that a source means.
+
+    Parameters
+    ----------
+    source
+        A folder, a file, `file:///folder`, `s3://bucket/prefix`, or a store.
+    endpoint
+        Where the S3-compatible storage answers, `http://host:9000`; None to look where S3
+        tools look.
+    region
+        Of the bucket; None likewise.
+
+    Raises
+    ------
+    UsageError
+        The source means nothing here; the message says what to type.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return source
+    if isinstance(source, os.PathLike):
+        return Directory(source)
+    refuse_secret(source, "the source")
+    if endpoint is not None:
+        refuse_secret(endpoint, "the endpoint")
+    scheme = _SCHEME.match(source)
+    match scheme[1].lower() if scheme else "":
+        case "":
+            if not source:
+                raise UsageError("the source is empty: name a folder or s3://BUCKET/PREFIX")
+            return Directory(source)
+        case "s3":
+            from mapreduce.objects.s3 import S3  # noqa: PLC0415 - minio loads when used
+
+            return S3.from_url(source, endpoint=endpoint, region=region)
+        case "file":
+            return Directory(_file_path(source))
+        case "http" | "https":
+            raise UsageError(
+                f"{source} is an address of a server: name the bucket as s3://BUCKET/PREFIX, and"
+                " the server by AWS_ENDPOINT_URL_S3=http://HOST:PORT"
+            )
+        case other:
+            raise UsageError(
+                f"{other}:// is not known: name a folder, or a bucket as s3://BUCKET/PREFIX"
+            )
+
+
+def refuse_secret(url: str, what: str) -> None:
+    """Refuse a URL that carries a user and password, without repeating it.
+
+    Raises
+    ------
+    UsageError
+        It does.
+    """
+    scheme = _SCHEME.match(url)
+    if scheme and "@" in url[scheme.end() :].partition("/")[0]:
+        raise UsageError(
+            f"{what} carries a user or password, which others can see: leave it out and set"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials"
+        )
+
+
+def _file_path(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.netloc not in {"", "localhost"}:
+        raise UsageError(f"{url} names another machine: file:///FOLDER is a folder of this one")
+    return unquote(parts.path) or "/"
