@@ -1,0 +1,11 @@
+"""Files people open: `speeds.csv`, `speeds.parquet`, `speeds.gpkg`, and the lists of what was left.
+
+A writer takes a `LinkTable` and a path, and leaves there either the whole file or what was there
+before (`whole`). Equal tables give equal bytes. Every column is described once, in `columns`.
+Nothing here computes a speed, joins, or knows where a number came from.
+"""
+
+from roadspeed.outputs.folder import write_outputs
+from roadspeed.outputs.table import LinkTable
+
+__all__ = ["LinkTable", "write_outputs"]

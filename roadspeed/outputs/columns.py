@@ -1,0 +1,148 @@
+"""Every column of every table that is written: its name, type, unit and meaning, said once.
+
+The writers take names and descriptions from here, and `docs/outputs.md` holds what `markdown`
+gives, which a test compares. A speed's unit is the table's, so it is written `SPEED` here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SPEED: Final = "unit of the speeds"
+"""Stands for the table's unit: km/h, mph or m/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Parameters
+    ----------
+    name
+        As in the file's header or schema.
+    dtype
+        "int64", "float64", "text" or "geometry".
+    unit
+        `SPEED` for a speed in the table's unit; "" for what has none.
+    meaning
+        One sentence or more for people.
+    source
+        The `LinkTable` attribute the values come from; "" for lists of objects and records.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+    source: str = ""
+
+    def unit_in(self, unit: str) -> str:
+        """Give this column's unit in a table whose speeds are in `unit`."""
+        return unit if self.unit == SPEED else self.unit
+
+
+_LINK = "Id of the road link, as in the trips' `dbResponse.linkID`; rows ascend by it."
+_FIXES = "Fixes on this link in which link and speed are both present and in range."
+_MEAN = (
+    "Arithmetic mean of the speeds of all fixes on this link: the exact quotient of integers, "
+    "rounded once. Fixes come at equal time intervals, so it estimates the space-mean speed."
+)
+_WHERE = "WGS 84, longitude then latitude"
+
+SPEEDS: Final = (
+    Column("link", "int64", "", _LINK, "link"),
+    Column("fixes", "int64", "fixes", _FIXES, "fixes"),
+    Column("trips", "int64", "trips", "Distinct trips (objects) with such a fix.", "trips"),
+    Column("mean", "float64", SPEED, _MEAN, "mean"),
+    Column(
+        "std",
+        "float64",
+        SPEED,
+        "Sample standard deviation (n - 1) of the speeds of the fixes; null for one fix.",
+        "std",
+    ),
+    Column(
+        "ci95",
+        "float64",
+        SPEED,
+        "Half-width of the 95 % confidence interval of the mean (Student's t), as if fixes were "
+        "independent. Those of one trip are not: read it as a lower bound. Null for one fix.",
+        "ci95",
+    ),
+    Column("min", "float64", SPEED, "Least speed of a fix on this link.", "min"),
+    Column("max", "float64", SPEED, "Greatest speed of a fix on this link.", "max"),
+    Column(
+        "road_class",
+        "text",
+        "",
+        "Class of the road as the roads file names it; null where it says nothing.",
+        "road_class",
+    ),
+    Column(
+        "geometry",
+        "geometry",
+        _WHERE,
+        "Course of the link; null for a link that the roads lack. A link with several differing "
+        "geometries has them merged.",
+        "geometry",
+    ),
+)
+"""Columns of `speeds.parquet` and `speeds.gpkg`."""
+
+COVERING: Final = Column(
+    "bbox",
+    "struct",
+    _WHERE,
+    "Bounds of the geometry as `xmin`, `ymin`, `xmax`, `ymax`, so that readers can skip rows.",
+)
+"""What GeoParquet has besides."""
+
+SPEEDS_CSV: Final = (
+    Column("linkID", "int64", "", _LINK, "link"),
+    Column("count(linkID)", "int64", "fixes", _FIXES, "fixes"),
+    Column("avg(absVelocity)", "float64", SPEED, _MEAN, "mean"),
+    Column(
+        "geom",
+        "geometry",
+        _WHERE,
+        "Course of the link as WKT, rounded to 7 decimals (about 1 cm); empty where it is missing.",
+        "geometry",
+    ),
+)
+"""Columns of `speeds.csv`: those of 2019, in their order."""
+
+QUARANTINE: Final = (
+    Column("key", "text", "", "Key of the object that was set aside."),
+    Column("etag", "text", "", "Its version as the store listed it."),
+    Column("reason", "text", "", "Why, in one word (`not_json`, `empty`, …)."),
+    Column("place", "text", "", "What was seen, and where."),
+)
+"""Columns of `quarantine.csv`."""
+
+DROPPED: Final = (
+    Column("reason", "text", "", "Why the record was dropped (`no_link`, `bad_speed`, …)."),
+    Column("key", "text", "", "Key of the object that holds it."),
+    Column("place", "text", "", "Where in the object it stands."),
+    Column("value", "text", "", "What stood there, as far as it is known."),
+)
+"""Columns of `dropped.csv`."""
+
+FILES: Final = {
+    "speeds.csv": SPEEDS_CSV,
+    "speeds.parquet": (*SPEEDS, COVERING),
+    "speeds.gpkg": SPEEDS,
+    "quarantine.csv": QUARANTINE,
+    "dropped.csv": DROPPED,
+}
+"""Which file has which columns."""
+
+
+def markdown() -> str:
+    """Give the columns of every file as Markdown tables, for `docs/outputs.md`."""
+    parts = []
+    for name, columns in FILES.items():
+        rows = [f"| `{c.name}` | {c.dtype} | {c.unit} | {c.meaning} |" for c in columns]
+        head = ["| Column | Type | Unit | Meaning |", "|---|---|---|---|"]
+        parts.append("\n".join([f"### `{name}`", "", *head, *rows]))
+    return "\n\n".join(parts) + "\n"

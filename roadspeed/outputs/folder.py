@@ -1,0 +1,64 @@
+"""The output folder: every file of a run that the reduced table and the lists of faults give.
+
+Each file is whole or absent, and one that fails leaves the others be. The receipt is not written
+here: it comes last, from who ran the job. Heavy libraries load when a file needs them, so that
+`roadspeed --help` does not wait for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from roadspeed.outputs.table import LinkTable
+
+
+def write_outputs(
+    out_dir: str | os.PathLike[str],
+    table: LinkTable,
+    *,
+    quarantined: Iterable[Sequence[object]] = (),
+    dropped: Iterable[Sequence[object]] = (),
+) -> dict[str, Path]:
+    """Write all files, making the folder where it is missing.
+
+    Parameters
+    ----------
+    out_dir
+        The folder. Files of the same names in it are replaced, one by one.
+    table
+        Speeds by link. Without geometry there is no `speeds.gpkg`, and one of an earlier run is
+        removed, since it would tell of other trips.
+    quarantined
+        Rows of key, etag, reason, place.
+    dropped
+        Rows of reason, key, place, value.
+
+    Returns
+    -------
+    dict of str to Path
+        Name of each file written -> where it is.
+    """
+    # Imported here: geopandas' relatives take a second to load, and `--help` should not.
+    from roadspeed.outputs import tables  # noqa: PLC0415 - see above
+    from roadspeed.outputs.geopackage import write_geopackage  # noqa: PLC0415 - see above
+    from roadspeed.outputs.parquet import write_parquet  # noqa: PLC0415 - see above
+    from roadspeed.outputs.speeds_csv import write_csv  # noqa: PLC0415 - see above
+
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = write_csv(folder / "speeds.csv", table)
+    names = ["speeds.csv", beside.name, "speeds.parquet"]
+    write_parquet(folder / "speeds.parquet", table)
+    if table.geometry is None:
+        (folder / "speeds.gpkg").unlink(missing_ok=True)
+    else:
+        write_geopackage(folder / "speeds.gpkg", table)
+        names.append("speeds.gpkg")
+    tables.write_quarantine(folder / "quarantine.csv", quarantined)
+    tables.write_dropped(folder / "dropped.csv", dropped)
+    return {name: folder / name for name in [*names, "quarantine.csv", "dropped.csv"]}

@@ -1,0 +1,62 @@
+"""`speeds.parquet`: GeoParquet 1.1, ascending by link, with a bounding box a row.
+
+Geometry is WKB in WGS 84 (longitude first, as the format has it whatever the CRS says). Each
+field carries its description and unit, and the schema the unit of all speeds and the note of a
+sample under the key `roadspeed`. Without any geometry the file is plain Parquet. Source: GeoParquet
+specification 1.1.0 (Open Geospatial Consortium, 2024).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+from pyproj import CRS
+
+from roadspeed.outputs import arrow, shapes
+from roadspeed.outputs.whole import whole
+
+if TYPE_CHECKING:
+    import os
+
+    from roadspeed.outputs.table import LinkTable, Objects
+
+VERSION: Final = "1.1.0"
+COMPRESSION: Final = "zstd"
+
+
+def write_parquet(path: str | os.PathLike[str], table: LinkTable) -> None:
+    """Write the table as GeoParquet, one row group for every 65,536 links.
+
+    Parameters
+    ----------
+    path
+        Where the file goes.
+    table
+        What is written: every column of `columns.SPEEDS`.
+    """
+    fields = arrow.schema(table, covering=True)
+    if table.geometry is not None:
+        geo = json.dumps(_geo(table.geometry))
+        fields = fields.with_metadata({**fields.metadata, b"geo": geo.encode()})
+    with whole(path) as partial, pq.ParquetWriter(partial, fields, compression=COMPRESSION) as file:
+        for batch in arrow.batches(table, fields):
+            file.write_batch(batch)
+
+
+def _geo(geometry: Objects) -> dict[str, Any]:
+    """Give the `geo` metadata: encoding, types, CRS as PROJJSON, bounds, where boxes stand."""
+    column: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": shapes.type_names(geometry),
+        "crs": CRS.from_epsg(4326).to_json_dict(),
+        "edges": "planar",
+        "covering": {"bbox": {corner: ["bbox", corner] for corner in arrow.CORNERS}},
+    }
+    box = shapes.bounds(geometry)
+    box = box[~np.isnan(box[:, 0])]
+    if len(box):
+        column["bbox"] = [*box[:, :2].min(axis=0).tolist(), *box[:, 2:].max(axis=0).tolist()]
+    return {"version": VERSION, "primary_column": "geometry", "columns": {"geometry": column}}

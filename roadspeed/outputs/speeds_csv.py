@@ -1,0 +1,94 @@
+"""`speeds.csv`, as in 2019: `linkID;count(linkID);avg(absVelocity);geom`, ascending by link.
+
+Nothing is quoted (no cell holds a semicolon or a quote), numbers are the shortest text that gives
+the same double back, lines end in a newline, and equal tables give equal bytes. The header has no
+room for a unit or a note, so both stand in `speeds.csv-metadata.json` beside it, where the W3C's
+Metadata Vocabulary for Tabular Data (2015) says to look. A geometry is never cut: one of more than
+131,072 characters (about 5,400 points) is above what Python's csv module takes by default, and the
+metadata then says so.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from roadspeed.outputs import shapes
+from roadspeed.outputs.columns import SPEEDS_CSV
+from roadspeed.outputs.receipt import write_json
+from roadspeed.outputs.whole import whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from roadspeed.outputs.table import LinkTable
+
+CHUNK_ROWS: Final = 50_000
+FIELD_LIMIT: Final = 131_072  # csv.field_size_limit() of a fresh interpreter
+
+_XSD: Final = {"int64": "long", "float64": "double", "geometry": "string"}
+
+
+def write_csv(path: str | os.PathLike[str], table: LinkTable) -> Path:
+    """Write the table as in 2019, and its metadata beside it.
+
+    Parameters
+    ----------
+    path
+        Where the CSV goes; the metadata's name is the same with `-metadata.json` behind.
+    table
+        What is written: link, fixes, mean, geometry.
+
+    Returns
+    -------
+    Path
+        Where the metadata is.
+    """
+    target = Path(path)
+    longest = 0
+    with whole(target) as partial, partial.open("w", encoding="ascii", newline="") as file:
+        file.write(";".join(column.name for column in SPEEDS_CSV) + "\n")
+        for piece in table.chunks(CHUNK_ROWS):
+            wkt = [""] * len(piece) if piece.geometry is None else shapes.as_wkt(piece.geometry)
+            longest = max(longest, *map(len, wkt))
+            file.writelines(_lines(piece, wkt))
+    beside = target.with_name(f"{target.name}-metadata.json")
+    write_json(beside, _metadata(target.name, table, longest))
+    return beside
+
+
+def _lines(table: LinkTable, wkt: list[str]) -> Iterator[str]:
+    rows = zip(table.link.tolist(), table.fixes.tolist(), table.mean.tolist(), wkt, strict=True)
+    for link, fixes, mean, geometry in rows:
+        yield f"{link};{fixes};{'' if math.isnan(mean) else repr(mean)};{geometry}\n"
+
+
+def _metadata(name: str, table: LinkTable, longest: int) -> dict[str, Any]:
+    """Describe the file in the W3C's vocabulary: dialect, columns, units, what it covers."""
+    columns = [
+        {
+            "name": column.source,
+            "titles": column.name,
+            "datatype": _XSD[column.dtype],
+            "dc:description": column.meaning,
+            **({"schema:unitText": column.unit_in(table.unit)} if column.unit else {}),
+        }
+        for column in SPEEDS_CSV
+    ]
+    notes = [] if table.sample is None else [f"Of a sample: {table.sample}."]
+    if longest > FIELD_LIMIT:
+        notes.append(
+            f"The longest geometry has {longest} characters. Python's csv module needs "
+            f"csv.field_size_limit({longest}); some spreadsheets and QGIS releases cut it, so "
+            "take speeds.gpkg there."
+        )
+    return {
+        "@context": "http://www.w3.org/ns/csvw",
+        "url": name,
+        "dc:title": f"Speeds by road link in {table.unit}",
+        **({"dc:description": " ".join(notes)} if notes else {}),
+        "dialect": {"delimiter": ";", "header": True, "encoding": "utf-8"},
+        "tableSchema": {"columns": columns, "primaryKey": "link"},
+    }
