@@ -44,11 +44,14 @@ class S3:
     bucket
         Its name.
     prefix
-        What keys begin with, literally: end it with `/` to mean a folder.
+        What keys begin with; end it with `/` to mean a folder.
     settings
         How to reach the store; None to look where S3 tools look.
     expires_s
         How long presigned URLs are honoured, in seconds; keys of a session may end earlier.
+    literal
+        False to refuse a prefix that means several things: `trips` where there are `trips/…`
+        and `trips-old/…`, which would be counted together unnoticed.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class S3:
         settings: Settings | None = None,
         *,
         expires_s: int = 7200,
+        literal: bool = True,
     ) -> None:
         self._settings = settings or find_settings()
         try:
@@ -71,6 +75,7 @@ class S3:
             raise UsageError(f"no bucket can be called {bucket!r}: {error}") from None
         self.bucket = bucket
         self.prefix = prefix
+        self._literal = literal or prefix.endswith("/") or not prefix
         self._expires = timedelta(seconds=expires_s)
         self._http = _Http()
         keys = _provider(self._settings)
@@ -100,6 +105,8 @@ class S3:
     ) -> Self:
         """Store that `s3://bucket/prefix` means; nothing in it is percent-decoded.
 
+        A prefix that ends in `*` means all that begins with it, whatever that is.
+
         Raises
         ------
         UsageError
@@ -109,12 +116,19 @@ class S3:
         if parts is None:
             raise UsageError(f"a bucket is typed as s3://BUCKET/PREFIX, not {url}")
         settings = find_settings(endpoint, region)
-        return cls(parts[1], parts[2] or "", settings, expires_s=expires_s)
+        prefix = parts[2] or ""
+        return cls(
+            parts[1],
+            prefix.removesuffix("*"),
+            settings,
+            expires_s=expires_s,
+            literal=prefix.endswith("*"),
+        )
 
     @property
     def name(self) -> str:
         """`s3://bucket/prefix`."""
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        return f"s3://{self.bucket}/{self.prefix}" if self.prefix else f"s3://{self.bucket}"
 
     def entries(self) -> Iterator[Entry]:
         """Every object, page by page, in the store's own order.
@@ -123,11 +137,19 @@ class S3:
         ------
         StoreError
             The store refused, or answered nothing useful.
+        UsageError
+            The prefix means several things.
         """
+        first: dict[bool, str] = {}
         try:
             found = self._client.list_objects(self.bucket, prefix=self.prefix, recursive=True)
             for item in found:
-                yield Entry(item.object_name or "", item.size or 0, item.etag or "")
+                key = item.object_name or ""
+                if not self._literal:
+                    first.setdefault(key.startswith(self.prefix + "/"), key)
+                    if len(first) > 1:
+                        raise self._ambiguous(first)
+                yield Entry(key, item.size or 0, item.etag or "")
         except (MinioException, HTTPError, ValueError, ParseError) as error:
             raise self._failure(error) from None
 
@@ -148,6 +170,12 @@ class S3:
         except (MinioException, HTTPError, ParseError) as error:
             raise self._failure(error) from None
         return Location(url=url)
+
+    def _ambiguous(self, first: dict[bool, str]) -> UsageError:
+        return UsageError(
+            f"{self.name} means both {first[True]} and {first[False]}:"
+            f" type {self.name}/ for the folder, or {self.name}* for all that begins so"
+        )
 
     def _failure(self, error: Exception) -> StoreError:
         where = f"{self.name} at {self._settings.host}"
