@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WGS84 = pyproj.CRS.from_epsg(4326)
 SLICE = 65_536
-LIMITS = np.array([-180.0, -90.0, 180.0, 90.0])
+LIMITS = np.array([180.0, 90.0, 180.0, 90.0])
 SLACK_DEGREES = 180.0  # east of the date line some count on
 REMEDY = "Say what the coordinates are in, for example --roads-crs EPSG:27700"
 
@@ -67,7 +67,7 @@ def to_lonlat(geometry: Objects, crs: Any, where: str) -> Objects:
     with np.errstate(invalid="ignore"):
         lost = np.isinf(bounds).any(axis=1)
         slack = 0.0 if crs is None else SLACK_DEGREES
-        beyond = (bounds < LIMITS - [slack, 0, 0, 0]) | (bounds > LIMITS + [0, 0, slack, 0])
+        beyond = np.abs(bounds) > LIMITS + np.array([slack, 0.0, slack, 0.0])
         outside = np.flatnonzero(beyond.any(axis=1) & ~lost)
     if outside.size:
         point = shapely.get_coordinates(geometry[outside[0]])[0]

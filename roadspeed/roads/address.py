@@ -1,0 +1,76 @@
+"""`postgresql://host/db?table=&id=&geom=`: what is libpq's, what is ours. Pure.
+
+Rule: a secret never stands in an argument (lists of processes and shell histories show it), so
+an address with a password is refused, without repeating it, and the message says where libpq
+looks for one. All that is not ours goes to libpq untouched, settings and service files included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from roadspeed.roads import Columns
+
+OURS = {
+    "table": "table",
+    "id": "id_column",
+    "geom": "geometry_column",
+    "class": "class_column",
+    "crs": "crs",
+}
+SECRETS = {"password", "sslpassword"}
+REMEDY = (
+    "leave it out, and put it into the environment (PGPASSWORD), into ~/.pgpass "
+    "(host:port:database:user:password, mode 0600) or into a service "
+    "(postgresql:///?service=NAME)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A database, and what to join in it."""
+
+    dsn: str
+    """What libpq is given: no secret in it, nothing of ours in it."""
+    named: Columns
+
+
+def address_of(url: str, named: Columns) -> Address:
+    """Take an address apart.
+
+    Parameters
+    ----------
+    url
+        `postgresql://…`, with or without `?table=&id=&geom=&class=&crs=`.
+    named
+        What options name; it goes before what the address names.
+
+    Raises
+    ------
+    UsageError
+        A password in the address; an empty or doubled parameter.
+    """
+    from roadspeed.roads import Columns  # noqa: PLC0415 - the contract imports this room's parts
+
+    parts = urlsplit(url)
+    if ":" in parts.netloc.rpartition("@")[0]:
+        raise UsageError(f"the address of the roads' database holds a password: {REMEDY}")
+    theirs: list[tuple[str, str]] = []
+    ours: dict[str, str] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name.lower() in SECRETS:
+            raise UsageError(f"the address of the roads' database holds a {name}: {REMEDY}")
+        if name not in OURS:
+            theirs.append((name, value))
+        elif not value or OURS[name] in ours:
+            raise UsageError(f"expected one value for {name}= in the address, got {parts.query!r}")
+        else:
+            ours[OURS[name]] = value
+    dsn = urlunsplit(parts._replace(query=urlencode(theirs, quote_via=quote), fragment=""))
+    fields = {name: getattr(named, name) or ours.get(name) for name in Columns.__slots__}
+    return Address(dsn=dsn, named=Columns(**fields))

@@ -1,0 +1,163 @@
+"""A table or view of roads as a database's catalogue describes it. Pure: rows in, choice out.
+
+Rule: a name is taken exactly as it is spelled, `name` where the search path finds it or
+`schema.name`; nothing is guessed between two. What a column of geometries declares (kind, SRID)
+is read from PostgreSQL's own words for its type: `geometry(LineStringZ,27700)`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import UsageError
+from roadspeed.roads.columns import choose_geometry, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roadspeed.roads import Columns
+
+CatalogueRow = tuple[str, str, str, str, str, str, str | None]
+"""Schema, table, column, type, its category, its full words, schema of PostGIS."""
+
+SPATIAL = ("geometry", "geography")
+DECLARED = re.compile(r"\((?P<kind>[A-Za-z]+)(?:,(?P<srid>\d+))?\)$")
+STRAIGHT = re.compile(r"^(Multi)?(LineString|Polygon|Point)(Z|M|ZM)?$", re.IGNORECASE)
+KINDS = {
+    "int2": "int",
+    "int4": "int",
+    "int8": "int",
+    "numeric": "numeric",
+    "float4": "float",
+    "float8": "float",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name, type (`int8`), category (`S` is text) and PostgreSQL's full words."""
+
+    name: str
+    type: str
+    category: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or view of roads and which of its columns is the geometry."""
+
+    schema: str
+    table: str
+    columns: tuple[Column, ...]
+    geometry: str
+    postgis_schema: str
+
+    @property
+    def name(self) -> str:
+        """Schema and table, for messages."""
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def attributes(self) -> list[str]:
+        """The columns that can hold ids or classes."""
+        return [column.name for column in self.columns if column.type not in SPATIAL]
+
+    @property
+    def is_geography(self) -> bool:
+        """Whether the geometry is of PostGIS' type geography."""
+        return self._column(self.geometry).type == "geography"
+
+    @property
+    def may_curve(self) -> bool:
+        """Whether rows may hold arcs: not if the column declares straight lines."""
+        declared = DECLARED.search(self._column(self.geometry).words)
+        return declared is None or STRAIGHT.match(declared["kind"]) is None
+
+    def srid_of(self, name: str) -> int:
+        """Return the SRID a column of geometries declares, 0 if none."""
+        column = self._column(name)
+        declared = DECLARED.search(column.words)
+        default = 4326 if column.type == "geography" else 0
+        return int(declared["srid"] or default) if declared else default
+
+    def kind_of_id(self, name: str, where: str) -> str:
+        """Return how a column holds ids: `int`, `numeric`, `float` or `text`."""
+        column = self._column(name)
+        kind = "text" if column.category == "S" else KINDS.get(column.type)
+        if kind is None:
+            raise UsageError(
+                f"{where}: expected integers, or text of integers, in the id column {name}, got "
+                f"{column.words}. Its columns are: {listed(self.attributes)}. "
+                "Name another: --roads-id COLUMN"
+            )
+        return kind
+
+    def _column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+def chosen(found: Sequence[CatalogueRow], named: Columns, where: str) -> Relation:
+    """Choose the table that is meant.
+
+    Parameters
+    ----------
+    found
+        The catalogue's rows of the named table; all spatial tables' if none is named, or none
+        has that name.
+    named
+        What the user named.
+    where
+        The database, for messages.
+
+    Raises
+    ------
+    UsageError
+        No such table, more than one, none with geometry, or no such geometry column.
+    """
+    tables = {key: list(rows) for key, rows in groupby(found, lambda row: (row[0], row[1]))}
+    options = [f"{schema}.{table}" for schema, table in tables]
+    if named.table is not None:
+        tables = {
+            key: rows for key, rows in tables.items() if named.table in (key[1], ".".join(key))
+        }
+        if not tables:
+            raise UsageError(
+                f"{where}: expected a table {named.table!r}, spelled as in the database, and found "
+                f"none that may be read. Tables with geometry: {listed(options)}. "
+                f"Name one: --roads-table {options[0] if options else 'SCHEMA.TABLE'}"
+            )
+    if not tables:
+        raise UsageError(
+            f"{where}: expected a table with a PostGIS geometry, found none in this database. Is "
+            "it the right one, and does it have PostGIS (CREATE EXTENSION postgis)?"
+        )
+    if len(tables) > 1:
+        raise UsageError(
+            f"{where}: more than one table could hold the roads: {listed(options)}. "
+            f"Name it: --roads-table {options[0]}"
+        )
+    ((schema, table), rows) = next(iter(tables.items()))
+    columns = tuple(Column(*row[2:6]) for row in rows)
+    return Relation(
+        schema=schema,
+        table=table,
+        columns=columns,
+        geometry=_geometry(columns, named.geometry_column, f"{where} table {schema}.{table}"),
+        postgis_schema=rows[0][6] or "public",
+    )
+
+
+def _geometry(columns: Sequence[Column], named: str | None, where: str) -> str:
+    spatial = [column.name for column in columns if column.type in SPATIAL]
+    if not spatial:
+        raise UsageError(
+            f"{where}: expected a column of PostGIS' type geometry, got: "
+            f"{listed([f'{column.name} {column.words}' for column in columns])}"
+        )
+    if named is None and len(spatial) == 1:
+        return spatial[0]
+    return choose_geometry(spatial, named, where)
