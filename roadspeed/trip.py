@@ -1,0 +1,101 @@
+"""The trip document: how its fields are called, where they lie, and what their units are.
+
+A document is `{"data": [fix, …]}`, a fix is one record a second (the 2019 shape). Other fleets
+name things otherwise, so each path can be replaced; the unit of speed is not recorded in a
+document and must be said. Nothing here reads a document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Unit of speed -> what one of it is in m/s. A mile is 1609.344 m (international yard, 1959).
+METRES_PER_SECOND: Mapping[str, float] = MappingProxyType(
+    {"km/h": 1000.0 / 3600.0, "mph": 1609.344 / 3600.0, "m/s": 1.0}
+)
+SPEED_UNITS = tuple(METRES_PER_SECOND)
+DEFAULT_SPEED_UNIT = "km/h"
+
+# Field of a fix -> unit or kind of its value. Every one may be null or absent.
+FIX_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "absVelocity": "speed, in the unit the fleet uses",
+        "angle": "heading, degrees clockwise from north",
+        "cornerType": "text: straight, left, right",
+        "datetime": "ISO 8601 text",
+        "dbResponse": "object: the matched road",
+        "dist": "m since the fix before",
+        "lat": "degrees, WGS 84",
+        "long": "degrees, WGS 84",
+        "radAccel": "m/s², positive to the left",
+        "radii": "m, positive to the left; null when straight",
+        "spdLim": "speed limit, km/h",
+        "tangAccel": "m/s², positive when gaining speed",
+        "timeSecs": "s since the trip began",
+    }
+)
+# Field of `dbResponse` -> unit or kind of its value.
+MATCH_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "address": "text: street name",
+        "country": "text",
+        "county": "text",
+        "dirTravel": "text: F from the link's first vertex to its last, T towards it, B either",
+        "distFromPoint": "m between position and matched position",
+        "functionalClass": "text: 1 (motorway) to 5 (local)",
+        "heuristicSpeedLimit": "true if the limit is a guess",
+        "linkID": "text holding an integer",
+        "matchDirection": "degrees clockwise from north",
+        "matchLatitude": "degrees, WGS 84",
+        "matchLongitude": "degrees, WGS 84",
+        "roadType": "text: class of road",
+        "speedLimit": "km/h",
+        "urban": "true within a built-up area",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TripPaths:
+    """Where a document keeps what the jobs want: dotted paths, `data` from the document's top.
+
+    All but `data` are paths within one record.
+    """
+
+    data: str = "data"
+    link: str = "dbResponse.linkID"
+    speed: str = "absVelocity"
+    time: str = "datetime"
+    seconds: str = "timeSecs"
+    direction: str = "dbResponse.dirTravel"
+    limit: str = "dbResponse.speedLimit"
+    road_type: str = "dbResponse.roadType"
+    functional_class: str = "dbResponse.functionalClass"
+    urban: str = "dbResponse.urban"
+    latitude: str = "lat"
+    longitude: str = "long"
+    matched_latitude: str = "dbResponse.matchLatitude"
+    matched_longitude: str = "dbResponse.matchLongitude"
+    tangential_acceleration: str = "tangAccel"
+    radial_acceleration: str = "radAccel"
+
+
+def speed_in(unit: str, to: str) -> float:
+    """Return the factor that turns a speed in `unit` into one in `to`.
+
+    Raises
+    ------
+    UsageError
+        If either is none of `SPEED_UNITS`.
+    """
+    for name in (unit, to):
+        if name not in METRES_PER_SECOND:
+            raise UsageError(f"expected a unit of speed ({', '.join(SPEED_UNITS)}), got {name!r}")
+    return METRES_PER_SECOND[unit] / METRES_PER_SECOND[to]
