@@ -17,6 +17,7 @@ from mapreduce.errors import JobError, PartialError
 from mapreduce.table import (
     LIMB_BITS,
     Array,
+    Column,
     Ints,
     Rows,
     Schema,
@@ -127,6 +128,15 @@ def combine(table: Table, rows: Sequence[Rows], objects: Sequence[int]) -> Table
         )
         return _collapsed(schema, keys, values)
     return _sorted(schema, keys, values)
+
+
+def within_object(table: Table, parts: Sequence[TablePartial]) -> TablePartial:
+    """Merge partials of one and the same object: there a distinct count stays 1."""
+    schema = table.schema
+    once = tuple(Column(c.name, "max") if c.name in table.distinct else c for c in schema.columns)
+    inside = Schema(schema.name, schema.keys, once)
+    merged_parts = _merged(inside, parts)
+    return TablePartial(schema, merged_parts.keys, merged_parts.values)
 
 
 def _merged(schema: Schema, tables: Sequence[TablePartial]) -> TablePartial:

@@ -1,0 +1,302 @@
+"""One split -> one partial and one ledger: fetch ahead, decode, map, combine.
+
+An object's rows join the partial only when all of it has been read without a fault, so a
+quarantined object leaves no trace in the sums. The same code runs under every engine. Memory is
+bounded by the rows held, never by the number or size of objects.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mapreduce import lines, partial
+from mapreduce.errors import JobError, ObjectError
+from mapreduce.fetch import Fetcher, entry_of
+from mapreduce.job import Job, Records
+from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, Quarantined
+from mapreduce.objects.inflate import inflated
+from mapreduce.plan import TO_THE_END, Piece
+from mapreduce.records import NOT_A_RECORD, Parsed
+from mapreduce.table import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mapreduce.objects import Location
+    from mapreduce.objects.reader import Reader
+    from mapreduce.partial import Partial, TablePartial
+    from mapreduce.table import Table
+
+ROWS_HELD: Final = 1 << 18
+OBJECT_CAP_BYTES: Final = 256 << 20
+NO_ROWS: Final = np.zeros(0, dtype=np.int64)
+
+
+class MapError(JobError):
+    """The job's `map` raised: with its traceback, the object's key and the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an attempt may use. All of it is part of every engine alike.
+
+    `object_cap_bytes` bounds a JSON document, unpacked; `line_cap_bytes` a line; `max_keys` the
+    rows of a table; `quarantine_map_errors` books an exception in `map` on the object instead of
+    stopping the run.
+    """
+
+    object_cap_bytes: int = OBJECT_CAP_BYTES
+    line_cap_bytes: int = lines.LINE_CAP_BYTES
+    max_keys: int = 10_000_000
+    quarantine_map_errors: bool = False
+
+
+@dataclass(slots=True)
+class _Account:
+    """What one object brought so far, before it is known to be whole."""
+
+    read: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    samples: list[tuple[str, int]] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
+    rows: list[Rows] = field(default_factory=list)
+
+
+class Attempt:
+    """Runs a job over the pieces of splits, one split at a time.
+
+    Parameters
+    ----------
+    job
+        The job.
+    reader
+        How a location is read.
+    limits
+        Caps.
+    """
+
+    def __init__(self, job: Job, reader: Reader, limits: Limits) -> None:
+        self._job = job
+        self._format = job.records
+        self._tables = job.tables()
+        self._reader = reader
+        self._limits = limits
+        self._fetcher = Fetcher(reader, limits.object_cap_bytes)
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds spent so far waiting for objects."""
+        return self._fetcher.waited_s
+
+    def close(self) -> None:
+        """End the fetching threads."""
+        self._fetcher.close()
+
+    def run(
+        self,
+        pieces: Sequence[Piece],
+        locations: Sequence[Location],
+        on_object: Callable[[Piece], None] = lambda _: None,
+    ) -> tuple[Partial, Ledger]:
+        """Read, map and combine all pieces.
+
+        `on_object` is called before each object is decoded, so that whoever watches knows which
+        one was at work when this process dies.
+
+        Raises
+        ------
+        MapError, JobError
+            The job is at fault: the run stops.
+        StoreError
+            The store as a whole failed.
+        """
+        ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
+        gathered = _Gathered(self._tables, self._limits)
+        read = self._by_line if self._format.by_line else self._whole
+        for piece, blocks in read(pieces, locations):
+            on_object(piece)
+            account = _Account()
+            try:
+                if isinstance(blocks, ObjectError):
+                    raise blocks
+                for parsed in blocks:
+                    self._take(piece, parsed, account, gathered)
+            except ObjectError as error:
+                gathered.forget(piece)
+                quarantined = Quarantined(
+                    piece.ordinal, piece.key, piece.etag, error.reason, error.place
+                )
+                ledger.quarantined.append(quarantined)
+            else:
+                gathered.accept(piece, account.rows)
+                _book(ledger, piece, account)
+        result = gathered.partial()
+        ledger.check()
+        return result, ledger
+
+    def _whole(
+        self, pieces: Sequence[Piece], locations: Sequence[Location]
+    ) -> Iterator[tuple[Piece, Iterator[Parsed] | ObjectError]]:
+        for piece, document in self._fetcher.documents(pieces, locations):
+            if isinstance(document, ObjectError):
+                yield piece, document
+            else:
+                yield piece, iter(map(self._format.parse, (document,)))
+
+    def _by_line(
+        self, pieces: Sequence[Piece], locations: Sequence[Location]
+    ) -> Iterator[tuple[Piece, Iterator[Parsed] | ObjectError]]:
+        for piece, location in zip(pieces, locations, strict=True):
+            yield piece, self._blocks(piece, location)
+
+    def _blocks(self, piece: Piece, location: Location) -> Iterator[Parsed]:
+        first = lines.first_byte(piece.start)
+        stop = None if piece.stop in (TO_THE_END, piece.size_bytes) else piece.stop
+        if piece.size_bytes == 0:
+            raise ObjectError("empty", "0 bytes")
+        with self._reader.open(entry_of(piece), location, first) as body:
+            content = inflated(body, piece.key) if piece.whole else body
+            cap = self._limits.line_cap_bytes
+            for block, too_long in lines.blocks(content.read, piece.start, stop, cap_bytes=cap):
+                if too_long:
+                    yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long})
+                if block:
+                    yield self._format.parse(block)
+
+    def _take(self, piece: Piece, parsed: Parsed, account: _Account, gathered: _Gathered) -> None:
+        first_row = account.read
+        account.read += parsed.read
+        account.kept += len(parsed.rows)
+        for reason, count in parsed.dropped.items():
+            account.dropped[reason] = account.dropped.get(reason, 0) + count
+        if len(account.samples) < SAMPLES_PER_REASON * 16:
+            account.samples += [(reason, first_row + row) for reason, row in parsed.samples]
+        if not len(parsed.rows):
+            return
+        for rows in self._mapped(Records(piece, parsed, first_row)):
+            if rows.refused:
+                name = rows.table.name
+                account.refused[name] = account.refused.get(name, 0) + rows.refused
+            account.rows.append(rows)
+        if sum(map(len, account.rows)) > ROWS_HELD:
+            gathered.hold(piece, account.rows)
+            account.rows = []
+
+    def _mapped(self, records: Records) -> Sequence[Rows]:
+        try:
+            given: Any = self._job.map(records)
+        except ObjectError:
+            raise
+        except JobError as error:
+            raise MapError(f"{error} (in map, object {records.object.key!r})") from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            if self._limits.quarantine_map_errors:
+                raise ObjectError("map_failed", f"{type(error).__name__}: {error}") from error
+            place = _culprit(self._job, records)
+            raise MapError(
+                f"map of {type(self._job).__name__} failed in object {records.object.key!r},"
+                f" {place}:\n{''.join(traceback.format_exception(error)).rstrip()}\n"
+                "Mend the job, or set such objects aside with --on-map-error quarantine."
+            ) from error
+        rows = (given,) if isinstance(given, Rows) else tuple(given)
+        for one in rows:
+            if not isinstance(one, Rows) or self._tables.get(one.table.name) is not one.table:
+                raise MapError(f"map gives rows made by fold of the job's own tables, got {one!r}")
+        return rows
+
+
+class _Gathered:
+    """Rows of many objects, combined whenever there are enough of them."""
+
+    def __init__(self, tables: dict[str, Table], limits: Limits) -> None:
+        self._tables = tables
+        self._limits = limits
+        self._rows: dict[str, list[tuple[Rows, int]]] = {name: [] for name in tables}
+        self._count = 0
+        self._objects = 0
+        self._done = partial.empty([t.schema for t in tables.values()])
+        self._held: dict[str, list[TablePartial]] = {name: [] for name in tables}
+
+    def accept(self, piece: Piece, rows: Sequence[Rows]) -> None:
+        """Take what an object, now known to be whole, brought."""
+        self._objects += 1
+        if any(self._held.values()):
+            self.hold(piece, rows)
+            held = tuple(partial.within_object(t, self._held[n]) for n, t in self._tables.items())
+            self._held = {name: [] for name in self._tables}
+            self._done = partial.merge([self._done, partial.Partial(held)])
+            return
+        for one in rows:
+            self._rows[one.table.name].append((one, piece.ordinal))
+            self._count += len(one)
+        if self._count > ROWS_HELD:
+            self._combine()
+
+    def hold(self, piece: Piece, rows: Sequence[Rows]) -> None:
+        """Combine rows of an object that is still being read, apart from the others."""
+        for name, table in self._tables.items():
+            mine = [r for r in rows if r.table is table]
+            held = self._held[name]
+            held.append(partial.combine(table, mine, [piece.ordinal] * len(mine)))
+            if len(held) > 1 and sum(map(len, held[1:])) > max(len(held[0]), ROWS_HELD):
+                self._held[name] = [partial.within_object(table, held)]
+                partial.check_keys(
+                    partial.Partial(tuple(self._held[name])), self._limits.max_keys, 1, None
+                )
+
+    def forget(self, piece: Piece) -> None:
+        """Drop what was held of an object that turned out to be bad."""
+        del piece
+        self._held = {name: [] for name in self._tables}
+
+    def partial(self) -> Partial:
+        """Give the partial of all objects taken."""
+        self._combine()
+        return self._done
+
+    def _combine(self) -> None:
+        combined = tuple(
+            partial.combine(
+                table, [r for r, _ in self._rows[name]], [o for _, o in self._rows[name]]
+            )
+            for name, table in self._tables.items()
+        )
+        self._rows = {name: [] for name in self._tables}
+        self._count = 0
+        self._done = partial.merge([self._done, partial.Partial(combined)])
+        partial.check_keys(self._done, self._limits.max_keys, self._objects, None)
+
+
+def _book(ledger: Ledger, piece: Piece, account: _Account) -> None:
+    ledger.ok += piece.whole
+    ledger.ok_bytes += piece.size_bytes if piece.whole else 0
+    ledger.read += account.read
+    ledger.kept += account.kept
+    for reason, count in account.dropped.items():
+        ledger.dropped[reason] = ledger.dropped.get(reason, 0) + count
+    for table, count in account.refused.items():
+        ledger.refused_keys[table] = ledger.refused_keys.get(table, 0) + count
+    have: dict[str, int] = {}
+    for sample in ledger.samples:
+        have[sample.reason] = have.get(sample.reason, 0) + 1
+    for reason, row in account.samples:
+        have[reason] = have.get(reason, 0) + 1
+        if have[reason] <= SAMPLES_PER_REASON:
+            ledger.samples.append(Dropped(reason, piece.ordinal, row, piece.key))
+
+
+def _culprit(job: Job, records: Records) -> str:
+    """Find the first record at which `map` fails by itself."""
+    for place, row in enumerate(records.rows):
+        try:
+            job.map(records.only(place))
+        except Exception:  # noqa: BLE001 - whatever the user's code raises
+            return f"record {row}"
+    return f"records {records.rows[0]} to {records.rows[-1]} together"

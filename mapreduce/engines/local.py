@@ -1,0 +1,262 @@
+"""The local engine: a spawned process a slot, a thread to talk with each.
+
+A process that dies costs a retry in a fresh one; if it dies again its split is halved until the
+object that kills it stands alone, dies alone twice, and is quarantined as `crashed`. Faults of the
+job or of the store end the run at once. No slot outlives the run: each ends when its pipe closes.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+from mapreduce import packed, partial
+from mapreduce.engines import Advance, Assignment, Event, Outcome
+from mapreduce.errors import JobError, MapReduceError, StoreError, UsageError
+from mapreduce.job import load
+from mapreduce.ledger import Cost, Ledger, Quarantined, merged
+from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from mapreduce.plan import Piece, Split
+
+SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
+FAULTS: Final = {"job": JobError, "store": StoreError}
+
+
+def default_workers() -> int:
+    """As many slots as cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Local:
+    """Runs attempts in processes on this machine.
+
+    Parameters
+    ----------
+    workers
+        Number of processes; None for one a core.
+    memory_bytes
+        Memory each may have; 0 for no limit.
+    """
+
+    name = "local"
+
+    def __init__(self, workers: int | None = None, memory_bytes: int = 0) -> None:
+        self.workers = default_workers() if workers is None else workers
+        if self.workers < 1:
+            raise UsageError(f"--workers is at least 1, got {workers}")
+        self.memory_bytes = memory_bytes
+
+    def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
+        """Run every split once, giving outcomes and advances as they come.
+
+        Raises
+        ------
+        JobError, StoreError, MapReduceError
+            What ended the run; processes are gone by then.
+        """
+        desk = _Desk(splits)
+        slots = [_Slot(assignment, desk, self.memory_bytes) for _ in range(self.workers)]
+        for slot in slots:
+            slot.thread.start()
+        try:
+            running = len(slots)
+            while running:
+                said = desk.said.get()
+                if said is None:
+                    running -= 1
+                elif isinstance(said, BaseException):
+                    raise said
+                else:
+                    yield said
+        finally:
+            desk.stopped.set()
+            for slot in slots:
+                slot.kill()
+            for slot in slots:
+                slot.thread.join(timeout=1.0)  # one may be waiting for the listing
+
+
+class _Desk:
+    """Where slots' threads take splits and put down what came of them."""
+
+    def __init__(self, splits: Iterator[Split]) -> None:
+        self.said: queue.Queue[Event | BaseException | None] = queue.Queue()
+        self.stopped = threading.Event()
+        self._splits = splits
+        self._lock = threading.Lock()
+
+    def take(self) -> Split | None:
+        with self._lock:
+            return None if self.stopped.is_set() else next(self._splits, None)
+
+
+class _DeathError(MapReduceError):
+    """The slot's process ended without an answer: how, and with what peak memory."""
+
+
+class _Slot:
+    """A thread and the process it feeds; the process is replaced when it dies."""
+
+    def __init__(self, assignment: Assignment, desk: _Desk, memory_bytes: int) -> None:
+        self.thread = threading.Thread(target=self._work, daemon=True, name="slot")
+        self._assignment = assignment
+        self._desk = desk
+        self._memory_bytes = memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = threading.Lock()
+
+    def kill(self) -> None:
+        """End the process at once; its thread then sees the end of its pipe."""
+        with self._guard:
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
+
+    def _work(self) -> None:
+        try:
+            while (split := self._desk.take()) is not None:
+                done = self._survivors(split.number, split.pieces, tries=2)
+                self._desk.said.put(self._outcome(split.number, done))
+        except BaseException as error:  # noqa: BLE001 - raised again where the run waits
+            if not self._desk.stopped.is_set():
+                self._desk.said.put(error)
+        finally:
+            self._end()
+            self._desk.said.put(None)
+
+    def _survivors(self, number: int, pieces: Sequence[Piece], tries: int) -> list[Done]:
+        """Run the pieces; halve them where the process dies, down to the one that kills it."""
+        tries = max(tries, 2) if len(pieces) == 1 else tries
+        for _ in range(tries):
+            try:
+                return [self._attempt(number, pieces)]
+            except _DeathError as death:
+                if self._desk.stopped.is_set():
+                    raise
+                last = str(death)
+        if len(pieces) == 1:
+            return [self._crashed(number, pieces[0], last)]
+        half = len(pieces) // 2
+        first = self._survivors(number, pieces[:half], tries=1)
+        return first + self._survivors(number, pieces[half:], tries=1)
+
+    def _outcome(self, number: int, done: Sequence[Done]) -> Outcome:
+        cost = sum((d.cost for d in done), Cost())
+        if len(done) == 1:
+            return Outcome((number,), done[0].partial, done[0].ledger, cost)
+        job = self._assignment.job
+        schemas = load(job.reference, job.parameters).schemas()
+        whole = partial.merge([packed.unpack(d.partial, schemas) for d in done])
+        return Outcome((number,), packed.pack(whole), merged(d.ledger for d in done), cost)
+
+    def _crashed(self, number: int, piece: Piece, how: str) -> Done:
+        job = self._assignment.job
+        nothing = partial.empty(load(job.reference, job.parameters).schemas())
+        quarantined = Quarantined(piece.ordinal, piece.key, piece.etag, "crashed", how)
+        ledger = Ledger(dropped={}, quarantined=[quarantined], samples=[], refused_keys={})
+        return Done(number, packed.pack(nothing), ledger, Cost())
+
+    def _attempt(self, number: int, pieces: Sequence[Piece]) -> Done:
+        message = ""
+        for _ in range(SIGNATURES):
+            locations = tuple(self._assignment.locate(p) for p in pieces)
+            answer = self._answer(Work(number, tuple(pieces), locations))
+            if isinstance(answer, Done):
+                return answer
+            message = answer.message
+            if answer.kind != "expired":
+                raise FAULTS.get(answer.kind, MapReduceError)(message)
+        raise StoreError(message)
+
+    def _answer(self, work: Work) -> Done | Failed:
+        process = self._started()
+        objects = read_bytes = 0
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise MapReduceError("a slot was started without pipes")
+            send(process.stdin, work)
+            while isinstance(answer := receive(process.stdout), Reached):
+                self._say(answer.objects - objects, answer.read_bytes - read_bytes)
+                objects, read_bytes = answer.objects, answer.read_bytes
+        except BrokenPipeError:
+            answer = None
+        if isinstance(answer, Done):
+            total = sum(p.read_bytes for p in work.pieces)
+            self._say(len(work.pieces) - objects, total - read_bytes)
+            return answer
+        self._say(-objects, -read_bytes)
+        if isinstance(answer, Failed):
+            return answer
+        raise _DeathError(self._end())
+
+    def _say(self, objects: int, read_bytes: int) -> None:
+        if objects or read_bytes:
+            self._desk.said.put(Advance(objects, read_bytes))
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None:
+            return self._process
+        with self._guard:
+            if self._desk.stopped.is_set():
+                raise MapReduceError("the run has been stopped")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mapreduce.slot"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            )
+            self._process = process
+        if process.stdin is None or process.stdout is None:
+            raise MapReduceError("a slot was started without pipes")
+        begin = Begin(
+            self._assignment.job,
+            self._assignment.limits,
+            tuple(sys.path),
+            self._memory_bytes,
+        )
+        try:
+            send(process.stdin, begin)
+            answer = receive(process.stdout)
+        except BrokenPipeError:
+            answer = None
+        if isinstance(answer, Failed):
+            raise JobError(f"a worker process could not load the job: {answer.message}")
+        if not isinstance(answer, Ready):
+            raise MapReduceError(f"a worker process ended before it was ready: {self._end()}")
+        return process
+
+    def _end(self) -> str:
+        """Close the pipes, wait for the process to end, and say how it did."""
+        with self._guard:
+            process, self._process = self._process, None
+        if process is None:
+            return "it was not running"
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        scale = 1 if sys.platform == "darwin" else 1024
+        return f"{_how(process.returncode)}, peak memory {usage.ru_maxrss * scale / 2**20:,.0f} MiB"
+
+
+def _how(code: int) -> str:
+    if code == OUT_OF_MEMORY:
+        return "out of memory within its limit"
+    if code >= 0:
+        return f"exit code {code}"
+    hint = " (the kernel's answer to a machine out of memory)" if code == -signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{hint}"

@@ -1,0 +1,95 @@
+"""Objects fetched ahead, in threads, while the one before is decoded.
+
+Order is kept; what is held is bounded in objects and in bytes. An object's own fault is handed on
+in its place, a fault of the store is raised. Objects to be streamed are not fetched ahead: they
+are opened when their turn comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import ObjectError
+from mapreduce.objects import Entry, Location
+from mapreduce.objects.inflate import read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mapreduce.objects.reader import Reader
+    from mapreduce.plan import Piece
+
+AHEAD_OBJECTS: Final = 4
+AHEAD_BYTES: Final = 16 << 20
+
+
+def entry_of(piece: Piece) -> Entry:
+    """Give the listed entry that a piece is of."""
+    return Entry(piece.key, piece.size_bytes, piece.etag)
+
+
+class Fetcher:
+    """Reads whole objects ahead of their use.
+
+    Parameters
+    ----------
+    reader
+        How to read a location.
+    cap_bytes
+        Most bytes one object may hold, unpacked.
+    """
+
+    def __init__(self, reader: Reader, cap_bytes: int) -> None:
+        self._reader = reader
+        self._cap_bytes = cap_bytes
+        self.waited_s = 0.0
+        self._threads = ThreadPoolExecutor(AHEAD_OBJECTS, thread_name_prefix="fetch")
+
+    def close(self) -> None:
+        """End the threads; what was fetched ahead is dropped."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def documents(
+        self, pieces: Sequence[Piece], locations: Sequence[Location]
+    ) -> Iterator[tuple[Piece, bytes | ObjectError]]:
+        """Give each object's bytes, or its fault, in order.
+
+        Raises
+        ------
+        StoreError
+            Where the store as a whole failed.
+        """
+        ahead: deque[tuple[Piece, Future[bytes]]] = deque()
+        waiting = deque(zip(pieces, locations, strict=True))
+        held_bytes = 0
+        try:
+            while ahead or waiting:
+                while waiting and len(ahead) < AHEAD_OBJECTS:
+                    if ahead and held_bytes + waiting[0][0].size_bytes > AHEAD_BYTES:
+                        break
+                    piece, location = waiting.popleft()
+                    held_bytes += piece.size_bytes
+                    ahead.append((piece, self._threads.submit(self._read, piece, location)))
+                piece, future = ahead.popleft()
+                started = time.monotonic()
+                try:
+                    document: bytes | ObjectError = future.result()
+                except ObjectError as error:
+                    document = error
+                self.waited_s += time.monotonic() - started
+                held_bytes -= piece.size_bytes
+                del future
+                yield piece, document
+                del document
+        finally:
+            for _, future in ahead:
+                future.cancel()
+
+    def _read(self, piece: Piece, location: Location) -> bytes:
+        if piece.size_bytes > self._cap_bytes:
+            raise ObjectError("too_large", f"{piece.size_bytes:,} bytes, cap {self._cap_bytes:,}")
+        with self._reader.open(entry_of(piece), location) as body:
+            return read_all(body, piece.key, self._cap_bytes)

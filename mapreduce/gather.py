@@ -1,0 +1,119 @@
+"""The coordinator's end of a run: outcomes in, one partial and one ledger out.
+
+Partials are merged in tiers, so that each row is merged a few times however many outcomes come. A
+divided object's pieces are held until all are here: if one is bad the object is quarantined whole
+and none of its rows counts. The order in which outcomes come never shows in the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mapreduce import packed, partial
+from mapreduce.errors import JobError
+from mapreduce.ledger import Cost, Ledger, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapreduce.partial import Partial
+    from mapreduce.plan import Split
+    from mapreduce.table import Schema
+
+TIER: Final = 8  # partials of one tier that are merged into one of the next
+HOPELESS_AFTER: Final = 100
+
+
+class Gather:
+    """Merges outcomes as they come.
+
+    Parameters
+    ----------
+    schemas
+        The job's tables.
+    max_keys
+        Most rows a table may have.
+    """
+
+    def __init__(self, schemas: Sequence[Schema], max_keys: int) -> None:
+        self.ledger = merged(())
+        self.cost = Cost()
+        self._schemas = tuple(schemas)
+        self._max_keys = max_keys
+        self._tiers: list[list[Partial]] = [[]]
+        self._parts: dict[int, list[tuple[int, int, Partial, Ledger]]] = {}
+
+    def add(self, splits: Sequence[Split], raw: bytes, ledger: Ledger, cost: Cost) -> None:
+        """Take the outcome of whole splits.
+
+        Raises
+        ------
+        PartialError
+            Where the bytes are no partial of this job.
+        JobError
+            Where a table outgrows `max_keys`, or the first objects all brought nothing.
+        """
+        self.cost += cost
+        part = packed.unpack(raw, self._schemas)
+        pieces = [p for s in splits for p in s.pieces]
+        if pieces[0].whole:
+            self._accept(part, ledger)
+            return
+        for_object = self._parts.setdefault(pieces[0].ordinal, [])
+        for_object.append((pieces[0].start, pieces[0].stop, part, ledger))
+        if sum(stop - start for start, stop, _, _ in for_object) == pieces[0].size_bytes:
+            self._accept_divided(pieces[0].ordinal, pieces[0].size_bytes)
+
+    def result(self) -> Partial:
+        """Merge what is left: the partial of all that was gathered."""
+        rest = [p for tier in self._tiers for p in tier]
+        whole = partial.merge([partial.empty(self._schemas), *rest])
+        self._tiers = [[], [whole]]
+        return whole
+
+    def check_hopeless(self) -> None:
+        """Stop early where the first hundred objects brought no record at all.
+
+        Raises
+        ------
+        JobError
+            With the commonest reasons and what to try.
+        """
+        ledger = self.ledger
+        if ledger.ok + len(ledger.quarantined) < HOPELESS_AFTER or ledger.kept:
+            return
+        reasons: dict[str, int] = dict(ledger.dropped)
+        for bad in ledger.quarantined:
+            reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
+        told = ", ".join(f"{n:,} {r}" for r, n in sorted(reasons.items(), key=lambda i: -i[1])[:3])
+        first = f" First: {ledger.quarantined[0].place}." if ledger.quarantined else ""
+        raise JobError(
+            f"the first {ledger.ok + len(ledger.quarantined)} objects gave no record ({told})."
+            f"{first} Are the paths right? Look at what the documents hold with `inspect SOURCE`."
+        )
+
+    def _accept(self, part: Partial, ledger: Ledger) -> None:
+        self.ledger = merged((self.ledger, ledger))
+        tier = 0
+        self._tiers[0].append(part)
+        while len(self._tiers[tier]) >= TIER:
+            whole = partial.merge(self._tiers[tier])
+            self._tiers[tier] = []
+            tier += 1
+            if tier == len(self._tiers):
+                self._tiers.append([])
+            self._tiers[tier].append(whole)
+            partial.check_keys(
+                whole, self._max_keys, self.ledger.ok + len(self.ledger.quarantined), None
+            )
+        self.check_hopeless()
+
+    def _accept_divided(self, ordinal: int, size_bytes: int) -> None:
+        parts = sorted(self._parts.pop(ordinal), key=lambda p: p[0])
+        ledger = merged(p[3] for p in parts)
+        if ledger.quarantined:
+            ledger = merged((Ledger(quarantined=ledger.quarantined[:1]),))
+            self._accept(partial.empty(self._schemas), ledger)
+            return
+        ledger.ok, ledger.ok_bytes = 1, size_bytes
+        self._accept(partial.merge([p[2] for p in parts]), ledger)

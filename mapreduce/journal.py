@@ -1,0 +1,240 @@
+"""The run on disk: the manifest as splits, and each split's commit, so that a run can resume.
+
+One SQLite file in the run's folder. A split is committed once: a second commit of the same split
+is refused. Commits survive the death of the process at any point. The manifest lives here and not
+in memory, so a run's memory does not grow with the number of objects. Secrets never enter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.ledger import Cost, Ledger
+from mapreduce.plan import Split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME: Final = "journal.sqlite"
+SCHEMA: Final = """
+create table if not exists run (identity text not null, listing text);
+create table if not exists splits (number integer primary key, split blob not null);
+create table if not exists commits
+    (id integer primary key, partial blob not null, ledger blob not null, cost blob not null);
+create table if not exists committed (split integer primary key, commit_id integer not null);
+"""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What listing the source gave, once it is complete."""
+
+    objects: int = 0
+    object_bytes: int = 0
+    ignored: int = 0
+    splits: int = 0
+    seconds: float = 0.0
+
+
+class Journal:
+    """Record of a run's manifest and commits.
+
+    Parameters
+    ----------
+    folder
+        The run's folder; None keeps the journal in memory, for runs that need not resume.
+    identity
+        What must be the same for a resumed run: job, parameters, code, source, selection.
+
+    Raises
+    ------
+    UsageError
+        Where the folder holds a journal of another run, or of another process still at work.
+    """
+
+    def __init__(self, folder: Path | None, identity: str) -> None:
+        self._path = None if folder is None else folder / NAME
+        where = ":memory:" if self._path is None else str(self._path)
+        self._lock = threading.Lock()
+        self._grown = threading.Condition(self._lock)
+        self._planned = 0  # splits known to be of the present listing
+        self._failed: BaseException | None = None
+        try:
+            self._base = sqlite3.connect(where, check_same_thread=False, timeout=2.0)
+            if self._path is not None:
+                self._base.execute("pragma locking_mode = exclusive")
+            self._base.execute("pragma journal_mode = wal")
+            self._base.execute("pragma synchronous = normal")
+            self._base.executescript(SCHEMA)
+            self._begin(identity)
+        except sqlite3.OperationalError as error:
+            raise UsageError(
+                f"the journal {where} cannot be used ({error}): is another run writing to this"
+                " folder? Choose another --out, or wait for it."
+            ) from None
+        except sqlite3.DatabaseError as error:
+            raise UsageError(f"{where} is not a journal ({error}): choose another --out") from None
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        with self._lock:
+            self._base.close()
+
+    def discard(self) -> None:
+        """Remove the journal: the run is complete and its receipt written."""
+        self.close()
+        if self._path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(NAME + suffix).unlink(missing_ok=True)
+
+    @property
+    def listing(self) -> Listing | None:
+        """What the listing gave; None while it is not complete."""
+        with self._lock:
+            (raw,) = self._base.execute("select listing from run").fetchone()
+        return None if raw is None else msgspec.json.decode(raw, type=Listing)
+
+    def plan(self, split: Split) -> None:
+        """Add the next split of the manifest; listed again, it must be what it was.
+
+        Where a resumed listing differs, what was planned and committed from there on is dropped.
+        """
+        raw = msgspec.msgpack.encode(split)
+        with self._grown:
+            known = self._split(split.number)
+            if known != raw:
+                if known is not None:
+                    self._drop_from(split.number)
+                self._base.execute("insert into splits values (?, ?)", (split.number, raw))
+            self._planned = split.number + 1
+            self._grown.notify_all()
+
+    def planned(self, listing: Listing) -> None:
+        """Note that the manifest is complete, durably."""
+        with self._grown:
+            self._base.execute(
+                "update run set listing = ?", (msgspec.json.encode(listing).decode(),)
+            )
+            self._base.commit()
+            self._grown.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Note that listing failed: whoever waits for splits gets this error."""
+        with self._grown:
+            self._failed = error
+            self._grown.notify_all()
+
+    def waiting(self) -> Iterator[Split]:
+        """Give every split that is not committed, in order, waiting for the listing to go on."""
+        number = 0
+        while True:
+            with self._grown:
+                while number >= self._planned:
+                    if self._failed is not None:
+                        raise self._failed
+                    if self._complete():
+                        return
+                    self._grown.wait()
+                raw = self._split(number)
+                done = self._base.execute(
+                    "select 1 from committed where split = ?", (number,)
+                ).fetchone()
+            number += 1
+            if raw is not None and not done:
+                yield msgspec.msgpack.decode(raw, type=Split)
+
+    def splits(self) -> Iterator[Split]:
+        """Give the whole manifest as far as it is planned."""
+        number = 0
+        while True:
+            with self._lock:
+                raw = self._split(number)
+            if raw is None:
+                return
+            number += 1
+            yield msgspec.msgpack.decode(raw, type=Split)
+
+    def commit(self, splits: tuple[int, ...], packed: bytes, ledger: Ledger, cost: Cost) -> None:
+        """Accept one partial as the result of splits, durably, once.
+
+        Raises
+        ------
+        MapReduceError
+            Where one of the splits is committed already.
+        """
+        encode = msgspec.msgpack.encode
+        with self._lock:
+            try:
+                cursor = self._base.execute(
+                    "insert into commits (partial, ledger, cost) values (?, ?, ?)",
+                    (packed, encode(ledger), encode(cost)),
+                )
+                self._base.executemany(
+                    "insert into committed values (?, ?)", [(s, cursor.lastrowid) for s in splits]
+                )
+            except sqlite3.IntegrityError:
+                self._base.rollback()
+                raise MapReduceError(f"splits {splits} were committed before") from None
+            self._base.commit()
+
+    def last_commit(self) -> int:
+        """Give the number of the newest commit, 0 where there is none."""
+        with self._lock:
+            (last,) = self._base.execute("select coalesce(max(id), 0) from commits").fetchone()
+        return int(last)
+
+    def commits(self, last: int) -> Iterator[tuple[tuple[int, ...], bytes, Ledger, Cost]]:
+        """Give every commit there is, up to number `last`."""
+        with self._lock:
+            found = self._base.execute("select id from commits where id <= ? order by id", (last,))
+            ids = [i for (i,) in found]
+        for number in ids:
+            with self._lock:
+                raw, ledger, cost = self._base.execute(
+                    "select partial, ledger, cost from commits where id = ?", (number,)
+                ).fetchone()
+                splits = self._base.execute(
+                    "select split from committed where commit_id = ? order by split", (number,)
+                ).fetchall()
+            decode = msgspec.msgpack.decode
+            yield (
+                tuple(s for (s,) in splits),
+                raw,
+                decode(ledger, type=Ledger),
+                decode(cost, type=Cost),
+            )
+
+    def _begin(self, identity: str) -> None:
+        row = self._base.execute("select identity, listing from run").fetchone()
+        if row is None:
+            self._base.execute("insert into run values (?, null)", (identity,))
+        elif row[0] != identity:
+            raise UsageError(
+                f"{self._path} belongs to another run: it was {row[0]}, this is {identity}."
+                " Choose another --out, or remove the folder to begin anew."
+            )
+        elif row[1] is not None:
+            (self._planned,) = self._base.execute("select count(*) from splits").fetchone()
+        self._base.commit()
+
+    def _drop_from(self, number: int) -> None:
+        self._base.execute(
+            "delete from commits where id in (select commit_id from committed where split >= ?)",
+            (number,),
+        )
+        self._base.execute("delete from committed where split >= ?", (number,))
+        self._base.execute("delete from splits where number >= ?", (number,))
+
+    def _split(self, number: int) -> bytes | None:
+        row = self._base.execute("select split from splits where number = ?", (number,)).fetchone()
+        return None if row is None else row[0]
+
+    def _complete(self) -> bool:
+        with contextlib.closing(self._base.execute("select listing from run")) as rows:
+            return rows.fetchone()[0] is not None

@@ -1,0 +1,22 @@
+"""How much memory this process has used at most."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+
+def peak_bytes() -> int:
+    """Peak resident memory of this process, in bytes.
+
+    Linux tells it for this program alone; `getrusage`, the fallback, may include what the parent
+    had when it started us.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

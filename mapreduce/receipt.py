@@ -1,0 +1,86 @@
+"""The receipt: what a run covered, in numbers that balance, with its digest.
+
+Keys are stable; more may be added. `objects.listed` is `ok + quarantined + ignored`, and
+`records.read` is `kept` plus everything dropped, or there is no receipt. No secret is in it.
+"""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import time
+from importlib import metadata
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mapreduce.errors import MapReduceError
+from mapreduce.ledger import Ledger
+
+
+class Phases(msgspec.Struct):
+    """Seconds each phase of a run took; listing and mapping overlap."""
+
+    list: float = 0.0
+    map: float = 0.0
+    merge: float = 0.0
+    join: float = 0.0
+    write: float = 0.0
+    total: float = 0.0
+
+
+def run_id() -> str:
+    """Name a run by when it began and a little chance: `20190826T221727-3fa2`."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made the numbers."""
+    return {
+        "roadspeed": metadata.version("roadspeed"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "msgspec": metadata.version("msgspec"),
+    }
+
+
+def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
+    """Count objects by how they ended.
+
+    Raises
+    ------
+    MapReduceError
+        Where the account does not balance: a fault of this program.
+    """
+    counted = ledger.ok + len(ledger.quarantined)
+    if counted != listed:
+        raise MapReduceError(
+            f"the account does not balance: {listed} objects listed, {ledger.ok} ok,"
+            f" {len(ledger.quarantined)} quarantined. Please report this."
+        )
+    return {
+        "listed": listed + ignored,
+        "ok": ledger.ok,
+        "quarantined": len(ledger.quarantined),
+        "ignored": ignored,
+        "bytes": ledger.ok_bytes,
+    }
+
+
+def records_of(ledger: Ledger) -> dict[str, Any]:
+    """Count records by how they ended; raise as `Ledger.check` does where they don't balance."""
+    ledger.check()
+    out: dict[str, Any] = {
+        "read": ledger.read,
+        "kept": ledger.kept,
+        "dropped": dict(sorted(ledger.dropped.items())),
+    }
+    if ledger.refused_keys:
+        out["refused_keys"] = dict(sorted(ledger.refused_keys.items()))
+    return out
+
+
+def rounded(phases: Phases) -> dict[str, float]:
+    """Seconds to the millisecond."""
+    return {name: round(value, 3) for name, value in msgspec.structs.asdict(phases).items()}

@@ -1,0 +1,373 @@
+"""One run: list, map, merge, finish, with an account of everything.
+
+`run` is what the command lines and library users call. The listing streams into the engine, each
+outcome is committed to the journal before it is merged, and an interrupted run goes on where it
+stopped when it is called again with the same folder. It decides nothing about roads or files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+
+from mapreduce import packed
+from mapreduce.attempt import Limits
+from mapreduce.engines import Advance, Assignment, Outcome
+from mapreduce.errors import JobError, StoreError, UsageError
+from mapreduce.fetch import entry_of
+from mapreduce.gather import Gather
+from mapreduce.job import Job, finished, name_of
+from mapreduce.journal import Journal, Listing
+from mapreduce.objects.selection import Selection, ignored
+from mapreduce.objects.source import open_store
+from mapreduce.plan import Cover, Planner
+from mapreduce.receipt import Phases, objects_of, records_of, rounded, run_id, versions
+from mapreduce.table import Rule
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from mapreduce.engines import Engine
+    from mapreduce.ledger import Cost, Ledger
+    from mapreduce.objects import Entry, Store
+    from mapreduce.partial import Partial
+    from mapreduce.plan import Piece, Split
+    from mapreduce.table import Array
+
+LISTER_S: Final = 5.0  # how long a listing under way may take to notice that the run is over
+
+Source: TypeAlias = "str | os.PathLike[str] | Store"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a phase is: `done` of `total` (None while unknown) in `unit`; `note` for people."""
+
+    phase: str
+    done: int
+    total: int | None
+    unit: str
+    note: str = ""
+
+
+OnProgress: TypeAlias = "Callable[[Progress], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run may be told, beside job and source.
+
+    `split_bytes` and `limits` change speed and what is refused, never a sum; `selection` says
+    which objects are taken.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    limits: Limits = field(default_factory=Limits)
+    split_bytes: int | None = None
+    endpoint: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gave.
+
+    Attributes
+    ----------
+    tables
+        What `finish` gave: table name -> column name -> array.
+    digest
+        SHA-256 of the merged partial: equal for equal input under any engine, split and order.
+    receipt
+        The account, as `receipt.json` has it.
+    partial
+        The merged sums.
+    ledger
+        Quarantined objects and samples of dropped records.
+    """
+
+    tables: dict[str, dict[str, Array]]
+    digest: str
+    receipt: dict[str, Any]
+    partial: Partial
+    ledger: Ledger
+
+    @property
+    def rows(self) -> dict[str, Array]:
+        """The columns of the job's only table, or of its first."""
+        return next(iter(self.tables.values()))
+
+
+def run(
+    job: Job,
+    source: Source,
+    *,
+    engine: str | Engine = "local",
+    workers: int | None = None,
+    folder: Path | str | None = None,
+    options: Options | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> Result:
+    """Run a job over all objects of a source.
+
+    Parameters
+    ----------
+    job
+        An instance of a class at the top level of a file.
+    source
+        A folder, `s3://bucket/prefix`, or a store.
+    engine
+        `"local"`, or an engine.
+    workers
+        Processes of the local engine; None for one a core.
+    folder
+        Where the journal is kept, so that the run can resume; None for a run that need not.
+    options
+        Selection, caps, split size, endpoint.
+    on_progress
+        Called a few times a second.
+
+    Raises
+    ------
+    UsageError, JobError, StoreError
+        See their texts: what to type, what to mend, what to wait for.
+    """
+    return _Run(job, source, engine, workers, folder, options or Options(), on_progress).result()
+
+
+class _Run:
+    """State of one run; its steps in the order they are called."""
+
+    def __init__(
+        self,
+        job: Job,
+        source: Source,
+        engine: str | Engine,
+        workers: int | None,
+        folder: Path | str | None,
+        options: Options,
+        on_progress: OnProgress,
+    ) -> None:
+        self.job = job
+        self.name = name_of(job)
+        self.options = options
+        self.tell = on_progress
+        self.engine = _engine(engine, workers)
+        self.store = open_store(source, endpoint=options.endpoint, region=options.region)
+        self.schemas = job.schemas()
+        folder = None if folder is None else Path(folder)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(folder, self._identity())
+        self.gather = Gather(self.schemas, options.limits.max_keys)
+        self.started = time.monotonic()
+        self.phases = Phases()
+        self.listed = 0
+        self.listed_bytes = 0
+        self.mapped_bytes = 0
+        self.mapped_objects = 0
+
+    def result(self) -> Result:
+        """Run it."""
+        stop = threading.Event()
+        lister = threading.Thread(target=self._list, args=(stop,), name="list", daemon=True)
+        try:
+            old = self.journal.last_commit()
+            listed = self.journal.listing is not None
+            if listed:
+                self._take_commits(old)
+            lister.start()
+            self._map()
+            if not listed:  # only now is it known which splits are still the same
+                self._take_commits(old)
+            merging = time.monotonic()
+            partial = self.gather.result()
+            self._check_cover()
+            digest = packed.digest(partial)
+            try:
+                tables = finished(self.job, partial)
+            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+                raise JobError(
+                    f"finish of {self.name.shown} failed: {type(error).__name__}: {error}"
+                ) from error
+            self.phases.merge = time.monotonic() - merging
+            receipt = self._receipt(digest)
+            result = Result(tables, digest, receipt, partial, self.gather.ledger)
+            self.journal.discard()
+        finally:
+            stop.set()
+            self.journal.fail(StoreError("the run has ended"))
+            if lister.ident is not None:
+                lister.join(timeout=LISTER_S)
+            self.journal.close()
+        return result
+
+    def _identity(self) -> str:
+        """All that must be the same for a journal's commits to be this run's."""
+        selection = self.options.selection
+        identity = {
+            "job": self.name.shown,
+            "parameters": self.name.parameters,
+            "code": self.name.code,
+            "source": self.store.name,
+            "match": selection.match,
+            "exclude": selection.exclude,
+            "sample": None if selection.sample is None else str(selection.sample),
+            "limit": selection.limit,
+            "split_bytes": self.options.split_bytes,
+            "limits": self.options.limits,
+            "roadspeed": versions()["roadspeed"],
+        }
+        return msgspec.json.encode(identity, order="sorted").decode()
+
+    def _take_commits(self, last: int) -> None:
+        """Take what an earlier, interrupted run of this folder has committed, up to `last`."""
+        if not last:
+            return
+        splits = {s.number: s for s in self.journal.splits()}
+        for numbers, raw, ledger, cost in self.journal.commits(last):
+            self._accept([splits[n] for n in numbers], raw, ledger, cost)
+
+    def _list(self, stop: threading.Event) -> None:
+        """List the source into the journal, in a thread of its own."""
+        if (listing := self.journal.listing) is not None:
+            self.listed, self.listed_bytes = listing.objects, listing.object_bytes
+            return
+        started = time.monotonic()
+        by_line = self.job.records.by_line
+        distinct = any(
+            r is Rule.DISTINCT for t in self.job.tables().values() for r in t.values.values()
+        )
+        planner = Planner(split_bytes=self.options.split_bytes, divisible=by_line and not distinct)
+        passed = _Passed()
+        try:
+            wanted = self.options.selection.take(self.store.entries())
+            for split in planner.splits_of(passed.without_ignored(wanted)):
+                if stop.is_set():
+                    return
+                self.journal.plan(split)
+                self.listed, self.listed_bytes = planner.objects, planner.object_bytes
+            seconds = time.monotonic() - started
+            self.phases.list = seconds
+            self.journal.planned(
+                Listing(
+                    planner.objects, planner.object_bytes, passed.ignored, planner.splits, seconds
+                )
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again where splits are taken
+            self.journal.fail(error)
+
+    def _map(self) -> None:
+        started = time.monotonic()
+        assignment = Assignment(self.name, self.options.limits, self._locate)
+        splits: dict[int, Split] = {}
+
+        def remembered() -> Iterator[Split]:
+            for split in self.journal.waiting():
+                splits[split.number] = split
+                yield split
+
+        with contextlib.closing(self.engine.events(assignment, remembered())) as events:
+            for event in events:
+                match event:
+                    case Advance(objects=objects, read_bytes=read_bytes):
+                        self.mapped_objects += objects
+                        self.mapped_bytes += read_bytes
+                    case Outcome(splits=numbers, partial=raw, ledger=ledger, cost=cost):
+                        self.journal.commit(numbers, raw, ledger, cost)
+                        self.gather.add([splits.pop(n) for n in numbers], raw, ledger, cost)
+                self._tell()
+        self.phases.map = time.monotonic() - started
+
+    def _accept(self, splits: list[Split], raw: bytes, ledger: Ledger, cost: Cost) -> None:
+        self.gather.add(splits, raw, ledger, cost)
+        self.mapped_bytes += sum(s.read_bytes for s in splits)
+        self.mapped_objects += sum(len(s.pieces) for s in splits)
+
+    def _locate(self, piece: Piece) -> Any:
+        return self.store.locate(entry_of(piece))
+
+    def _tell(self) -> None:
+        complete = self.journal.listing is not None
+        self.tell(Progress("list", self.listed, self.listed if complete else None, "objects"))
+        total = self.listed_bytes if complete else None
+        note = f"{self.mapped_objects:,} of {self.listed:,}{'' if complete else '+'} objects"
+        self.tell(Progress("map", self.mapped_bytes, total, "bytes", note))
+
+    def _check_cover(self) -> None:
+        listing = self.journal.listing
+        cover = Cover()
+        for split in self.journal.splits():
+            cover.add(split)
+        cover.close(0 if listing is None else listing.objects)
+
+    def _receipt(self, digest: str) -> dict[str, Any]:
+        ledger, cost = self.gather.ledger, self.gather.cost
+        listing = self.journal.listing or Listing()
+        if listing.objects + listing.ignored == 0:
+            raise UsageError(
+                f"{self.store.name} holds no object"
+                + ("" if self.options.selection.whole else " that the selection wants")
+                + ": is the folder or prefix right?"
+            )
+        self.phases.total = time.monotonic() - self.started
+        whole = self.options.selection.whole
+        return {
+            "run": run_id(),
+            "job": self.name.shown,
+            "parameters": self.name.parameters,
+            "source": self.store.name,
+            "engine": self.engine.name,
+            "digest": digest,
+            "complete": whole,
+            "selection": None if whole else _shown(self.options.selection),
+            "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
+            "records": records_of(ledger),
+            "times_s": rounded(self.phases),
+            "work": {
+                "waited_s": round(cost.waited_s, 3),
+                "worked_s": round(cost.worked_s, 3),
+                "worker_peak_bytes": cost.peak_bytes,
+            },
+            "versions": versions(),
+        }
+
+
+class _Passed:
+    """Counts what is ignored as it passes."""
+
+    def __init__(self) -> None:
+        self.ignored = 0
+
+    def without_ignored(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            if ignored(entry.key):
+                self.ignored += 1
+            else:
+                yield entry
+
+
+def _shown(selection: Selection) -> dict[str, Any]:
+    sample = None if selection.sample is None else float(selection.sample)
+    return {
+        "match": list(selection.match),
+        "exclude": list(selection.exclude),
+        "sample": sample,
+        "limit": selection.limit,
+    }
+
+
+def _engine(engine: str | Engine, workers: int | None) -> Engine:
+    if not isinstance(engine, str):
+        return engine
+    if engine == "local":
+        from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
+
+        return Local(workers)
+    raise UsageError(f"no engine {engine!r}; there is: local")

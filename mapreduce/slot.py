@@ -1,0 +1,197 @@
+"""A slot: the process that runs attempts, one at a time, for whoever holds its pipes.
+
+It reads msgpack messages from standard input and writes them to standard output, each with its
+length before it; nothing executable is sent. It ends when its input ends, so no slot outlives its
+parent. Whatever a job prints goes to standard error. It decides nothing: a fault is reported, and
+what follows from it is its parent's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import struct
+import sys
+import time
+import traceback
+from typing import IO, Final, TypeAlias
+
+import msgspec
+
+from mapreduce import packed
+from mapreduce.attempt import Attempt, Limits
+from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
+from mapreduce.job import JobName, load
+from mapreduce.ledger import Cost, Ledger
+from mapreduce.memory import peak_bytes
+from mapreduce.objects import Location
+from mapreduce.objects.reader import Reader
+from mapreduce.plan import Piece
+
+LENGTH: Final = struct.Struct("<Q")
+MAX_MESSAGE_BYTES: Final = 1 << 33
+TELL_EVERY_S: Final = 0.2
+OUT_OF_MEMORY: Final = 71  # exit code: the attempt needed more than the slot may have
+
+
+class Begin(msgspec.Struct, frozen=True, tag=True):
+    """First message to a slot: the job, its limits, and where modules are found."""
+
+    job: JobName
+    limits: Limits
+    path: tuple[str, ...]
+    memory_bytes: int = 0
+
+
+class Work(msgspec.Struct, frozen=True, tag=True):
+    """Run an attempt over these pieces, each read at its location."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+    locations: tuple[Location, ...]
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The slot has found the job and waits for work."""
+
+
+class Reached(msgspec.Struct, frozen=True, tag=True):
+    """How far the present attempt is; `ordinal` is the object about to be decoded."""
+
+    number: int
+    ordinal: int
+    objects: int
+    read_bytes: int
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """An attempt's packed partial, its ledger, and what it cost."""
+
+    number: int
+    partial: bytes
+    ledger: Ledger
+    cost: Cost
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """An attempt ended without a result: `kind` is the error's consequence."""
+
+    number: int
+    kind: str
+    message: str
+
+
+Message: TypeAlias = Begin | Work | Ready | Reached | Done | Failed
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def send(stream: IO[bytes], message: Message) -> None:
+    """Write one message and flush it."""
+    raw = _encode(message)
+    stream.write(LENGTH.pack(len(raw)))
+    stream.write(raw)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> Message | None:
+    """Read one message; None where the stream has ended, even inside a message."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    if size > MAX_MESSAGE_BYTES:
+        raise MapReduceError(f"a message of {size:,} bytes on a slot's pipe: something else wrote")
+    raw = stream.read(size)
+    return None if len(raw) < size else _decode(raw)
+
+
+class _Teller:
+    """Tells how far an attempt is, at most a few times a second."""
+
+    def __init__(self, stream: IO[bytes], number: int) -> None:
+        self._stream = stream
+        self._number = number
+        self._told = time.monotonic()
+        self._objects = 0
+        self._bytes = 0
+        self._last_bytes = 0
+
+    def on_object(self, piece: Piece) -> None:
+        """Count the object before this one as done."""
+        self._bytes += self._last_bytes
+        self._last_bytes = piece.read_bytes
+        now = time.monotonic()
+        if now - self._told >= TELL_EVERY_S:
+            self._told = now
+            send(self._stream, Reached(self._number, piece.ordinal, self._objects, self._bytes))
+        self._objects += 1
+
+
+def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Run attempts until the source ends."""
+    begin = receive(source)
+    if not isinstance(begin, Begin):
+        return
+    sys.path[:] = [*begin.path, *(p for p in sys.path if p not in begin.path)]
+    if begin.memory_bytes:
+        _limit_memory(begin.memory_bytes)
+    limits = begin.limits
+    try:
+        attempt = Attempt(load(begin.job.reference, begin.job.parameters), Reader(), limits)
+    except Exception as error:  # noqa: BLE001 - a job's module may raise anything
+        send(sink, Failed(-1, "job", _told(error)))
+        return
+    send(sink, Ready())
+    try:
+        while isinstance(work := receive(source), Work):
+            send(sink, _run(attempt, work, _Teller(sink, work.number)))
+    finally:
+        attempt.close()
+
+
+def _run(attempt: Attempt, work: Work, teller: _Teller) -> Message:
+    try:
+        started, waited = time.monotonic(), attempt.waited_s
+        partial, ledger = attempt.run(work.pieces, work.locations, teller.on_object)
+        raw = packed.pack(partial)
+        waited = attempt.waited_s - waited
+        cost = Cost(waited, time.monotonic() - started - waited, peak_bytes())
+        return Done(work.number, raw, ledger, cost)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)  # unwinding needs memory too; the parent narrows it down
+    except ExpiredError as error:
+        return Failed(work.number, "expired", str(error))
+    except StoreError as error:
+        return Failed(work.number, "store", str(error))
+    except JobError as error:
+        return Failed(work.number, "job", str(error))
+    except Exception as error:  # noqa: BLE001 - said to the parent, whole
+        return Failed(work.number, "bug", _told(error))
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, MapReduceError):
+        return str(error)
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _limit_memory(limit_bytes: int) -> None:
+    import resource  # noqa: PLC0415 - POSIX only, and only where a limit is asked for
+
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def main() -> None:
+    """Serve on standard input and output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a job's print must not end up between messages
+    with contextlib.suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sink)
+
+
+if __name__ == "__main__":
+    main()

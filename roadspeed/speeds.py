@@ -1,0 +1,80 @@
+"""The job: how fast each road link is driven.
+
+For each link: fixes, distinct trips, and the sum, sum of squares, minimum and maximum of the
+speed in whole micro-units of the input's unit. A fix counts where link and speed are both present
+(the rule of 2019). Fixes come at equal time intervals, so the mean over them estimates the
+space-mean speed of the link; a mean over traversals would be another thing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import mapreduce as mr
+from mapreduce import Distinct, Max, Min, Sum, WideSum
+from roadspeed.statistics import deviation, half_width_95, mean, units
+
+MICRO: Final = 1_000_000
+MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
+
+
+class Speeds(mr.Job):
+    """Fixes, trips and speeds of every link.
+
+    Parameters
+    ----------
+    unit
+        Of the speed in the documents: km/h, mph or m/s. Outputs are in the same unit.
+    max_speed
+        Faster fixes are dropped as `speed_out_of_range`, as negative ones are.
+    records_at, link, speed
+        Dotted paths of the list of fixes, of the link id in a fix, and of its speed.
+    """
+
+    unit: str = "km/h"
+    max_speed: float = 400.0
+    records_at: str = "data"
+    link: str = "dbResponse.linkID"
+    speed: str = "absVelocity"
+
+    links = mr.Table(
+        key="link",
+        fixes=Sum,
+        trips=Distinct(per="object"),
+        total=Sum,
+        squares=WideSum,
+        lowest=Min,
+        highest=Max,
+    )
+
+    def __post_init__(self) -> None:
+        """Check what types cannot say."""
+        if not 0 < self.max_speed <= MAX_SPEED:
+            raise mr.UsageError(
+                f"--max-speed is above 0 and at most {MAX_SPEED:g}, got {self.max_speed:g}"
+            )
+
+    @property
+    def records(self) -> mr.Json:
+        """The trip document: a list of fixes."""
+        speed = mr.Float(self.speed, low=0.0, high=self.max_speed)
+        return mr.Json(at=self.records_at, link=mr.Int(self.link), speed=speed)
+
+    def map(self, r: Any) -> mr.Rows:
+        """Fold the fixes of a trip: `r.link` int64[n], `r.speed` float64[n] in `unit`."""
+        v = mr.scaled(r.speed, MICRO)
+        return self.links.fold(r.link, fixes=1, total=v, squares=v * v, lowest=v, highest=v)
+
+    def finish(self, t: Any) -> dict[str, Any]:
+        """Statistics of each link, speeds in `unit`; see `roadspeed.statistics`."""
+        std = deviation(t.total, *t.limbs("squares"), t.fixes)
+        return {
+            "link": t.link,
+            "fixes": t.fixes,
+            "trips": t.trips,
+            "mean": mean(t.total, t.fixes),
+            "std": std,
+            "ci95": half_width_95(std, t.fixes),
+            "min": units(t.lowest),
+            "max": units(t.highest),
+        }
