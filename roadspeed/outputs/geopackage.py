@@ -4,7 +4,7 @@ GDAL writes the features, the R-tree and the columns' descriptions (`gpkg_data_c
 the row of `layer_styles` that QGIS takes as the layer's default. Links without a geometry keep
 their row. Lines are stored as MULTILINESTRING, so that the layer has one type. The times of last
 change are set to 1970: equal tables give equal bytes, and when it was is the receipt's to say.
-Sources: OGC 12-128r19, GeoPackage 1.4; the `layer_styles` columns are those QGIS itself makes.
+Sources: OGC 12-128r15, GeoPackage 1.2.1; the `layer_styles` columns are those QGIS itself makes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LAYER: Final = "speeds"
 GEOMETRY: Final = "geometry"
+VERSION: Final = "1.2"  # programs of before 2023 warn of a later one, and nothing here needs it
 UNCHANGED: Final = "1970-01-01T00:00:00.000Z"
 
 _STYLES: Final = """
@@ -85,6 +86,7 @@ def _write_features(path: Path, table: LinkTable, kind: str) -> None:
         geometry_name=GEOMETRY,
         geometry_type=kind,
         crs="EPSG:4326",
+        dataset_options={"VERSION": VERSION},
         layer_options={
             "GEOMETRY_NAME": GEOMETRY,
             "SPATIAL_INDEX": "YES",

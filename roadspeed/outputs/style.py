@@ -115,7 +115,7 @@ def _add_symbol(symbols: ET.Element, number: int, min_fixes: int) -> None:
     _add_line(symbol, 1, CASING_COLOUR, casing)
     inks = {
         "outlineWidth": width,
-        "outlineColor": f"if({little}, '{LITTLE_COLOUR}', @symbol_color)",
+        "outlineColor": f"if({little}, '{LITTLE_COLOUR}', NULL)",
     }
     _add_line(symbol, 1 + len(COLOURS) - number, COLOURS[number], inks)
 

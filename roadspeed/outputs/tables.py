@@ -4,7 +4,7 @@ Keys are whatever a bucket holds. Separators, quotes and line ends are quoted as
 4180, section 2). A cell that a spreadsheet would run as a formula (it begins with `=`, `+`, `-`,
 `@`, a tab or a carriage return) gets an apostrophe before it, and so does one that begins with an
 apostrophe, so that taking one off always gives the key back; plain numbers stay as they are. What
-UTF-8 cannot hold (a file name of stray bytes) is written with its code point escaped. Nothing is cut.
+UTF-8 cannot hold (a file name of stray bytes) is written as an escape. Nothing is cut.
 """
 
 from __future__ import annotations
