@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from mapreduce.errors import UsageError
 from roadspeed.outputs import arrow, shapes
@@ -56,17 +57,23 @@ def write_geopackage(path: str | os.PathLike[str], table: LinkTable) -> None:
     ------
     UsageError
         Where the table has no geometry column.
+    OSError
+        Where the disk does not take it, whichever library notices.
     """
     if table.geometry is None:
         raise UsageError(f"{path}: a GeoPackage needs geometry; name the roads with --roads")
     lines = shapes.are_lines(table.geometry)
     with whole(path) as partial:
-        _write_features(partial, table, "MultiLineString" if lines else "Unknown")
-        with closing(sqlite3.connect(partial)) as database, database:
-            _describe_geometry(database)
-            if lines:
-                _add_style(database, table)
-            database.execute("UPDATE gpkg_contents SET last_change = ?", (UNCHANGED,))
+        try:
+            _write_features(partial, table, "MultiLineString" if lines else "Unknown")
+            with closing(sqlite3.connect(partial)) as database, database:
+                _check_complete(database, table)
+                _describe_geometry(database)
+                if lines:
+                    _add_style(database, table)
+                database.execute("UPDATE gpkg_contents SET last_change = ?", (UNCHANGED,))
+        except (sqlite3.Error, DataLayerError, DataSourceError) as error:
+            raise OSError(f"{path}: not written; is the disk full? {error}") from error
 
 
 def about(table: LinkTable) -> str:
@@ -94,6 +101,15 @@ def _write_features(path: Path, table: LinkTable, kind: str) -> None:
             "DESCRIPTION": about(table),
         },
     )
+
+
+def _check_complete(database: sqlite3.Connection, table: LinkTable) -> None:
+    """Count features and the index's entries: on a full disk GDAL drops the index in silence."""
+    count = "SELECT (SELECT count(*) FROM speeds), (SELECT count(*) FROM rtree_speeds_geometry)"
+    found = database.execute(count).fetchone()
+    expected = (len(table), 0 if table.geometry is None else shapes.count_present(table.geometry))
+    if found != expected:
+        raise sqlite3.DatabaseError(f"expected {expected} features and index entries, got {found}")
 
 
 def _describe_geometry(database: sqlite3.Connection) -> None:

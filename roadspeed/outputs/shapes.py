@@ -25,6 +25,11 @@ def plane(geometry: Objects) -> Objects:
     return flat
 
 
+def count_present(geometry: Objects) -> int:
+    """Give how many geometries are neither missing nor empty."""
+    return int((~shapely.is_missing(plane(geometry))).sum())
+
+
 def as_wkt(geometry: Objects) -> list[str]:
     """Give each geometry as WKT, its coordinates rounded to `WKT_DECIMALS`; "" for a missing one.
 
