@@ -1,0 +1,1 @@
+"""Maps of roads: pictures to print. Whoever draws imports the module; nothing loads here."""

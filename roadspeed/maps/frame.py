@@ -78,7 +78,7 @@ def conformal_latitude(phi: npt.ArrayLike) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A window of `width_px` × `height_px` onto the earth; its lower left pixel corner is (0, 0)."""
+    """A window onto the earth, in pixels; its lower left corner is (0, 0)."""
 
     projection: Projection
     west_m: float
@@ -164,7 +164,7 @@ def frame_of_scale(
         If the centre is not in degrees or the scale not positive.
     """
     lon, lat = (float(v) for v in centre)
-    if not (-180 <= lon <= 180 and -89 <= lat <= 89):
+    if abs(lon) > 180 or abs(lat) > 89 or not np.isfinite(lon + lat):  # noqa: PLR2004 - degrees
         raise UsageError(f"centre: expected LON,LAT in degrees, got {lon:g},{lat:g}")
     if scale < 1:
         raise UsageError(f"scale: expected N of 1:N, such as 25000, got {scale}")

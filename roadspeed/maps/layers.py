@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from roadspeed.maps.road_class import CASED_FROM, widths_of
-from roadspeed.maps.strokes import Floats, Layer, Objects, Strokes
+from roadspeed.maps.road_class import CASED_FROM
+from roadspeed.maps.strokes import Floats, Layer, Strokes
 
 if TYPE_CHECKING:
     from roadspeed.maps.colour import Ground
     from roadspeed.maps.frame import Frame
 
-MOTORWAY_M = 45.0  # as wide as a motorway is drawn, kept between two shares of the page's width
-MOTORWAY_SHARES = (0.0009, 0.0030)
+MOTORWAY_M = 60.0  # as wide as a motorway is drawn, kept between two shares of the page's width
+MOTORWAY_SHARES = (0.0010, 0.0055)
 LITTLE_SHARE, LITTLE_PX = 0.45, (0.8, 0.0009)  # of the class's width; at least px, at most share
 CONTEXT_SHARE, CONTEXT_PX = 0.4, 0.5
 CASING_SHARE = 0.22  # of a road's width, on either side
@@ -50,11 +50,9 @@ def widths_for(frame: Frame) -> Widths:
     return Widths(float(np.clip(MOTORWAY_M / frame.metres_per_px, low, high)))
 
 
-def context_layers(
-    strokes: Strokes, classes: Objects | None, count: int, ground: Ground, widths: Widths
-) -> list[Layer]:
-    """Roads beneath the links; `count` is how many there are, `classes` object[count] or None."""
-    shares = widths_of(classes, count)[strokes.owner]
+def context_layers(strokes: Strokes, shares: Floats, ground: Ground, widths: Widths) -> list[Layer]:
+    """Roads beneath the links; `shares` as for the links, by the strokes' owner."""
+    shares = shares[strokes.owner]
     return [
         Layer(strokes.lines[shares == share], widths.context(share), None, ground.context, False)
         for share in np.unique(shares)
@@ -64,6 +62,7 @@ def context_layers(
 def link_layers(
     strokes: Strokes,
     shade: Floats,
+    *,
     little: npt.NDArray[np.bool_],
     shares: Floats,
     ground: Ground,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EM_SHARE = 1 / 92  # of the page's width
 MARGIN_EM = 3.0
-HEIGHT_EM = 14.5
+HEIGHT_EM = 13.2
 SMALLEST = 0.6  # of the wanted size, before text is cut
 FONT = "DejaVu Sans"  # comes with matplotlib, so every machine sets the same page
 Side = Literal["left", "center", "right"]
@@ -84,7 +84,7 @@ class Sheet:
         wide = drawn.get_window_extent().width
         if wide > room:
             share = max(SMALLEST, room / wide)
-            drawn.set_fontsize(drawn.get_fontsize() * share)
+            drawn.set_fontsize(size_em * share * self.em * self.points_per_px)
             if wide * share > room:
                 keep = int(len(drawn.get_text()) * room / (wide * share)) - 2
                 drawn.set_text(drawn.get_text()[: max(1, keep)].rstrip() + "…")
@@ -123,14 +123,11 @@ def set_credits(sheet: Sheet, legend: Legend) -> None:
     """Set the last line: the note on the left, who is to be credited on the right."""
     em, room = sheet.em, sheet.right - sheet.left
     share = 0.5 if legend.note and legend.attribution else 1.0
-    for words, x, side in (
-        (legend.note, sheet.left, "left"),
-        (legend.attribution, sheet.right, "right"),
-    ):
-        if words:
-            sheet.text(
-                x, 1.35 * em, words, size_em=0.75, faint=True, room=share * room - em, side=side
-            )
+    y, room = 1.35 * em, share * room - em
+    sheet.text(sheet.left, y, legend.note, size_em=0.75, faint=True, room=room)
+    sheet.text(
+        sheet.right, y, legend.attribution, size_em=0.75, faint=True, room=room, side="right"
+    )
 
 
 def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None:

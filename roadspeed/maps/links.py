@@ -44,6 +44,32 @@ class Links:
         return found.astype(np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Roads without data: `geometry` and `road_class` as for links."""
+
+    geometry: Objects
+    road_class: Objects | None
+
+
+def checked_context(geometry: Objects | None, road_class: Objects | None) -> Context:
+    """Return roads without data, none of them if `geometry` is None.
+
+    Raises
+    ------
+    UsageError
+        If the two arrays differ in length.
+    """
+    if geometry is None:
+        return Context(np.empty(0, dtype=object), None)
+    if road_class is not None and len(road_class) != len(geometry):
+        raise UsageError(
+            f"map: expected a class for each of {len(geometry):,} context roads, "
+            f"got {len(road_class):,}"
+        )
+    return Context(np.asarray(geometry, dtype=object), road_class)
+
+
 def checked_links(
     geometry: Objects | None, speed: Floats, fixes: Ints, trips: Ints, road_class: Objects | None
 ) -> Links:

@@ -18,8 +18,9 @@ import numpy as np
 
 from mapreduce.errors import UsageError
 from roadspeed.maps.colour import GROUNDS, Background
-from roadspeed.maps.links import checked_links
-from roadspeed.maps.poster import SENTENCES, compose
+from roadspeed.maps.links import checked_context, checked_links
+from roadspeed.maps.poster import SENTENCES, compose, page_height_px
+from roadspeed.maps.scene import scene_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,17 +166,17 @@ def draw(
     """
     picture.check()
     links = checked_links(link_geometry, speed, fixes, trips, road_class)
-    poster = compose(picture, links, context_geometry, context_class)
-    write_whole(Path(path), poster.figure, picture)
+    scene = scene_of(picture, links, checked_context(context_geometry, context_class))
+    write_whole(Path(path), compose(picture, links, scene), picture)
     return Drawn(
-        drawn=int(poster.shown.sum()),
-        little=int((poster.shown & poster.little).sum()),
-        outside=int((poster.with_geometry & ~poster.shown).sum()),
-        without_geometry=int((~poster.with_geometry).sum()),
-        width_px=poster.width_px,
-        height_px=poster.height_px,
-        scale_denominator=poster.frame.denominator(picture.dpi),
-        renderer=poster.renderer,
+        drawn=int(scene.shown.sum()),
+        little=int((scene.shown & scene.little).sum()),
+        outside=int((scene.located & ~scene.shown).sum()),
+        without_geometry=int((~scene.located).sum()),
+        width_px=picture.width_px,
+        height_px=page_height_px(picture, scene),
+        scale_denominator=scene.frame.denominator(picture.dpi),
+        renderer=scene.renderer,
     )
 
 
@@ -185,8 +186,9 @@ def write_whole(path: Path, figure: Figure, picture: Picture) -> None:
     from PIL import Image  # noqa: PLC0415 - heavy, as above
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib leaves it bare
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call] # as above
+    image = Image.fromarray(np.asarray(pixels))
     if GROUNDS[picture.background].paper is not None:
         image = image.convert("RGB")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -45,8 +45,7 @@ LINK_SHARE = 0.7  # of the road it leads to: a ramp, `motorway_link`
 def width_of(name: object) -> float:
     """Width of one class as a share of a motorway's; the middle for what is not known."""
     text = "" if name is None else str(name).strip().lower()
-    if text.endswith(".0"):  # a functional class that went through a column of floats
-        text = text[:-2]
+    text = text.removesuffix(".0")  # a functional class that went through a column of floats
     if text.endswith("_link"):
         return LINK_SHARE * WIDTHS.get(text.removesuffix("_link"), UNKNOWN_WIDTH)
     return WIDTHS.get(text, UNKNOWN_WIDTH)

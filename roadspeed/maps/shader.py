@@ -1,9 +1,10 @@
 """Layers painted by datashader: for networks of millions of links.
 
-Each layer becomes two sums a pixel, coverage and coverage times shade, so that where strokes of
-one layer meet the pixel shows their mean, and an edge fades into what lies beneath instead of
-into the colour of slow roads. The first call compiles for some seconds a width; so few widths
-are used. It knows no legend: the page around it is matplotlib's.
+Each layer becomes two maxima a pixel, of coverage and of coverage times slowness. Their quotient
+is the slowness of the stroke that covers the pixel, the slowest one where several do, so an edge
+fades into what lies beneath and not into the colour of slow roads. (`mean` and `sum` are not
+used: their antialiased forms lose pixels where strokes of one layer meet, datashader 0.19.)
+The first call compiles for seconds a width, so `few_widths` rounds them. It knows no legend.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roadspeed.maps.agg import steps_of
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from roadspeed.maps.strokes import Floats, Layer
+
+WIDTH_STEPS = (0.35, 0.6, 0.95)
 
 
 def paint(layers: list[Layer], ramp: Floats, size_px: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -46,29 +51,37 @@ def paint(layers: list[Layer], ramp: Floats, size_px: tuple[int, int]) -> npt.ND
     for layer in layers:
         if not len(layer.lines):
             continue
-        weight = np.ones(len(layer.lines)) if layer.shade is None else layer.shade
+        slowness = np.ones(len(layer.lines)) if layer.shade is None else 1.0 - layer.shade
         frame = geopandas.GeoDataFrame(
-            {"one": np.ones(len(layer.lines)), "shade": weight}, geometry=layer.lines
+            {"one": np.ones(len(layer.lines)), "slow": slowness}, geometry=layer.lines
         )
-        sums = canvas.line(
+        most = canvas.line(
             frame,
             geometry="geometry",
-            agg=datashader.summary(one=datashader.sum("one"), shade=datashader.sum("shade")),
-            line_width=max(1.0, layer.width_px),
+            agg=datashader.summary(one=datashader.max("one"), slow=datashader.max("slow")),
+            line_width=max(1.0, round(2 * layer.width_px) / 2),  # few, for each is compiled
         )
-        covered = np.nan_to_num(sums["one"].to_numpy())
+        covered = np.nan_to_num(most["one"].to_numpy())
         here = covered > 0
-        strength = np.minimum(covered[here], 1.0) * min(1.0, layer.width_px)
+        strength = np.minimum(covered[here], 1.0).astype(np.float32)
         if layer.colour is not None:
             red, green, blue, opacity = to_rgba(layer.colour)
             paint_rgb = np.array([[red, green, blue]], dtype=np.float32)
-            strength = strength * opacity
+            strength *= np.float32(opacity)
         else:
-            mean = np.nan_to_num(sums["shade"].to_numpy())[here] / covered[here]
-            step = np.minimum((mean * len(ramp)).astype(np.int64), len(ramp) - 1)
-            paint_rgb = ramp[step].astype(np.float32)
+            shade = 1.0 - np.nan_to_num(most["slow"].to_numpy())[here] / covered[here]
+            paint_rgb = ramp[steps_of(np.clip(shade, 0.0, 1.0), len(ramp))].astype(np.float32)
         colour[here] = paint_rgb * strength[:, None] + colour[here] * (1 - strength[:, None])
         alpha[here] = strength + alpha[here] * (1 - strength)
     straight = colour / np.maximum(alpha, 1e-6)[..., None]
-    image = np.concatenate([straight, alpha[..., None]], axis=2)
-    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
+    image = np.empty((height, width, 4), dtype=np.uint8)
+    image[..., :3] = np.rint(np.clip(straight, 0.0, 1.0) * 255.0)
+    image[..., 3] = np.rint(alpha * 255.0)
+    return image
+
+
+def few_widths(shares: Floats) -> Floats:
+    """Round shares of a motorway's width to one of three: float64[n] of float64[n]."""
+    steps = np.array(WIDTH_STEPS)
+    rounded: Floats = steps[np.abs(shares[:, None] - steps).argmin(axis=1)]
+    return rounded

@@ -50,7 +50,7 @@ class Layer:
 
 
 def strokes_of(geometry: Objects) -> Strokes:
-    """Return the lines of geometries in degrees: multi-lines and collections opened, the rest left out.
+    """Return the lines of geometries in degrees: multi-lines opened, what is no line left out.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def bounds_of(strokes: Strokes) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
-def on_page(strokes: Strokes, frame: Frame, margin_px: float) -> Strokes:
+def on_page(strokes: Strokes, frame: Frame) -> Strokes:
     """Strokes in pixels of a frame, without those that lie outside of it altogether."""
     import shapely  # noqa: PLC0415 - heavy: only for those who draw
 
@@ -90,8 +90,8 @@ def on_page(strokes: Strokes, frame: Frame, margin_px: float) -> Strokes:
         return strokes
     lonlat, index = shapely.get_coordinates(strokes.lines, return_index=True)
     lines = shapely.linestrings(frame.pixels(lonlat), indices=index)
-    low_x, low_y, high_x, high_y = shapely.bounds(lines).T
-    near = (high_x > -margin_px) & (low_x < frame.width_px + margin_px)
-    near &= (high_y > -margin_px) & (low_y < frame.height_px + margin_px)
-    lines = shapely.simplify(lines[near], TOLERANCE_PX, preserve_topology=False)
-    return Strokes(lines, strokes.owner[near])
+    window = shapely.box(0, 0, frame.width_px, frame.height_px)
+    shapely.prepare(window)
+    inside = shapely.intersects(window, lines)
+    lines = shapely.simplify(lines[inside], TOLERANCE_PX, preserve_topology=False)
+    return Strokes(lines, strokes.owner[inside])
