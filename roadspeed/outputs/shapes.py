@@ -1,4 +1,4 @@
-"""Geometries made ready for a file: plane, present or None, in one of the usual encodings.
+"""Geometries made ready for a file: plane, there or None, in one of the usual encodings.
 
 Heights and measures are dropped, and an empty geometry counts as a missing one. No geometry is
 simplified, repaired or cut; only text is rounded.
@@ -18,16 +18,16 @@ WKT_DECIMALS: Final = 7
 """Decimals of a degree in text: about a centimetre, below what a GPS receiver or a map knows."""
 
 
-def plane(geometry: Objects) -> Objects:
-    """Give the geometries without height; None where one is missing or empty: object[n]."""
-    flat: Objects = shapely.force_2d(geometry)
-    flat[shapely.is_empty(flat)] = None
-    return flat
+def present(geometry: Objects) -> Objects:
+    """Give the geometries, with None where one is missing or empty: object[n]."""
+    there = geometry.copy()
+    there[shapely.is_empty(there)] = None
+    return there
 
 
 def count_present(geometry: Objects) -> int:
     """Give how many geometries are neither missing nor empty."""
-    return int((~shapely.is_missing(plane(geometry))).sum())
+    return int((~shapely.is_missing(present(geometry))).sum())
 
 
 def as_wkt(geometry: Objects) -> list[str]:
@@ -37,39 +37,43 @@ def as_wkt(geometry: Objects) -> list[str]:
     also near the meridian of Greenwich, where GEOS changes to exponents and counts other digits.
     """
     rounded = shapely.transform(
-        plane(geometry),
+        present(geometry),
         lambda xy: np.round(xy, WKT_DECIMALS) + 0.0,  # + 0.0 makes zero of minus zero
     )
-    text = shapely.to_wkt(rounded, rounding_precision=WKT_DECIMALS, trim=True)
+    text = shapely.to_wkt(rounded, rounding_precision=WKT_DECIMALS, output_dimension=2)
     return ["" if t is None else t for t in text.tolist()]
 
 
 def as_wkb(geometry: Objects) -> list[bytes | None]:
     """Give each geometry as little-endian ISO WKB, None for a missing one."""
-    wkb: list[bytes | None] = shapely.to_wkb(plane(geometry), byte_order=1).tolist()
+    wkb: list[bytes | None] = shapely.to_wkb(
+        present(geometry), byte_order=1, output_dimension=2
+    ).tolist()
     return wkb
 
 
 def as_multilines(geometry: Objects) -> Objects:
     """Give every line as a MULTILINESTRING, so that a layer can name one type: object[n]."""
-    flat = plane(geometry)
-    parts, rows = shapely.get_parts(flat, return_index=True)
-    present = np.flatnonzero(~shapely.is_missing(flat))
-    flat[present] = shapely.multilinestrings(parts, indices=np.searchsorted(present, rows))
-    return flat
+    there = present(geometry)
+    parts, rows = shapely.get_parts(there, return_index=True)
+    rows_present = np.flatnonzero(~shapely.is_missing(there))
+    there[rows_present] = shapely.multilinestrings(
+        parts, indices=np.searchsorted(rows_present, rows)
+    )
+    return there
 
 
 def are_lines(geometry: Objects) -> bool:
     """Say whether every geometry that is there is a line or several lines."""
     lines = (shapely.GeometryType.LINESTRING, shapely.GeometryType.MULTILINESTRING)
-    kinds = shapely.get_type_id(plane(geometry))
+    kinds = shapely.get_type_id(present(geometry))
     return bool(np.isin(kinds, (shapely.GeometryType.MISSING, *lines)).all())
 
 
 def type_names(geometry: Objects) -> list[str]:
     """Give the distinct types, in the words of GeoParquet, sorted."""
-    kinds = np.unique(shapely.get_type_id(plane(geometry)))
-    return sorted(_NAMES[k] for k in kinds.tolist() if k >= 0)
+    kinds = np.unique(shapely.get_type_id(present(geometry)))
+    return sorted({_NAMES[k] for k in kinds.tolist() if k >= 0})
 
 
 def bounds(geometry: Objects) -> Floats:
@@ -81,7 +85,7 @@ def bounds(geometry: Objects) -> Floats:
 _NAMES: Final = (
     "Point",
     "LineString",
-    "LinearRing",
+    "LineString",  # a ring: as WKB it is a line
     "Polygon",
     "MultiPoint",
     "MultiLineString",

@@ -13,13 +13,13 @@ HOSTILE_CLASS = 'a;"b"\n=c'
 
 
 def small(*, geometry: bool = True, sample: str | None = None) -> LinkTable:
-    """Five links: a line, several lines, none, an empty one, a line with heights."""
+    """Five links: a line, several lines, none, an empty one, one with heights."""
     shapes = [
         "LINESTRING (-49.3 -25.4, -49.31 -25.412345678)",
         "MULTILINESTRING ((0 0, 1 1), (2 2, 3 3.5))",
         None,
         "LINESTRING EMPTY",
-        "LINESTRING Z (0.00001234 51.5 7, -0.00000001 51.6 8)",
+        "LINESTRING ZM (0.00001234 51.5 7 9, -0.00000001 51.6 8 9)",
     ]
     nan = np.nan
     return LinkTable(
