@@ -10,7 +10,6 @@ opened here.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,8 @@ class Directory:
                 f"there is no folder or file at {self.path}: check the spelling"
                 " (a bucket is typed as s3://BUCKET/PREFIX)"
             )
+        # Settled once: a folder that is gone later must not pass for a file that is.
+        self._root = self.path if self.path.is_dir() else self.path.parent
 
     @property
     def name(self) -> str:
@@ -61,15 +62,14 @@ class Directory:
             status = self.path.stat()
         except OSError as error:
             raise StoreError(f"cannot list {self.name}: {error.strerror}") from error
-        if stat.S_ISDIR(status.st_mode):
+        if self._root == self.path:
             yield from _below(os.fspath(self.path), "", {(status.st_dev, status.st_ino)})
         else:
             yield Entry(_text(self.path.name), status.st_size, file_etag(status))
 
     def locate(self, entry: Entry) -> Location:
         """Where the file is."""
-        root = self.path if self.path.is_dir() else self.path.parent
-        return Location(path=f"{_text(os.fspath(root)).rstrip('/')}/{entry.key}")
+        return Location(path=f"{_text(os.fspath(self._root)).rstrip('/')}/{entry.key}")
 
 
 def _below(folder: str, prefix: str, way: set[tuple[int, int]]) -> Iterator[Entry]:

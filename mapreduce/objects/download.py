@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
     from mapreduce.objects.backoff import Retry
 
-_OK, _PARTIAL = 200, 206
+_OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
 _MOST_AT_ONCE = 1 << 23
 _ERROR_BYTES = 1 << 16
 
@@ -71,6 +71,7 @@ class Download:
 
     __slots__ = (
         "_backoff",
+        "_conditional",
         "_entry",
         "_host",
         "_line",
@@ -91,6 +92,7 @@ class Download:
         self._offset = start
         self._stop = stop
         self._backoff = Backoff(line.retry, line.rng)
+        self._conditional = True
         self._response: BaseHTTPResponse | None = None
         if start < stop or not entry.size_bytes:
             self._ask()
@@ -162,13 +164,14 @@ class Download:
                 continue
             if response.status in {_OK, _PARTIAL}:
                 self._response = response
+                self._conditional = True
                 self._check(response)
                 return response
             self._refused(response)
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
-        if self._entry.etag:
+        if self._entry.etag and self._conditional:
             headers["If-Match"] = f'"{self._entry.etag}"'
         if self._offset or self._stop < self._entry.size_bytes:
             headers["Range"] = f"bytes={self._offset}-{self._stop - 1}"
@@ -181,6 +184,11 @@ class Download:
             body = b""
         finally:
             _dismiss(response)
+        if response.status == _NOT_FOUND and self._conditional:
+            # Some stores look at the condition first and blame the object for a bucket that is
+            # missing (SeaweedFS 4.48): without a condition they tell.
+            self._conditional = False
+            return
         error = refusal(response.status, body, self._entry.key, self._host, response.headers)
         if error is not None:
             raise error

@@ -228,7 +228,7 @@ class _Http(PoolManager):
             total=8,
             connect=8 if self._answered else 2,
             status=8,
-            backoff_factor=0.3,
+            backoff_factor=0.2,
             backoff_max=20,
             backoff_jitter=0.2,
             status_forcelist=[429, 500, 502, 503, 504],

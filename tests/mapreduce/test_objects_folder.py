@@ -1,0 +1,255 @@
+"""Folders, files and memory as stores, and reading from them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mapreduce.errors import ObjectError, StoreError, UsageError
+from mapreduce.objects import Entry, Location
+from mapreduce.objects.directory import Directory
+from mapreduce.objects.inflate import read_all
+from mapreduce.objects.memory import Memory
+from mapreduce.objects.reader import Reader
+
+
+def fill(folder: Path, *keys: str) -> None:
+    for key in keys:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(key.encode())
+
+
+def handles() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def read(store: Directory | Memory, entry: Entry) -> bytes:
+    with Reader() as reader, reader.open(entry, store.locate(entry)) as body:
+        return body.read()
+
+
+def test_entries_come_in_the_order_of_their_whole_keys(tmp_path: Path) -> None:
+    keys = ["a/1", "a/b/2", "a-b", "a.json", "B", "a0", "ü", "_SUCCESS", "a/.hidden"]
+    fill(tmp_path, *keys)
+    assert [entry.key for entry in Directory(tmp_path).entries()] == sorted(keys)
+
+
+def test_what_is_listed_can_be_read(tmp_path: Path) -> None:
+    fill(tmp_path, "a/1", "b")
+    store = Directory(tmp_path)
+    assert {entry.key: read(store, entry) for entry in store.entries()} == {
+        "a/1": b"a/1",
+        "b": b"b",
+    }
+
+
+def test_one_file_is_a_source_too(tmp_path: Path) -> None:
+    fill(tmp_path, "a/one.json")
+    store = Directory(tmp_path / "a/one.json")
+    (entry,) = store.entries()
+    assert (entry.key, entry.size_bytes, read(store, entry)) == ("one.json", 10, b"a/one.json")
+
+
+def test_a_missing_folder_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="s3://BUCKET/PREFIX"):
+        Directory(tmp_path / "nowhere")
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    fill(tmp_path, "real/x", "other/y")
+    (tmp_path / "real/up").symlink_to(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "file").symlink_to(tmp_path / "real/x")
+    store = Directory(tmp_path)
+    found = {entry.key: read(store, entry) for entry in store.entries()}
+    assert found == {
+        "file": b"real/x",
+        "link/y": b"other/y",
+        "other/y": b"other/y",
+        "real/x": b"real/x",
+    }
+
+
+def test_a_broken_link_is_listed_and_gone(tmp_path: Path) -> None:
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    with pytest.raises(ObjectError) as caught:
+        read(store, entry)
+    assert caught.value.reason == "gone"
+
+
+def test_a_pipe_and_a_socket_are_unreadable_and_hang_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "sock"))
+        store = Directory(tmp_path)
+        reasons = []
+        for entry in store.entries():
+            with pytest.raises(ObjectError) as caught:
+                read(store, entry)
+            reasons.append(caught.value.reason)
+    assert reasons == ["unreadable", "unreadable"]
+
+
+def test_an_operating_system_that_says_no_is_told_apart_from_one_out_of_handles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "x")
+    (entry,) = Directory(tmp_path).entries()
+
+    def refuse(number: int) -> None:
+        def refused(*_: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("mapreduce.objects.files.os.open", refused)
+
+    refuse(13)
+    with pytest.raises(ObjectError, match="unreadable: x: Permission denied"):
+        read(Directory(tmp_path), entry)
+    refuse(24)
+    with pytest.raises(StoreError, match="Too many open files"):
+        read(Directory(tmp_path), entry)
+
+
+def test_a_file_replaced_since_it_was_listed_is_changed(tmp_path: Path) -> None:
+    fill(tmp_path, "x")
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    (tmp_path / "x").write_bytes(b"something longer")
+    with pytest.raises(ObjectError, match="changed"):
+        read(store, entry)
+
+
+def test_a_file_written_to_under_way_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(100_000))
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    with Reader() as reader, reader.open(entry, store.locate(entry)) as body:
+        assert len(body.read(10)) == 10
+        with (tmp_path / "x").open("ab") as file:
+            file.write(b"more")
+        with pytest.raises(ObjectError, match="changed"):
+            body.read()
+
+
+def test_a_file_cut_short_under_way_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(100_000))
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    with Reader() as reader, reader.open(entry, store.locate(entry)) as body:
+        os.truncate(tmp_path / "x", 5)
+        with pytest.raises(ObjectError, match="became shorter"):
+            body.read()
+
+
+def test_a_file_deleted_since_is_gone_and_a_folder_gone_as_a_whole_is_the_store_s_fault(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, "trips/a/x", "trips/y")
+    store = Directory(tmp_path / "trips")
+    entry = next(store.entries())
+    (tmp_path / "trips/a/x").unlink()
+    with pytest.raises(ObjectError, match="gone"):
+        read(store, entry)
+    (tmp_path / "trips").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="mounted"):
+        read(store, entry)
+
+
+def test_a_folder_that_may_not_be_listed_stops_rather_than_hiding_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a/x", "b/y")
+    real = os.scandir
+
+    def scandir(folder: str) -> object:
+        if folder.endswith("/a"):
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr("mapreduce.objects.directory.os.scandir", scandir)
+    with pytest.raises(StoreError, match="give read permission"):
+        list(Directory(tmp_path).entries())
+
+
+def test_names_that_are_not_utf8_are_listed_and_read(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.json"
+    with open(name, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+        file.write(b"odd")
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    assert entry.key == "caf\\xe9.json"
+    assert entry.key.encode("utf-8")
+    assert read(store, entry) == b"odd"
+
+
+def test_listing_many_files_takes_little_memory(tmp_path: Path) -> None:
+    for folder in range(40):
+        (tmp_path / f"{folder:02}").mkdir()
+        for number in range(100):
+            (tmp_path / f"{folder:02}/{number:03}").touch()
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in Directory(tmp_path).entries())
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 4000
+    assert peak_bytes < 300_000
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    content=st.binary(max_size=200),
+    start=st.integers(0, 250),
+    stop=st.none() | st.integers(0, 250),
+    n=st.integers(1, 60),
+)
+def test_ranges_of_files_and_of_memory_are_slices(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, start: int, stop: int | None, n: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "range"
+    path.write_bytes(content)
+    stores = (Directory(path), Memory({"range": content}))
+    with Reader() as reader:
+        for store in stores:
+            (entry,) = store.entries()
+            with reader.open(entry, store.locate(entry), start, stop) as body:
+                assert body.read() == content[start:stop]
+            with reader.open(entry, store.locate(entry), start, stop) as body:
+                pieces = list(iter(lambda: body.read(n), b""))
+            assert b"".join(pieces) == content[start:stop]
+            assert all(len(piece) <= n for piece in pieces)
+
+
+def test_memory_names_its_content() -> None:
+    (one,), (other,) = Memory({"a": b"1"}).entries(), Memory({"a": b"2"}).entries()
+    assert one.etag != other.etag
+    assert Memory({"a": b"1"}).locate(one).body == b"1"
+    with pytest.raises(ObjectError, match="gone"):
+        Memory({}).locate(one)
+
+
+def test_a_location_that_says_nothing_is_refused() -> None:
+    with Reader() as reader, pytest.raises(UsageError, match="neither url, path nor body"):
+        reader.open(Entry("k", 1, "e"), Location())
+
+
+def test_reading_many_files_leaves_none_open(tmp_path: Path) -> None:
+    fill(tmp_path, "x")
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    before = handles()
+    with Reader() as reader:
+        for _ in range(2000):
+            with reader.open(entry, store.locate(entry)) as body:
+                assert read_all(body, "x", 100) == b"x"
+    after = handles()
+    assert after <= before + 1
