@@ -1,25 +1,78 @@
 """A small map-reduce for keyed integer sums over stored documents, on one machine or many.
 
-Declare a job, run it; see `Job` and `run`. Importing this is light: engines and stores load when
-they are used.
+Declare a job, run it; see `Job` and `run`. Importing this is light: each name's module, and with
+it numpy, loads when the name is first used.
 """
 
-from mapreduce.attempt import Limits, MapError
-from mapreduce.errors import (
-    JobError,
-    MapReduceError,
-    ObjectError,
-    PartialError,
-    StoreError,
-    UsageError,
-)
-from mapreduce.fields import Float, Int, Text
-from mapreduce.job import Columns, Job, Records
-from mapreduce.objects.memory import Memory
-from mapreduce.objects.selection import Selection, parse_sample
-from mapreduce.records import Json, JsonLines, Lines
-from mapreduce.run import Options, Progress, Result, run
-from mapreduce.table import Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mapreduce.attempt import Limits, MapError
+    from mapreduce.errors import (
+        JobError,
+        MapReduceError,
+        ObjectError,
+        PartialError,
+        StoreError,
+        UsageError,
+    )
+    from mapreduce.fields import Float, Int, Text
+    from mapreduce.job import Columns, Job, Records, load
+    from mapreduce.objects.memory import Memory
+    from mapreduce.objects.selection import Selection, parse_sample
+    from mapreduce.records import Json, JsonLines, Lines
+    from mapreduce.runs import Options, Progress, Result, run
+    from mapreduce.table import Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
+
+_HOMES = {
+    "Limits": "mapreduce.attempt",
+    "MapError": "mapreduce.attempt",
+    "JobError": "mapreduce.errors",
+    "MapReduceError": "mapreduce.errors",
+    "ObjectError": "mapreduce.errors",
+    "PartialError": "mapreduce.errors",
+    "StoreError": "mapreduce.errors",
+    "UsageError": "mapreduce.errors",
+    "Float": "mapreduce.fields",
+    "Int": "mapreduce.fields",
+    "Text": "mapreduce.fields",
+    "Columns": "mapreduce.job",
+    "Job": "mapreduce.job",
+    "Records": "mapreduce.job",
+    "load": "mapreduce.job",
+    "Memory": "mapreduce.objects.memory",
+    "Selection": "mapreduce.objects.selection",
+    "parse_sample": "mapreduce.objects.selection",
+    "Json": "mapreduce.records",
+    "JsonLines": "mapreduce.records",
+    "Lines": "mapreduce.records",
+    "Options": "mapreduce.runs",
+    "Progress": "mapreduce.runs",
+    "Result": "mapreduce.runs",
+    "run": "mapreduce.runs",
+    "Distinct": "mapreduce.table",
+    "Key": "mapreduce.table",
+    "Max": "mapreduce.table",
+    "Min": "mapreduce.table",
+    "Rows": "mapreduce.table",
+    "Sum": "mapreduce.table",
+    "Table": "mapreduce.table",
+    "WideSum": "mapreduce.table",
+    "scaled": "mapreduce.table",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name's module when the name is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
 
 __all__ = [
     "Columns",
@@ -52,6 +105,7 @@ __all__ = [
     "Text",
     "UsageError",
     "WideSum",
+    "load",
     "parse_sample",
     "run",
     "scaled",

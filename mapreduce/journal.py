@@ -8,9 +8,10 @@ in memory, so a run's memory does not grow with the number of objects. Secrets n
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME: Final = "journal.sqlite"
+CLAIM: Final = "journal.lock"
 SCHEMA: Final = """
 create table if not exists run (identity text not null, listing text);
 create table if not exists splits (number integer primary key, split blob not null);
@@ -65,18 +67,16 @@ class Journal:
         self._grown = threading.Condition(self._lock)
         self._planned = 0  # splits known to be of the present listing
         self._failed: BaseException | None = None
+        self._claim = None if folder is None else _claimed(folder)
         try:
             self._base = sqlite3.connect(where, check_same_thread=False, timeout=2.0)
-            if self._path is not None:
-                self._base.execute("pragma locking_mode = exclusive")
             self._base.execute("pragma journal_mode = wal")
             self._base.execute("pragma synchronous = normal")
             self._base.executescript(SCHEMA)
             self._begin(identity)
         except sqlite3.OperationalError as error:
             raise UsageError(
-                f"the journal {where} cannot be used ({error}): is another run writing to this"
-                " folder? Choose another --out, or wait for it."
+                f"the journal {where} cannot be used: {error}. Is the disk full or read-only?"
             ) from None
         except sqlite3.DatabaseError as error:
             raise UsageError(f"{where} is not a journal ({error}): choose another --out") from None
@@ -85,6 +85,8 @@ class Journal:
         """Close the file; what was committed stays."""
         with self._lock:
             self._base.close()
+        if self._claim is not None:
+            self._claim.close()
 
     def discard(self) -> None:
         """Remove the journal: the run is complete and its receipt written."""
@@ -92,6 +94,7 @@ class Journal:
         if self._path is not None:
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(NAME + suffix).unlink(missing_ok=True)
+            self._path.with_name(CLAIM).unlink(missing_ok=True)
 
     @property
     def listing(self) -> Listing | None:
@@ -238,3 +241,37 @@ class Journal:
     def _complete(self) -> bool:
         with contextlib.closing(self._base.execute("select listing from run")) as rows:
             return rows.fetchone()[0] is not None
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """How far a run is: splits committed and planned, and whether the listing is complete."""
+
+    committed: int
+    splits: int
+    listed: bool
+
+
+def progress_of(folder: Path) -> Committed:
+    """Look into a run's journal, also while the run is at work."""
+    path = folder / NAME
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+            (committed,) = base.execute("select count(*) from committed").fetchone()
+            (splits,) = base.execute("select count(*) from splits").fetchone()
+            (listing,) = base.execute("select listing from run").fetchone()
+    except (sqlite3.DatabaseError, TypeError) as error:
+        raise UsageError(f"{path} is not the journal of a run: {error}") from None
+    return Committed(committed, splits, listing is not None)
+
+
+def _claimed(folder: Path) -> IO[str]:
+    """Keep other processes from running in this folder for as long as this one lives."""
+    claim = (folder / CLAIM).open("w")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        claim.close()
+        raise UsageError(
+            f"another run is at work in {folder}: choose another --out, or wait for it"
+        ) from None
+    return claim

@@ -10,13 +10,15 @@ import platform
 import secrets
 import time
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from mapreduce.errors import MapReduceError
-from mapreduce.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mapreduce.ledger import Ledger
 
 
 class Phases(msgspec.Struct):

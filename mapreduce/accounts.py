@@ -1,0 +1,78 @@
+"""A run's account as files: `receipt.json`, `quarantine.csv`, `dropped.csv`.
+
+Each is written whole or not at all. Keys are whatever a bucket holds, so cells are quoted as CSV
+does (RFC 4180, section 2); one that a spreadsheet would run as a formula (it begins with `=`,
+`+`, `-`, `@`, a tab, a carriage return or an apostrophe) gets an apostrophe before it, and plain
+numbers stay as they are. What UTF-8 cannot hold is written as an escape. Nothing is cut.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from mapreduce.whole import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from mapreduce.ledger import Ledger
+
+QUARANTINE: Final = ("key", "etag", "reason", "place")
+DROPPED: Final = ("reason", "key", "place")
+RECEIPT: Final = "receipt.json"
+
+_RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+
+
+def write_account(folder: Path, ledger: Ledger) -> list[Path]:
+    """Write `quarantine.csv` and `dropped.csv`; a record's place is its number in the object."""
+    quarantine, dropped = folder / "quarantine.csv", folder / "dropped.csv"
+    write_rows(
+        quarantine, QUARANTINE, ((q.key, q.etag, q.reason, q.place) for q in ledger.quarantined)
+    )
+    write_rows(dropped, DROPPED, ((d.reason, d.key, d.row) for d in ledger.samples))
+    return [quarantine, dropped]
+
+
+def write_receipt(folder: Path, receipt: Mapping[str, Any], files: Iterable[Path]) -> Path:
+    """Write `receipt.json`, the last file of a run: with the size and SHA-256 of the others."""
+    listed = {
+        path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files
+    }
+    path = folder / RECEIPT
+    text = msgspec.json.format(msgspec.json.encode({**receipt, "files": listed}), indent=1)
+    with whole(path) as partial:
+        partial.write_bytes(text + b"\n")
+    return path
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table of text cells as CSV."""
+    with (
+        whole(path) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([escaped(cell) for cell in row] for row in rows)
+
+
+def escaped(cell: object) -> str:
+    """Give a cell's text, with an apostrophe before what a spreadsheet would run."""
+    text = "" if cell is None else str(cell)
+    if text.startswith(_RISKY) and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text

@@ -1,0 +1,202 @@
+"""`mapreduce …`: run any job over a folder or bucket, look before, and look after.
+
+Each command says what it does to a run or to the library and prints what came back; heavy
+packages load inside a command, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mapreduce.console import options as given
+from mapreduce.console.terminal import OVER_LIMIT, consequences
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.job import Job
+
+JOURNAL = "journal.sqlite"  # as `mapreduce.journal.NAME`, which would load numpy here
+
+app = typer.Typer(
+    name="mapreduce",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Keyed sums over stored documents, exact to the last bit, on one machine or many.",
+)
+
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="package.module:Job or ./file.py:Job")
+]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A folder, a file, or s3://bucket/prefix")
+]
+
+
+@app.callback()
+def _here() -> None:
+    """Let jobs be found from the folder one stands in, as `python -m` would."""
+    if "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
+@app.command("run")
+def run_command(
+    job: JobArgument,
+    source: SourceArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder for tables, receipt and journal.")],
+    settings: given.Settings = None,
+    engine: given.EngineName = "local",
+    workers: given.Workers = None,
+    worker_memory: given.WorkerMemory = 0,
+    endpoint: given.Endpoint = None,
+    sample: given.Sample = None,
+    limit: given.Limit = None,
+    match: given.Match = None,
+    exclude: given.Exclude = None,
+    max_bad_objects: given.MaxBad = "0",
+    max_dropped: given.MaxDropped = None,
+    max_keys: given.MaxKeys = 10_000_000,
+    on_map_error: given.OnMapError = "stop",
+    as_json: given.AsJson = False,
+) -> None:
+    """Run a job over every object of a source.
+
+    Interrupted, the same command goes on where it stopped.
+
+    Examples:
+
+        mapreduce run examples.braking:HarshBraking trips/ --out braking
+
+        mapreduce run ./words.py:Words s3://texts/2019 --out words --set minimum=3
+    """
+    with consequences():
+        from mapreduce.console import command  # noqa: PLC0415 - numpy loads when it is needed
+
+        given.check_tolerances(max_bad_objects, max_dropped)
+        told = given.run_options(
+            sample=sample,
+            limit=limit,
+            match=match,
+            exclude=exclude,
+            max_keys=max_keys,
+            on_map_error=on_map_error,
+            endpoint=endpoint,
+        )
+        given.remember_command(out, "mapreduce")
+        receipt = command.run_job(
+            _job(job, settings), source, out, told, engine, workers, worker_memory, quiet=as_json
+        )
+        command.tell(receipt, out, as_json=as_json)
+        over = given.over_limits(receipt, max_bad_objects, max_dropped)
+        for text in over:
+            typer.echo(text, err=True)
+        if over:
+            raise SystemExit(OVER_LIMIT)
+
+
+@app.command("try")
+def try_command(
+    job: JobArgument,
+    object_: Annotated[str, typer.Argument(metavar="OBJECT", help="A file or s3://bucket/key")],
+    settings: given.Settings = None,
+    endpoint: given.Endpoint = None,
+) -> None:
+    """Show the records and the partial sums of one object.
+
+    Example:
+
+        mapreduce try examples.braking:HarshBraking trips/00/trip-000001.json
+    """
+    with consequences():
+        from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
+
+        typer.echo(trial.shown(_job(job, settings), object_, endpoint))
+
+
+@app.command("plan")
+def plan_command(
+    job: JobArgument,
+    source: SourceArgument,
+    settings: given.Settings = None,
+    workers: given.Workers = None,
+    endpoint: given.Endpoint = None,
+    sample: given.Sample = None,
+    limit: given.Limit = None,
+    match: given.Match = None,
+    exclude: given.Exclude = None,
+) -> None:
+    """Say what a run would read, in how many requests, and for how long; write nothing.
+
+    Example:
+
+        mapreduce plan roadspeed.speeds:Speeds s3://trips
+    """
+    with consequences():
+        from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
+
+        told = given.run_options(
+            sample=sample, limit=limit, match=match, exclude=exclude, max_keys=1, endpoint=endpoint
+        )
+        typer.echo(trial.planned(_job(job, settings), source, told, workers))
+
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a run")]
+
+
+@app.command("resume")
+def resume_command(folder: FolderArgument) -> None:
+    """Go on with a run that was interrupted, as it was typed then."""
+    with consequences():
+        path = folder / given.COMMAND
+        if not path.exists():
+            raise UsageError(f"{folder} is not the --out of a run: it has no {given.COMMAND}")
+        if not (folder / JOURNAL).exists():
+            typer.echo(f"{folder} holds a finished run: nothing is left to resume")
+            return
+        said = json.loads(path.read_text())
+        where = {"mapreduce": "mapreduce.cli", "roadspeed": "roadspeed.cli"}[said["program"]]
+        os.chdir(said["folder"])
+        done = subprocess.run([sys.executable, "-m", where, *said["arguments"]], check=False)
+        raise SystemExit(done.returncode)
+
+
+@app.command("status")
+def status_command(folder: FolderArgument) -> None:
+    """Say how far the run of a folder is."""
+    with consequences():
+        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy loads when it is needed
+
+        typer.echo(afterwards.status(folder))
+
+
+@app.command("verify")
+def verify_command(folder: FolderArgument) -> None:
+    """Check a finished run: its account balances, and its files are as they were written."""
+    with consequences():
+        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy loads when it is needed
+
+        typer.echo(afterwards.verified(folder))
+
+
+def _job(reference: str, settings: list[str] | None) -> Job:
+    from mapreduce.job import load  # noqa: PLC0415 - numpy loads when it is needed
+
+    return load(reference, given.settings(settings), text=True)
+
+
+def main() -> None:
+    """Start the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

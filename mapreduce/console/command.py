@@ -1,0 +1,97 @@
+"""The steps of `mapreduce run`: run the job, write its tables, tell what came of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mapreduce.accounts import write_account, write_receipt, write_rows
+from mapreduce.console.summary import summary
+from mapreduce.console.terminal import Terminal
+from mapreduce.errors import UsageError
+from mapreduce.runs import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mapreduce.engines import Engine
+    from mapreduce.job import Job
+    from mapreduce.runs import Options, Result
+    from mapreduce.table import Array
+
+ROWS_AT_ONCE = 65_536
+
+
+def engine_named(name: str, workers: int | None, worker_memory: int) -> Engine:
+    """Make the engine a command line names; `worker_memory` in MiB, 0 for no limit.
+
+    Raises
+    ------
+    UsageError
+        Where there is none of that name.
+    """
+    if name == "local":
+        from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
+
+        return Local(workers, worker_memory << 20)
+    raise UsageError(f"no engine {name!r}; there is: local")
+
+
+def run_job(
+    job: Job,
+    source: str,
+    out: Path,
+    options: Options,
+    engine: str,
+    workers: int | None,
+    worker_memory: int,
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Run a job and write `TABLE.csv` for each table, the lists and the receipt."""
+    with Terminal(quiet=quiet) as terminal:
+        result = run(
+            job,
+            source,
+            engine=engine_named(engine, workers, worker_memory),
+            folder=out,
+            options=options,
+            on_progress=terminal,
+        )
+    files = [*_write_tables(result, out), *write_account(out, result.ledger)]
+    write_receipt(out, result.receipt, files)
+    return result.receipt
+
+
+def tell(receipt: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
+    """Print the receipt as JSON, or the summary for people."""
+    if as_json:
+        sys.stdout.write((out / "receipt.json").read_text())
+    else:
+        sys.stdout.write(f"{summary(receipt)}\nwritten to {out}\n")
+
+
+def _write_tables(result: Result, out: Path) -> list[Path]:
+    paths = []
+    for name, columns in result.tables.items():
+        path = out / f"{name}.csv"
+        write_rows(path, list(columns), _rows(columns))
+        paths.append(path)
+    return paths
+
+
+def _rows(columns: Mapping[str, Array]) -> Any:
+    n = len(next(iter(columns.values()))) if columns else 0
+    for start in range(0, n, ROWS_AT_ONCE):
+        yield from zip(*(texts(c[start : start + ROWS_AT_ONCE]) for c in columns.values()))  # noqa: B905 - of one length, as `finished` checked
+
+
+def texts(column: Array) -> list[Any]:
+    """Give a column's cells: bytes as text, floats in their shortest exact form."""
+    values: list[Any] = np.asarray(column).tolist()
+    if values and isinstance(values[0], bytes):
+        return [v.decode(errors="backslashreplace") for v in values]
+    return values

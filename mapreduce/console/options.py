@@ -1,0 +1,192 @@
+"""Options that both command lines share, and what they mean to a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.runs import Options
+
+SELECTION = "Which objects"
+LIMITS = "What is tolerated"
+ENGINE = "Where it runs"
+
+Workers: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes; one a core by default.", rich_help_panel=ENGINE),
+]
+EngineName: TypeAlias = Annotated[
+    str, typer.Option("--engine", help="Where attempts run: local.", rich_help_panel=ENGINE)
+]
+Endpoint: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        help="Address of S3-compatible storage; else AWS_ENDPOINT_URL_S3, else AWS.",
+        rich_help_panel=ENGINE,
+    ),
+]
+WorkerMemory: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--worker-memory", help="MiB a process may use; 0: no limit.", rich_help_panel=ENGINE
+    ),
+]
+Sample: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--sample",
+        help="Share of objects, by hash of the key: 1% or 0.01.",
+        rich_help_panel=SELECTION,
+    ),
+]
+Limit: TypeAlias = Annotated[
+    int | None, typer.Option("--limit", help="The first N objects.", rich_help_panel=SELECTION)
+]
+Match: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--match", help="Glob a key must fit; may be repeated.", rich_help_panel=SELECTION
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Glob a key must not fit.", rich_help_panel=SELECTION),
+]
+MaxBad: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--max-bad-objects",
+        help="Quarantined objects, a number or percentage, above which the exit code is 3.",
+        rich_help_panel=LIMITS,
+    ),
+]
+MaxDropped: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--max-dropped", help="Likewise for dropped records; no limit.", rich_help_panel=LIMITS
+    ),
+]
+MaxKeys: TypeAlias = Annotated[
+    int,
+    typer.Option("--max-keys", help="Rows a table may have.", rich_help_panel=LIMITS),
+]
+OnMapError: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--on-map-error",
+        help="What follows from an exception in the job's map: stop or quarantine.",
+        rich_help_panel=LIMITS,
+    ),
+]
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the receipt as JSON and nothing else.")
+]
+Settings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A parameter of the job, name=value; may be repeated."),
+]
+
+
+def run_options(
+    *,
+    sample: str | None = None,
+    limit: int | None = None,
+    match: list[str] | None = None,
+    exclude: list[str] | None = None,
+    max_keys: int,
+    on_map_error: str = "stop",
+    endpoint: str | None = None,
+) -> Options:
+    """Turn what was typed into what a run is told.
+
+    Raises
+    ------
+    UsageError
+        For values that mean nothing.
+    """
+    from mapreduce.attempt import Limits  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.objects.selection import Selection, parse_sample  # noqa: PLC0415 - as above
+    from mapreduce.runs import Options  # noqa: PLC0415 - as above
+
+    if on_map_error not in {"stop", "quarantine"}:
+        raise UsageError(f"--on-map-error is stop or quarantine, got {on_map_error!r}")
+    if max_keys < 1:
+        raise UsageError(f"--max-keys is 1 or more, got {max_keys}")
+    share = None if sample is None else parse_sample(sample)
+    return Options(
+        selection=Selection(tuple(match or ()), tuple(exclude or ()), share, limit),
+        limits=Limits(max_keys=max_keys, quarantine_map_errors=on_map_error == "quarantine"),
+        endpoint=endpoint,
+    )
+
+
+def settings(given: list[str] | None) -> dict[str, str]:
+    """Turn `name=value` texts into a mapping."""
+    out = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set takes name=value, got {text!r}")
+        out[name] = value
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many may be bad: a number, or a share of all."""
+
+    text: str
+
+    def exceeded(self, bad: int, of: int) -> bool:
+        """Tell whether `bad` of `of` are more than this allows."""
+        try:
+            if self.text.endswith("%"):
+                return bad * 100 > Fraction(self.text[:-1].strip()) * of
+            return bad > int(self.text)
+        except (ValueError, ZeroDivisionError):
+            raise UsageError(f"expected a number or a percentage, got {self.text!r}") from None
+
+
+def over_limits(receipt: dict[str, Any], max_bad: str, max_dropped: str | None) -> list[str]:
+    """Say which limits a finished run exceeded: the outputs are written all the same."""
+    objects, records = receipt["objects"], receipt["records"]
+    said = []
+    bad, whole = objects["quarantined"], objects["listed"] - objects["ignored"]
+    if Tolerance(max_bad).exceeded(bad, whole):
+        said.append(
+            f"{bad:,} of {whole:,} objects were quarantined, more than --max-bad-objects {max_bad}"
+            " allows: see quarantine.csv"
+        )
+    dropped = records["read"] - records["kept"]
+    if max_dropped is not None and Tolerance(max_dropped).exceeded(dropped, records["read"]):
+        said.append(
+            f"{dropped:,} of {records['read']:,} records were dropped, more than --max-dropped"
+            f" {max_dropped} allows: see dropped.csv"
+        )
+    return said
+
+
+def check_tolerances(max_bad: str, max_dropped: str | None) -> None:
+    """Refuse tolerances that mean nothing before the work begins."""
+    for text in (max_bad, max_dropped or "0"):
+        Tolerance(text).exceeded(0, 1)
+
+
+COMMAND = "command.json"
+
+
+def remember_command(folder: Path, program: str) -> None:
+    """Note in the run's folder what was typed, for `mapreduce resume`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = {"program": program, "arguments": sys.argv[1:], "folder": str(Path.cwd())}
+    (folder / COMMAND).write_text(json.dumps(said, indent=1) + "\n")

@@ -1,0 +1,161 @@
+"""What a command line shows while it works, and what follows from an error.
+
+Bars with rate and time left on a terminal, plain lines when piped; all of it on standard error,
+so that standard output holds results alone. An error of ours is one message and an exit code:
+1 failed, 2 wrong use, 130 interrupted. It decides nothing about the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from mapreduce.errors import MapReduceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress as RichBars
+    from rich.progress import TaskID
+
+    from mapreduce.runs import Progress
+
+FAILED: Final = 1
+WRONG_USE: Final = 2
+OVER_LIMIT: Final = 3
+INTERRUPTED: Final = 130
+PLAIN_EVERY_S: Final = 5.0
+MEGA: Final = 1e6
+
+
+@contextlib.contextmanager
+def consequences() -> Iterator[None]:
+    """Turn an error into its message on standard error and its exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on where it stopped")
+        raise SystemExit(INTERRUPTED) from None
+    except UsageError as error:
+        _say(f"error: {error}")
+        raise SystemExit(WRONG_USE) from None
+    except MapReduceError as error:
+        _say(f"error: {error}")
+        raise SystemExit(FAILED) from None
+    except BrokenPipeError:
+        raise SystemExit(FAILED) from None
+    except OSError as error:
+        _say(f"error: {error}")
+        raise SystemExit(FAILED) from None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+class Terminal:
+    """Shows progress of phases: call it with each `Progress`; use it in a `with`.
+
+    Parameters
+    ----------
+    quiet
+        Show nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bars: RichBars | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._told: dict[str, tuple[float, bool]] = {}
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if not self._quiet and sys.stderr.isatty():
+            self._bars = _bars()
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far a phase is."""
+        if self._quiet:
+            return
+        if self._bars is None:
+            self._line(progress)
+            return
+        task = self._tasks.get(progress.phase)
+        if task is None:
+            task = self._bars.add_task(progress.phase, total=None, unit=progress.unit, note="")
+            self._tasks[progress.phase] = task
+        self._bars.update(task, completed=progress.done, total=progress.total, note=progress.note)
+
+    def _line(self, progress: Progress) -> None:
+        now = time.monotonic()
+        last, ended = self._told.get(progress.phase, (self._began, False))
+        over = progress.total is not None and progress.done >= progress.total
+        if ended or (not over and now - last < PLAIN_EVERY_S):
+            return
+        self._told[progress.phase] = (now, over)
+        seconds = max(now - self._began, 1e-3)
+        parts = [f"{progress.phase}: {_part(progress.done, progress.total, progress.unit)}"]
+        if progress.note:
+            parts.append(f"({progress.note})")
+        parts.append(f"after {seconds:.1f} s")
+        _say(" ".join(parts))
+
+
+def amount(count: float, unit: str) -> str:
+    """Give a number with its unit: bytes as MB, the rest with thousands apart."""
+    return f"{count / MEGA:,.1f} MB" if unit == "bytes" else f"{count:,.0f} {unit}"
+
+
+def _part(done: float, total: float | None, unit: str) -> str:
+    if total is None:
+        return amount(done, unit)
+    return f"{amount(done, unit).rpartition(' ')[0]} of {amount(total, unit)}"
+
+
+def _bars() -> RichBars:
+    # Rich takes a while to load, and a pipe never needs it.
+    from rich.console import Console  # noqa: PLC0415 - see above
+    from rich.progress import (  # noqa: PLC0415 - see above
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text  # noqa: PLC0415 - see above
+
+    class Done(ProgressColumn):
+        """How much is done of how much."""
+
+        def render(self, task: Task) -> Text:
+            unit = str(task.fields["unit"])
+            return Text(_part(task.completed, task.total, unit))
+
+    class Rate(ProgressColumn):
+        """How much a second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            unit = str(task.fields["unit"])
+            return Text("" if not speed else f"{amount(speed, unit)}/s", style="cyan")
+
+    return Progress(
+        TextColumn("{task.description:>5}"),
+        BarColumn(bar_width=32),
+        Done(),
+        Rate(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}", style="dim"),
+        console=Console(stderr=True),
+        refresh_per_second=8,
+    )

@@ -1,0 +1,111 @@
+"""`try` and `plan`: one object looked at closely, or a whole run looked at from afar."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from mapreduce.attempt import Attempt, Limits
+from mapreduce.console.command import texts
+from mapreduce.console.terminal import amount
+from mapreduce.engines.local import default_workers
+from mapreduce.errors import UsageError
+from mapreduce.fetch import entry_of
+from mapreduce.job import Columns, Job
+from mapreduce.objects.reader import Reader
+from mapreduce.objects.selection import ignored
+from mapreduce.objects.source import open_store
+from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mapreduce.ledger import Ledger
+    from mapreduce.objects import Store
+    from mapreduce.partial import Partial
+    from mapreduce.plan import Piece
+    from mapreduce.runs import Options
+    from mapreduce.table import Array
+
+SHOWN_ROWS = 10
+TIMED_BYTES = 64 << 20
+
+
+def shown(job: Job, source: str, endpoint: str | None) -> str:
+    """Run a job over one object in this process; tell its account and its partial sums."""
+    store = open_store(source, endpoint=endpoint)
+    entry = next((e for e in store.entries() if not ignored(e.key)), None)
+    if entry is None:
+        raise UsageError(f"{source}: no object there; name a file or s3://bucket/key")
+    split = next(iter(Planner().splits_of([entry])))
+    partial, ledger, seconds = _attempt(job, store, split.pieces)
+    lines = [
+        f"{entry.key}: {amount(entry.size_bytes, 'bytes')} in {seconds * 1e3:,.1f} ms",
+        f"records: {ledger.read:,} read, {ledger.kept:,} kept",
+    ]
+    lines += [f"  dropped {count:,}: {reason}" for reason, count in sorted(ledger.dropped.items())]
+    lines += [f"  for example record {s.row}: {s.reason}" for s in ledger.samples[:SHOWN_ROWS]]
+    lines += [f"quarantined as {q.reason}: {q.place}" for q in ledger.quarantined]
+    for table in partial.tables:
+        columns = Columns(table).asdict()
+        lines += ["", f"table {table.schema.name}: {len(table):,} rows", *_aligned(columns)]
+    return "\n".join(lines)
+
+
+def planned(job: Job, source: str, options: Options, workers: int | None) -> str:
+    """List a source and time a little of it; tell what a run would do."""
+    store = open_store(source, endpoint=options.endpoint)
+    planner = Planner(split_bytes=options.split_bytes, divisible=job.records.by_line)
+    wanted = (e for e in options.selection.take(store.entries()) if not ignored(e.key))
+    first: Split | None = None
+    started = time.monotonic()
+    for split in planner.splits_of(wanted):
+        first = first or split
+    listed_s = time.monotonic() - started
+    if first is None:
+        raise UsageError(f"{store.name} holds no object that is wanted")
+    slots = default_workers() if workers is None else workers
+    sampled = _up_to(first.pieces, TIMED_BYTES)
+    _, _, seconds = _attempt(job, store, sampled)
+    timed = sum(p.read_bytes for p in sampled)
+    rate = timed / max(seconds, 1e-6)
+    needed = planner.object_bytes / rate / slots
+    found = (
+        f"{planner.objects:,} objects, {amount(planner.object_bytes, 'bytes')},"
+        f" listed in {listed_s:.1f} s"
+    )
+    asked = (
+        f"{planner.splits:,} splits, {max(planner.objects, planner.splits):,} reading requests"
+        f" (each is reckoned as {OPEN_COST_BYTES >> 10} KiB more)"
+    )
+    time_needed = (
+        f"about {needed:,.0f} s with {slots} workers, at the {rate / 1e6:,.0f} MB/s that the"
+        f" first {len(sampled)} objects took in one"
+    )
+    return "\n".join((found, asked, time_needed))
+
+
+def _attempt(job: Job, store: Store, pieces: Sequence[Piece]) -> tuple[Partial, Ledger, float]:
+    with Reader() as reader, contextlib.closing(Attempt(job, reader, Limits())) as attempt:
+        locations = [store.locate(entry_of(p)) for p in pieces]
+        started = time.monotonic()
+        partial, ledger = attempt.run(pieces, locations)
+        return partial, ledger, time.monotonic() - started
+
+
+def _up_to(pieces: Sequence[Piece], most_bytes: int) -> list[Piece]:
+    taken: list[Piece] = []
+    for piece in pieces:
+        if taken and sum(p.read_bytes for p in taken) + piece.read_bytes > most_bytes:
+            break
+        taken.append(piece)
+    return taken
+
+
+def _aligned(columns: Mapping[str, Array]) -> list[str]:
+    """Give the first rows as text, columns aligned."""
+    cells = [[name, *map(str, texts(c[:SHOWN_ROWS]))] for name, c in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    rows = zip(*cells, strict=True)
+    return ["  ".join(v.rjust(w) for v, w in zip(row, widths, strict=True)) for row in rows]

@@ -1,0 +1,216 @@
+"""The main job, end to end: speeds of every link, geometry by key, files, a map, the receipt.
+
+Each step hands the next one plain arrays; each file is whole or absent, and the receipt comes
+last, so a folder with a receipt is a finished run. Without roads there is no geometry and no map,
+and everything else is written all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from mapreduce import Options, Progress, UsageError, run
+from mapreduce.accounts import write_account, write_receipt
+from roadspeed.outputs import LinkTable, write_outputs
+from roadspeed.speeds import Speeds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mapreduce import Result
+    from mapreduce.engines import Engine
+    from roadspeed.maps.picture import Picture
+    from roadspeed.outputs.table import Unit
+    from roadspeed.roads import Joined
+
+MAP_NAME = "map.png"
+
+
+@dataclass(frozen=True, slots=True)
+class RoadSource:
+    """Where geometry comes from, and what is called how there; see `roadspeed.roads.join`."""
+
+    where: str
+    table: str | None = None
+    id_column: str | None = None
+    geometry_column: str | None = None
+    class_column: str | None = None
+    crs: str | None = None
+
+    def named(self) -> dict[str, str | None]:
+        """Give the names as `join` takes them."""
+        return {
+            "table": self.table,
+            "id_column": self.id_column,
+            "geometry_column": self.geometry_column,
+            "class_column": self.class_column,
+            "crs": self.crs,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run of the application is asked for, beside its trips.
+
+    `picture` is None for no map; `context` draws the roads without data beneath it.
+    """
+
+    out: Path
+    job: Speeds = field(default_factory=Speeds)
+    roads: RoadSource | None = None
+    picture: Picture | None = None
+    context: bool = False
+    options: Options = field(default_factory=Options)
+
+
+def run_speeds(
+    source: str,
+    wanted: Wanted,
+    engine: Engine,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Compute the speeds of every link and write all that is wanted.
+
+    Returns
+    -------
+    dict
+        The receipt, as `receipt.json` has it but for the files' digests.
+
+    Raises
+    ------
+    MapReduceError
+        Any of its kinds, each with what to do next.
+    """
+    started = time.monotonic()
+    if wanted.roads is None and wanted.context:
+        raise UsageError("--context draws roads without data: it needs --roads")
+    _check_roads(wanted.roads)
+    result = run(
+        wanted.job,
+        source,
+        engine=engine,
+        folder=wanted.out,
+        options=wanted.options,
+        on_progress=on_progress,
+    )
+    joining = time.monotonic()
+    joined = _joined(result, wanted.roads, on_progress)
+    writing = time.monotonic()
+    files = _written(result, joined, wanted, on_progress)
+    ended = time.monotonic()
+    receipt = dict(result.receipt)
+    receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
+    receipt["times_s"] = {
+        **receipt["times_s"],
+        "join": round(writing - joining, 3),
+        "write": round(ended - writing, 3),
+        "total": round(ended - started, 3),
+    }
+    write_receipt(wanted.out, receipt, files)
+    return receipt
+
+
+def _check_roads(roads: RoadSource | None) -> None:
+    """Refuse a roads file that is not there before hours of work, not after."""
+    if roads is None or "://" in roads.where:
+        return
+    if not Path(roads.where).exists():
+        raise UsageError(
+            f"no roads file {roads.where}: --roads takes a file (GeoJSON, GeoPackage, GeoParquet,"
+            " CSV with WKT) or postgresql://host/db?table=…"
+        )
+
+
+def _joined(
+    result: Result, roads: RoadSource | None, tell: Callable[[Progress], None]
+) -> Joined | None:
+    if roads is None:
+        return None
+    from roadspeed.roads import join  # noqa: PLC0415 - shapely loads when it is needed
+
+    def on_rows(done: int, total: int | None) -> None:
+        tell(Progress("join", done, total, "roads"))
+
+    links = cast("Any", result.rows["link"])
+    joined = join(links, roads.where, on_progress=on_rows, **roads.named())
+    tell(Progress("join", len(links), len(links), "links"))
+    return joined
+
+
+def _written(
+    result: Result, joined: Joined | None, wanted: Wanted, tell: Callable[[Progress], None]
+) -> list[Path]:
+    table = link_table(result, joined, wanted.job.unit)
+    paths = list(write_outputs(wanted.out, table).values())
+    paths += write_account(wanted.out, result.ledger)
+    if wanted.picture is not None and joined is not None:
+        paths += _drawn(table, wanted, wanted.picture)
+    tell(Progress("write", len(paths), len(paths), "files"))
+    return paths
+
+
+def link_table(result: Result, joined: Joined | None, unit: str) -> LinkTable:
+    """Give what the writers take from what the run gave."""
+    rows = {name: np.asarray(column) for name, column in result.rows.items()}
+    return LinkTable(
+        unit=cast("Unit", unit),
+        **rows,
+        geometry=None if joined is None else joined.geometry,
+        road_class=None if joined is None else joined.road_class,
+        sample=sample_note(result.receipt),
+    )
+
+
+def sample_note(receipt: dict[str, Any]) -> str | None:
+    """Say that the outputs are of a sample; None where they are of everything."""
+    selection = receipt["selection"]
+    if selection is None:
+        return None
+    said = [] if selection["sample"] is None else [f"a sample of {selection['sample']:.4g} by key"]
+    said += [] if selection["limit"] is None else [f"the first {selection['limit']:,} trips"]
+    said += [f"keys like {glob}" for glob in selection["match"]]
+    said += [f"keys not like {glob}" for glob in selection["exclude"]]
+    return "only " + ", ".join(said)
+
+
+def _drawn(table: LinkTable, wanted: Wanted, picture: Picture) -> list[Path]:
+    from dataclasses import replace  # noqa: PLC0415 - beside what it serves
+
+    from roadspeed.maps.picture import draw  # noqa: PLC0415 - matplotlib loads when needed
+    from roadspeed.roads import context  # noqa: PLC0415 - as above
+
+    beneath: dict[str, Any] = {}
+    if wanted.context and wanted.roads is not None:
+        named = {k: v for k, v in wanted.roads.named().items() if k != "id_column"}
+        geometry, classes = context(wanted.roads.where, picture.bbox, **named)  # type: ignore[arg-type] # all text
+        beneath = {"context_geometry": geometry, "context_class": classes}
+    path = wanted.out / MAP_NAME
+    drawn = draw(
+        path,
+        replace(picture, unit=table.unit, note=picture.note or table.sample or ""),
+        link_geometry=table.geometry,
+        speed=table.mean,
+        fixes=table.fixes,
+        trips=table.trips,
+        road_class=table.road_class,
+        **beneath,
+    )
+    return [path] if drawn.drawn else []
+
+
+def _geometry(links: int, joined: Joined | None) -> dict[str, int]:
+    if joined is None:
+        return {"links": links, "joined": 0, "missing": 0, "merged": 0}
+    return {
+        "links": links,
+        "joined": joined.joined,
+        "missing": joined.missing,
+        "merged": joined.merged,
+        "folded": joined.folded,
+        "unreadable": joined.unreadable,
+    }
