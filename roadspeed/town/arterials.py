@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,7 @@ def draw_arterials(mesh: Mesh, ground: Landscape, rng: np.random.Generator) -> A
     """Choose and shape the roads between cells."""
     allowed = _allowed(mesh, ground)
     rank = _ranks(mesh, ground, allowed, rng)
-    _smooth(mesh, ground, rank)
+    _smooth(mesh, rank)
     street, lines = _lines(mesh, rank)
     return Arterials(mesh, rank, lines, street)
 
@@ -61,17 +62,17 @@ def _allowed(mesh: Mesh, ground: Landscape) -> NDArray[np.bool_]:
     low, high = _side_kinds(mesh).T
     middle = mesh.xy[mesh.edges].mean(axis=1)
     length = np.hypot(*(mesh.xy[mesh.edges[:, 1]] - mesh.xy[mesh.edges[:, 0]]).T)
-    reach = 7900.0 * ground.size
+    reach = 6300.0 * ground.size
     inside = (np.abs(mesh.xy[mesh.edges]) < reach).all(axis=(1, 2))
     allowed = inside & (low == LAND)
     wide = (low == WATER) & (high == WATER) & inside & (length < 420.0)  # noqa: PLR2004 - metres
-    for x in np.array([-5300.0, -2000.0, -750.0, 60.0, 950.0]) * ground.size:
+    for x in np.array([-5000.0, -2230.0, -750.0, 60.0, 950.0]) * ground.size:
         spans = np.flatnonzero(wide)
         if len(spans):
             best = spans[np.argmin(np.abs(middle[spans, 0] - x))]
             allowed[best] = True
             wide[best] = False
-    return allowed | ((low == VERGE) & (high == VERGE) & inside & (length < 300.0))  # noqa: PLR2004
+    return np.asarray(allowed | ((low == VERGE) & (high == VERGE) & inside & (length < 300.0)))  # noqa: PLR2004 - the same
 
 
 def _ranks(
@@ -97,23 +98,26 @@ def _ranks(
 
     size = ground.size
     centre = nearest(0.0, 0.0)
-    finder.ring(ground, [nearest(r * math.cos(a), r * math.sin(a)) for r, a in _ring_points(size)])
+    finder.ring(
+        2150.0 * ground.size,
+        [nearest(r * math.cos(a), r * math.sin(a)) for r, a in _ring_points(size)],
+    )
     for angle in (0.95, 1.55, 2.2, 2.62, 3.0, 3.5, 4.0, 4.5, 5.0):
         a = angle + rng.normal(0.0, 0.1)
-        gate = nearest(7500.0 * size * math.cos(a), 7500.0 * size * math.sin(a))
+        gate = nearest(6100.0 * size * math.cos(a), 6100.0 * size * math.sin(a))
         finder.route(gate, centre, PRIMARY)
     for x, y in ground.villages.tolist():
         finder.route(nearest(x, y), centre, SECONDARY)
     urban = usable[ground.remoteness(mesh.xy[usable]) < 1.0]
-    for _ in range(int(24 * size * size)):
+    for _ in range(int(30 * size * size)):
         a, b = rng.choice(urban, 2)
         if math.dist(mesh.xy[a], mesh.xy[b]) < 4500.0:  # noqa: PLR2004 - suburbs within reach
             finder.route(int(a), int(b), SECONDARY)
-    for _ in range(int(44 * size * size)):
+    for _ in range(int(60 * size * size)):
         a, b = rng.choice(usable, 2)
         if math.dist(mesh.xy[a], mesh.xy[b]) < 5500.0:  # noqa: PLR2004 - the same
             finder.route(int(a), int(b), TERTIARY)
-    chance = np.where(far < 1.0, 0.92, 0.06)
+    chance = np.where(far < 1.0, 0.92, 0.03)
     chance[ground.to_village_m(middle) < 620.0] = 0.9  # noqa: PLR2004 - metres
     chance[(high == SEA) & (far > 1.0)] = 0.5
     chance[(low == LAND) & (high == VERGE)] = 0.12
@@ -126,7 +130,8 @@ def _ranks(
 
 
 def _ring_points(size: float) -> list[tuple[float, float]]:
-    return [(2150.0 * size, a) for a in np.linspace(0.35, 2 * math.pi - 0.75, 15).tolist()]
+    bow = [(2150.0 * size, a) for a in np.linspace(0.3, 2 * math.pi - 0.78, 9).tolist()]
+    return [(2650.0 * size, -0.24), *bow, (2800.0 * size, -0.55)]
 
 
 class _Finder:
@@ -164,21 +169,27 @@ class _Finder:
                 cost[e] *= 0.55
             self.rank[e] = max(int(self.rank[e]), rank)
 
-    def ring(self, ground: Landscape, stops: Sequence[int]) -> None:
+    def ring(self, radius_m: float, stops: Sequence[int]) -> None:
         """Join `stops` by routes that stay near the circle they lie on."""
         middle = self.mesh.xy[self.mesh.edges].mean(axis=1)
-        off = np.abs(np.hypot(middle[:, 0], middle[:, 1]) / (2150.0 * ground.size) - 1.0)
+        off = np.abs(np.hypot(middle[:, 0], middle[:, 1]) / radius_m - 1.0)
         plain = self.cost.copy()
-        self.cost *= 1.0 + 6.0 * off
-        for a, b in zip(stops, stops[1:], strict=False):
+        self.cost *= 1.0 + 9.0 * off
+        for a, b in pairwise(stops):
             self.route(a, b, TRUNK)
         self.cost[:] = np.where(self.rank == TRUNK, 0.6 * plain, plain)
 
 
-def _smooth(mesh: Mesh, ground: Landscape, rank: NDArray[np.int64]) -> None:
-    """Pull the bends out of main roads: each node towards the mean of its road's neighbours."""
-    wet = _side_kinds(mesh)[:, 1] != LAND
-    stuck = np.unique(mesh.edges[wet])
+def _smooth(mesh: Mesh, rank: NDArray[np.int64]) -> None:
+    """Pull the bends out of main roads: each node towards the mean of its road's neighbours.
+
+    Nodes on a bank or shore move by a car park's length at most.
+    """
+    low, high = _side_kinds(mesh).T
+    shore = np.zeros(len(mesh.xy), dtype=np.bool_)
+    shore[np.unique(mesh.edges[(high == WATER) | (high == SEA)])] = True
+    stuck = np.unique(mesh.edges[(high == VERGE) & (low == LAND)])
+    start = mesh.xy.copy()
     for level, rounds in ((TRUNK, 4), (PRIMARY, 3), (SECONDARY, 2), (TERTIARY, 1)):
         chosen = mesh.edges[(rank == level)]
         degree = np.bincount(chosen.ravel(), minlength=len(mesh.xy))
@@ -191,6 +202,7 @@ def _smooth(mesh: Mesh, ground: Landscape, rank: NDArray[np.int64]) -> None:
             np.add.at(total, chosen[:, 0], mesh.xy[chosen[:, 1]])
             np.add.at(total, chosen[:, 1], mesh.xy[chosen[:, 0]])
             mesh.xy[free] += 0.5 * (total[free] / 2.0 - mesh.xy[free])
+            mesh.xy[shore] = start[shore] + np.clip(mesh.xy[shore] - start[shore], -45.0, 45.0)
 
 
 def _lines(mesh: Mesh, rank: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Line]]:
@@ -201,19 +213,32 @@ def _lines(mesh: Mesh, rank: NDArray[np.int64]) -> tuple[NDArray[np.int64], list
         if rank[e] > NONE:
             at[a].append(e)
             at[b].append(e)
-    street = np.arange(len(rank))
     chord = xy[mesh.edges[:, 1]] - xy[mesh.edges[:, 0]]
     unit = chord / np.maximum(np.hypot(chord[:, 0], chord[:, 1]), 1e-9)[:, None]
-    tangents = {}
+    street, tangents = _pair(mesh, rank, unit, at)
+    lines = []
+    for e, (a, b) in enumerate(mesh.edges.tolist()):
+        out = tangents.get((e, a), unit[e])
+        into = -tangents.get((e, b), -unit[e])
+        straight = rank[e] == NONE
+        lines.append(xy[[a, b]] if straight else hermite(xy[a], xy[b], out, into))
+    return street, lines
+
+
+def _pair(
+    mesh: Mesh, rank: NDArray[np.int64], unit: Line, at: list[list[int]]
+) -> tuple[NDArray[np.int64], dict[tuple[int, int], Line]]:
+    """Which street each edge is of, and the direction in which an edge leaves a shared node."""
+    street = np.arange(len(rank))
+    tangents: dict[tuple[int, int], Line] = {}
     for node, members in enumerate(at):
         away = {e: unit[e] if mesh.edges[e, 0] == node else -unit[e] for e in members}
         pairs = []
-        for i, e in enumerate(members):
-            for f in members[i + 1 :]:
-                straight = -float(away[e] @ away[f])
-                if straight > 0.55:  # noqa: PLR2004 - cosine: bends up to 57 degrees
-                    same = rank[e] == rank[f]
-                    pairs.append((-(straight + 0.5 * same + 0.1 * min(rank[e], rank[f])), e, f))
+        for e, f in combinations(members, 2):
+            straight = -float(away[e] @ away[f])
+            if straight > 0.55:  # noqa: PLR2004 - cosine: bends up to 57 degrees
+                same = rank[e] == rank[f]
+                pairs.append((-(straight + 0.5 * same + 0.1 * min(rank[e], rank[f])), e, f))
         paired: set[int] = set()
         for _, e, f in sorted(pairs):
             if e in paired or f in paired:
@@ -225,10 +250,4 @@ def _lines(mesh: Mesh, rank: NDArray[np.int64]) -> tuple[NDArray[np.int64], list
             if rank[e] == rank[f]:
                 low, high = sorted((int(street[e]), int(street[f])))
                 street[street == high] = low
-    lines = []
-    for e, (a, b) in enumerate(mesh.edges.tolist()):
-        out = tangents.get((e, a), unit[e])
-        into = -tangents.get((e, b), -unit[e])
-        straight = rank[e] == NONE
-        lines.append(xy[[a, b]] if straight else hermite(xy[a], xy[b], out, into))
-    return street, lines
+    return street, tangents

@@ -31,14 +31,14 @@ def evenly(line: Line, spacing_m: float) -> Line:
 
 
 def normals(line: Line) -> Line:
-    """Unit vectors to the left of `line` (n, 2) at each vertex, shape (n, 2)."""
+    """Return unit vectors to the left of `line` (n, 2) at each vertex, shape (n, 2)."""
     t = np.gradient(line, axis=0)
     t /= np.maximum(np.hypot(t[:, 0], t[:, 1]), 1e-9)[:, None]
     return np.column_stack((-t[:, 1], t[:, 0]))
 
 
 def hermite(a: Line, b: Line, from_a: Line, into_b: Line, spacing_m: float = 18.0) -> Line:
-    """A cubic from point `a` to `b` (2,) with unit directions `from_a` and `into_b` (2,)."""
+    """Draw a cubic from point `a` to `b` (2,) with unit directions `from_a` and `into_b` (2,)."""
     chord = float(np.hypot(*(b - a)))
     n = max(2, round(chord / spacing_m) + 1)
     t = np.linspace(0.0, 1.0, n)[:, None]
@@ -50,7 +50,7 @@ def hermite(a: Line, b: Line, from_a: Line, into_b: Line, spacing_m: float = 18.
 
 
 def through(points: Line, spacing_m: float) -> Line:
-    """A smooth line through `points` (n, 2): Catmull-Rom, then evenly divided."""
+    """Draw a smooth line through `points` (n, 2): Catmull-Rom, then evenly divided."""
     padded = np.vstack((2 * points[0] - points[1], points, 2 * points[-1] - points[-2]))
     t = np.linspace(0.0, 1.0, 24, endpoint=False)[:, None]
     t2, t3 = t * t, t * t * t

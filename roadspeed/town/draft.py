@@ -61,14 +61,9 @@ def join(art: Arterials, streets: Streets) -> Draft:
         if art.rank[e] > NONE:
             highway = HIGHWAY[art.rank[e]]
             _cut(
-                draft,
-                (a, b),
-                art.lines[e],
-                highway,
-                int(art.street[e]),
-                doors.get(e, []),
-                door_node,
-            )
+                draft, (a, b), art.lines[e], highway=highway, street=int(art.street[e]),
+                doors=doors.get(e, []), door_node=door_node,
+            )  # fmt: skip
     first_row = len(art.mesh.edges)
     for a, b, line, highway, row in streets.links:
         end = door_node[-1 - b] if b < 0 else base + b
@@ -82,7 +77,7 @@ def join(art: Arterials, streets: Streets) -> Draft:
 
 
 def _cut(
-    draft: Draft, ends: tuple[int, int], line: Line, highway: str, street: int,
+    draft: Draft, ends: tuple[int, int], line: Line, *, highway: str, street: int,
     doors: list[tuple[float, int]], door_node: dict[int, int],
 ) -> None:  # fmt: skip
     """Cut one road at its doors; near ones share a crossing, those near an end use the end."""

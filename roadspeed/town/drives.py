@@ -62,13 +62,15 @@ def drive(tracks: Tracks, errand: Errand, rng: np.random.Generator) -> Drive:
     way, link_of, starts = _lay(tracks, links, forward)
     s = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(way, axis=0).T))))
     curvature, corner = _curvature(way, s)
-    wish = _wish(tracks, errand, links, forward, temper, rng)[link_of]
+    wish = _wish(tracks, errand, rng, links=links, forward=forward, temper=temper)[link_of]
     wish = wish * _sway(s, rng)
     side = (2.1 + 1.0 * rng.random()) * temper
     bend = np.sqrt(side / np.maximum(np.abs(curvature), 1e-4))
     wish = np.minimum(wish, np.minimum(bend, np.where(corner > 0.5, 5.2 - 1.5 * corner, 99.0)))  # noqa: PLR2004 - radians
     wish = np.maximum(wish, 1.8)
-    wait = _junctions(tracks, errand, links, stop_after, starts, wish, rng)
+    wait = _junctions(
+        tracks, errand, rng, links=links, stop_after=stop_after, starts=starts, wish=wish
+    )
     speed = _join(wish, s, 1.15 * temper + 0.3 * rng.random(), 1.5 * temper + 0.4 * rng.random())
     at_s, at_v = _clock(s, speed, wait)
     return Drive(way, s, links[link_of], forward[link_of], curvature, at_s, at_v)
@@ -102,16 +104,16 @@ def _curvature(way: Line, s: Floats) -> tuple[Floats, Floats]:
 
 
 def _wish(
-    tracks: Tracks, errand: Errand, links: Ints, forward: NDArray[np.bool_], temper: float,
-    rng: np.random.Generator,
+    tracks: Tracks, errand: Errand, rng: np.random.Generator, *, links: Ints,
+    forward: NDArray[np.bool_], temper: float,
 ) -> Floats:  # fmt: skip
     """Speed in m/s the driver would like on each link of the route at the time he gets there."""
     free = tracks.free_ms[links]
     hour = errand.hour + np.cumsum(tracks.length_m[links] / free) * 1.4 / 3600.0
     inward = np.where(forward, tracks.inward[links], -tracks.inward[links])
     jam = rush(hour, inward, errand.working_day) * tracks.jam_depth[links]
-    luck = rng.normal(1.0, 0.06, len(links))
-    return np.asarray(free * temper * np.clip(luck, 0.75, 1.2) * (1.0 - np.clip(jam, 0.0, 0.85)))
+    luck = rng.normal(1.0, 0.045, len(links))
+    return np.asarray(free * temper * np.clip(luck, 0.85, 1.12) * (1.0 - np.clip(jam, 0.0, 0.85)))
 
 
 def _sway(s: Floats, rng: np.random.Generator) -> Floats:
@@ -121,8 +123,8 @@ def _sway(s: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _junctions(
-    tracks: Tracks, errand: Errand, links: Ints, stop_after: NDArray[np.bool_], starts: Ints,
-    wish: Floats, rng: np.random.Generator,
+    tracks: Tracks, errand: Errand, rng: np.random.Generator, *, links: Ints,
+    stop_after: NDArray[np.bool_], starts: Ints, wish: Floats,
 ) -> Floats:  # fmt: skip
     """Cut `wish` where the car halts or gives way, and return the seconds it waits there."""
     wait = np.zeros(len(wish))
@@ -146,7 +148,9 @@ def _junctions(
     wait[line] += np.where(halted_there, 1.0 + 9.0 * patience**2 * busy, 0.0)
     parked = stop_after[:-1] | (tracks.ferry[following] & ~tracks.ferry[here])
     wait[starts[1:][parked]] = rng.uniform(15.0, 75.0, int(parked.sum()))
-    wait[0], wait[-1] = rng.uniform(4.0, 20.0), rng.uniform(4.0, 15.0)
+    # On the motorway a log begins and ends as the car crosses the map's edge.
+    inside = tracks.rank[links[[0, -1]]] < 6  # noqa: PLR2004 - the motorway's rank
+    wait[0], wait[-1] = inside * (rng.uniform(4.0, 20.0), rng.uniform(4.0, 15.0))
     wish[wait > 0.0] = 0.0
     return wait
 

@@ -48,10 +48,12 @@ def plan_errand(routes: Routes, rng: np.random.Generator) -> Errand:
         hour = rng.choice([rng.uniform(9.0, 21.5), rng.normal(13.0, 3.0), rng.uniform(0.0, 23.9)],
                           p=[0.6, 0.35, 0.05])  # fmt: skip
     hour = float(min(max(hour, 0.0), 23.5))
-    wanted = float(min(max(np.exp(rng.normal(7.32, 0.52)), SHORTEST_S), LONGEST_S))
+    wanted = float(min(max(np.exp(rng.normal(7.44, 0.5)), SHORTEST_S), LONGEST_S))
     taste = int(rng.integers(TASTES))
     through = not (inbound or outbound) and rng.random() < 0.22  # noqa: PLR2004 - a share
-    legs = _legs(routes, rng, wanted, taste, inbound=inbound, through=through)
+    legs: list[list[Arc]] = []
+    while not legs:
+        legs = _legs(routes, rng, wanted, taste, inbound=inbound, through=through)
     second = np.timedelta64(day * 86_400 + round(hour * 3600.0), "s")
     return Errand(FIRST_DAY + second, hour, working, legs, wanted)
 
@@ -69,13 +71,14 @@ def _legs(
     here = home() if inbound else place()
     at_place = not inbound
     if through:
-        here = routes.places[-1 - int(rng.integers(4))]
+        here, gate = rng.permutation(routes.gates)[:2].tolist()
+        return [leg] if (leg := routes.to_place(here, gate, 0)) else []
     legs: list[list[Arc]] = []
     spent = 0.0
     for _ in range(60):
         if spent >= wanted_s * 0.97:
             break
-        go_home = at_place and rng.random() < 0.62 and not (through and not legs)  # noqa: PLR2004 - a share
+        go_home = at_place and rng.random() < 0.62  # noqa: PLR2004 - a share
         goal = home() if go_home else place()
         route_to: Callable[[int, int, int], list[Arc]]
         route_to = routes.from_place if go_home else routes.to_place

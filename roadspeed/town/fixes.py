@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roadspeed.town.landscape import to_wgs84
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from roadspeed.town.drives import Drive
     from roadspeed.town.errands import Errand
     from roadspeed.town.network import Network
@@ -66,7 +67,10 @@ def document(
     speeds = np.round(measured * 3.6, 4).tolist()
     for k in np.flatnonzero(rng.random(n) < _NO_SPEED).tolist():
         speeds[k] = None
-    responses = _responses(link, words, matched, sideways, heading, drive.way_forward[on])
+    responses = _responses(
+        link, words, matched=matched, sideways=sideways, heading=heading,
+        forward=drive.way_forward[on],
+    )  # fmt: skip
     _spoil(responses, rng)
     radii = np.round(1.0 / np.where(bend == 0.0, 1.0, bend), 3)
     degrees = np.round(np.degrees(heading) % 360.0, 1) % 360.0
@@ -110,7 +114,7 @@ def _times(start: np.datetime64, n: int) -> list[str]:
 
 
 def _responses(
-    link: list[int], words: LinkWords, matched: NDArray[np.float64],
+    link: list[int], words: LinkWords, *, matched: NDArray[np.float64],
     sideways: NDArray[np.float64], heading: NDArray[np.float64], forward: NDArray[np.bool_],
 ) -> list[dict[str, Any] | None]:  # fmt: skip
     where = np.round(to_wgs84(matched), 7)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roadspeed.town.curves import Line, normals, through
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ORIGIN_LON = 2.31
 ORIGIN_LAT = 54.72
@@ -54,8 +57,18 @@ class Landscape:
         coast = np.column_stack((east, y)) * size
 
         bends = np.array(
-            [(-9500, 900), (-7200, -300), (-5200, 250), (-3700, -950), (-2200, -500)]
-            + [(-1000, -1050), (150, -620), (1200, -1150), (2100, -1000), (4200, -1500)],
+            [
+                (-9500, 900),
+                (-7200, -300),
+                (-5200, 250),
+                (-3700, -950),
+                (-2200, -500),
+                (-1000, -1050),
+                (150, -620),
+                (1200, -1150),
+                (2100, -1000),
+                (4200, -1500),
+            ],
             dtype=np.float64,
         )
         bends[:-2] += rng.normal(0.0, 130.0, bends[:-2].shape)
@@ -64,20 +77,32 @@ class Landscape:
         width = 48.0 + 260.0 * np.exp(-np.maximum(mouth - river[:, 0], 0.0) / (700.0 * size))
 
         knots = np.array(
-            [(-4600, -8200), (-2900, -5900), (-1500, -3700), (-2250, -2000), (-1250, -350)]
-            + [(-1500, 1150), (-2250, 2500), (-950, 3900), (250, 4900), (100, 8400)],
+            [
+                (-4600, -8200),
+                (-2900, -5900),
+                (-1500, -3700),
+                (-2250, -2000),
+                (-1250, -350),
+                (-1500, 1150),
+                (-2250, 2500),
+                (-950, 3900),
+                (250, 4900),
+                (100, 8400),
+            ],
             dtype=np.float64,
         )
         knots[1:-1] += rng.normal(0.0, 90.0, knots[1:-1].shape)
         motorway = through(knots * size, 20.0)
         angles = np.array([2.75, 3.45, 4.05, 2.2, 4.75]) + rng.normal(0.0, 0.08, 5)
-        reach = rng.uniform(5000.0, 6400.0, 5) * size
+        reach = rng.uniform(4500.0, 5300.0, 5) * size
         villages = np.column_stack((reach * np.cos(angles), reach * np.sin(angles)))
         return cls(size, coast, river, width, motorway, villages, phases)
 
-    def at_sea(self, xy: Line) -> NDArray[np.bool_]:
-        """Which of the points (n, 2) lie east of the coast, shape (n,)."""
-        return np.asarray(xy[:, 0] > np.interp(xy[:, 1], self.coast[:, 1], self.coast[:, 0]))
+    def at_sea(self, xy: Line, margin_m: float = 0.0) -> NDArray[np.bool_]:
+        """Which of the points (n, 2) lie at sea, or within `margin_m` of it, shape (n,)."""
+        return np.asarray(
+            xy[:, 0] + margin_m > np.interp(xy[:, 1], self.coast[:, 1], self.coast[:, 0])
+        )
 
     def to_river_m(self, xy: Line) -> NDArray[np.float64]:
         """Metres from each point (n, 2) to the river's bank (negative in the river), (n,)."""
@@ -93,7 +118,7 @@ class Landscape:
 
     def remoteness(self, xy: Line) -> NDArray[np.float64]:
         """0 at the market square, 1 at the edge of the built-up area, more outside, (n,)."""
-        x, y = xy[:, 0], xy[:, 1]
+        x, y = xy[:, 0] - 250.0 * self.size, xy[:, 1] + 100.0 * self.size
         angle = np.arctan2(y, x)
         edge = 2950 * (
             1
@@ -103,7 +128,7 @@ class Landscape:
         return np.asarray(np.hypot(x, y) / (edge * self.size))
 
     def bend(self, xy: Line) -> Line:
-        """A smooth field of displacement, about one metre strong, that bends streets, (n, 2)."""
+        """Return a smooth field of displacement, about a metre, to bend streets, (n, 2)."""
         x, y = xy[:, 0], xy[:, 1]
         p = self.phases
         east = np.sin(x / 143 + y / 97 + p[3]) + 0.7 * np.sin(y / 61 - x / 170 + p[4])
@@ -112,7 +137,7 @@ class Landscape:
 
 
 def beside(line: Line, offset_m: NDArray[np.float64] | float) -> Line:
-    """The line (n, 2) shifted to its left by `offset_m` metres (right when negative)."""
+    """Return the line (n, 2) shifted to its left by `offset_m` metres (right when negative)."""
     return np.asarray(line + normals(line) * np.broadcast_to(offset_m, len(line))[:, None])
 
 

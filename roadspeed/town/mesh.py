@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from roadspeed.town.curves import Line, evenly, normals
+from roadspeed.town.curves import Line, evenly
 from roadspeed.town.landscape import Landscape, beside
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 LAND, WATER, VERGE, SEA = 0, 1, 2, 3
 VERGE_HALF_WIDTH_M = 75.0
 GRID_ANGLE = 0.27  # of the centre's street grid, radians
+GRID_ORIGIN = (100.0, 150.0)
+GRID_M = (285.0, 235.0)  # its cells; three blocks each way
+# How far seeds keep from banks and from the motorway, in metres.
+_MOUTH_M = 120.0
+_BRIDGE_M = 40.0
+_VALLEY_M = 230.0
+_GRID_TO_MOTORWAY_M = 330.0
+_VILLAGE_M = 650.0
 
 
 @dataclass(slots=True)
@@ -65,77 +73,85 @@ def draw_mesh(ground: Landscape, rng: np.random.Generator) -> Mesh:
 
 
 def _seeds(ground: Landscape, rng: np.random.Generator) -> tuple[Line, NDArray[np.int64]]:
-    size = ground.size
-    shore = evenly(ground.coast, 340.0)
-    stream = evenly(ground.river, 300.0)
-    width = np.interp(stream[:, 0], ground.river[:, 0], ground.river_half_width_m)
-    road = evenly(ground.motorway, 330.0)
-    fixed = [
-        (beside(shore, 140.0), LAND), (beside(shore, -140.0), SEA), (beside(shore, -700.0), SEA),
-        (stream, WATER), (beside(stream, 2 * width), LAND), (beside(stream, -2 * width), LAND),
-        (road, VERGE), (beside(road, 2 * VERGE_HALF_WIDTH_M), LAND),
-        (beside(road, -2 * VERGE_HALF_WIDTH_M), LAND),
-    ]  # fmt: skip
-    placed: list[Line] = []
-    kinds: list[NDArray[np.int64]] = []
-    for number, (line, kind) in enumerate(fixed):
-        keep = np.ones(len(line), dtype=bool)
-        if number <= 1:  # the shore leaves the river's mouth free
-            keep &= ground.to_river_m(line) > 120.0
-        elif number >= 3:  # noqa: PLR2004 - the three shore rows come first
-            keep &= ~ground.at_sea(line + (150.0, 0.0) if kind != WATER else line)
-        if number in (4, 5):
-            keep &= ground.to_motorway_m(line) > 40.0
-        if number >= 6:  # noqa: PLR2004 - rows of the motorway come last
-            keep &= ground.to_river_m(line) > 230.0
-        placed.append(line[keep])
-        kinds.append(np.full(int(keep.sum()), kind))
-    grid = _grid(ground, rng)
-    placed.append(grid)
-    kinds.append(np.full(len(grid), LAND))
-    scattered = _scatter(ground, rng, np.vstack(placed))
-    placed.append(scattered)
-    kinds.append(np.full(len(scattered), LAND))
-    border = 30_000.0 * size
-    frame = np.array([(-border, 0), (border, 0), (0, -border), (0, border)], dtype=np.float64)
-    placed.append(frame)
-    kinds.append(np.full(4, SEA))
-    return np.round(np.vstack(placed), 2), np.concatenate(kinds)
+    rows = [*_shore(ground), *_banks(ground), *_verges(ground), (_grid(ground, rng), LAND)]
+    rows.append((_scatter(ground, rng, np.vstack([line for line, _ in rows])), LAND))
+    far = 30_000.0 * ground.size
+    rows.append((np.array([(-far, 0.0), (far, 0.0), (0.0, -far), (0.0, far)]), SEA))
+    kind = np.concatenate([np.full(len(line), kind) for line, kind in rows])
+    return np.round(np.vstack([line for line, _ in rows]), 2).astype(np.float64), kind
+
+
+def _shore(ground: Landscape) -> list[tuple[Line, int]]:
+    """Pairs of seeds along the coast, and a row farther out; the river's mouth stays free."""
+    line = evenly(ground.coast, 340.0)
+    land, sea, far = (beside(line, offset) for offset in (140.0, -140.0, -700.0))
+    return [
+        (land[ground.to_river_m(land) > _MOUTH_M], LAND),
+        (sea[ground.to_river_m(sea) > _MOUTH_M], SEA),
+        (far, SEA),
+    ]
+
+
+def _banks(ground: Landscape) -> list[tuple[Line, int]]:
+    """Seeds in the river, mirrored on its two banks."""
+    line = evenly(ground.river, 300.0)
+    width = np.interp(line[:, 0], ground.river[:, 0], ground.river_half_width_m)
+    rows = [(line[~ground.at_sea(line)], WATER)]
+    for sign in (2.0, -2.0):
+        bank = beside(line, sign * width)
+        dry = ~ground.at_sea(bank, 150.0)
+        rows.append((bank[dry & (ground.to_motorway_m(bank) > _BRIDGE_M)], LAND))
+    return rows
+
+
+def _verges(ground: Landscape) -> list[tuple[Line, int]]:
+    """Seeds on the motorway, mirrored beyond its two verges; none where it crosses the river."""
+    line = evenly(ground.motorway, 330.0)
+    rows = []
+    for offset, kind in ((0.0, VERGE), (2.0, LAND), (-2.0, LAND)):
+        row = beside(line, offset * VERGE_HALF_WIDTH_M)
+        rows.append((row[(ground.to_river_m(row) > _VALLEY_M) & ~ground.at_sea(row, 150.0)], kind))
+    return rows
 
 
 def _grid(ground: Landscape, rng: np.random.Generator) -> Line:
-    reach = 820.0 * math.sqrt(ground.size)
-    i, j = np.meshgrid(np.arange(-12, 13) * 285.0, np.arange(-12, 13) * 235.0)
+    """Seeds of the centre: a turned grid, slightly irregular."""
+    reach = 960.0 * math.sqrt(ground.size)
+    steps = np.arange(-12, 13) * math.ceil(math.sqrt(ground.size))
+    i, j = np.meshgrid(
+        np.arange(steps[0], steps[-1] + 1) * GRID_M[0],
+        np.arange(steps[0], steps[-1] + 1) * GRID_M[1],
+    )
     flat = np.column_stack((i.ravel(), j.ravel()))
     flat = flat[np.hypot(flat[:, 0], 1.15 * flat[:, 1]) < reach]
     c, s = math.cos(GRID_ANGLE), math.sin(GRID_ANGLE)
-    xy = flat @ np.array([(c, s), (-s, c)]) + (100.0, 150.0) + rng.normal(0.0, 9.0, flat.shape)
-    free = (ground.to_river_m(xy) > 240.0) & (ground.to_motorway_m(xy) > 330.0)
-    return np.asarray(xy[free & ~ground.at_sea(xy + (300.0, 0.0))])
+    xy = flat @ np.array([(c, s), (-s, c)]) + np.array(GRID_ORIGIN)
+    xy += rng.normal(0.0, 6.0, flat.shape)
+    free = (ground.to_river_m(xy) > _VALLEY_M) & (ground.to_motorway_m(xy) > _GRID_TO_MOTORWAY_M)
+    return np.asarray(xy[free & ~ground.at_sea(xy, 300.0)])
 
 
 def _scatter(ground: Landscape, rng: np.random.Generator, placed: Line) -> Line:
     """Dart throwing with a radius that grows towards the countryside."""
     half = 8000.0 * ground.size
     darts = rng.uniform(-half, half, (int(26_000 * ground.size**2), 2))
-    sea = ground.at_sea(darts + (260.0, 0.0))
-    darts = darts[~sea & (ground.to_river_m(darts) > 130.0)]
+    darts = darts[~ground.at_sea(darts, 260.0) & (ground.to_river_m(darts) > _MOUTH_M)]
     darts = darts[ground.to_motorway_m(darts) > 2.6 * VERGE_HALF_WIDTH_M]
     far = ground.remoteness(darts)
     radius = np.where(far < 1.0, 330.0 + 110.0 * far, 640.0 + 300.0 * np.minimum(far - 1.0, 1.0))
-    radius[ground.to_village_m(darts) < 650.0] = 300.0  # noqa: PLR2004 - metres
+    radius[ground.to_village_m(darts) < _VILLAGE_M] = 300.0
     cell = 1000.0
+    near = (-1, 0, 1)
     taken: dict[tuple[int, int], list[tuple[float, float, float]]] = {}
-    for x, y in placed.tolist():
-        taken.setdefault((int(x // cell), int(y // cell)), []).append((x, y, 265.0))
+    for x, y in placed.tolist():  # seeds in rows keep others off by a fixed distance
+        taken.setdefault((int(x // cell), int(y // cell)), []).append((x, y, -1.0))
     out = []
     for (x, y), r in zip(darts.tolist(), radius.tolist(), strict=True):
         i, j = int(x // cell), int(y // cell)
-        near = [
-            p for a in (i - 1, i, i + 1) for b in (j - 1, j, j + 1) for p in taken.get((a, b), ())
-        ]
-        if all((x - a) ** 2 + (y - b) ** 2 > min(r, q) ** 2 if q == 265.0  # noqa: PLR2004
-               else (x - a) ** 2 + (y - b) ** 2 > (0.5 * (r + q)) ** 2 for a, b, q in near):  # fmt: skip
+        others = (p for a in near for b in near for p in taken.get((i + a, j + b), ()))
+        if all(
+            math.dist((x, y), (a, b)) > (265.0 if q < 0 else 0.5 * (r + q)) for a, b, q in others
+        ):
             taken.setdefault((i, j), []).append((x, y, r))
             out.append((x, y))
     return np.array(out)
@@ -157,7 +173,7 @@ def _close_up(xy: Line, rings: list[list[int]], shortest_m: float) -> tuple[Line
                 low, high = sorted((root(a), root(b)))
                 group[high] = low
     roots = np.array([root(node) for node in range(len(xy))])
-    kept, renamed = np.unique(roots, return_inverse=True)
+    _, renamed = np.unique(roots, return_inverse=True)
     weight = np.bincount(renamed).astype(np.float64)
     moved = np.column_stack([np.bincount(renamed, xy[:, axis]) / weight for axis in (0, 1)])
     new_rings = []

@@ -8,6 +8,7 @@ no node with other roads but through slips.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 CARRIAGEWAY_M = 10.0  # from the axis to a carriageway's middle
 SLIP_M = 330.0  # from the crossing road back to where the slip leaves
 _APART_M = 1050.0
-_END_M = 7700.0
+_END_M = 5900.0
 
 
 def build_motorway(draft: Draft, art: Arterials, ground: Landscape) -> None:
@@ -49,7 +50,8 @@ def build_motorway(draft: Draft, art: Arterials, ground: Landscape) -> None:
                 cuts.append((place, node))
                 # Driving with the axis on the left carriageway, against it on the right one.
                 leaves = (offset < 0) == (sign > 0)
-                _slip(draft, way, place, node, target, sign, leaves, street + 1)
+                slip = _slip(draft, way, place, (node, target), sign=sign, leaves=leaves)
+                draft.pieces.append(Piece(*slip, "motorway_link", street + 1, one_way=True))
         cuts.append((float(stations(way)[-1]), ends[1]))
         _carriageway(draft, way, cuts, forward=sign > 0, street=street)
 
@@ -75,9 +77,10 @@ def _junctions(art: Arterials, axis: Line) -> list[tuple[float, int, int]]:
 
 
 def _slip(
-    draft: Draft, way: Line, place: float, node: int, target: int, sign: float,
-    leaves: bool, street: int,
-) -> None:  # fmt: skip
+    draft: Draft, way: Line, place: float, ends: tuple[int, int], *, sign: float, leaves: bool
+) -> tuple[int, int, Line]:
+    """Draw the slip between a carriageway and a crossing road: from node, to node, line."""
+    node, target = ends
     here, ahead = along(way, np.array([place, place + 8.0]))
     back = along(way, np.array([place - 8.0]))[0]
     forward = (ahead - back) / max(math.dist(ahead, back), 1e-9) * sign
@@ -87,11 +90,9 @@ def _slip(
     if leaves:
         into = 0.75 * forward + 0.66 * side
         line = hermite(here, end, forward, into)
-        draft.pieces.append(Piece(node, target, line, "motorway_link", street, one_way=True))
-    else:
-        out = 0.75 * forward - 0.66 * side
-        line = hermite(end, here, out, forward)
-        draft.pieces.append(Piece(target, node, line, "motorway_link", street, one_way=True))
+        return node, target, line
+    out = 0.75 * forward - 0.66 * side
+    return target, node, hermite(end, here, out, forward)
 
 
 def _carriageway(
@@ -99,7 +100,7 @@ def _carriageway(
 ) -> None:
     steps = stations(way)
     cuts = sorted(cuts)
-    for (start, a), (stop, b) in zip(cuts, cuts[1:], strict=False):
+    for (start, a), (stop, b) in pairwise(cuts):
         parts = max(1, round((stop - start) / 900.0))
         marks = np.linspace(start, stop, parts + 1)
         nodes = [a, *(draft.add_node(*xy) for xy in along(way, marks[1:-1])), b]

@@ -8,14 +8,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FIRST = (
-    "Harbour Lantern Cooper Tern Plaice Anchor Chandler Herring Sandbank Mariner Quay Gull Foghorn "
-    "Keel Rope Saltmarsh Tide Compass Beacon Driftwood Curlew Dory Eider Fathom Gannet Halyard "
-    "Iron Juniper Kittiwake Larkspur Mallow Netmaker Oyster Petrel Quern Rowan Samphire Thrift "
-    "Umber Viking Willow Yarrow Alder Birch Chapel Dunlin Elm Fisher Garth Heron Isle Jetty "
-    "Kestrel Linden Mill Nettle Orchard Plover Reed Sail Turnstone Upland Vesper Wharf Hawthorn "
-    "Ash Brook Castle Dale Eastgate Ferry Grange Hill King Queen Market Moor North Old Park Priory "
-    "Bishop School Station Temple Victory Well Westgate Abbey Barley Clover Daisy"
-).split()
+    "Harbour", "Lantern", "Cooper", "Tern", "Plaice", "Anchor", "Chandler", "Herring", "Sandbank",
+    "Mariner", "Quay", "Gull", "Foghorn", "Keel", "Rope", "Saltmarsh", "Tide", "Compass",
+    "Beacon", "Driftwood", "Curlew", "Dory", "Eider", "Fathom", "Gannet", "Halyard", "Iron",
+    "Juniper", "Kittiwake", "Larkspur", "Mallow", "Netmaker", "Oyster", "Petrel", "Quern",
+    "Rowan", "Samphire", "Thrift", "Umber", "Viking", "Willow", "Yarrow", "Alder", "Birch",
+    "Chapel", "Dunlin", "Elm", "Fisher", "Garth", "Heron", "Isle", "Jetty", "Kestrel", "Linden",
+    "Mill", "Nettle", "Orchard", "Plover", "Reed", "Sail", "Turnstone", "Upland", "Vesper",
+    "Wharf", "Hawthorn", "Ash", "Brook", "Castle", "Dale", "Eastgate", "Ferry", "Grange", "Hill",
+    "King", "Queen", "Market", "Moor", "North", "Old", "Park", "Priory", "Bishop", "School",
+    "Station", "Temple", "Victory", "Well", "Westgate", "Abbey", "Barley", "Clover", "Daisy",
+)  # fmt: skip
 _LAST = {
     "trunk": ("Ring Road",),
     "primary": ("Road", "Avenue", "Way"),
@@ -27,7 +30,7 @@ _LAST = {
 
 
 def name_of(highway: str, rng: np.random.Generator) -> str:
-    """A name for one street of class `highway`."""
+    """Make up a name for one street of class `highway`."""
     if highway.startswith("motorway"):
         return "M7" if highway == "motorway" else "M7 slip road"
     if highway == "ferry":

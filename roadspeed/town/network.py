@@ -91,6 +91,9 @@ def _freeze(draft: Draft, ground: Landscape, rng: np.random.Generator) -> Networ
     used, renamed = np.unique([(p.a, p.b) for p in pieces], return_inverse=True)
     middles = np.array([line[len(line) // 2] for line in lines])
     urban = (ground.remoteness(middles) < 1.02) | (ground.to_village_m(middles) < 750.0)  # noqa: PLR2004
+    quiet = ground.remoteness(middles) < 0.55  # noqa: PLR2004 - a share of the town's radius
+    local = np.array([piece.highway == "residential" for piece in pieces])
+    slow = np.where(local, quiet, urban)
     gaps = rng.integers(211, 5400, len(pieces))
     ids = rng.permutation(52_000_000 + np.cumsum(gaps))
     names: dict[tuple[int, str], str] = {}
@@ -100,7 +103,7 @@ def _freeze(draft: Draft, ground: Landscape, rng: np.random.Generator) -> Networ
         if key not in names:
             names[key] = name_of(piece.highway, rng)
         labels.append(names[key])
-        limits.append(LIMIT_KMH[piece.highway][0 if urban[k] else 1])
+        limits.append(LIMIT_KMH[piece.highway][0 if slow[k] else 1])
     return Network(
         xy=np.vstack(lines),
         first=np.concatenate(([0], np.cumsum([len(line) for line in lines]))),

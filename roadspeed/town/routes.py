@@ -32,6 +32,7 @@ class Routes:
 
     net: Network
     places: list[int]
+    gates: list[int]
     homes: NDArray[np.int64]
     _cost_s: list[list[float]] = field(default_factory=list)
     _out: list[list[tuple[int, int, bool]]] = field(default_factory=list)
@@ -50,9 +51,11 @@ class Routes:
         local = np.array([h in {"residential", "service"} for h in net.highway])
         homes = np.unique(net.ends[local])
         homes = np.concatenate((homes, homes[degree[homes] == 1]))
-        reach = net.node_xy[:, 1]
-        edge = [int(np.argmax(reach)), int(np.argmin(reach)), int(np.argmin(net.node_xy[:, 0]))]
-        routes = cls(net, [*chosen.tolist(), *edge, *edge[:2]], homes)
+        fast = np.unique(net.ends[np.array([h == "motorway" for h in net.highway])])
+        north = net.node_xy[fast, 1]
+        west = nodes[np.argmin(net.node_xy[nodes, 0])]
+        edge = [int(fast[np.argmax(north)]), int(fast[np.argmin(north)]), int(west)]
+        routes = cls(net, chosen.tolist(), edge, homes)
         routes._weigh(rng)
         return routes
 
@@ -78,7 +81,7 @@ class Routes:
         return sum(cost[link] for link, _ in route)
 
     def to_place(self, start: int, place: int, taste: int) -> list[Arc]:
-        """The way from node `start` to node `place`; empty if they are the same."""
+        """Find the way from node `start` to node `place`; empty if they are the same."""
         tree = self._tree(place, True, taste)
         route: list[Arc] = []
         node = start
@@ -88,7 +91,7 @@ class Routes:
         return route
 
     def from_place(self, place: int, goal: int, taste: int) -> list[Arc]:
-        """The way from node `place` to node `goal`; empty if they are the same."""
+        """Find the way from node `place` to node `goal`; empty if they are the same."""
         tree = self._tree(place, False, taste)
         route: list[Arc] = []
         node = goal

@@ -16,7 +16,9 @@ import numpy as np
 import shapely
 
 from roadspeed.town.arterials import NONE, PRIMARY, TRUNK, Arterials
-from roadspeed.town.mesh import GRID_ANGLE, LAND
+from roadspeed.town.lattice import ROWS as _ROWS
+from roadspeed.town.lattice import Door, Inward, Lattice, Sides
+from roadspeed.town.mesh import GRID_ANGLE, GRID_M, GRID_ORIGIN, LAND
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,11 +39,16 @@ class Style:
     highway: str
 
 
-CENTRE = Style(78.0, 95.0, 2.0, 0.97, 0.95, "residential")
-INNER = Style(84.0, 128.0, 9.0, 0.6, 0.75, "residential")
-SUBURB = Style(88.0, 128.0, 24.0, 0.2, 0.42, "residential")
+CENTRE = Style(GRID_M[0] / 3, GRID_M[1] / 3, 2.0, 0.97, 0.95, "residential")
+INNER = Style(84.0, 118.0, 9.0, 0.65, 0.75, "residential")
+SUBURB = Style(86.0, 122.0, 26.0, 0.22, 0.45, "residential")
 VILLAGE = Style(80.0, 120.0, 26.0, 0.1, 0.4, "residential")
 WORKS = Style(150.0, 200.0, 4.0, 0.5, 0.4, "service")
+
+_CENTRE_SHARE, _INNER_SHARE = 0.33, 0.5
+_PARKS = 0.08
+_FAR_FROM_ROAD = 9  # vertices of a street from its last crossing to the road
+_VILLAGE_M, _WORKS_M, _WORKS_SHARE = 520.0, 520.0, 0.3
 
 
 @dataclass(slots=True)
@@ -71,28 +78,32 @@ def draw_streets(art: Arterials, ground: Landscape, rng: np.random.Generator) ->
         chance = rng.random()
         if mesh.kind[cell] != LAND or len(ring) < 3:  # noqa: PLR2004 - a ring has three sides
             continue
-        if far[cell] < 0.28:  # noqa: PLR2004 - shares of the town's radius from here on
-            style = CENTRE if chance > 0.05 else None  # noqa: PLR2004
-        elif far[cell] < 0.5:  # noqa: PLR2004
-            style = INNER if chance > 0.06 else None  # noqa: PLR2004
-        elif far[cell] < 1.0:
-            style = SUBURB if chance > 0.09 else None  # noqa: PLR2004
-            if works[cell] < 520.0 and chance > 0.7:  # noqa: PLR2004
-                style = WORKS
-        else:
-            style = VILLAGE if village[cell] < 520.0 else None  # noqa: PLR2004
+        style = _style(float(far[cell]), float(village[cell]), float(works[cell]), chance)
         if style is None:
             continue
         turned = [(ring[i], ring[(i + 1) % len(ring)]) for i in range(len(ring))]
         around = [(number[min(p), max(p)], p[0] > p[1]) for p in turned]
-        _fill(out, art, ground, around, style, rng)
+        _fill(out, art, ground, rng, around=around, style=style)
     return out
+
+
+def _style(far: float, village_m: float, motorway_m: float, chance: float) -> Style | None:
+    """How a quarter is laid out; None for parks and fields. Shares are of the town's radius."""
+    if far >= 1.0:
+        return VILLAGE if village_m < _VILLAGE_M else None
+    if far < _CENTRE_SHARE:
+        return CENTRE if chance > _PARKS / 2 else None
+    if chance < _PARKS:
+        return None
+    if far < _INNER_SHARE:
+        return INNER
+    return WORKS if motorway_m < _WORKS_M and chance > 1.0 - _WORKS_SHARE else SUBURB
 
 
 def _boundary(
     art: Arterials, around: list[tuple[int, bool]]
 ) -> tuple[Line, NDArray[np.int64], NDArray[np.float64]]:
-    """The cell's outline (n, 2); for each piece of it the plan's edge, and metres along it."""
+    """Return the cell's outline (n, 2); for each piece of it the plan's edge and metres."""
     points, edge, start = [], [], []
     for e, backwards in around:
         line = art.lines[e]
@@ -106,95 +117,85 @@ def _boundary(
 
 
 def _fill(
-    out: Streets, art: Arterials, ground: Landscape, around: list[tuple[int, bool]],
-    style: Style, rng: np.random.Generator,
+    out: Streets, art: Arterials, ground: Landscape, rng: np.random.Generator, *,
+    around: list[tuple[int, bool]], style: Style,
 ) -> None:  # fmt: skip
     outline, edge, metres = _boundary(art, around)
     polygon = shapely.Polygon(outline)
     inner = polygon.buffer(-0.42 * style.along_m)
     if inner.is_empty or not polygon.is_valid:
         return
-    chords = np.roll(outline, -1, axis=0) - outline
-    longest = max({e for e, _ in around}, key=lambda e: float(art.lines[e].shape[0]) + e * 1e-6)
-    side = art.lines[longest][-1] - art.lines[longest][0]
+    longest = max({e for e, _ in around}, key=lambda e: (len(art.lines[e]), e))
+    lattice = _lattice(outline, art.lines[longest], style, ground, rng)
+    inside = shapely.contains_xy(inner, *lattice.nodes().T)
+    if inside.any():
+        sides = Sides(outline, np.roll(outline, -1, axis=0) - outline, edge, metres)
+        doors = [door for door in lattice.doors(inside, sides) if art.rank[door.edge] > NONE]
+        if doors:
+            _keep(out, art, rng, style=style, lattice=lattice,
+                  inward=lattice.inward(inside), doors=doors)  # fmt: skip
+
+
+def _lattice(
+    outline: Line, longest: Line, style: Style, ground: Landscape, rng: np.random.Generator
+) -> Lattice:
+    side = longest[-1] - longest[0]
     angle = math.atan2(side[1], side[0]) + rng.normal(0.0, 0.08)
     if style is CENTRE:
         angle = GRID_ANGLE
+    turn = np.array([(math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))])
     middle = outline.mean(axis=0)
     size = int(1.2 * np.hypot(*np.ptp(outline, axis=0)) / style.along_m) | 1
     u, v = np.meshgrid(np.arange(size) - size // 2, np.arange(size) - size // 2)
     flat = np.column_stack((u.ravel() * style.along_m, v.ravel() * style.across_m))
     phase = rng.uniform(-0.3, 0.3, 2) * (style.along_m, style.across_m)
+    if style is CENTRE:  # one lattice for all its cells
+        block = np.array(GRID_M) / 3
+        local = (middle - np.array(GRID_ORIGIN)) @ turn.T
+        middle = (np.round(local / block - 0.5) + 0.5) * block @ turn + np.array(GRID_ORIGIN)
+        phase = np.zeros(2)
     jitter = rng.normal(0.0, 0.25 * style.bend_m + 1.0, flat.shape)
-    turn = np.array([(math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))])
-
-    def place(points: Line) -> Line:
-        xy = (points + phase) @ turn + middle
-        return np.asarray(xy + style.bend_m * ground.bend(xy))
-
-    nodes = place(flat + jitter)
-    inside = shapely.contains_xy(inner, nodes[:, 0], nodes[:, 1])
-    if not inside.any():
-        return
-    lattice = flat + jitter
-    sides = _Sides(outline, chords, edge, metres)
-    inward, doors = [], []
-    for node in np.flatnonzero(inside).tolist():
-        for step in (1, size, -1, -size):
-            other = node + step
-            if not 0 <= other < len(flat):
-                continue
-            if inside[other]:
-                if step > 0:
-                    t = np.linspace(0.0, 1.0, 6)[:, None]
-                    line = place(lattice[node] + t * (lattice[other] - lattice[node]))
-                    inward.append((node, other, line, node // size if step == 1 else -node % size))
-            else:
-                t = np.linspace(0.0, 2.0, 11)[:, None]
-                hit = sides.first_hit(place(lattice[node] + t * (lattice[other] - lattice[node])))
-                if hit is not None and art.rank[hit[1]] > NONE:
-                    doors.append((node, *hit))
-    _keep(out, art, style, nodes, inward, doors, rng)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """The pieces of a cell's outline, to find where a street leaves the cell."""
-
-    start: Line
-    chord: Line
-    edge: NDArray[np.int64]
-    metres: NDArray[np.float64]
-
-    def first_hit(self, line: Line) -> tuple[Line, int, float] | None:
-        """Cut `line` where it first crosses the outline: the part before, edge, metres."""
-        a, d = line[:-1, None, :], np.diff(line, axis=0)[:, None, :]
-        e = self.chord[None]
-        cross = d[..., 0] * e[..., 1] - d[..., 1] * e[..., 0]
-        cross = np.where(np.abs(cross) < 1e-12, 1e-12, cross)  # noqa: PLR2004 - parallel
-        w = self.start[None] - a
-        t = (w[..., 0] * e[..., 1] - w[..., 1] * e[..., 0]) / cross
-        s = (w[..., 0] * d[..., 1] - w[..., 1] * d[..., 0]) / cross
-        hits = np.argwhere((t >= 0) & (t <= 1) & (s >= 0) & (s <= 1))
-        if len(hits) == 0:
-            return None
-        i, j = min(hits.tolist(), key=lambda h: (h[0], t[h[0], h[1]]))
-        point = line[i] + t[i, j] * (line[i + 1] - line[i])
-        at = self.metres[j, 0] + s[i, j] * (self.metres[j, 1] - self.metres[j, 0])
-        return np.vstack((line[: i + 1], point)), int(self.edge[j]), float(at)
+    return Lattice(flat + jitter + phase, size, turn, middle, style.bend_m, ground)
 
 
 def _keep(
-    out: Streets, art: Arterials, style: Style, nodes: Line,
-    inward: list[tuple[int, int, Line, int]], doors: list[tuple[int, Line, int, float]],
-    rng: np.random.Generator,
+    out: Streets, art: Arterials, rng: np.random.Generator, *, style: Style, lattice: Lattice,
+    inward: list[Inward], doors: list[Door],
 ) -> None:  # fmt: skip
     """Thin the lattice to a random tree and some loops, open some doors, and store it."""
-    if not doors:
-        return
-    order = rng.permutation(len(inward))
-    favour = np.array([0.0 if row >= 0 else 0.45 for *_, row in inward])
-    order = order[np.argsort(favour[order] + rng.random(len(order)), kind="stable")]
+    part, kept = _thin(inward, style, rng)
+    opened: list[Door] = []
+    served: set[int] = set()
+    for d in rng.permutation(len(doors)).tolist():
+        door = doors[d]
+        chance = style.doors * {TRUNK: 0.25, PRIMARY: 0.65}.get(int(art.rank[door.edge]), 1.0)
+        if len(door.line) > _FAR_FROM_ROAD and style is not CENTRE:
+            chance *= 0.4
+        piece = part.get(door.node, door.node)
+        if piece not in served or rng.random() < chance:
+            opened.append(door)
+            served.add(piece)
+    used = [way for way in kept if part[way.a] in served]
+    nodes = lattice.nodes()
+    name: dict[int, int] = {}
+    for node in sorted({n for way in used for n in (way.a, way.b)} | {d.node for d in opened}):
+        name[node] = len(out.xy)
+        out.xy.append((float(nodes[node, 0]), float(nodes[node, 1])))
+    for way in used:
+        row = out.rows + way.row % _ROWS
+        out.links.append((name[way.a], name[way.b], way.line, style.highway, row))
+    for door in opened:
+        row = out.rows + door.row % _ROWS
+        out.links.append((name[door.node], -1 - len(out.door_edge), door.line, style.highway, row))
+        out.door_edge.append(door.edge)
+        out.door_at.append(door.at_m)
+    out.rows += _ROWS
+
+
+def _thin(
+    inward: list[Inward], style: Style, rng: np.random.Generator
+) -> tuple[dict[int, int], list[Inward]]:
+    """Choose a random spanning forest, long rows first, and some loops; which node is in which."""
     group: dict[int, int] = {}
 
     def root(node: int) -> int:
@@ -202,36 +203,12 @@ def _keep(
             node = group[node]
         return node
 
+    favour = np.array([0.0 if way.row < _ROWS // 2 else 0.45 for way in inward])
     kept = []
-    for k in order.tolist():
-        a, b = root(inward[k][0]), root(inward[k][1])
+    for k in np.argsort(favour + rng.random(len(inward)), kind="stable").tolist():
+        a, b = root(inward[k].a), root(inward[k].b)
         if a != b:
             group[a] = b
-            kept.append(k)
-        elif rng.random() < style.loops:
-            kept.append(k)
-    open_door: set[int] = set()
-    served: set[int] = set()
-    for d in rng.permutation(len(doors)).tolist():
-        node, line, edge, _ = doors[d]
-        rank = int(art.rank[edge])
-        chance = style.doors * {TRUNK: 0.25, PRIMARY: 0.65}.get(rank, 1.0)
-        if len(line) > 9 and style is not CENTRE:  # noqa: PLR2004 - far from the road
-            chance *= 0.4
-        if root(node) not in served or rng.random() < chance:
-            open_door.add(d)
-            served.add(root(node))
-    name: dict[int, int] = {}
-    used = [inward[k] for k in kept if root(inward[k][0]) in served]
-    base = len(out.xy)
-    for node in sorted({n for a, b, *_ in used for n in (a, b)} | {doors[d][0] for d in open_door}):
-        name[node] = base + len(name)
-        out.xy.append((float(nodes[node, 0]), float(nodes[node, 1])))
-    for a, b, line, row in used:
-        out.links.append((name[a], name[b], line, style.highway, out.rows + row % 64))
-    for d in sorted(open_door):
-        node, line, edge, at = doors[d]
-        out.links.append((name[node], -1 - len(out.door_edge), line, style.highway, out.rows + 63))
-        out.door_edge.append(edge)
-        out.door_at.append(at)
-    out.rows += 64
+        if a != b or rng.random() < style.loops:
+            kept.append(inward[k])
+    return {node: root(node) for node in list(group)}, kept

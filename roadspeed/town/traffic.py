@@ -51,7 +51,7 @@ class Tracks:
     top_rank: Ints
 
     def shared_node(self, here: Ints, following: Ints) -> Ints:
-        """The node at which link `here` passes into link `following`, each (k,)."""
+        """Return the node at which link `here` passes into link `following`, each (k,)."""
         a, b = self.ends[here].T
         c, d = self.ends[following].T
         return np.asarray(np.where((b == c) | (b == d), b, a))
@@ -78,8 +78,10 @@ def lay_tracks(net: Network, rng: np.random.Generator) -> Tracks:
     free = np.array([_FREE.get(h, 0.93) for h in net.highway]) * net.limit_kmh / 3.6
     free *= rng.uniform(0.93, 1.05, len(free))
     jam = np.array([_JAM[h] for h in net.highway]) * np.where(net.urban, 1.0, 0.45)
-    return Tracks(xy, first, net.length_m, free, jam, inward, rank,
-                  np.array([h == "ferry" for h in net.highway]), net.ends, signals, degree, top)  # fmt: skip
+    return Tracks(
+        xy, first, net.length_m, free, jam, inward, rank,
+        np.array([h == "ferry" for h in net.highway]), net.ends, signals, degree, top,
+    )  # fmt: skip
 
 
 def _divide(net: Network) -> tuple[Line, Ints]:

@@ -103,8 +103,8 @@ def write_trips(
 
 
 def make_town(
-    out: Path, trips: int, seed: int = DEFAULT_SEED, scale: float = 1.0, workers: int = 1,
-    on_progress: Progress | None = None, *, compress: bool = False,
+    out: Path, trips: int, seed: int = DEFAULT_SEED, scale: float = 1.0, *, workers: int = 1,
+    on_progress: Progress | None = None, compress: bool = False,
 ) -> Made:  # fmt: skip
     """Generate a town and write its roads and `trips` trips under `out`.
 
