@@ -67,7 +67,8 @@ class Speeds(mr.Job):
 
     def finish(self, t: Any) -> dict[str, Any]:
         """Statistics of each link, speeds in `unit`; see `roadspeed.statistics`."""
-        std = deviation(t.total, *t.limbs("squares"), t.fixes)
+        high, low = t.limbs("squares")
+        std = deviation(t.total, high, low, t.fixes)
         return {
             "link": t.link,
             "fixes": t.fixes,

@@ -83,7 +83,7 @@ def planned(job: Job, source: str, options: Options, workers: int | None) -> str
         f"about {needed:,.0f} s with {slots} workers, at the {rate / 1e6:,.0f} MB/s that the"
         f" first {len(sampled)} objects took in one"
     )
-    return "\n".join((found, asked, time_needed))
+    return f"{found}\n{asked}\n{time_needed}"
 
 
 def _attempt(job: Job, store: Store, pieces: Sequence[Piece]) -> tuple[Partial, Ledger, float]:

@@ -1,0 +1,259 @@
+"""`roadspeed …`: from trips to speeds, geometry and a map.
+
+Heavy packages load inside a command, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mapreduce.console import options as given
+from mapreduce.console.terminal import OVER_LIMIT, Terminal, consequences
+from mapreduce.errors import UsageError
+
+app = typer.Typer(
+    name="roadspeed",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="The speed of every road, from GPS trips: files for GIS, and maps to hang on a wall.",
+)
+
+TRIPS = "What the trips look like"
+ROADS = "Geometry"
+MAP = "The map"
+BBOX_NUMBERS = 4
+CENTRE_NUMBERS = 2
+
+
+def _option(name: str, text: str, panel: str | None = None) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=panel)
+
+
+@app.command("run")
+def run_command(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
+    ],
+    out: Annotated[Path, _option("--out", "Folder for speeds, map and receipt.")],
+    roads: Annotated[
+        str | None,
+        _option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
+    ] = None,
+    roads_table: Annotated[str | None, _option("--roads-table", "Table or layer.", ROADS)] = None,
+    roads_id: Annotated[str | None, _option("--roads-id", "Column of the link id.", ROADS)] = None,
+    roads_geometry: Annotated[
+        str | None, _option("--roads-geometry", "Column of the geometry.", ROADS)
+    ] = None,
+    roads_class: Annotated[
+        str | None, _option("--roads-class", "Column of the road's class.", ROADS)
+    ] = None,
+    roads_crs: Annotated[
+        str | None, _option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
+    ] = None,
+    unit: Annotated[
+        str, _option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
+    ] = "km/h",
+    max_speed: Annotated[
+        float, _option("--max-speed", "Faster fixes are dropped and counted.", TRIPS)
+    ] = 400.0,
+    records_at: Annotated[str, _option("--records-at", "Path of the fixes.", TRIPS)] = "data",
+    link: Annotated[
+        str, _option("--link", "Path of the link id in a fix.", TRIPS)
+    ] = "dbResponse.linkID",
+    speed: Annotated[str, _option("--speed", "Path of the speed in a fix.", TRIPS)] = "absVelocity",
+    draw: Annotated[
+        bool, typer.Option("--map/--no-map", help="Draw map.png.", rich_help_panel=MAP)
+    ] = True,
+    background: Annotated[str, _option("--background", "dark, light or none.", MAP)] = "dark",
+    measure: Annotated[
+        str, _option("--measure", "speed; or coverage: trips, fixes.", MAP)
+    ] = "speed",
+    context: Annotated[
+        bool, _option("--context", "Draw roads without data faintly beneath.", MAP)
+    ] = False,
+    width: Annotated[int, _option("--width", "Pixels.", MAP)] = 2400,
+    bbox: Annotated[str | None, _option("--bbox", "WEST,SOUTH,EAST,NORTH", MAP)] = None,
+    centre: Annotated[str | None, _option("--centre", "LON,LAT, with --scale.", MAP)] = None,
+    scale: Annotated[int | None, _option("--scale", "N of 1:N on paper.", MAP)] = None,
+    min_fixes: Annotated[
+        int, _option("--min-fixes", "Links with fewer are thin and grey.", MAP)
+    ] = 5,
+    title: Annotated[str, _option("--title", "The place, for the legend.", MAP)] = "",
+    attribution: Annotated[
+        str, _option("--attribution", "Whom to credit for the roads.", MAP)
+    ] = "",
+    engine: given.EngineName = "local",
+    workers: given.Workers = None,
+    worker_memory: given.WorkerMemory = 0,
+    endpoint: given.Endpoint = None,
+    sample: given.Sample = None,
+    limit: given.Limit = None,
+    match: given.Match = None,
+    exclude: given.Exclude = None,
+    max_bad_objects: given.MaxBad = "0",
+    max_dropped: given.MaxDropped = None,
+    max_keys: given.MaxKeys = 10_000_000,
+    as_json: given.AsJson = False,
+) -> None:
+    """Compute the speed of every road link.
+
+    Interrupted, the same command goes on where it stopped.
+
+    Examples:
+
+        roadspeed run trips/ --roads roads.geojson --out speeds
+
+        roadspeed run s3://trips/2019 --roads "postgresql://gis/roads?table=links" --out speeds
+
+        roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
+    """
+    with consequences():
+        from mapreduce.console.command import engine_named, tell  # noqa: PLC0415 - see above
+        from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy, as above
+        from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
+        from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
+
+        given.check_tolerances(max_bad_objects, max_dropped)
+        picture = Picture(
+            measure=measure,  # type: ignore[arg-type] # checked below
+            background=background,  # type: ignore[arg-type] # checked below
+            width_px=width,
+            bbox=_numbers(bbox, "--bbox", BBOX_NUMBERS),
+            centre=_numbers(centre, "--centre", CENTRE_NUMBERS),
+            scale=scale,
+            min_fixes=min_fixes,
+            title=title,
+            attribution=attribution,
+        )
+        picture.check()
+        wanted = Wanted(
+            out=out,
+            job=Speeds(
+                unit=unit, max_speed=max_speed, records_at=records_at, link=link, speed=speed
+            ),
+            roads=None
+            if roads is None
+            else RoadSource(roads, roads_table, roads_id, roads_geometry, roads_class, roads_crs),
+            picture=picture if draw else None,
+            context=context,
+            options=given.run_options(
+                sample=sample,
+                limit=limit,
+                match=match,
+                exclude=exclude,
+                max_keys=max_keys,
+                endpoint=endpoint,
+            ),
+        )
+        given.remember_command(out, "roadspeed")
+        with Terminal(quiet=as_json) as terminal:
+            receipt = run_speeds(
+                source, wanted, engine_named(engine, workers, worker_memory), terminal
+            )
+        tell(receipt, out, as_json=as_json)
+        over = given.over_limits(receipt, max_bad_objects, max_dropped)
+        for text in over:
+            typer.echo(text, err=True)
+        if over:
+            raise SystemExit(OVER_LIMIT)
+
+
+@app.command("inspect")
+def inspect_command(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
+    ],
+    objects: Annotated[int, _option("--objects", "How many to look at.")] = 20,
+    endpoint: given.Endpoint = None,
+) -> None:
+    """Look at a few trips: which fields there are, and the options to use.
+
+    Example:
+
+        roadspeed inspect s3://trips/2019
+    """
+    with consequences():
+        from roadspeed.inspect import inspected, told  # noqa: PLC0415 - loads when needed
+
+        typer.echo(told(inspected(source, endpoint=endpoint, objects=objects), source))
+
+
+@app.command("town")
+def town_command(
+    out: Annotated[Path, _option("--out", "Folder for roads.geojson and trips/.")],
+    trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
+    seed: Annotated[int | None, _option("--seed", "Another number, another town.")] = None,
+    size: Annotated[float, _option("--size", "1 is some 3,500 links; 50 is a city.")] = 1.0,
+    compress: Annotated[bool, _option("--compress", "Write .json.gz.")] = False,
+    workers: given.Workers = None,
+) -> None:
+    """Make a town and trips through it, to play with: the same for everyone.
+
+    Example:
+
+        roadspeed town --trips 1000 --out town
+    """
+    with consequences(), Terminal() as terminal:
+        from mapreduce import Progress  # noqa: PLC0415 - loads when needed
+        from mapreduce.engines.local import Local  # noqa: PLC0415 - as above
+        from roadspeed.town import DEFAULT_SEED, make_town  # noqa: PLC0415 - as above
+
+        made = make_town(
+            out,
+            trips,
+            seed=DEFAULT_SEED if seed is None else seed,
+            scale=size,
+            workers=Local(workers).workers,
+            on_progress=lambda done, total: terminal(Progress("town", done, total, "trips")),
+            compress=compress,
+        )
+    typer.echo(f"{made.links:,} links in {made.roads}, {trips:,} trips in {made.trips}")
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, _option("--out", "Folder for all of it.")] = Path("demo"),
+    trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
+    workers: given.Workers = None,
+) -> None:
+    """Make a town and its trips, run the whole job, draw the map: no service, no network.
+
+    Example:
+
+        roadspeed demo
+    """
+    with consequences():
+        from mapreduce.console.summary import summary  # noqa: PLC0415 - loads when needed
+        from roadspeed.demo import demo  # noqa: PLC0415 - as above
+
+        with Terminal() as terminal:
+            receipt = demo(out, trips, workers, terminal)
+        typer.echo(summary(receipt))
+        typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
+
+
+def _numbers(text: str | None, option: str, count: int) -> Any:
+    """Turn `1,2,3,4` into numbers."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise UsageError(f"{option} takes {count} numbers with commas between, got {text!r}")
+    return numbers
+
+
+def main() -> None:
+    """Start the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

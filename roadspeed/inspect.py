@@ -1,0 +1,222 @@
+"""A look at a few trips: which fields there are, and which are ids, speeds and times.
+
+It reads some objects whole, tells for every path how often it is null and what it holds, and
+guesses the options that a run needs. Guesses are by name and by range and are said to be such.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from mapreduce import ObjectError, UsageError
+from mapreduce.objects.inflate import read_all
+from mapreduce.objects.reader import Reader
+from mapreduce.objects.selection import ignored
+from mapreduce.objects.source import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+OBJECTS: Final = 20
+MOST_BYTES: Final = 256 << 20
+RECORDS_AN_OBJECT: Final = 5_000
+MANY: Final = 0.9
+TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+NAMES: Final = {
+    "link": re.compile(r"(link|edge|way|segment|road).?_?id$", re.IGNORECASE),
+    "speed": re.compile(r"(speed|velocity|velocidade|kph|mph)", re.IGNORECASE),
+}
+NOT_SPEED: Final = re.compile(r"(limit|lim$|max)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Leaf:
+    """What was seen at one path."""
+
+    seen: int = 0
+    nulls: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    low: float = float("inf")
+    high: float = float("-inf")
+    integers: int = 0
+    times: int = 0
+    example: str = ""
+    distinct: set[str] = field(default_factory=set)
+
+    def add(self, value: Any) -> None:
+        """Take one value."""
+        self.seen += 1
+        if value is None:
+            self.nulls += 1
+            return
+        kind = {bool: "boolean", str: "text", list: "list"}.get(type(value), "number")
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        text = str(value)
+        self.example = self.example or text[:32]
+        if len(self.distinct) < RECORDS_AN_OBJECT:
+            self.distinct.add(text)
+        if kind == "text":
+            self.integers += INTEGER.fullmatch(text) is not None
+            self.times += TIME.match(text) is not None
+        elif kind == "number":
+            self.integers += isinstance(value, int)
+            self.low, self.high = min(self.low, value), max(self.high, value)
+
+    @property
+    def filled(self) -> int:
+        """How many values were not null."""
+        return self.seen - self.nulls
+
+    @property
+    def looks(self) -> str:
+        """Say what the values look like."""
+        if not self.filled:
+            return "always null"
+        if self.times > MANY * self.filled:
+            return "times"
+        if self.integers > MANY * self.filled and "text" in self.kinds:
+            return "ids (text of integers)"
+        kind = max(self.kinds, key=lambda k: self.kinds[k])
+        if kind == "number":
+            return f"numbers {self.low:.6g} to {self.high:.6g}"
+        return kind
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a sample of objects holds."""
+
+    objects: int = 0
+    records: int = 0
+    at: str | None = None
+    lines: bool = False
+    faults: list[str] = field(default_factory=list)
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+
+    def guess(self, role: str) -> str | None:
+        """Give the path that is most likely the link id or the speed."""
+        scored = []
+        for path, leaf in self.leaves.items():
+            name = path.rpartition(".")[2]
+            if not leaf.filled or not NAMES[role].search(name):
+                continue
+            numeric = leaf.kinds.get("number", 0) > MANY * leaf.filled
+            if role == "link" and leaf.integers > MANY * leaf.filled:
+                scored.append((len(leaf.distinct), path))
+            elif role == "speed" and numeric and leaf.low >= 0 and not NOT_SPEED.search(name):
+                scored.append((leaf.filled, path))
+        return max(scored)[1] if scored else None
+
+
+def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECTS) -> Findings:
+    """Look at the first objects of a source.
+
+    Raises
+    ------
+    UsageError
+        Where there is no object to look at.
+    """
+    found = Findings()
+    store = open_store(source, endpoint=endpoint)
+    entries = (e for e in store.entries() if not ignored(e.key))
+    with Reader() as reader:
+        for entry in itertools.islice(entries, objects):
+            found.objects += 1
+            try:
+                with reader.open(entry, store.locate(entry)) as body:
+                    _look(read_all(body, entry.key, MOST_BYTES), found)
+            except (ObjectError, msgspec.MsgspecError, RecursionError) as error:
+                found.faults.append(f"{entry.key}: {error}")
+    if not found.objects:
+        raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
+    return found
+
+
+def _look(raw: bytes, found: Findings) -> None:
+    try:
+        document = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        lines = raw.split(b"\n")[:RECORDS_AN_OBJECT]
+        records = [msgspec.json.decode(line) for line in lines if line.strip()]
+        if len(records) < 2:  # noqa: PLR2004 - one line that failed as a document fails as a line
+            raise
+        found.lines, found.at = True, ""
+        _take(records, found)
+        return
+    lists = dict(_lists(document))
+    if not lists:
+        found.faults.append("a document with no list of records in it")
+        return
+    found.at = max(lists, key=lambda path: len(lists[path]))
+    _take(lists[found.at][:RECORDS_AN_OBJECT], found)
+
+
+def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    if isinstance(value, list):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _lists(below, f"{path}.{key}" if path else key)
+
+
+def _take(records: list[Any], found: Findings) -> None:
+    with contextlib.suppress(AttributeError):
+        for record in records:
+            found.records += 1
+            for path, value in _leaves(record):
+                found.leaves.setdefault(path, Leaf()).add(value)
+
+
+def _leaves(record: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from _leaves(value, here)
+        else:
+            yield here, value
+
+
+def told(found: Findings, source: str) -> str:
+    """Give the findings for people, with the command to type next."""
+    width = max(map(len, found.leaves), default=4)
+    lines = [f"{found.objects:,} objects, {found.records:,} records at {found.at!r}", ""]
+    for path, leaf in found.leaves.items():
+        if not leaf.filled and any(other.startswith(f"{path}.") for other in found.leaves):
+            continue  # a parent that is null now and then; its members tell it
+        missing = found.records - leaf.filled
+        share = 100 * missing / max(1, found.records)
+        lines.append(f"  {path:<{width}}  {share:5.1f} % null  {leaf.looks:<28} {leaf.example}")
+    lines += [f"  could not be read: {fault}" for fault in found.faults]
+    lines += ["", *_advice(found, source)]
+    return "\n".join(lines)
+
+
+def _advice(found: Findings, source: str) -> list[str]:
+    link, speed = found.guess("link"), found.guess("speed")
+    if found.lines:
+        return ["These are JSON Lines: trips are documents; a job of your own may read JsonLines."]
+    if link is None or speed is None or found.at is None:
+        missing = " and ".join(n for n, p in (("link id", link), ("speed", speed)) if p is None)
+        return [f"No field looks like a {missing}: name it with --link PATH, --speed PATH."]
+    options = [
+        f"--{name} {value}"
+        for name, value, default in (
+            ("records-at", found.at, "data"),
+            ("link", link, "dbResponse.linkID"),
+            ("speed", speed, "absVelocity"),
+        )
+        if value != default
+    ]
+    high = found.leaves[speed].high
+    command = " ".join(["roadspeed run", source, *options, "--out OUT --roads ROADS"])
+    return [
+        f"Likely: link id at {link}, speed at {speed} (up to {high:.5g}; say --unit if not km/h).",
+        f"  {command}",
+    ]
