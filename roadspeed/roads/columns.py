@@ -156,10 +156,10 @@ def _from_integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def _from_text(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    safe = pc.match_substring_regex(column, SAFE_DIGITS).fill_null(value=False)
+    safe = pc.match_substring_regex(column, SAFE_DIGITS).fill_null(False)
     ids = pc.if_else(safe, column, "0").cast(pa.int64()).to_numpy(zero_copy_only=False)
     valid = safe.to_numpy(zero_copy_only=False)
-    long = pc.match_substring_regex(column, ANY_DIGITS).fill_null(value=False)
+    long = pc.match_substring_regex(column, ANY_DIGITS).fill_null(False)
     rare = np.flatnonzero(long.to_numpy(zero_copy_only=False) & ~valid)
     if rare.size:  # 19 digits and more: may or may not fit
         ids, valid = ids.copy(), valid.copy()
@@ -181,7 +181,7 @@ def texts(column: Any) -> Objects:
     words = [None if word is None else str(word) for word in column.dictionary.to_pylist()]
     lookup = np.array([*words, None], dtype=object)
     codes = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-    return lookup[codes]
+    return np.asarray(lookup[codes], dtype=object)
 
 
 def positions(

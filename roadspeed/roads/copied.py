@@ -2,8 +2,8 @@
 
 Rule: as PostgreSQL's manual says (SQL commands, COPY, binary format): an 11-byte signature,
 flags and a header extension, then rows of length-prefixed fields in network order, then -1.
-Bytes may be cut anywhere. Rows are (int8 id or none, WKB or none, text or none); each full batch
-is handed on, so that no more than one batch waits undecoded.
+Bytes may be cut anywhere. A row is an int8, WKB or null, and text or null if a class is read.
+Each full batch is handed on, so that no more than one batch waits undecoded.
 """
 
 from __future__ import annotations
@@ -24,44 +24,37 @@ if TYPE_CHECKING:
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER = struct.Struct("!11sII")
-COUNT = struct.Struct("!h")
+FRONT = struct.Struct("!hiqi")
+"""Number of fields, length of the id (8), the id, length of the WKB (-1: null)."""
 LENGTH = struct.Struct("!i")
-ID = struct.Struct("!q")
-BATCH_BYTES = 8 << 20
-END = -1
+END = b"\xff\xff"
+BATCH_BYTES = 512 << 10  # small enough to stay in a processor's cache: twice as fast as 8 MiB
 
 
 class CopyFormatError(MapReduceError):
-    """What came is not the binary COPY that was asked for."""
+    """What came is not the binary COPY that was asked for: a fault of server or driver."""
 
 
 class CopiedRows:
-    """A file to `copy_expert`: takes bytes, hands on rows.
+    """A file for `copy_expert`: takes bytes, hands on rows.
 
     Parameters
     ----------
-    fields
-        How many fields a row has: 1 (WKB), 2 (WKB, class) or, with `has_id`, one more in front.
-    has_id
-        Whether the first field is an int8 id.
     on_rows
-        Called with (ids int64[k], WKB object[k], class object[k]).
+        Called with ids (int64[k]), WKB (object[k] of bytes or None) and classes (object[k] of
+        str or None).
+    has_class
+        Whether rows have a third field.
     """
 
     def __init__(
-        self,
-        fields: int,
-        on_rows: Callable[[NDArray[np.int64], Objects, Objects], None],
-        *,
-        has_id: bool,
+        self, on_rows: Callable[[NDArray[np.int64], Objects, Objects], None], *, has_class: bool
     ) -> None:
-        self._fields = fields
-        self._has_id = has_id
         self._on_rows = on_rows
+        self._has_class = has_class
         self._buffer = bytearray()
         self._started = False
         self._words: dict[bytes, str] = {}
-        self.ended = False
 
     def write(self, body: bytes) -> int:
         """Take the next bytes, cut anywhere."""
@@ -71,89 +64,73 @@ class CopiedRows:
         return len(body)
 
     def close(self) -> None:
-        """Hand on what is left; `CopyFormatError` if the end mark did not come."""
+        """Hand on what is left; `CopyFormatError` if anything but the end mark remains."""
         self._parse()
-        if not self.ended or self._buffer:
+        if not self._started or self._buffer != END:
             raise CopyFormatError(
-                f"expected PostgreSQL's end of copy, got {len(self._buffer)} bytes of a row"
+                f"expected the end of PostgreSQL's copy, got {len(self._buffer)} more bytes"
             )
 
     def _parse(self) -> None:
         buffer = bytes(self._buffer)
-        at = 0 if self._started else self._header(buffer)
-        ids: list[int] = []
-        shapes: list[bytes | None] = []
-        words: list[str | None] = []
-        at = self._rows(buffer, at, ids, shapes, words)
-        del self._buffer[:at]
-        if shapes:
-            self._on_rows(
-                np.array(ids if self._has_id else np.arange(len(shapes)), dtype=np.int64),
-                _objects(shapes),
-                _objects(words),
-            )
+        start = 0 if self._started else self._header(buffer)
+        if not self._started:
+            return
+        ids, shapes, words, end = self._rows(buffer, start)
+        del self._buffer[:end]
+        if ids:
+            self._on_rows(np.array(ids, dtype=np.int64), _objects(shapes), _objects(words))
 
     def _header(self, buffer: bytes) -> int:
+        """Return where the rows begin; 0 if the header is not whole yet."""
         if len(buffer) < HEADER.size:
             return 0
         signature, _flags, extension = HEADER.unpack_from(buffer)
         if signature != SIGNATURE:
             raise CopyFormatError(f"expected PostgreSQL's binary copy, got {buffer[:11]!r}")
-        if len(buffer) < HEADER.size + extension:
-            return 0
-        self._started = True
-        return HEADER.size + int(extension)
+        start = HEADER.size + int(extension)
+        self._started = len(buffer) >= start
+        return start
 
     def _rows(
-        self,
-        buffer: bytes,
-        at: int,
-        ids: list[int],
-        shapes: list[bytes | None],
-        words: list[str | None],
-    ) -> int:
-        """Append whole rows; return where the first that is not whole begins."""
-        if not self._started:
-            return at
-        size, fields, length_of = len(buffer), self._fields, LENGTH.unpack_from
-        first = 1 if self._has_id else 0
-        last = fields - 1
-        row: list[bytes | None] = [None] * fields
-        while at + 2 <= size:
-            (count,) = COUNT.unpack_from(buffer, at)
-            if count == END:
-                self.ended = True
-                return at + 2
-            if count != fields:
-                raise CopyFormatError(f"expected rows of {fields} fields, got one of {count}")
-            end = at + 2
-            for field in range(fields):
-                if end + 4 > size:
-                    return at
-                (length,) = length_of(buffer, end)
-                end += 4
-                if length < 0:
-                    row[field] = None
-                    continue
-                row[field] = buffer[end : end + length]
-                end += length
+        self, buffer: bytes, at: int
+    ) -> tuple[list[int], list[bytes | None], list[str | None], int]:
+        """Return all whole rows, and where the first that is not whole begins."""
+        ids: list[int] = []
+        shapes: list[bytes | None] = []
+        words: list[str | None] = []
+        size, front, length_of = len(buffer), FRONT.unpack_from, LENGTH.unpack_from
+        fields = 3 if self._has_class else 2
+        while at + FRONT.size <= size:
+            count, id_bytes, number, shape_bytes = front(buffer, at)
+            if count != fields or id_bytes != 8:  # noqa: PLR2004 - an int8
+                raise CopyFormatError(
+                    f"expected rows of {fields} fields that begin with an int8, got {count} "
+                    f"fields and {id_bytes} bytes"
+                )
+            shape_at = at + FRONT.size
+            end = word_at = shape_at + max(shape_bytes, 0)
+            word = None
+            if self._has_class:
+                if end + LENGTH.size > size:
+                    break
+                (word_bytes,) = length_of(buffer, end)
+                word_at += LENGTH.size
+                end = word_at + max(word_bytes, 0)
+                if word_bytes >= 0:
+                    word = buffer[word_at:end]
             if end > size:
-                return at
-            if first:
-                ids.append(ID.unpack(row[0] or b"")[0])
-            shapes.append(row[first])
-            words.append(self._word(row[last]) if last > first else None)
+                break
+            ids.append(number)
+            shapes.append(buffer[shape_at : shape_at + shape_bytes] if shape_bytes >= 0 else None)
+            words.append(None if word is None else self._words.get(word) or self._learn(word))
             at = end
-        return at
+        return ids, shapes, words, at
 
-    def _word(self, body: bytes | None) -> str | None:
-        """Decode a class; the few there are share their texts."""
-        if body is None:
-            return None
-        word = self._words.get(body)
-        if word is None:
-            word = self._words[body] = body.decode("utf-8")
-        return word
+    def _learn(self, word: bytes) -> str:
+        """Decode a class once: the few there are share their texts."""
+        self._words[word] = word.decode("utf-8")
+        return self._words[word]
 
 
 def _objects(values: list[bytes | None] | list[str | None]) -> Objects:

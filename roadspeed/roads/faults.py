@@ -66,7 +66,7 @@ def reading(connection: Any, dsn: str, table: str) -> Iterator[None]:
     except pg.InsufficientPrivilege as error:
         raise UsageError(
             f"{dsn}: not allowed to read the roads ({_words(error)}). Their owner can allow it: "
-            f"GRANT SELECT ON {table} TO {connection.info.user}"
+            f"GRANT USAGE ON its SCHEMA, and GRANT SELECT ON {table} TO {connection.info.user}"
         ) from error
     except pg.QueryCanceled as error:
         raise RoadsError(

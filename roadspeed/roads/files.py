@@ -18,7 +18,7 @@ from mapreduce.errors import UsageError
 from roadspeed.roads import columns, projection
 from roadspeed.roads.delimited import open_delimited
 from roadspeed.roads.layer import Batch, Layer, Selection, decoded
-from roadspeed.roads.merging import Rows
+from roadspeed.roads.merging import Rows, touching
 from roadspeed.roads.parquet import open_parquet
 from roadspeed.roads.vector import open_vector
 
@@ -106,13 +106,7 @@ def within(
     for batch in layer.read(selection):
         every = np.arange(len(batch.geometry))
         rows = reading.rows(batch, every, every, 0)
-        kept = ~(shapely.is_missing(rows.geometry) | shapely.is_empty(rows.geometry))
-        if bbox is not None:
-            west, south, east, north = shapely.bounds(rows.geometry).T
-            with np.errstate(invalid="ignore"):
-                kept &= (west <= bbox[2]) & (east >= bbox[0])
-                kept &= (south <= bbox[3]) & (north >= bbox[1])
-        yield Rows(rows.positions[kept], rows.geometry[kept], rows.road_class[kept])
+        yield touching(rows, bbox)
     reading.check()
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import Objects
+    from roadspeed.roads import BBox, Objects
 
 LINE = shapely.GeometryType.LINESTRING
 RING = shapely.GeometryType.LINEARRING
@@ -121,6 +121,17 @@ def flat(geometry: Objects) -> Objects:
     return geometry
 
 
+def touching(rows: Rows, bbox: BBox | None) -> Rows:
+    """Return the rows that have a geometry whose box touches a box (EPSG:4326)."""
+    kept = ~(shapely.is_missing(rows.geometry) | shapely.is_empty(rows.geometry))
+    if bbox is not None:
+        west, south, east, north = shapely.bounds(rows.geometry).T
+        with np.errstate(invalid="ignore"):
+            kept &= (west <= bbox[2]) & (east >= bbox[0]) & (south <= bbox[3]) & (north >= bbox[1])
+    geometry = flat(rows.geometry[kept])
+    return Rows(rows.positions[kept], geometry, rows.road_class[kept], rows.unreadable)
+
+
 def _one_each(groups: NDArray[np.int64], geometry: Objects) -> tuple[Objects, int, int]:
     """Fold or merge each group (dense numbers from 0, ascending) to one geometry.
 
@@ -155,7 +166,7 @@ def _distinct(groups: NDArray[np.int64], geometry: Objects) -> NDArray[np.int64]
     order = np.lexsort((exact, shape, groups))
     new = np.diff(shape[order], prepend=-1) != 0
     new |= np.diff(groups[order], prepend=-1) != 0
-    return order[new]
+    return np.asarray(order[new], dtype=np.int64)
 
 
 def _lines(geometry: Objects, groups: NDArray[np.int64]) -> tuple[Objects, NDArray[np.int64]]:

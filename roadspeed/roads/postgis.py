@@ -26,7 +26,7 @@ from roadspeed.roads import RoadsError, columns, projection
 from roadspeed.roads.address import address_of
 from roadspeed.roads.copied import CopiedRows
 from roadspeed.roads.faults import Dropped, connecting, reading
-from roadspeed.roads.merging import Rows
+from roadspeed.roads.merging import Rows, touching
 from roadspeed.roads.relation import Relation, chosen
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT set_config('statement_timeout', CASE current_setting('statement_timeout')
          WHEN '0' THEN '{STATEMENT_TIMEOUT}' ELSE current_setting('statement_timeout') END, true),
        set_config('jit', 'off', true);
-"""  # noqa: S608 - a constant
+"""
 RELATIONS = """
 SELECT n.nspname, c.relname, a.attname, t.typname, t.typcategory,
        format_type(a.atttypid, a.atttypmod),
@@ -128,8 +128,7 @@ def matching(
         def take(read_ids: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
             place = np.searchsorted(ids, read_ids)
             found.append(table.rows(place, geometry, words))
-            if on_progress is not None:
-                on_progress(sum(len(rows.positions) for rows in found), len(ids))
+            table.count(len(read_ids), on_progress, len(ids))
 
         whole = WHOLE[table.relation.kind_of_id(has_id, table.where)]
         table.copy(
@@ -156,30 +155,28 @@ def within(
 
         def take(numbers: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
             found.append(table.rows(numbers, geometry, words))
-            if on_progress is not None:
-                on_progress(sum(len(rows.positions) for rows in found), None)
+            table.count(len(numbers), on_progress, None)
 
-        shape = table.relation.geometry
+        # Where each row has a reference system of its own, the server cannot compare boxes.
+        srid = table.relation.srid_of(table.relation.geometry)
+        there = bbox is None or srid != 0
         condition = sql.SQL("WHERE {shape} IS NOT NULL").format(shape=table.shape)
-        if bbox is not None:
-            edges = projection.box_in(bbox, table.crs)
-            condition += sql.SQL(" AND {shape} && {envelope}({edges}, {srid})").format(
+        if bbox is not None and there:
+            condition += sql.SQL(
+                " AND {shape} OPERATOR({schema}.&&) {envelope}({edges}, {srid})"
+            ).format(
                 shape=table.shape,
+                schema=sql.Identifier(table.relation.postgis_schema),
                 envelope=table.function("st_makeenvelope"),
-                edges=sql.SQL(", ").join(map(sql.Literal, edges)),
-                srid=sql.Literal(table.relation.srid_of(shape)),
+                edges=sql.SQL(", ").join(map(sql.Literal, projection.box_in(bbox, table.crs))),
+                srid=sql.Literal(srid),
             )
-        if limit is not None:
+        if limit is not None and there:
             condition += sql.SQL(" LIMIT {limit}").format(limit=sql.Literal(limit))
-        table.copy(take, id_expression=None, condition=condition)
-        return [_present(rows) for rows in table.in_degrees(found)]
+        table.copy(take, id_expression=sql.SQL("0::bigint"), condition=condition)
+        return [touching(rows, bbox) for rows in table.in_degrees(found)]
 
     return _asked(address.dsn, address.named, read)
-
-
-def _present(rows: Rows) -> Rows:
-    kept = ~(shapely.is_missing(rows.geometry) | shapely.is_empty(rows.geometry))
-    return Rows(rows.positions[kept], rows.geometry[kept], rows.road_class[kept])
 
 
 class _Table:
@@ -187,6 +184,7 @@ class _Table:
 
     def __init__(self, cursor: Any, dsn: str, named: Columns) -> None:
         self.cursor = cursor
+        self.came = 0
         cursor.execute(BEGIN + RELATIONS, {"table": named.table})
         found = cursor.fetchall()
         if not found and named.table is not None:
@@ -204,6 +202,12 @@ class _Table:
             kind = sql.Identifier(self.relation.postgis_schema, "geometry")
             self.shape = sql.SQL("{shape}::{kind}").format(shape=self.shape, kind=kind)
 
+    def count(self, rows: int, on_progress: Progress | None, of: int | None) -> None:
+        """Tell how many rows came so far."""
+        self.came += rows
+        if on_progress is not None:
+            on_progress(self.came, of)
+
     def function(self, name: str) -> sql.Identifier:
         """Return a PostGIS function, wherever the extension is installed."""
         return sql.Identifier(self.relation.postgis_schema, name)
@@ -212,10 +216,10 @@ class _Table:
         self,
         take: Callable[[NDArray[np.int64], Objects, Objects], None],
         *,
-        id_expression: sql.Composable | None,
+        id_expression: sql.Composable,
         condition: sql.Composable,
     ) -> None:
-        """Stream rows: id (if any), geometry, class (if any)."""
+        """Stream rows: id, geometry, class (if there is a column of it)."""
         shape = self.shape
         if self.relation.may_curve:
             shape = sql.SQL("CASE WHEN {arc}({g}) THEN {line}({g}) ELSE {g} END").format(
@@ -223,7 +227,7 @@ class _Table:
             )
         if not self.mixed:  # a bare geometry is sent with its SRID
             shape = sql.SQL("{plain}({g})").format(plain=self.function("st_asbinary"), g=shape)
-        fields = [shape] if id_expression is None else [id_expression, shape]
+        fields = [id_expression, shape]
         if self.road_class is not None:
             word = sql.Identifier("r", self.road_class)
             fields.append(sql.SQL("{word}::text").format(word=word))
@@ -232,7 +236,7 @@ class _Table:
             table=sql.Identifier(self.relation.schema, self.relation.table),
             condition=condition,
         )
-        copied = CopiedRows(len(fields), take, has_id=id_expression is not None)
+        copied = CopiedRows(take, has_class=self.road_class is not None)
         self.cursor.copy_expert(query + sql.SQL(" (FORMAT binary)"), copied)
         copied.close()
 

@@ -2,7 +2,8 @@
 
 Rule: bytes are passed on whole and in order, each one `round_trip_s / 2` after it came, in each
 direction, however many are under way (a long wire, not a slow one). A round trip is counted
-each time the client speaks after the server did. It never looks into what it passes on.
+each time the server answers what the client said (a farewell is not answered). It never looks
+into what it passes on.
 """
 
 from __future__ import annotations
@@ -45,22 +46,25 @@ class _Proxy:
         started.set()
         await stop.wait()
         server.close()
-        for task in self.tasks:
+        tasks = list(self.tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self.carry(reader, writer))
         self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.wire.connections += 1
         cuts = self.wire.cut_after_bytes
         cut = cuts.pop(0) if cuts else None
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
-        heard = [True]  # the server spoke last: the client's next word opens a round trip
+        asked = [False]  # the client spoke last: the server's next word ends a round trip
         pumps = [
-            asyncio.create_task(self.pump(reader, far_writer, heard, None, outward=True)),
-            asyncio.create_task(self.pump(far_reader, writer, heard, cut, outward=False)),
+            asyncio.create_task(self.pump(reader, far_writer, asked, None, outward=True)),
+            asyncio.create_task(self.pump(far_reader, writer, asked, cut, outward=False)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -70,13 +74,12 @@ class _Proxy:
                 pump.cancel()
             for end in (writer, far_writer):
                 end.transport.abort()
-            self.tasks.discard(task)
 
     async def pump(
         self,
         source: asyncio.StreamReader,
         sink: asyncio.StreamWriter,
-        heard: list[bool],
+        asked: list[bool],
         cut: int | None,
         *,
         outward: bool,
@@ -88,7 +91,7 @@ class _Proxy:
         passed = 0
         try:
             while body := await source.read(CHUNK_BYTES):
-                self.count(body, heard, outward=outward)
+                self.count(body, asked, outward=outward)
                 passed += len(body)
                 line.put_nowait((loop.time() + self.one_way_s, body))
                 if cut is not None and passed >= cut:
@@ -114,14 +117,13 @@ class _Proxy:
             sink.write(body)
             await sink.drain()
 
-    def count(self, body: bytes, heard: list[bool], *, outward: bool) -> None:
+    def count(self, body: bytes, asked: list[bool], *, outward: bool) -> None:
         if outward:
             self.wire.sent_bytes += len(body)
-            self.wire.round_trips += heard[0]
-            heard[0] = False
         else:
             self.wire.received_bytes += len(body)
-            heard[0] = True
+            self.wire.round_trips += asked[0]
+        asked[0] = outward
 
 
 @contextlib.contextmanager

@@ -97,7 +97,8 @@ def private_postgis() -> Iterator[Postgis]:
         os.chown(folder, account.pw_uid, account.pw_gid)
         owner = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     try:
-        init = [bin_folder / "initdb", "-D", folder / "cluster", "-U", "postgres", "-A", "trust"]
+        init = [str(bin_folder / "initdb"), "-D", str(folder / "cluster")]
+        init += ["-U", "postgres", "-A", "trust"]
         init += ["-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(init, check=True, capture_output=True, cwd=folder, **owner)
         with _server(bin_folder, folder, owner) as port:
@@ -128,7 +129,7 @@ def _server(bin_folder: Path, folder: Path, owner: dict[str, Any]) -> Iterator[i
     for name, value in {**SETTINGS, "unix_socket_directories": str(folder)}.items():
         command += ["-c", f"{name}={value}"]
     if shutil.which("setpriv"):  # a killed test run takes its server along
-        command = ["setpriv", "--pdeathsig", "INT", *command]
+        command = ["setpriv", "--pdeathsig", "QUIT", *command]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=folder, **owner
     )
@@ -149,7 +150,7 @@ def _server(bin_folder: Path, folder: Path, owner: dict[str, Any]) -> Iterator[i
             raise RuntimeError("PostgreSQL did not start:\n" + "".join(lines))
         yield port
     finally:
-        process.send_signal(signal.SIGINT)  # fast shutdown: open sessions are ended
+        process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
         process.wait(START_TIMEOUT_S)
         reader.join(START_TIMEOUT_S)
         if process.stderr is not None:
