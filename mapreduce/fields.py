@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from operator import attrgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import msgspec
@@ -27,6 +29,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 # The two lowest int64 values mark what is absent and what is bad, so as ids they do not fit.
 ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
+NUMBERS: Final = frozenset((float, int, NoneType))
 INT64_MAX: Final = 2**63 - 1
 INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 MAX_REMEMBERED: Final = 1 << 16
@@ -80,9 +83,11 @@ class Int:
         array = np.fromiter(map(known.__getitem__, values), np.int64, len(values))
         if len(known) > MAX_REMEMBERED:
             known.clear()
-        absent, bad = array == ABSENT_INT, array == BAD_INT
-        array[absent | bad] = 0
-        return FieldColumn(array, *_masks(absent, bad, _outside(array, self.low, self.high)))
+        absent = bad = None
+        if len(array) and array.min() <= BAD_INT:
+            absent, bad = array == ABSENT_INT, array == BAD_INT
+            array[absent | bad] = 0
+        return _column(array, absent, bad, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +107,19 @@ class Float:
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
         kinds = set(map(type, values))
-        if kinds <= {float}:
-            array = np.fromiter(values, np.float64, len(values))
-            absent = np.zeros(len(values), dtype=bool)
-        else:
-            array = np.fromiter(map(_number, values), np.float64, len(values))
-            absent = np.fromiter((v is None for v in values), np.bool_, len(values))
-        bad = ~np.isfinite(array) & ~absent
-        return FieldColumn(array, *_masks(absent, bad, _outside(array, self.low, self.high)))
+        if not kinds <= NUMBERS:
+            return self._mixed(values)
+        try:
+            array = np.array(values, dtype=np.float64)  # None becomes NaN, which no JSON holds
+        except OverflowError:
+            return self._mixed(values)
+        absent = np.isnan(array) if NoneType in kinds else None
+        return _column(array, absent, None, self.low, self.high)
+
+    def _mixed(self, values: Sequence[Any]) -> FieldColumn:
+        array = np.fromiter(map(_number, values), np.float64, len(values))
+        absent = np.fromiter((v is None for v in values), np.bool_, len(values))
+        return _column(array, absent, ~np.isfinite(array) & ~absent, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ class Text:
             short = [v if len(v) <= self.width and b"\0" not in v else None for v in whole]
             bad |= np.fromiter((v is None for v in short), np.bool_, len(values))
             array = np.array([v or b"" for v in short], dtype=f"S{self.width}")
-        return FieldColumn(array, *_masks(absent, bad, None))
+        return _column(array, absent, bad)
 
 
 Field: TypeAlias = Int | Float | Text
@@ -174,22 +184,26 @@ def _utf8(value: Any) -> bytes | None:
         return None
 
 
-def _outside(array: Array, low: float | None, high: float | None) -> Mask | None:
-    if low is None and high is None:
-        return None
-    outside = np.zeros(len(array), dtype=bool)
-    if low is not None:
-        outside |= array < low
-    if high is not None:
-        outside |= array > high
-    return outside
-
-
-def _masks(absent: Mask, bad: Mask, outside: Mask | None) -> tuple[Mask | None, ...]:
-    """Masks in the order of `FieldColumn`, None where nothing is set; out of range is the last."""
+def _column(
+    array: Array,
+    absent: Mask | None,
+    bad: Mask | None,
+    low: float | None = None,
+    high: float | None = None,
+) -> FieldColumn:
+    """Give a column and its masks, None where nothing is set; out of range is what is neither."""
+    outside: Mask | None = None
+    if len(array) and low is not None and not array.min() >= low:  # NaN is not
+        outside = array < low
+    if len(array) and high is not None and not array.max() <= high:
+        outside = array > high if outside is None else outside | (array > high)
     if outside is not None:
-        outside &= ~(absent | bad)
-    return tuple(m if m is not None and m.any() else None for m in (absent, bad, outside))
+        for other in (absent, bad):
+            if other is not None:
+                outside &= ~other
+    return FieldColumn(
+        array, *(m if m is not None and m.any() else None for m in (absent, bad, outside))
+    )
 
 
 @dataclass(slots=True)
@@ -226,25 +240,43 @@ class Shape:
                 raise JobError(f"field {name!r}: {wanted.path!r} is both a value and a parent")
             node.leaf = wanted.leaf
         self.fields = fields
-        self.type = _struct(root, "Record")
-        self._attributes = {n: _attributes(root, f.path.split(".")) for n, f in fields.items()}
+        self._levels: list[tuple[tuple[str, ...], Any]] = []
+        self.type = self._struct(root, ())
+        self._paths = {n: _attributes(root, f.path.split(".")) for n, f in fields.items()}
 
-    def leaves(self, records: Sequence[Any]) -> tuple[dict[str, list[Any]], int]:
+    def leaves(self, records: list[Any]) -> tuple[dict[str, list[Any]], int]:
         """Give each field's leaves, and the number of nested objects on the way to them."""
-        levels: dict[tuple[str, ...], list[Any]] = {(): list(records)}
+        levels: dict[tuple[str, ...], list[Any]] = {(): records}
         nested = 0
-        for attributes in self._attributes.values():
-            for depth, attribute in enumerate(attributes):
-                path = attributes[: depth + 1]
-                if path in levels:
-                    continue
-                parents = levels[attributes[:depth]]
-                if depth == 0:
-                    levels[path] = [getattr(p, attribute) for p in parents]
-                else:
-                    nested += len(parents) - parents.count(None)
-                    levels[path] = [None if p is None else getattr(p, attribute) for p in parents]
-        return {name: levels[path] for name, path in self._attributes.items()}, nested
+        for path, blank in self._levels:
+            parents = levels[path[:-1]]
+            if len(path) > 1:
+                present = len(list(filter(None, parents)))
+                nested += present
+                if present < len(parents):
+                    parents = [p or blank for p in parents]
+            levels[path] = list(map(attrgetter(path[-1]), parents))
+        return {name: levels[path] for name, path in self._paths.items()}, nested
+
+    def _struct(self, node: _Node, path: tuple[str, ...]) -> Any:
+        """Make the type of one level, and note how to get its members, parents first."""
+        spec: list[tuple[str, Any, Any]] = []
+        rename = {}
+        deeper: list[tuple[tuple[str, ...], Any]] = []
+        mine = self._levels
+        for number, (part, child) in enumerate(node.children.items()):
+            attribute = f"f{number}"
+            kind = child.leaf
+            if kind is None:
+                self._levels = []
+                kind = self._struct(child, (*path, attribute)) | None
+                deeper += self._levels
+            spec.append((attribute, kind, None))
+            rename[attribute] = part
+        made = msgspec.defstruct("Record", spec, rename=rename, gc=False, eq=False)
+        blank = made()  # stands in for null: it gives null for every member
+        self._levels = [*mine, *(((*path, attribute), blank) for attribute in rename), *deeper]
+        return made
 
     def leaves_of_each(
         self, records: Sequence[dict[str, msgspec.Raw] | None]
@@ -254,17 +286,6 @@ class Shape:
             name: [None if r is None else _walk(r, f.path.split("."), f.leaf) for r in records]
             for name, f in self.fields.items()
         }
-
-
-def _struct(node: _Node, name: str) -> Any:
-    spec = []
-    rename = {}
-    for number, (part, child) in enumerate(node.children.items()):
-        attribute = f"f{number}"
-        kind = child.leaf if child.leaf is not None else _struct(child, name + "_") | None
-        spec.append((attribute, kind, None))
-        rename[attribute] = part
-    return msgspec.defstruct(name, spec, rename=rename, gc=False)
 
 
 def _attributes(root: _Node, parts: Sequence[str]) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Records:
 
     def __init__(self, piece: Piece, parsed: Parsed, first_row: int = 0) -> None:
         self.object = piece
-        self.rows = parsed.rows + first_row
+        self.rows = parsed.rows + first_row if first_row else parsed.rows
         self._columns = parsed.columns
         self._present = parsed.present
 

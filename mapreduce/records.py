@@ -76,7 +76,7 @@ class Json:
             `empty`, `not_json`, `wrong_shape`, `too_deep` or `bad_encoding`, with the place.
         """
         document = document.removeprefix(BOM)
-        if not document.isascii() and not _is_utf8(document):
+        if not structure.is_ascii(document) and not _is_utf8(document):
             return self._parse_again(document)
         try:
             found = self._decoder.decode(document)
@@ -114,7 +114,7 @@ class JsonLines:
 
     def parse(self, block: bytes) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
-        if block.isascii():
+        if structure.is_ascii(block):
             try:
                 found = self._decoder.decode_lines(block)
             except (msgspec.MsgspecError, RecursionError):
@@ -158,18 +158,19 @@ def assembled(
 
     `not_records` marks records that are none at all; they come before any field's reasons.
     """
-    wanted = np.ones(n, dtype=bool)
+    unwanted: Mask | None = None
     dropped: dict[str, int] = {}
     samples: list[tuple[str, int]] = []
 
     def drop(mask: Mask | None, reason: str) -> None:
+        nonlocal unwanted
         if mask is None:
             return
-        places = np.flatnonzero(mask & wanted)
+        places = np.flatnonzero(mask if unwanted is None else mask & ~unwanted)
         if len(places):
             dropped[reason] = len(places)
             samples.extend((reason, int(p)) for p in places[:SAMPLES_PER_REASON])
-            wanted[places] = False
+            unwanted = mask.copy() if unwanted is None else unwanted | mask
 
     drop(not_records, NOT_A_RECORD)
     columns, absent = {}, {}
@@ -182,13 +183,13 @@ def assembled(
             absent[name] = column.absent
         drop(column.bad, f"bad_{name}")
         drop(column.outside, f"{name}_out_of_range")
-    rows = np.arange(n)
-    if not dropped:
-        return Parsed(columns, {k: ~a for k, a in absent.items()}, rows, n)
+    if unwanted is None:
+        return Parsed(columns, {k: ~a for k, a in absent.items()}, np.arange(n), n)
+    kept = np.flatnonzero(~unwanted)
     return Parsed(
-        {k: c[wanted] for k, c in columns.items()},
-        {k: ~a[wanted] for k, a in absent.items()},
-        rows[wanted],
+        {k: c[kept] for k, c in columns.items()},
+        {k: ~a[kept] for k, a in absent.items()},
+        kept,
         n,
         dropped,
         samples,

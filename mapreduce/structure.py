@@ -1,173 +1,237 @@
 """A document's own structure, followed even where some record in it is not JSON.
 
-The first reading is msgspec's and strict. Only a document it refuses comes here: brackets and
-strings are followed, the record list is found by its path, and the rest of the document, with the
-list emptied, must still be strict JSON. So one bad record costs one record. Pure, and linear.
+The first reading is msgspec's and strict. Only a document it refuses comes here: brackets outside
+strings are counted (numpy, a piece at a time, so neither time nor memory swell), the record list
+is found by its path, and the rest of the document, with the list emptied, must still be strict
+JSON. So one bad record costs one record, where strings end and brackets balance. Pure.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from mapreduce.errors import ObjectError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_DEPTH: Final = 128
+MAX_RECORDS: Final = 1 << 21  # of one document: each costs about 200 bytes while it is read
+MAX_BESIDE: Final = 1 << 16  # lists and objects beside the record list
+PIECE_BYTES: Final = 1 << 20
 OPENERS: Final = (0x7B, 0x5B)  # { [
 CLOSERS: Final = (0x7D, 0x5D)  # } ]
-TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
-PAIRS: Final = {b"}": b"{", b"]": b"["}
-QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+QUOTE, COMMA, LIST = 0x22, 0x2C, 0x5B
+SMALL_BYTES: Final = 4096
+
+_STEP: Final = np.zeros(256, dtype=np.int8)
+_STEP[list(OPENERS)] = 1
+_STEP[list(CLOSERS)] = -1
+_STRUCTURAL: Final = _STEP != 0
+_STRUCTURAL[[QUOTE, COMMA]] = True
+_OTHERS: Final = bytes(i for i in range(256) if i != QUOTE and _STEP[i] == 0)
+
+Positions = npt.NDArray[np.int64]
 
 
 def openers(document: bytes) -> int:
     """Count the brackets that open, also those inside strings: no document nests deeper."""
+    if len(document) < SMALL_BYTES:
+        return document.count(b"{") + document.count(b"[")
     raw = np.frombuffer(document, dtype=np.uint8)
-    return sum(int(np.count_nonzero(raw == code)) for code in OPENERS)
+    pieces = (raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES))
+    return sum(int(np.count_nonzero(p == code)) for p in pieces for code in OPENERS)
 
 
 def too_deep(document: bytes) -> bool:
     """Tell whether the document nests deeper than `MAX_DEPTH`, whatever the caller's stack."""
     if openers(document) <= MAX_DEPTH:
         return False
-    raw = np.frombuffer(QUOTED.sub(b"", document), dtype=np.uint8)
-    up = (raw == OPENERS[0]) | (raw == OPENERS[1])
-    down = (raw == CLOSERS[0]) | (raw == CLOSERS[1])
-    depth = np.cumsum(up.astype(np.int32) - down.astype(np.int32))
-    return bool(len(depth)) and int(depth.max()) > MAX_DEPTH
+    brackets = _without_escapes(document).translate(None, _OTHERS)
+    return any(int(seen.depths.max()) > MAX_DEPTH for seen in _scanned(brackets))
 
 
-def elements(document: bytes, at: str) -> list[bytes]:
-    """Give the raw bytes of each element of the list at the dotted path `at`.
+class Elements:
+    """The elements of a document's record list, as raw bytes, one after another."""
+
+    def __init__(self, document: bytes, start: int, stop: int, commas: Positions) -> None:
+        self._document = document
+        self._bounds = np.concatenate(([start], commas, [stop - 1]))
+        self._empty = len(commas) == 0 and not document[start + 1 : stop - 1].strip()
+
+    def __len__(self) -> int:
+        return 0 if self._empty else len(self._bounds) - 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._empty:
+            return
+        left = int(self._bounds[0])
+        for bound in self._bounds[1:]:
+            right = int(bound)
+            element = self._document[left + 1 : right]
+            if not element or element.isspace():
+                raise ObjectError("not_json", f"byte {right}: a comma with no record beside it")
+            yield element
+            left = right
+
+
+def elements(document: bytes, at: str) -> Elements:
+    """Find the elements of the list at the dotted path `at`.
 
     Raises
     ------
     ObjectError
         `not_json` where the structure cannot be followed, `wrong_shape` where there is no list at
-        `at`, `bad_encoding` where the bytes are not UTF-8 outside the list.
+        `at`, `bad_encoding` where the bytes are not UTF-8 outside the list, `too_large` for more
+        than `MAX_RECORDS`.
     """
-    path = [msgspec.json.encode(part) for part in at.split(".")] if at else []
-    found = _Follower(document, path).follow()
-    skeleton = (
-        document if found is None else document[: found.start] + b"[]" + document[found.stop :]
-    )
+    path = at.split(".") if at else []
+    plain = _without_escapes(document)
+    starts, stops = _containers(plain, len(path) + 1)
+    found = _at_path(document, path, starts, stops)
+    if found is None:
+        _check_json(document)
+        where = repr(at) if at else "the root"
+        raise ObjectError("wrong_shape", f"expected a list at {where}, got {_seen(document, path)}")
+    start, stop = found
+    _check_json(document[:start] + b"[]" + document[stop:])
+    return Elements(document, start, stop, _commas(plain[start:stop]) + start)
+
+
+class _Scanned:
+    """Part of a document: where its structural bytes outside strings are, and how deep."""
+
+    __slots__ = ("codes", "depths", "positions")
+
+    def __init__(self, positions: Positions, codes: Any, depths: Any) -> None:
+        self.positions = positions
+        self.codes = codes
+        self.depths = depths  # after the byte
+
+
+def _without_escapes(document: bytes) -> bytes:
+    """Give a document of the same length without escaped quotes: then quotes come in pairs."""
+    if b"\\" not in document:
+        return document
+    return document.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+
+
+def _scanned(plain: bytes) -> Iterator[_Scanned]:
+    """Follow brackets, commas and strings.
+
+    Raises
+    ------
+    ObjectError
+        `not_json` where more closes than is open, or the document ends inside something.
+    """
+    inside, depth = 0, 0
+    for at in range(0, len(plain), PIECE_BYTES):
+        raw = np.frombuffer(plain, np.uint8, min(PIECE_BYTES, len(plain) - at), at)
+        positions = np.flatnonzero(_STRUCTURAL[raw])
+        codes = raw[positions]
+        quoted = np.cumsum(codes == QUOTE, dtype=np.uint8)  # wraps at 256: parity is what counts
+        quoted = (quoted + np.uint8(inside)) & 1 if len(codes) else quoted
+        step = _STEP[codes]
+        step[quoted == 1] = 0
+        depths = np.cumsum(step, dtype=np.int32) + np.int32(depth)
+        if len(codes):
+            inside, depth = int(quoted[-1]), int(depths[-1])
+            if int(depths.min()) < 0:
+                first = at + int(positions[np.argmax(depths < 0)])
+                raise ObjectError("not_json", f"byte {first}: a bracket closes nothing")
+            out = quoted == 0
+            yield _Scanned(positions[out] + at, codes[out], depths[out])
+    if inside or depth:
+        what = "a text" if inside else f"{depth} open brackets"
+        raise ObjectError("not_json", f"ends inside {what}: cut short?")
+
+
+def _containers(plain: bytes, depth: int) -> tuple[list[int], list[int]]:
+    """Where the lists and objects at `depth` start and stop."""
+    starts: list[int] = []
+    stops: list[int] = []
+    for seen in _scanned(plain):
+        step = _STEP[seen.codes]
+        starts += seen.positions[(step > 0) & (seen.depths == depth)].tolist()
+        stops += (seen.positions[(step < 0) & (seen.depths == depth - 1)] + 1).tolist()
+        if len(starts) > MAX_BESIDE:
+            raise ObjectError("wrong_shape", f"over {MAX_BESIDE:,} lists or objects at depth {depth}")
+    return starts, stops
+
+
+def _at_path(
+    document: bytes, path: list[str], starts: list[int], stops: list[int]
+) -> tuple[int, int] | None:
+    """Give the span of the list at the path; of a key given twice the last counts.
+
+    Each container at the list's depth becomes a short mark, which msgspec then finds by its keys:
+    escapes in keys and keys given twice are its business.
+    """
+    shadow, behind = [], 0
+    for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        mark = b"[%d]" % number if document[start] == LIST else b"{}"
+        shadow += [document[behind:start], mark]
+        behind = stop
+    shadow.append(document[behind:])
+    raw = _value_at(b"".join(shadow), path)
+    if raw is None or not raw.startswith(b"["):
+        return None
+    (number,) = msgspec.json.decode(raw)
+    return starts[number], stops[number]
+
+
+def _value_at(document: bytes, path: list[str]) -> bytes | None:
+    """Give the raw value at a path; None where there is none, or no JSON."""
+    value = msgspec.Raw(document)
     try:
-        whole = msgspec.json.decode(skeleton)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        value = msgspec.json.decode(document, type=msgspec.Raw)
+        for part in path:
+            one = msgspec.defstruct("One", [("value", msgspec.Raw)], rename={"value": part})
+            value = msgspec.json.decode(value, type=one).value
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return bytes(value).strip()
+
+
+def _commas(listed: bytes) -> Positions:
+    """Where the commas between a list's elements are."""
+    found = [np.zeros(0, dtype=np.int64)]
+    count = 0
+    for seen in _scanned(listed):
+        found.append(seen.positions[(seen.codes == COMMA) & (seen.depths == 1)])
+        count += len(found[-1])
+        if count >= MAX_RECORDS:
+            raise ObjectError(
+                "too_large", f"more than {MAX_RECORDS:,} records in one document: use JSON Lines"
+            )
+    return np.concatenate(found)
+
+
+def _check_json(document: bytes) -> None:
+    try:
+        msgspec.json.decode(document, type=msgspec.Raw)
+    except msgspec.MsgspecError as error:
         raise ObjectError("not_json", str(error)) from None
+    try:
+        document.decode()
     except UnicodeDecodeError as error:
         raise ObjectError("bad_encoding", f"byte {error.start} is not UTF-8") from None
-    if found is None:
-        where = repr(at) if at else "the root"
-        raise ObjectError("wrong_shape", f"expected a list at {where}, got {_seen(whole, at)}")
-    return [document[start:stop] for start, stop in found.spans]
 
 
-@dataclass(slots=True)
-class _List:
-    """Where a list begins, its present element begins, it stops; the spans of its elements."""
-
-    start: int
-    element: int
-    stop: int = -1
-    spans: list[tuple[int, int]] = field(default_factory=list)
-
-    def end_element(self, at: int) -> None:
-        """Note that the present element ends at `at` and the next begins behind it."""
-        self.spans.append((self.element, at))
-        self.element = at + 1
+def _seen(document: bytes, path: list[str]) -> str:
+    """Say what a document holds where the list was expected."""
+    for depth, part in enumerate(path):
+        value = _value_at(document, path[: depth + 1])
+        if value is None:
+            above = _kind(_value_at(document, path[:depth]) or b"")
+            return f"no {part!r}" if above == "an object" else above
+    return _kind(_value_at(document, path) or b"")
 
 
-class _Follower:
-    """Walks brackets and strings once, remembering where the list at the path stands."""
-
-    def __init__(self, document: bytes, path: list[bytes]) -> None:
-        self.document = document
-        self.path = path
-        self.stack: list[bytes] = []
-        self.keys: list[bytes | None] = []  # the last key seen in each open object
-        self.found: _List | None = None  # the last one wins, as with any key given twice
-        self.inside: _List | None = None
-
-    def follow(self) -> _List | None:
-        last = b""
-        for match in TOKEN.finditer(self.document):
-            token = match.group()
-            if token in (b"{", b"["):
-                self._open(token, match.start())
-            elif token in PAIRS:
-                self._close(token, match.start())
-            elif token == b"," and self.inside and len(self.stack) == self._list_depth:
-                self.inside.end_element(match.start())
-            elif token == b":" and self.keys:
-                self.keys[-1] = _plain(last)
-            last = token
-        if self.stack:
-            raise ObjectError(
-                "not_json", f"ends inside {len(self.stack)} open brackets: cut short?"
-            )
-        return self.found
-
-    @property
-    def _list_depth(self) -> int:
-        return len(self.path) + 1
-
-    def _open(self, token: bytes, at: int) -> None:
-        here = (
-            token == b"["
-            and self.inside is None
-            and len(self.stack) == len(self.path)
-            and all(s == b"{" for s in self.stack)
-            and self.keys == self.path
-        )
-        self.stack.append(token)
-        self.keys.append(None)
-        if here:
-            self.inside = _List(at, at + 1)
-        if len(self.stack) > MAX_DEPTH:
-            raise ObjectError("too_deep", f"byte {at}: nested deeper than {MAX_DEPTH}")
-
-    def _close(self, token: bytes, at: int) -> None:
-        if not self.stack or self.stack[-1] != PAIRS[token]:
-            raise ObjectError(
-                "not_json", f"byte {at}: {token.decode()} closes nothing that is open"
-            )
-        if self.inside and len(self.stack) == self._list_depth:
-            found = self.inside
-            if found.spans or self.document[found.element : at].strip():
-                found.end_element(at)
-            if any(not self.document[a:b].strip() for a, b in found.spans):
-                raise ObjectError("not_json", f"byte {at}: a comma with no record beside it")
-            found.stop = at + 1
-            self.found, self.inside = found, None
-        self.stack.pop()
-        self.keys.pop()
-
-
-def _plain(key: bytes) -> bytes:
-    """Give a key as msgspec would write it, whatever escapes it was written with."""
-    if b"\\" not in key:
-        return key
-    try:
-        return msgspec.json.encode(msgspec.json.decode(key))
-    except msgspec.MsgspecError:
-        return key
-
-
-def _seen(document: Any, at: str) -> str:
-    """Say what a decoded document holds where the list was expected."""
-    value = document
-    for part in at.split(".") if at else []:
-        if not isinstance(value, dict) or part not in value:
-            return f"no {part!r}" if isinstance(value, dict) else _kind(value)
-        value = value[part]
-    return _kind(value)
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+def _kind(value: bytes) -> str:
+    kinds = {b"{": "an object", b"[": "a list", b'"': "text", b"n": "null"}
+    return kinds.get(value[:1], "a boolean" if value[:1] in (b"t", b"f") else "a number")
