@@ -34,6 +34,11 @@ class Location(msgspec.Struct, frozen=True):
     path: str | None = None
     body: bytes | None = None
 
+    def __repr__(self) -> str:
+        """Name the kind alone: a traceback with locals must not print a signed URL."""
+        kind = "url" if self.url is not None else "path" if self.path is not None else "body"
+        return f"Location({kind}=…)"
+
 
 class Store(Protocol):
     """Where input lives."""

@@ -1,0 +1,46 @@
+# `make demo` and `make test` are all that a stranger types; both set up what they need.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ROOT   := $(shell test "$$(id -u)" = 0 || echo sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup services demo test lint bench clean
+
+help:  ## what one can make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.installed  ## a virtual environment with everything in it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group test --group lint \
+	  --config-settings editable_mode=compat -e '.[all]'
+	touch $@
+
+services:  ## the real PostGIS that tests start (Debian, Ubuntu, Raspberry Pi OS)
+	@ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 || \
+	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    $(ROOT) apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis; }
+
+demo: setup  ## a town, its trips, every road's speed, a map: under a minute
+	$(BIN)/roadspeed demo --out demo
+
+test: setup services  ## all tests, with the real services they need
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup  ## ruff, mypy strict, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## this project beside its peers on the same trips; writes docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
+	$(BIN)/python -m benchmarks all
+
+clean:  ## what the above made
+	rm -rf $(VENV) demo
