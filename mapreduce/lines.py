@@ -2,12 +2,15 @@
 
 A byte range [start, stop) owns the lines that begin in it: its reader begins one byte early,
 skips to the first line that begins inside, and reads on past `stop` to the end of the last. So
-neighbouring ranges read every line once. A line longer than the cap is counted and skipped.
+neighbouring ranges read every line once. A line longer than the cap is counted and skipped,
+wherever ranges and reads happen to end. A byte order mark is no part of the first line.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 2 << 20
 LINE_CAP_BYTES: Final = 16 << 20
 BOM: Final = b"\xef\xbb\xbf"
+LINE_END: Final = 0x0A
 
 
 def first_byte(start: int) -> int:
@@ -38,36 +42,45 @@ def blocks(
         Gives up to n bytes from `first_byte(start)` on; b"" at the end.
     start, stop
         The range of bytes owned; None means to the end.
+    block_bytes
+        How much is read at once.
+    cap_bytes
+        Most bytes of a line, its end not counted.
     """
     reading = _Reading(first_byte(start), skipping=start > 0, stop=stop, cap_bytes=cap_bytes)
-    while not reading.over and (chunk := read(block_bytes)):
-        if block := reading.take(chunk):
-            yield block, reading.told()
-    if reading.held or reading.too_long:
-        yield reading.held, reading.told()
+    while not reading.over and (chunk := _filled(read, block_bytes)):
+        yield from reading.told(reading.take(chunk))
+    yield from reading.told(reading.rest())
+
+
+def _filled(read: Callable[[int], bytes], n: int) -> bytes:
+    """Read n bytes, fewer only at the end: small pieces would be searched again and again."""
+    chunk = read(n)
+    if not chunk or len(chunk) == n:
+        return chunk
+    pieces = [chunk]
+    left = n - len(chunk)
+    while left and (chunk := read(left)):
+        pieces.append(chunk)
+        left -= len(chunk)
+    return b"".join(pieces)
 
 
 class _Reading:
     """Where a reader of lines stands: bytes held that are no whole line yet."""
 
     def __init__(self, position: int, *, skipping: bool, stop: int | None, cap_bytes: int) -> None:
-        self.position = position  # of the first byte held
+        self.position = position  # of the first byte held, in the object
         self.held = b""
         self.skipping = skipping  # inside a line that is not ours, or too long to take
-        self.too_long = 0
         self.over = False
+        self._too_long = 0  # lines, not told yet
+        self._tail = 0  # the same, of what comes behind the lines given
         self._stop = stop
         self._cap_bytes = cap_bytes
 
-    def told(self) -> int:
-        """Give the number of over-long lines since this was last asked."""
-        count, self.too_long = self.too_long, 0
-        return count
-
     def take(self, chunk: bytes) -> bytes:
         """Add a chunk; give the whole lines that are ours now."""
-        if self.position == 0 and not self.held:
-            chunk = chunk.removeprefix(BOM)
         self.held += chunk
         if self.skipping and not self._skipped():
             return b""
@@ -75,15 +88,49 @@ class _Reading:
             self.over, self.held = True, b""
             return b""
         end = self._end()
-        lines, self.held = self.held[:end], self.held[end:]
+        first, lines, self.held = self.position == 0, self.held[:end], self.held[end:]
         self.position += end
         if self.over:
             self.held = b""
-        elif len(self.held) > self._cap_bytes:
-            self.too_long += 1
+        elif len(self.held) > self._cap_bytes + (len(BOM) if self.position == 0 else 0):
+            self._tail = 1
             self.position += len(self.held)
             self.held, self.skipping = b"", True
-        return lines
+        return lines.removeprefix(BOM) if first else lines
+
+    def rest(self) -> bytes:
+        """Give the last line, where it has no end."""
+        held, self.held = self.held, b""
+        return held.removeprefix(BOM) if self.position == 0 else held
+
+    def told(self, lines: bytes) -> Iterator[tuple[bytes, int]]:
+        """Give lines as blocks without those that are too long, which are counted in order."""
+        kept = 0
+        for start, stop in self._long(lines):
+            if start > kept:
+                yield lines[kept:start], self._counted()
+            self._too_long += 1
+            kept = stop
+        if kept < len(lines):
+            yield lines[kept:], self._counted()
+        self._too_long, self._tail = self._too_long + self._tail, 0
+        if self._too_long:
+            yield b"", self._counted()
+
+    def _counted(self) -> int:
+        count, self._too_long = self._too_long, 0
+        return count
+
+    def _long(self, lines: bytes) -> list[tuple[int, int]]:
+        """Where lines longer than the cap start and stop."""
+        if len(lines) <= self._cap_bytes:
+            return []
+        stops = np.flatnonzero(np.frombuffer(lines, dtype=np.uint8) == LINE_END) + 1
+        if not lines.endswith(b"\n"):
+            stops = np.append(stops, len(lines) + 1)
+        starts = np.concatenate(([0], stops[:-1]))
+        long = stops - starts > self._cap_bytes + 1
+        return list(zip(starts[long].tolist(), stops[long].tolist(), strict=True))
 
     def _skipped(self) -> bool:
         """Skip to behind the next line end; tell whether there was one."""
