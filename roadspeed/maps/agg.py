@@ -1,4 +1,4 @@
-"""Layers painted by matplotlib: the finer of the two painters, and the faster one up to a million.
+"""Layers painted by matplotlib: the finer painter, and the faster one as far as was measured.
 
 It works on Figure objects alone and never on pyplot's global state.
 """

@@ -144,8 +144,8 @@ def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None
     for number, tick in enumerate(scale.ticks):
         at = x + float(scale.place(tick)) * (right - x)
         first, last = number == 0, number == len(scale.ticks) - 1
-        mark = "≤\u2009" if first and legend.beyond[0] else ""
-        mark = "≥\u2009" if last and legend.beyond[1] else mark
+        mark = "≤ " if first and legend.beyond[0] else ""
+        mark = "≥ " if last and legend.beyond[1] else mark
         side: Side = "left" if first else "right" if last else "center"
         sheet.text(at, 6.55 * em, mark + number_text(tick), size_em=0.9, room=8 * em, side=side)
         if not (first or last):

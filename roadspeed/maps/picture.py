@@ -8,10 +8,7 @@ shapely and Pillow are imported when something is drawn, never before.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,8 +18,11 @@ from roadspeed.maps.colour import GROUNDS, Background
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.poster import SENTENCES, compose, page_height_px
 from roadspeed.maps.scene import scene_of
+from roadspeed.outputs.whole import whole
 
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.figure import Figure
 
     from roadspeed.maps.strokes import Floats, Ints, Objects
@@ -64,7 +64,7 @@ class Picture:
     total_trips
         How many distinct trips there were in all, which a sum over links cannot tell.
     renderer
-        `"auto"` takes matplotlib up to a million lines and datashader above.
+        `"auto"` takes matplotlib up to two million lines and datashader above.
     """
 
     measure: Measure = "speed"
@@ -167,7 +167,7 @@ def draw(
     picture.check()
     links = checked_links(link_geometry, speed, fixes, trips, road_class)
     scene = scene_of(picture, links, checked_context(context_geometry, context_class))
-    write_whole(Path(path), compose(picture, links, scene), picture)
+    write_png(path, compose(picture, links, scene), picture)
     return Drawn(
         drawn=int(scene.shown.sum()),
         little=int((scene.shown & scene.little).sum()),
@@ -180,8 +180,8 @@ def draw(
     )
 
 
-def write_whole(path: Path, figure: Figure, picture: Picture) -> None:
-    """Write a figure as PNG beside the target, then put it in the target's place."""
+def write_png(path: str | os.PathLike[str], figure: Figure, picture: Picture) -> None:
+    """Write a figure as PNG, whole or not at all, with its resolution and no date."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - heavy
     from PIL import Image  # noqa: PLC0415 - heavy, as above
 
@@ -191,14 +191,5 @@ def write_whole(path: Path, figure: Figure, picture: Picture) -> None:
     image = Image.fromarray(np.asarray(pixels))
     if GROUNDS[picture.background].paper is not None:
         image = image.convert("RGB")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format="PNG", dpi=(picture.dpi, picture.dpi), compress_level=6)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # mkstemp's 0600 is for secrets; a map is none
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole(path) as partial:
+        image.save(partial, format="PNG", dpi=(picture.dpi, picture.dpi))

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from roadspeed.maps.links import Context, Links
     from roadspeed.maps.picture import Picture
 
-DATASHADER_FROM_LINES = 1_000_000  # where the two painters are level: benchmarks/pictures.py
+# Not a crossover: none was found. Up to a million links, the most that was measured, matplotlib
+# took less time and less memory (benchmarks/pictures.py); beyond lies what nobody has timed.
+DATASHADER_FROM_LINES = 2_000_000
 EDGE_SHARE = 0.03  # of the page's width, left free around the map
 
 

@@ -51,7 +51,7 @@ def image_of(path: Path, picture: Picture, arguments: dict[str, Any]) -> tuple[A
 
 
 def column_of(pixels: Any) -> Any:
-    """Return the pixels of a vertical cut through the middle of the map, from the lowest road up."""
+    """Return the pixels of a cut through the middle of the map, from the lowest road up."""
     edge = round(0.03 * pixels.shape[1])
     height = pixels.shape[0] - round(13.2 / 92 * pixels.shape[1]) - edge
     return pixels[edge:height, pixels.shape[1] // 2][::-1]
@@ -79,7 +79,8 @@ def test_slow_is_purple_and_fast_is_yellow_on_every_ground(tmp_path: Path, backg
     pixels, _ = image_of(tmp_path / "map.png", picture, columns([5.0, 50.0, 110.0]))
     slow, _, fast = at_roads(pixels, 3)
     assert slow[2] > slow[0] > slow[1]
-    assert min(fast[0], fast[1]) > 200 > 120 > fast[2]
+    assert min(fast[0], fast[1]) > 200
+    assert fast[2] < 120
 
 
 @pytest.mark.parametrize("background", ["dark", "light", "none"])
@@ -125,9 +126,11 @@ def test_no_background_is_transparent_and_the_others_are_not(tmp_path: Path) -> 
 
 def test_context_lies_faintly_beneath(tmp_path: Path) -> None:
     arguments = columns([50.0, 90.0], context_geometry=roads(3), context_class=None)
-    cut = at_roads(image_of(tmp_path / "map.png", SMALL, arguments)[0], 3)
-    assert np.ptp(cut[1, :3]) < 16
-    assert 8 < cut[1, :3].sum() - 3 * 12 < 150
+    cut = column_of(image_of(tmp_path / "map.png", SMALL, arguments)[0])[:, :3]
+    middle = cut[len(cut) // 2 - 4 : len(cut) // 2 + 4]  # where only context lies
+    brightest = middle[middle.sum(axis=1).argmax()]
+    assert np.ptp(brightest) < 16
+    assert 20 < brightest.sum() - cut[0].sum() < 150
     assert "no data" in texts_of(SMALL, arguments)
 
 
@@ -140,8 +143,8 @@ def test_the_legend_tells_unit_counts_threshold_scale_and_credits() -> None:
     assert "Mean speed, mph" in said
     assert "4 road links · 1,929 GPS fixes · 7 trips" in said
     assert "little data: fewer than 30 fixes (1 link)" in said
-    assert {"Belfast", "sample of 1 %", "© OpenStreetMap contributors", "200 m"} <= set(said)
-    assert {"10", "≥\u200970"} <= set(said)
+    assert {"Belfast", "sample of 1 %", "© OpenStreetMap contributors", "100 m"} <= set(said)
+    assert {"10", "≥ 70"} <= set(said)
     assert any(text.startswith("1 : ") and "300 dpi" in text for text in said)
 
 
@@ -191,7 +194,8 @@ def test_links_outside_or_without_a_line_are_counted_and_the_account_balances(
     geometry[2] = shapely.Point(LON, LAT)
     geometry[3] = shapely.LineString([(0.0, 50.0), (0.1, 50.0)])
     geometry[4] = shapely.MultiLineString([[(LON, LAT), (LON + 0.01, LAT)]] * 2)
-    geometry[5] = shapely.LineString([(LON, LAT), (float("nan"), LAT), (LON, LAT + 0.01)])
+    with np.errstate(invalid="ignore"):
+        geometry[5] = shapely.LineString([(LON, LAT), (float("nan"), LAT), (LON, LAT + 0.01)])
     drawn = draw(tmp_path / "map.png", SMALL, **arguments)
     assert (drawn.drawn, drawn.outside, drawn.without_geometry) == (2, 1, 3)
 

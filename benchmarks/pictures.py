@@ -1,0 +1,98 @@
+"""How long a picture takes, by number of links and painter: a table in Markdown.
+
+Each row is one fresh process (imports and compilation included, as a user meets them) that
+draws a made-up country of links, ten vertices each, 4096 pixels wide. Peak memory is the
+process's own; CPU time
+says more than the clock where the machine is shared. Nothing is downloaded and the pictures are thrown away.
+
+    python -m benchmarks.pictures [links ...]
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COUNTS = (5_000, 50_000, 170_000)
+PAINTERS = ("matplotlib", "datashader")
+VERTICES = 10
+CLASSES = ("motorway", "trunk", "primary", "secondary", "tertiary", "residential", "service")
+SHARES = (0.01, 0.03, 0.06, 0.1, 0.2, 0.4, 0.2)
+
+
+def made_up_links(count: int) -> dict[str, Any]:
+    """Return arguments of `draw` for wandering links spread over 1.5 by 1 degrees."""
+    import shapely  # noqa: PLC0415 - part of what is timed
+
+    rng = np.random.default_rng(2019)
+    start = rng.uniform((-7.5, 54.0), (-6.0, 55.0), (count, 1, 2))
+    step = np.sqrt(1.5 / count) / VERTICES
+    bearing = rng.uniform(0, 2 * np.pi, (count, 1))
+    bearing = bearing + rng.normal(0, 0.3, (count, VERTICES - 1)).cumsum(axis=1)
+    moves = step * np.stack([np.cos(bearing), np.sin(bearing)], axis=2)
+    points = np.concatenate([start, start + moves.cumsum(axis=1)], axis=1)
+    return {
+        "link_geometry": shapely.linestrings(points),
+        "speed": rng.gamma(6.0, 8.0, count),
+        "fixes": rng.integers(1, 500, count),
+        "trips": rng.integers(1, 50, count),
+        "road_class": rng.choice(np.array(CLASSES, dtype=object), count, p=SHARES),
+    }
+
+
+def draw_once(count: int, painter: str) -> None:
+    """Draw one picture and print its figures as JSON: what a fresh process does."""
+    began_s = time.perf_counter()
+    from roadspeed.maps.picture import Picture, draw  # noqa: PLC0415 - part of what is timed
+
+    links = made_up_links(count)
+    made_s = time.perf_counter()
+    picture = Picture(width_px=4096, renderer=painter)  # type: ignore[arg-type] # from a list
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "map.png")
+        cpu_began_s = time.process_time()
+        draw(path, picture, **links)
+        first_s = time.perf_counter() - made_s
+        cpu_s = time.process_time() - cpu_began_s
+        draw(path, picture, **links)
+        size_bytes = path.stat().st_size
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    second_s = time.perf_counter() - made_s - first_s
+    figures = {
+        "links": count, "painter": painter, "first_s": first_s, "second_s": second_s, "cpu_s": cpu_s,
+        "peak_mib": peak_kib / 1024, "file_mb": size_bytes / 1e6, "made_s": made_s - began_s,
+    }  # fmt: skip
+    print(json.dumps(figures))
+
+
+def table(counts: tuple[int, ...] = COUNTS) -> str:
+    """Measure every count under both painters; return the table as Markdown."""
+    rows = [
+        "| Links | Painter | First picture, s | CPU of it, s | Second, s | Peak memory, MiB | File, MB |",
+        "|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for count in counts:
+        for painter in PAINTERS:
+            command = [sys.executable, "-m", "benchmarks.pictures", "--once", str(count), painter]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            row = json.loads(said)
+            rows.append(
+                f"| {count:,} | {painter} | {row['first_s']:.1f} | {row['cpu_s']:.1f} | {row['second_s']:.1f} "
+                f"| {row['peak_mib']:.0f} | {row['file_mb']:.1f} |"
+            )
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--once"]:
+        draw_once(int(sys.argv[2]), sys.argv[3])
+    else:
+        print(table(tuple(int(text) for text in sys.argv[1:]) or COUNTS))
