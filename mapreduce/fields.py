@@ -31,8 +31,9 @@ ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
 NUMBERS: Final = frozenset((float, int, NoneType))
 INT64_MAX: Final = 2**63 - 1
-INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
 MAX_REMEMBERED: Final = 1 << 16
+MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
 
 
 class Wrong:
@@ -48,7 +49,8 @@ class _Known(dict[Any, int]):
 
     def __missing__(self, value: Any) -> int:
         number = _integer(value)
-        self[value] = number
+        if type(value) is not str or len(value) <= MAX_REMEMBERED_TEXT:
+            self[value] = number
         return number
 
 
@@ -157,8 +159,8 @@ Field: TypeAlias = Int | Float | Text
 def _integer(value: Any) -> int:
     if value is None:
         return ABSENT_INT
-    if type(value) is str and INTEGER.fullmatch(value):
-        value = int(value)
+    if type(value) is str and (text := INTEGER.fullmatch(value)):
+        value = int(text[1] + text[2])
     if type(value) is int and BAD_INT < value <= INT64_MAX:
         return value
     return BAD_INT
@@ -208,8 +210,15 @@ def _column(
 
 @dataclass(slots=True)
 class _Node:
+    """One step of a path: a wanted leaf, or an object with wanted members.
+
+    `type` is the object's type with typed leaves, `members` the one that leaves them undecoded.
+    """
+
     children: dict[str, _Node] = field(default_factory=dict)
     leaf: Any = None
+    type: Any = None
+    members: Any = None
 
 
 class Shape:
@@ -224,6 +233,8 @@ class Shape:
     ----------
     type
         A msgspec Struct of the wanted leaves; what is not named is skipped, but still checked.
+    blank
+        A record with nothing in it.
     """
 
     def __init__(self, fields: dict[str, Field]) -> None:
@@ -241,7 +252,10 @@ class Shape:
             node.leaf = wanted.leaf
         self.fields = fields
         self._levels: list[tuple[tuple[str, ...], Any]] = []
+        self._root = root
         self.type = self._struct(root, ())
+        self.blank = self.type()
+        self._decoder = msgspec.json.Decoder(self.type)
         self._paths = {n: _attributes(root, f.path.split(".")) for n, f in fields.items()}
 
     def leaves(self, records: list[Any]) -> tuple[dict[str, list[Any]], int]:
@@ -274,18 +288,46 @@ class Shape:
             spec.append((attribute, kind, None))
             rename[attribute] = part
         made = msgspec.defstruct("Record", spec, rename=rename, gc=False, eq=False)
+        node.type = made
+        raw = [(attribute, msgspec.Raw, NULL) for attribute in rename]
+        node.members = msgspec.defstruct("Members", raw, rename=rename)
         blank = made()  # stands in for null: it gives null for every member
         self._levels = [*mine, *(((*path, attribute), blank) for attribute in rename), *deeper]
         return made
 
-    def leaves_of_each(
-        self, records: Sequence[dict[str, msgspec.Raw] | None]
-    ) -> dict[str, list[Any]]:
-        """Give the same from records whose members may be of any type; None is no record."""
-        return {
-            name: [None if r is None else _walk(r, f.path.split("."), f.leaf) for r in records]
-            for name, f in self.fields.items()
-        }
+    def record(self, raw: bytes) -> Any | None:
+        """Read one record by itself: a leaf of another type becomes `WRONG`; None is no record."""
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.MsgspecError:
+            return _by_member(self._root, raw)
+
+
+def _by_member(node: _Node, raw: bytes | msgspec.Raw) -> Any | None:
+    """Read an object member by member; None where it is null or no JSON object at all."""
+    try:
+        members = msgspec.json.decode(raw, type=node.members)
+    except msgspec.MsgspecError:
+        return None
+    values = []
+    for number, child in enumerate(node.children.values()):
+        value = getattr(members, f"f{number}")
+        if child.leaf is None:
+            null = bytes(value).strip() == b"null"
+            values.append(None if null else _by_member(child, value) or _wrong(child))
+            continue
+        try:
+            values.append(msgspec.json.decode(value, type=child.leaf))
+        except msgspec.MsgspecError:
+            values.append(WRONG)
+    return node.type(*values)
+
+
+def _wrong(node: _Node) -> Any:
+    """Give what stands for a value of another type: every leaf below it is wrong."""
+    if node.leaf is not None:
+        return WRONG
+    return node.type(*(_wrong(child) for child in node.children.values()))
 
 
 def _attributes(root: _Node, parts: Sequence[str]) -> tuple[str, ...]:
@@ -294,16 +336,3 @@ def _attributes(root: _Node, parts: Sequence[str]) -> tuple[str, ...]:
         out.append(f"f{list(node.children).index(part)}")
         node = node.children[part]
     return tuple(out)
-
-
-def _walk(members: dict[str, msgspec.Raw], parts: Sequence[str], leaf: Any) -> Any:
-    raw = members.get(parts[0], NULL)
-    try:
-        for part in parts[1:]:
-            below = msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None)
-            if below is None:
-                return None
-            raw = below.get(part, NULL)
-        return msgspec.json.decode(raw, type=leaf)
-    except msgspec.ValidationError:
-        return WRONG

@@ -8,6 +8,7 @@ document that fails as a whole is read again record by record. Nothing here open
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
@@ -20,13 +21,14 @@ from mapreduce.errors import JobError, ObjectError
 from mapreduce.fields import Field, Mask, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mapreduce.table import Array
 
 BOM: Final = b"\xef\xbb\xbf"
 SAMPLES_PER_REASON: Final = 20
 NOT_A_RECORD: Final = "not_a_record"
+TAKEN: Final = frozenset(("has", "object", "only", "rows"))
 UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep
 
 
@@ -75,27 +77,38 @@ class Json:
         ObjectError
             `empty`, `not_json`, `wrong_shape`, `too_deep` or `bad_encoding`, with the place.
         """
-        document = document.removeprefix(BOM)
+        try:
+            return self._parsed(document.removeprefix(BOM))
+        except RecursionError:  # the caller's stack is deep: a document's depth is no matter of it
+            return _with_own_stack(self._parsed, document.removeprefix(BOM))
+
+    def _parsed(self, document: bytes) -> Parsed:
         if not structure.is_ascii(document) and not _is_utf8(document):
+            return self._parse_again(document)
+        opened = structure.openers(document)
+        if opened > structure.MAX_RECORDS:  # perhaps more records than memory should hold
             return self._parse_again(document)
         try:
             found = self._decoder.decode(document)
-        except (msgspec.MsgspecError, RecursionError):
+        except msgspec.MsgspecError:
             return self._parse_again(document)
+        except RecursionError:
+            _refuse_deep(document)
+            raise
         for _ in range(self._depth):
             found = found.value
         leaves, nested = self.shape.leaves(found)
-        _refuse_deep(document, structure.openers(document) - len(found) - nested)
+        if opened - len(found) - nested >= UNSUSPICIOUS:
+            _refuse_deep(document)
         return assembled(self.fields, leaves, len(found))
 
     def _parse_again(self, document: bytes) -> Parsed:
         """Read record by record: one that is bad costs one record."""
         if not document.strip():
             raise ObjectError("empty", f"{len(document)} bytes, nothing but white space")
-        if document[:2] in (b"\xff\xfe", b"\xfe\xff") or document[1:2] == b"\0":
-            raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16")
-        if structure.too_deep(document):
-            raise ObjectError("too_deep", f"nested deeper than {structure.MAX_DEPTH}")
+        if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
+            raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
+        _refuse_deep(document)
         return read_again(self.shape, structure.elements(document, self.at))
 
 
@@ -114,16 +127,28 @@ class JsonLines:
 
     def parse(self, block: bytes) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
-        if structure.is_ascii(block):
+        try:
+            return self._parsed(block)
+        except RecursionError:
+            return _with_own_stack(self._parsed, block)
+
+    def _parsed(self, block: bytes) -> Parsed:
+        if structure.is_ascii(block) or _is_utf8(block):
             try:
                 found = self._decoder.decode_lines(block)
-            except (msgspec.MsgspecError, RecursionError):
+            except msgspec.MsgspecError:
                 found = None
-            if found is not None:
+            except RecursionError:
+                if not structure.too_deep(block):
+                    raise
+                found = None
+            if found is not None and _one_a_line(block, len(found)):
                 leaves, nested = self.shape.leaves(found)
-                if structure.openers(block) - len(found) - nested < UNSUSPICIOUS:
+                unexplained = structure.openers(block) - len(found) - nested
+                if unexplained < UNSUSPICIOUS or not structure.too_deep(block):
                     return assembled(self.fields, leaves, len(found))
-        return read_again(self.shape, [line for line in block.split(b"\n") if line.strip()])
+        lines = [line for line in block.split(b"\n") if line.strip()]
+        return read_again(self.shape, (None if structure.too_deep(x) else x for x in lines))
 
 
 class Lines:
@@ -132,6 +157,7 @@ class Lines:
     by_line: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
+        _check_name(name)
         self.name = name
         self.fields: dict[str, Field] = {}
 
@@ -196,27 +222,41 @@ def assembled(
     )
 
 
-def read_again(shape: Shape, raws: Sequence[bytes]) -> Parsed:
+def read_again(shape: Shape, raws: Iterable[bytes | None]) -> Parsed:
     """Read each record by itself, strictly; what is not a JSON object is `not_a_record`."""
-    records = [_members(raw) for raw in raws]
+    records = [None if r is None or not _is_utf8(r) else shape.record(r) for r in raws]
     not_records = np.fromiter((r is None for r in records), np.bool_, len(records))
-    return assembled(shape.fields, shape.leaves_of_each(records), len(records), not_records)
+    leaves, _ = shape.leaves([shape.blank if r is None else r for r in records])
+    return assembled(shape.fields, leaves, len(records), not_records)
 
 
-def _members(raw: bytes) -> dict[str, msgspec.Raw] | None:
-    """Give a record's members undecoded, or None where it is not one JSON object."""
-    if not _is_utf8(raw) or structure.too_deep(raw):
-        return None
-    try:
-        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError):
-        return None
+def _one_a_line(block: bytes, count: int) -> bool:
+    """Tell whether each line is one object, where a block was read as `count` of them.
+
+    msgspec takes two values in a line and a value over two lines. But where every line begins
+    with a brace and ends with one, no value goes over a line's end: in JSON `}` is never followed
+    by `{`. A block that is laid out otherwise is read line by line.
+    """
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    block = block.removesuffix(b"\n")
+    ends = block.count(b"\n")
+    braced = block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == ends
+    return count == ends + 1 if braced else count == 0
 
 
-def _refuse_deep(document: bytes, unexplained: int) -> None:
-    """Look at the exact depth only where more brackets open than the wanted parts explain."""
-    if unexplained >= UNSUSPICIOUS and structure.too_deep(document):
+def _refuse_deep(document: bytes) -> None:
+    if structure.too_deep(document):
         raise ObjectError("too_deep", f"nested deeper than {structure.MAX_DEPTH}")
+
+
+def _with_own_stack(parse: Callable[[bytes], Parsed], document: bytes) -> Parsed:
+    """Parse in a thread of its own, whose stack is empty."""
+    with ThreadPoolExecutor(1, thread_name_prefix="parse") as one:
+        try:
+            return one.submit(parse, document).result()
+        except RecursionError:
+            raise ObjectError("too_deep", "nested too deep to be read") from None
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -229,8 +269,15 @@ def _is_utf8(raw: bytes) -> bool:
 
 def _checked(fields: Mapping[str, Field]) -> dict[str, Field]:
     for name in fields:
-        if not name.isidentifier() or name in {"object", "rows", "has"}:
-            raise JobError(f"field {name!r}: use another name; object, rows and has are taken")
+        _check_name(name)
     if not fields:
         raise JobError("a format needs at least one field: Json(at='data', link=Int('linkID'))")
     return dict(fields)
+
+
+def _check_name(name: str) -> None:
+    if not name.isidentifier() or name.startswith("_") or name in TAKEN:
+        raise JobError(
+            f"field {name!r}: expected a Python identifier that begins with a letter and is not"
+            f" one of {', '.join(sorted(TAKEN))}, which `r` has already"
+        )

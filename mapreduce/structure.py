@@ -26,6 +26,7 @@ PIECE_BYTES: Final = 1 << 20
 OPENERS: Final = (0x7B, 0x5B)  # { [
 CLOSERS: Final = (0x7D, 0x5D)  # } ]
 QUOTE, COMMA, LIST = 0x22, 0x2C, 0x5B
+LAST_ASCII: Final = 0x7F
 SMALL_BYTES: Final = 4096
 
 _STEP: Final = np.zeros(256, dtype=np.int8)
@@ -36,6 +37,13 @@ _STRUCTURAL[[QUOTE, COMMA]] = True
 _OTHERS: Final = bytes(i for i in range(256) if i != QUOTE and _STEP[i] == 0)
 
 Positions = npt.NDArray[np.int64]
+
+
+def is_ascii(document: bytes) -> bool:
+    """Tell whether all bytes are ASCII; for large ones quicker than `bytes.isascii`."""
+    if len(document) < SMALL_BYTES:
+        return document.isascii()
+    return int(np.frombuffer(document, dtype=np.uint8).max()) <= LAST_ASCII
 
 
 def openers(document: bytes) -> int:
@@ -52,7 +60,12 @@ def too_deep(document: bytes) -> bool:
     if openers(document) <= MAX_DEPTH:
         return False
     brackets = _without_escapes(document).translate(None, _OTHERS)
-    return any(int(seen.depths.max()) > MAX_DEPTH for seen in _scanned(brackets))
+    try:
+        return any(
+            int(seen.depths.max()) > MAX_DEPTH for seen in _scanned(brackets) if len(seen.depths)
+        )
+    except ObjectError:
+        return False  # not JSON, which its reader will find out before it gets deep
 
 
 class Elements:
@@ -134,7 +147,7 @@ def _scanned(plain: bytes) -> Iterator[_Scanned]:
         positions = np.flatnonzero(_STRUCTURAL[raw])
         codes = raw[positions]
         quoted = np.cumsum(codes == QUOTE, dtype=np.uint8)  # wraps at 256: parity is what counts
-        quoted = (quoted + np.uint8(inside)) & 1 if len(codes) else quoted
+        quoted = np.bitwise_and(quoted + np.uint8(inside), 1)
         step = _STEP[codes]
         step[quoted == 1] = 0
         depths = np.cumsum(step, dtype=np.int32) + np.int32(depth)
@@ -159,7 +172,7 @@ def _containers(plain: bytes, depth: int) -> tuple[list[int], list[int]]:
         starts += seen.positions[(step > 0) & (seen.depths == depth)].tolist()
         stops += (seen.positions[(step < 0) & (seen.depths == depth - 1)] + 1).tolist()
         if len(starts) > MAX_BESIDE:
-            raise ObjectError("wrong_shape", f"over {MAX_BESIDE:,} lists or objects at depth {depth}")
+            raise ObjectError("wrong_shape", f"over {MAX_BESIDE:,} lists beside it")
     return starts, stops
 
 
@@ -190,7 +203,7 @@ def _value_at(document: bytes, path: list[str]) -> bytes | None:
     try:
         value = msgspec.json.decode(document, type=msgspec.Raw)
         for part in path:
-            one = msgspec.defstruct("One", [("value", msgspec.Raw)], rename={"value": part})
+            one: Any = msgspec.defstruct("One", [("value", msgspec.Raw)], rename={"value": part})
             value = msgspec.json.decode(value, type=one).value
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
