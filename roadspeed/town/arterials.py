@@ -229,7 +229,14 @@ def _pair(
     mesh: Mesh, rank: NDArray[np.int64], unit: Line, at: list[list[int]]
 ) -> tuple[NDArray[np.int64], dict[tuple[int, int], Line]]:
     """Which street each edge is of, and the direction in which an edge leaves a shared node."""
-    street = np.arange(len(rank))
+    street = list(range(len(rank)))
+
+    def root(e: int) -> int:
+        while street[e] != e:
+            street[e] = street[street[e]]
+            e = street[e]
+        return e
+
     tangents: dict[tuple[int, int], Line] = {}
     for node, members in enumerate(at):
         away = {e: unit[e] if mesh.edges[e, 0] == node else -unit[e] for e in members}
@@ -248,6 +255,6 @@ def _pair(
             direction = direction / max(float(np.hypot(*direction)), 1e-9)
             tangents[e, node], tangents[f, node] = direction, -direction
             if rank[e] == rank[f]:
-                low, high = sorted((int(street[e]), int(street[f])))
-                street[street == high] = low
-    return street, tangents
+                low, high = sorted((root(e), root(f)))
+                street[high] = low
+    return np.array([root(e) for e in range(len(rank))]), tangents

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 
 from roadspeed.town.curves import Line, normals, through
 
@@ -142,9 +143,6 @@ def beside(line: Line, offset_m: NDArray[np.float64] | float) -> Line:
 
 
 def _clearance(xy: Line, line: Line, margin_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    out = np.empty(len(xy))
-    for start in range(0, len(xy), 2048):
-        part = xy[start : start + 2048]
-        gap = np.hypot(part[:, :1] - line[:, 0], part[:, 1:] - line[:, 1]) - margin_m
-        out[start : start + 2048] = gap.min(axis=1)
-    return out
+    """Metres from each point to the nearest vertex of `line`, less the margin there, (n,)."""
+    nearest = shapely.STRtree(shapely.points(line)).nearest(shapely.points(xy))
+    return np.asarray(np.hypot(*(xy - line[nearest]).T) - margin_m[nearest])

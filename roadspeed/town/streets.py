@@ -48,7 +48,7 @@ WORKS = Style(150.0, 200.0, 4.0, 0.5, 0.4, "service")
 _CENTRE_SHARE, _INNER_SHARE = 0.33, 0.5
 _PARKS = 0.08
 _FAR_FROM_ROAD = 9  # vertices of a street from its last crossing to the road
-_VILLAGE_M, _WORKS_M, _WORKS_SHARE = 520.0, 520.0, 0.3
+_VILLAGE_M, _WORKS_M, _WORKS_SHARE = 520.0, 650.0, 0.4
 
 
 @dataclass(slots=True)

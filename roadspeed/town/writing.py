@@ -115,17 +115,20 @@ def make_town(
     """
     if trips < 0:
         raise UsageError(f"expected a number of trips of 0 or more, got {trips}")
-    town = Town.generate(seed, scale)
     folder = out / "trips"
-    _claim(out, folder, trips, {"shape": _SHAPE, "seed": seed, "scale": scale, "gzip": compress})
+    label: dict[str, object] = {"shape": _SHAPE, "seed": seed, "scale": scale, "gzip": compress}
+    _refuse_mixing(out, folder, trips, label)
+    town = Town.generate(seed, scale)
+    folder.mkdir(parents=True, exist_ok=True)
+    (out / "_town.json").write_text(ujson.dumps(label), encoding="utf-8")
     roads = out / "roads.geojson"
     town.write_roads(roads)
     written = write_trips(town, folder, trips, on_progress, processes=workers, compress=compress)
     return Made(folder, roads, len(town.net.link_id), written, trips - written)
 
 
-def _claim(out: Path, folder: Path, trips: int, town: dict[str, object]) -> None:
-    """Make sure that `out` is empty or holds the same town, and say which town it is."""
+def _refuse_mixing(out: Path, folder: Path, trips: int, town: dict[str, object]) -> None:
+    """Make sure that `out` is empty or holds the same town and no more trips than asked for."""
     label = out / "_town.json"
     there = sorted(folder.glob("*/trip-*")) if folder.is_dir() else []
     if label.exists():
@@ -144,8 +147,6 @@ def _claim(out: Path, folder: Path, trips: int, town: dict[str, object]) -> None
             f"{folder} holds more than the {trips} trips asked for, such as {beyond[0].name}; "
             "ask for as many, give another --out, or remove that folder"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    label.write_text(ujson.dumps(town), encoding="utf-8")
 
 
 def _write_batch(town: Town, out_dir: Path, numbers: list[int], *, compress: bool) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from roadspeed.town import Town, trip_bytes
 from roadspeed.trip import FIX_FIELDS, MATCH_FIELDS
+from tests.roadspeed.towns import default_town
 
 Fix = dict[str, Any]
 TRIPS = 200
@@ -20,7 +21,7 @@ TRIPS = 200
 
 @pytest.fixture(scope="module")
 def town() -> Town:
-    return Town.generate()
+    return default_town()
 
 
 @pytest.fixture(scope="module")
