@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Background = Literal["dark", "light", "none"]
 
 ROBUST_PERCENT = (2.0, 98.0)
+LABEL_ROOM = 0.15  # of the colour bar, which the label at either end takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,9 @@ def count_scale(values: npt.ArrayLike, limits: tuple[float, float] | None = None
             raise UsageError(f"limits of counts: expected the lower at least 1, got {low:g}")
     decades = np.log10(high / low)
     marks = (1, 2, 5) if decades <= 2 else (1,)  # noqa: PLR2004 - up to seven ticks fit
-    inner = [m * 10.0**k for k in range(19) for m in marks if 1.3 * low < m * 10.0**k < high / 1.3]
+    bare = Scale(low, high, log=True, ticks=())
+    inner = [m * 10.0**k for k in range(19) for m in marks if low < m * 10.0**k < high]
+    inner = [tick for tick in inner if LABEL_ROOM < float(bare.place(tick)) < 1 - LABEL_ROOM]
     return Scale(low, high, log=True, ticks=(low, *inner, high))
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mapreduce.errors import UsageError
+from mapreduce.whole import whole
 from roadspeed.maps.colour import GROUNDS, Background
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.poster import SENTENCES, compose, page_height_px
 from roadspeed.maps.scene import scene_of
-from roadspeed.outputs.whole import whole
 
 if TYPE_CHECKING:
     import os

@@ -37,6 +37,14 @@ def test_counts_span_a_decade_at_least_and_place_by_logarithm() -> None:
     assert np.allclose(count_scale([1], (1, 100)).place([1, 10, 100]), [0.0, 0.5, 1.0])
 
 
+def test_ticks_of_counts_leave_room_for_the_labels_at_the_ends() -> None:
+    for high in (10.0, 50.0, 200.0, 1e5, 2e9):
+        scale = count_scale([1], (1.0, high))
+        assert (scale.ticks[0], scale.ticks[-1]) == (1.0, high)
+        inner = scale.place(scale.ticks[1:-1])
+        assert ((inner > 0.14) & (inner < 0.86)).all()
+
+
 def test_fixed_limits_are_kept_and_nonsense_is_refused() -> None:
     assert speed_scale([], (0.0, 120.0)).high == 120.0
     for limits in [(5.0, 5.0), (9.0, 1.0), (0.0, float("inf"))]:
