@@ -13,8 +13,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from mapreduce.errors import JobError
+from mapreduce.json_file import write_json
 from mapreduce.whole import whole
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 def write_account(folder: Path, ledger: Ledger) -> list[Path]:
     """Write `quarantine.csv` and `dropped.csv`; a record's place is its number in the object."""
     quarantine, dropped = folder / "quarantine.csv", folder / "dropped.csv"
-    write_rows(
-        quarantine, QUARANTINE, ((q.key, q.etag, q.reason, q.place) for q in ledger.quarantined)
-    )
+    set_aside = ((q.key, q.etag, q.reason, q.place) for q in ledger.quarantined)
+    write_rows(quarantine, QUARANTINE, set_aside)
     write_rows(dropped, DROPPED, ((d.reason, d.key, d.row) for d in ledger.samples))
     return [quarantine, dropped]
 
@@ -47,9 +46,7 @@ def write_receipt(folder: Path, receipt: Mapping[str, Any], files: Iterable[Path
         path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files
     }
     path = folder / RECEIPT
-    text = msgspec.json.format(msgspec.json.encode({**receipt, "files": listed}), indent=1)
-    with whole(path) as partial:
-        partial.write_bytes(text + b"\n")
+    write_json(path, {**receipt, "files": listed})
     return path
 
 
@@ -67,7 +64,10 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([escaped(cell) for cell in row] for row in rows)
+        for number, row in enumerate(rows):
+            if len(row) != len(header):
+                raise JobError(f"{path}: row {number} has {len(row)} cells, not {len(header)}")
+            writer.writerow([escaped(cell) for cell in row])
 
 
 def escaped(cell: object) -> str:
@@ -76,3 +76,8 @@ def escaped(cell: object) -> str:
     if text.startswith(_RISKY) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
+
+
+def unescaped(text: str) -> str:
+    """Give back what `escaped` was given."""
+    return text.removeprefix("'")

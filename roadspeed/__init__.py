@@ -1,0 +1,1 @@
+"""Speeds of roads from GPS trips: the application on `mapreduce`; see `roadspeed --help`."""

@@ -149,7 +149,7 @@ def _written(
     paths = list(write_outputs(wanted.out, table).values())
     paths += write_account(wanted.out, result.ledger)
     if wanted.picture is not None and joined is not None:
-        paths += _drawn(table, wanted, wanted.picture)
+        paths += _drawn(table, wanted, wanted.picture, result.receipt["objects"]["ok"])
     tell(Progress("write", len(paths), len(paths), "files"))
     return paths
 
@@ -178,7 +178,7 @@ def sample_note(receipt: dict[str, Any]) -> str | None:
     return "only " + ", ".join(said)
 
 
-def _drawn(table: LinkTable, wanted: Wanted, picture: Picture) -> list[Path]:
+def _drawn(table: LinkTable, wanted: Wanted, picture: Picture, total_trips: int) -> list[Path]:
     from dataclasses import replace  # noqa: PLC0415 - beside what it serves
 
     from roadspeed.maps.picture import draw  # noqa: PLC0415 - matplotlib loads when needed
@@ -192,7 +192,12 @@ def _drawn(table: LinkTable, wanted: Wanted, picture: Picture) -> list[Path]:
     path = wanted.out / MAP_NAME
     drawn = draw(
         path,
-        replace(picture, unit=table.unit, note=picture.note or table.sample or ""),
+        replace(
+            picture,
+            unit=table.unit,
+            note=picture.note or table.sample or "",
+            total_trips=total_trips,
+        ),
         link_geometry=table.geometry,
         speed=table.mean,
         fixes=table.fixes,

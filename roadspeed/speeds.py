@@ -13,6 +13,7 @@ from typing import Any, Final
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
 from roadspeed.statistics import deviation, half_width_95, mean, units
+from roadspeed.trip import SPEED_UNITS
 
 MICRO: Final = 1_000_000
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
@@ -49,6 +50,8 @@ class Speeds(mr.Job):
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
+        if self.unit not in SPEED_UNITS:
+            raise mr.UsageError(f"--unit is one of {', '.join(SPEED_UNITS)}, got {self.unit!r}")
         if not 0 < self.max_speed <= MAX_SPEED:
             raise mr.UsageError(
                 f"--max-speed is above 0 and at most {MAX_SPEED:g}, got {self.max_speed:g}"

@@ -123,8 +123,7 @@ QUARANTINE: Final = (
 DROPPED: Final = (
     Column("reason", "text", "", "Why the record was dropped (`no_link`, `bad_speed`, …)."),
     Column("key", "text", "", "Key of the object that holds it."),
-    Column("place", "text", "", "Where in the object it stands."),
-    Column("value", "text", "", "What stood there, as far as it is known."),
+    Column("place", "int64", "records", "Records before it in the object."),
 )
 """Columns of `dropped.csv`."""
 

@@ -1,8 +1,8 @@
-"""The output folder: every file of a run that the reduced table and the lists of faults give.
+"""The output folder: every file of a run that the reduced table gives.
 
-Each file is whole or absent, and one that fails leaves the others be. The receipt is not written
-here: it comes last, from who ran the job. Heavy libraries load when a file needs them, so that
-`roadspeed --help` does not wait for them.
+Each file is whole or absent, and one that fails leaves the others be. Account and receipt are not
+written here: they come last, from who ran the job. Heavy libraries load when a file needs them,
+so that `roadspeed --help` does not wait for them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
 
     from roadspeed.outputs.table import LinkTable
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 def write_outputs(
     out_dir: str | os.PathLike[str],
     table: LinkTable,
-    *,
-    quarantined: Iterable[Sequence[object]] = (),
-    dropped: Iterable[Sequence[object]] = (),
 ) -> dict[str, Path]:
     """Write all files, making the folder where it is missing.
 
@@ -33,10 +29,6 @@ def write_outputs(
     table
         Speeds by link. Without geometry there is no `speeds.gpkg`, and one of an earlier run is
         removed, since it would tell of other trips.
-    quarantined
-        Rows of key, etag, reason, place.
-    dropped
-        Rows of reason, key, place, value.
 
     Returns
     -------
@@ -44,7 +36,6 @@ def write_outputs(
         Name of each file written -> where it is.
     """
     # Imported here: geopandas' relatives take a second to load, and `--help` should not.
-    from roadspeed.outputs import tables  # noqa: PLC0415 - see above
     from roadspeed.outputs.geopackage import write_geopackage  # noqa: PLC0415 - see above
     from roadspeed.outputs.parquet import write_parquet  # noqa: PLC0415 - see above
     from roadspeed.outputs.speeds_csv import write_csv  # noqa: PLC0415 - see above
@@ -59,6 +50,4 @@ def write_outputs(
     else:
         write_geopackage(folder / "speeds.gpkg", table)
         names.append("speeds.gpkg")
-    tables.write_quarantine(folder / "quarantine.csv", quarantined)
-    tables.write_dropped(folder / "dropped.csv", dropped)
-    return {name: folder / name for name in [*names, "quarantine.csv", "dropped.csv"]}
+    return {name: folder / name for name in names}

@@ -18,10 +18,10 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from mapreduce.errors import UsageError
+from mapreduce.whole import whole
 from roadspeed.outputs import arrow, shapes
 from roadspeed.outputs.columns import SPEEDS
 from roadspeed.outputs.style import qml
-from roadspeed.outputs.whole import whole
 
 if TYPE_CHECKING:
     import os

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from pyproj import CRS
 
+from mapreduce.whole import whole
 from roadspeed.outputs import arrow, shapes
-from roadspeed.outputs.whole import whole
 
 if TYPE_CHECKING:
     import os

@@ -14,10 +14,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mapreduce.json_file import write_json
+from mapreduce.whole import whole
 from roadspeed.outputs import shapes
 from roadspeed.outputs.columns import SPEEDS_CSV
-from roadspeed.outputs.receipt import write_json
-from roadspeed.outputs.whole import whole
 
 if TYPE_CHECKING:
     import os

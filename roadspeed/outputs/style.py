@@ -11,8 +11,8 @@ import xml.etree.ElementTree as ET  # only written here: nothing is parsed
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.whole import whole
 from roadspeed.maps.road_class import LINK_SHARE, UNKNOWN_WIDTH, WIDTHS
-from roadspeed.outputs.whole import whole
 
 if TYPE_CHECKING:
     import os

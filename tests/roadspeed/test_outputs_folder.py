@@ -13,7 +13,9 @@ import numpy as np
 import pyogrio
 import pytest
 
+from mapreduce.accounts import write_account
 from mapreduce.errors import JobError
+from mapreduce.ledger import Ledger
 from roadspeed.outputs import columns, write_outputs
 from tests.roadspeed.link_tables import small
 
@@ -21,13 +23,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "outputs.md"
 
 
 def test_every_file_is_written_and_named(tmp_path: Path) -> None:
-    files = write_outputs(
-        tmp_path / "new" / "out",
-        small(),
-        quarantined=[("k", "e", "empty", "0 bytes")],
-        dropped=[("no_link", "k", "record 3", None)],
-    )
-    assert set(files) == {*columns.FILES, "speeds.csv-metadata.json"}
+    files = write_outputs(tmp_path / "new" / "out", small())
+    accounts = {"quarantine.csv", "dropped.csv"}
+    assert set(files) | accounts == {*columns.FILES, "speeds.csv-metadata.json"}
     assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == set(files)
     assert all(path == tmp_path / "new" / "out" / name for name, path in files.items())
 
@@ -45,9 +43,9 @@ def test_the_files_agree_and_have_the_documented_columns(tmp_path: Path) -> None
     package = pyogrio.read_dataframe(files["speeds.gpkg"], layer="speeds")
     parquet = gpd.read_parquet(files["speeds.parquet"])
     assert package["mean"].tolist() == parquet["mean"].tolist() == small().mean.tolist()
-    for name in ("quarantine.csv", "dropped.csv"):
-        with files[name].open(newline="") as file:
-            assert next(csv.reader(file)) == [c.name for c in columns.FILES[name]]
+    for path in write_account(tmp_path, Ledger()):
+        with path.open(newline="") as file:
+            assert next(csv.reader(file)) == [c.name for c in columns.FILES[path.name]]
 
 
 def test_the_documentation_holds_every_column() -> None:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mapreduce.accounts import QUARANTINE, write_rows
 from mapreduce.errors import UsageError
-from roadspeed.outputs import LinkTable, tables
+from mapreduce.json_file import write_json
+from mapreduce.whole import whole
 from roadspeed.outputs.geopackage import write_geopackage
 from roadspeed.outputs.parquet import write_parquet
-from roadspeed.outputs.receipt import write_json
 from roadspeed.outputs.speeds_csv import write_csv
 from roadspeed.outputs.style import write_style
-from roadspeed.outputs.whole import whole
 from tests.roadspeed.link_tables import large, small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from roadspeed.outputs import LinkTable
 
 WRITERS = {"csv": write_csv, "parquet": write_parquet, "gpkg": write_geopackage}
 
@@ -58,7 +60,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     target.write_text("old")
     program = (
         "import os, signal, sys\n"
-        "from roadspeed.outputs.whole import whole\n"
+        "from mapreduce.whole import whole\n"
         "with whole(sys.argv[1]) as partial:\n"
         "    partial.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -137,7 +139,7 @@ def test_a_list_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "quarantine.csv"
     target.write_text("old")
     with pytest.raises(ConnectionError):
-        tables.write_quarantine(target, rows())
+        write_rows(target, QUARANTINE, rows())
     assert target.read_text() == "old"
 
 

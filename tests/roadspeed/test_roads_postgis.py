@@ -145,8 +145,8 @@ def test_text_that_is_no_integer_matches_nothing(postgis: Postgis, cursor: Any) 
     cursor.execute("CREATE TABLE roads (link_id text, geom geometry(Point, 4326))")
     cursor.execute(
         "INSERT INTO roads SELECT t, ST_SetSRID(ST_MakePoint(1, 2), 4326) FROM"
-        " unnest(ARRAY['', ' 3', '3 ', '1_1', '\uff11\uff12', '1e3', '+11', '99999999999999999999', 'x',"
-        " NULL, '9223372036854775808', repeat('9', 5000)]) t"
+        " unnest(ARRAY['', ' 3', '3 ', '1_1', '\uff11\uff12', '1e3', '+11', 'x',"
+        " NULL, '99999999999999999999', '9223372036854775808', repeat('9', 5000)]) t"
     )
     assert roads.join(IDS, postgis.url()).joined == 0
     cursor.execute("UPDATE roads SET link_id = '00000000000000000000000000011' WHERE link_id = 'x'")

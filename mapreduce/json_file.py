@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ujson
 
-from roadspeed.outputs.whole import whole
+from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     import os

@@ -1,0 +1,33 @@
+"""Harsh braking by link: `mapreduce run examples/braking.py:HarshBraking … --set limit=2.5`.
+
+As a script it shows the same from Python: `python examples/braking.py TRIPS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import mapreduce as mr
+
+
+class HarshBraking(mr.Job):
+    """Share of fixes on each link that brake harder than `limit` m/s²."""
+
+    limit: float = 3.0
+
+    records = mr.Json(at="data", link=mr.Int("dbResponse.linkID"), accel=mr.Float("tangAccel"))
+    braking = mr.Table(key="link", fixes=mr.Sum, harsh=mr.Sum)
+
+    def map(self, r: Any) -> mr.Rows:
+        """`r.link`: int64[n]; `r.accel`: float64[n] in m/s², negative when braking."""
+        return self.braking.fold(r.link, fixes=1, harsh=r.accel < -self.limit)
+
+    def finish(self, t: Any) -> dict[str, Any]:
+        """`t`: the merged table, ascending by link."""
+        return {"link": t.link, "fixes": t.fixes, "share": t.harsh / t.fixes}
+
+
+if __name__ == "__main__":
+    result = mr.run(HarshBraking(), sys.argv[1])
+    sys.stdout.write(f"{len(result.rows['link'])} links, {result.digest}\n")

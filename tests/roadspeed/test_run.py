@@ -1,0 +1,176 @@
+"""The application end to end: real trips or generated ones in, the files people open out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import geopandas
+import pytest
+from PIL import Image
+
+from roadspeed.town import make_town
+from tests.curitiba import CURITIBA, needs_curitiba
+
+if TYPE_CHECKING:
+    from tests.services.seaweed import Seaweed
+
+
+def roadspeed(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Type a command as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "roadspeed.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+        env={**os.environ, **environ},
+    )
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small town and a dozen trips."""
+    folder = tmp_path_factory.mktemp("town")
+    make_town(folder, 12)
+    return folder
+
+
+def receipt_of(out: Path) -> dict[str, Any]:
+    receipt: dict[str, Any] = json.loads((out / "receipt.json").read_text())
+    return receipt
+
+
+@needs_curitiba
+def test_curitiba_from_trips_to_map(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = roadspeed(
+        "run", CURITIBA / "trips", "--roads", CURITIBA / "roads.geojson", "--out", out,
+        "--context", "--title", "Curitiba", "--width", "800",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    receipt = receipt_of(out)
+    assert receipt["objects"]["ok"] == 9
+    assert receipt["records"]["kept"] == 17_888
+    assert receipt["geometry"]["links"] == receipt["geometry"]["joined"] == 501
+    with (out / "speeds.csv").open(newline="") as file:
+        rows = list(csv.reader(file, delimiter=";"))
+    assert rows[0] == ["linkID", "count(linkID)", "avg(absVelocity)", "geom"]
+    assert len(rows) == 502
+    assert sum(int(r[1]) for r in rows[1:]) == 17_888
+    assert all(r[3].startswith("LINESTRING") for r in rows[1:])
+    assert len(geopandas.read_parquet(out / "speeds.parquet")) == 501
+    assert len(geopandas.read_file(out / "speeds.gpkg", layer="speeds")) == 501
+    with Image.open(out / "map.png") as image:
+        assert image.width == 800
+    assert "17,888 of 18,014 records (126 no_link)" in done.stdout
+    assert "bounded by" in done.stdout
+
+
+def test_a_run_without_roads_writes_all_that_needs_no_geometry(town: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = roadspeed("run", town / "trips", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in out.iterdir()} >= {"speeds.csv", "speeds.parquet", "receipt.json"}
+    assert not (out / "map.png").exists()
+    assert receipt_of(out)["geometry"]["joined"] == 0
+
+
+def test_folder_and_bucket_give_the_same_bytes(
+    town: Path, tmp_path: Path, seaweed: Seaweed
+) -> None:
+    bucket = seaweed.bucket()
+    seaweed.put_folder(bucket, town / "trips")
+    folder, stored = tmp_path / "folder", tmp_path / "bucket"
+    roads = town / "roads.geojson"
+    first = roadspeed("run", town / "trips", "--roads", roads, "--no-map", "--out", folder)
+    second = roadspeed(
+        "run", f"s3://{bucket}", "--roads", roads, "--no-map", "--out", stored, **seaweed.environ
+    )
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert receipt_of(folder)["digest"] == receipt_of(stored)["digest"]
+    assert (folder / "speeds.csv").read_bytes() == (stored / "speeds.csv").read_bytes()
+    assert seaweed.secret not in (stored / "receipt.json").read_text() + second.stderr
+
+
+def test_a_bad_trip_is_set_aside_and_the_exit_code_says_so(town: Path, tmp_path: Path) -> None:
+    trips = tmp_path / "trips"
+    trips.mkdir()
+    for path in (town / "trips").rglob("*.json"):
+        (trips / path.name).write_bytes(path.read_bytes())
+    clean = roadspeed("run", trips, "--no-map", "--out", tmp_path / "clean")
+    (trips / "zz-bad.json").write_text('{"data": [')
+    (trips / "_notes.json").write_text("not a trip")
+    spoilt = roadspeed("run", trips, "--no-map", "--out", tmp_path / "spoilt")
+    allowed = roadspeed(
+        "run", trips, "--no-map", "--out", tmp_path / "ok", "--max-bad-objects", "10%"
+    )
+    assert (clean.returncode, spoilt.returncode, allowed.returncode) == (0, 3, 0)
+    assert "1 of 13 objects were quarantined" in spoilt.stderr
+    receipt = receipt_of(tmp_path / "spoilt")
+    assert receipt["objects"]["quarantined"] == receipt["objects"]["ignored"] == 1
+    assert receipt["digest"] == receipt_of(tmp_path / "clean")["digest"]
+    with (tmp_path / "spoilt" / "quarantine.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["key"], row["reason"]) == ("zz-bad.json", "not_json")
+
+
+def test_a_sample_says_that_it_is_one(town: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = roadspeed("run", town / "trips", "--no-map", "--limit", "3", "--out", out)
+    assert done.returncode == 0, done.stderr
+    receipt = receipt_of(out)
+    assert receipt["complete"] is False
+    assert receipt["objects"]["ok"] == 3
+    assert receipt["selection"]["limit"] == 3
+    assert "only the first 3 trips" in (out / "speeds.csv-metadata.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nowhere"], 2, "no folder or file"),
+        (["{town}/trips", "--roads", "no.geojson"], 2, "no roads file"),
+        (["{town}/trips", "--unit", "knots"], 2, "knots"),
+        (["{town}/trips", "--bbox", "1,2,3"], 2, "4 numbers"),
+        (["{town}/trips", "--sample", "200%"], 2, "sample"),
+        (["{town}/trips", "--max-bad-objects", "few"], 2, "percentage"),
+        (["{town}/trips", "--link", "no.such"], 0, ""),
+        (["{town}/trips", "--background", "pink"], 2, "pink"),
+        (["{town}/trips", "--engine", "warp"], 2, "warp"),
+        (["s3://u:p@bucket"], 2, "AWS_SECRET_ACCESS_KEY"),
+        (["{town}/roads.geojson"], 3, "quarantined"),
+        (["{town}/trips", "--roads", "postgresql://u:pw@127.0.0.1/x"], 2, "PGPASSWORD"),
+    ],
+)
+def test_what_is_typed_wrong_is_answered_with_what_to_type(
+    arguments: list[str], code: int, says: str, town: Path, tmp_path: Path
+) -> None:
+    typed = [a.format(town=town) for a in arguments]
+    done = roadspeed("run", *typed, "--no-map", "--out", tmp_path / "out")
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_inspect_names_the_options_to_use(tmp_path: Path) -> None:
+    fixes = [{"m": {"edge_id": str(10**8 + i)}, "kmh_speed": 10.5 + i, "t": None} for i in range(9)]
+    (tmp_path / "a.json").write_text(json.dumps({"trip": {"points": fixes}}))
+    done = roadspeed("inspect", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "--records-at trip.points --link m.edge_id --speed kmh_speed" in done.stdout
+    assert "100.0 % null" in done.stdout
+
+
+def test_the_demo_needs_nothing_and_says_where_its_map_is(tmp_path: Path) -> None:
+    done = roadspeed("demo", "--out", tmp_path / "demo", "--trips", "6")
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.rpartition("the map: ")[2].strip())
+    with Image.open(path) as image:
+        assert image.width > 1000
+    assert receipt_of(tmp_path / "demo" / "speeds")["objects"]["ok"] == 6
