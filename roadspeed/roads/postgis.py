@@ -95,6 +95,8 @@ WHOLE = {
     ),
 }
 
+WANTED = sql.SQL("JOIN unnest({ids}::bigint[]) AS w(id) ON w.id = {whole}")
+
 
 def matching(
     ids: NDArray[np.int64], url: str, named: Columns, on_progress: Progress | None
@@ -134,7 +136,7 @@ def matching(
         table.copy(
             take,
             id_expression=whole.format(column=sql.Identifier("r", has_id)),
-            condition=sql.SQL("JOIN unnest({ids}::bigint[]) AS w(id) ON w.id = {whole}").format(
+            condition=WANTED.format(
                 ids=sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}"),
                 whole=whole.format(column=sql.Identifier("r", has_id)),
             ),
