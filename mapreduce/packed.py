@@ -108,12 +108,14 @@ def _buffers(partial: Partial) -> Iterator[bytes]:
 def _read_header(raw: memoryview, schemas: Sequence[Schema]) -> _Header:
     try:
         header = msgspec.msgpack.decode(raw, type=_Header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PartialError(f"the header cannot be read: {error}") from error
     if header.schemas != tuple(schemas) or len(header.rows) != len(header.schemas):
         raise PartialError(f"expected tables {tuple(schemas)}, got {header.schemas}")
     if any(not 0 <= n <= MAX_BODY_BYTES for n in header.rows):
         raise PartialError(f"impossible numbers of rows {header.rows}")
+    if msgspec.msgpack.encode(header) != raw:
+        raise PartialError("the header is not written as `pack` writes it")
     return header
 
 

@@ -28,6 +28,7 @@ LIMB_BITS: Final = 32
 LIMB_MASK: Final = (1 << LIMB_BITS) - 1
 INT64_MAX: Final = 2**63 - 1
 MAX_KEY_WIDTH: Final = 1024
+TAKEN: Final = frozenset(("asdict", "limbs", "self"))
 
 
 class Rule(enum.Enum):
@@ -187,8 +188,13 @@ class Table:
         if not self.keys or not self.values:
             raise JobError("a Table needs a key and at least one column: Table(key='link', n=Sum)")
         for name in names:
-            if not name.isidentifier() or names.count(name) > 1:
-                raise JobError(f"column {name!r}: names are distinct Python identifiers")
+            if not name.isidentifier() or name.startswith("_") or name in TAKEN:
+                raise JobError(
+                    f"column {name!r}: expected a Python identifier that begins with a letter and"
+                    f" is none of {', '.join(sorted(TAKEN))}, which tables have already"
+                )
+            if names.count(name) > 1:
+                raise JobError(f"column {name!r} is declared twice: give each a name of its own")
         for name, rule in self.values.items():
             if not isinstance(rule, Rule):
                 raise JobError(f"column {name!r}: expected Sum, WideSum, Min, Max or Distinct")
@@ -216,7 +222,8 @@ def scaled(values: npt.NDArray[np.float64], per_unit: int) -> Ints:
     JobError
         Where a value is NaN, infinite, or does not fit (the cast differs between processors).
     """
-    product = np.rint(np.asarray(values, dtype=np.float64) * per_unit)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        product = np.rint(np.asarray(values, dtype=np.float64) * per_unit)
     if not np.all(np.abs(product) < 2.0**62):  # false for NaN too
         raise JobError(
             f"scaled: a value is NaN, infinite, or above 2**62 / {per_unit}; mask it first"
@@ -299,20 +306,39 @@ def _key_column(key: Key, values: Any) -> tuple[Array, npt.NDArray[np.bool_] | N
     """Give the key's column and, where some value is too long or holds a NUL, which are good."""
     if not key.width:
         return integers(values, key.name), None
-    array = np.asarray(values) if len(values) else np.zeros(0, dtype="S1")
-    good: npt.NDArray[np.bool_] | None = None
+    array = values if isinstance(values, np.ndarray) else _objects(values)
+    if array.ndim != 1 or array.dtype.kind not in "SO":
+        raise JobError(
+            f"key {key.name!r}: expected bytes in one dimension, got {array.dtype} in {array.ndim};"
+            " encode text first"
+        )
     if array.dtype.kind == "S":
-        raw = array.view(np.uint8).reshape(len(array), -1) if len(array) else np.zeros((0, 1))
-        length = np.char.str_len(array)
-        good = (length <= key.width) & (np.count_nonzero(raw, axis=1) == length)
-    else:
-        items = array.tolist()
-        if not all(type(v) is bytes for v in items):
-            raise JobError(
-                f"key {key.name!r}: expected bytes, got {array.dtype}; encode text first"
-            )
-        if b"\x00" in b"".join(items) or max(map(len, items)) > key.width:
-            good = np.array([len(v) <= key.width and b"\x00" not in v for v in items])
-    if good is None or good.all():
-        return np.array(array, dtype=f"S{key.width}"), None
-    return np.where(good, array, b"").astype(f"S{key.width}"), good
+        return _fixed_width(key, np.ascontiguousarray(array))
+    items = array.tolist()
+    if not all(type(v) is bytes for v in items):
+        raise JobError(f"key {key.name!r}: expected bytes, got {array.dtype}; encode text first")
+    if not items or (b"\x00" not in b"".join(items) and max(map(len, items)) <= key.width):
+        return np.array(items, dtype=f"S{key.width}"), None
+    good = np.array([len(v) <= key.width and b"\x00" not in v for v in items])
+    whole = [v if g else b"" for v, g in zip(items, good.tolist(), strict=True)]
+    return np.array(whole, dtype=f"S{key.width}"), good
+
+
+def _fixed_width(key: Key, array: Array) -> tuple[Array, npt.NDArray[np.bool_] | None]:
+    """Do the same for numpy's own bytes, whose NULs at the end mean that there is no more."""
+    wide = np.dtype(f"S{key.width}")
+    if not array.dtype.itemsize:
+        return array.astype(wide), None
+    raw = array.view(np.uint8).reshape(len(array), array.dtype.itemsize)
+    length = np.char.str_len(array)
+    good = (length <= key.width) & (np.count_nonzero(raw, axis=1) == length)
+    if good.all():
+        return array.astype(wide), None
+    return np.where(good, array, b"").astype(wide), good
+
+
+def _objects(values: Sequence[Any]) -> Array:
+    """Give a list as an array of its very objects: as numpy's bytes they would lose NULs."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
