@@ -6,7 +6,7 @@ counted in the receipt as a refused key, never cut.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mapreduce as mr
 
@@ -14,7 +14,7 @@ import mapreduce as mr
 class Words(mr.Job):
     """How often each word occurs in plain text."""
 
-    records = mr.Lines("text")
+    records: ClassVar[mr.Format] = mr.Lines("text")
     words = mr.Table(key=mr.Key("word", width=24), count=mr.Sum)
 
     def map(self, r: Any) -> mr.Rows:
@@ -25,4 +25,4 @@ class Words(mr.Job):
 class JsonWords(Words):
     """How often each word occurs in the `text` of JSON Lines."""
 
-    records = mr.JsonLines(text=mr.Text("text"))
+    records: ClassVar[mr.Format] = mr.JsonLines(text=mr.Text("text"))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mapreduce.job import Columns, Job, Records, load
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
-    from mapreduce.records import Json, JsonLines, Lines
+    from mapreduce.records import Format, Json, JsonLines, Lines
     from mapreduce.runs import Options, Progress, Result, run
     from mapreduce.table import Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
 
@@ -46,6 +46,7 @@ _HOMES = {
     "Memory": "mapreduce.objects.memory",
     "Selection": "mapreduce.objects.selection",
     "parse_sample": "mapreduce.objects.selection",
+    "Format": "mapreduce.records",
     "Json": "mapreduce.records",
     "JsonLines": "mapreduce.records",
     "Lines": "mapreduce.records",
@@ -78,6 +79,7 @@ __all__ = [
     "Columns",
     "Distinct",
     "Float",
+    "Format",
     "Int",
     "Job",
     "JobError",
