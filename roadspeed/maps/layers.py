@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from roadspeed.maps.colour import Ground
     from roadspeed.maps.frame import Frame
 
-MOTORWAY_M = 52.0  # as wide as a motorway is drawn, kept between two shares of the page's width
+MOTORWAY_M = 60.0  # as wide as a motorway is drawn, kept between two shares of the page's width
 MOTORWAY_SHARES = (0.0010, 0.0042)
 LITTLE_SHARE, LITTLE_PX = 0.45, (0.8, 0.0009)  # of the class's width; at least px, at most share
 CONTEXT_SHARE, CONTEXT_PX = 0.4, 0.5
