@@ -143,7 +143,9 @@ def run(runs: int = 5) -> str:
                 literals: lambda: as_in_2019(server, direct, ids),
                 "ours": lambda: ours(server, direct, ids),
                 "ours, and its WKT written": lambda: ours_as_text(server, direct, ids),
-                "ours, from Irish Grid": lambda: ours(server, direct, ids, "irish"),
+                "ours, projected from Irish Grid (2019 projected nothing)": lambda: ours(
+                    server, direct, ids, "irish"
+                ),
             },
         )
         with delayed(direct, ROUND_TRIP_S) as slow, delayed(direct, ROUND_TRIP_S) as wire:

@@ -3,7 +3,7 @@
 Rule: the answer depends on the *set* of rows, never on their order. Rows of one id whose
 geometries are the same shape (equal WKB after normalising, so a line drawn backwards is the
 same) fold into one; differing ones become a MULTILINESTRING of their distinct lines, sorted by
-WKB, so equal input means equal bytes. A missing or empty geometry is no geometry. Single rows
+that WKB, so equal input means equal bytes. A missing or empty geometry is no geometry. Single rows
 keep their vertices as they are in the source: direction may carry meaning.
 It reads no file, speaks to no server, and never reprojects.
 """
@@ -150,14 +150,13 @@ def _one_each(groups: NDArray[np.int64], geometry: Objects) -> tuple[Objects, in
         lines, owners = _lines(geometry[of_differing], dense)
         kept = _distinct(owners, lines)
         lines, owners = lines[kept], owners[kept]
-        order = np.lexsort((_ranks(shapely.to_wkb(lines)), owners))
-        having, dense = np.unique(owners[order], return_inverse=True)
-        shapes[differing[having]] = shapely.multilinestrings(lines[order], indices=dense)
+        having, dense = np.unique(owners, return_inverse=True)
+        shapes[differing[having]] = shapely.multilinestrings(lines, indices=dense)
     return shapes, int(differing.size), folded
 
 
 def _distinct(groups: NDArray[np.int64], geometry: Objects) -> NDArray[np.int64]:
-    """Return the indices of each group's distinct shapes, groups ascending.
+    """Return the indices of each group's distinct shapes, by group and normalised WKB.
 
     Of equal shapes the one with the smallest WKB stands for all.
     """
