@@ -29,7 +29,8 @@ SCHEMA: Final = """
 create table if not exists run (identity text not null, listing text);
 create table if not exists splits (number integer primary key, split blob not null);
 create table if not exists commits
-    (id integer primary key, partial blob not null, ledger blob not null, cost blob not null);
+    (id integer primary key autoincrement,
+     partial blob not null, ledger blob not null, cost blob not null);
 create table if not exists committed (split integer primary key, commit_id integer not null);
 """
 
@@ -68,18 +69,20 @@ class Journal:
         self._planned = 0  # splits known to be of the present listing
         self._failed: BaseException | None = None
         self._claim = None if folder is None else _claimed(folder)
+        self._base = sqlite3.connect(":memory:", check_same_thread=False)
         try:
-            self._base = sqlite3.connect(where, check_same_thread=False, timeout=2.0)
-            self._base.execute("pragma journal_mode = wal")
-            self._base.execute("pragma synchronous = normal")
-            self._base.executescript(SCHEMA)
-            self._begin(identity)
+            self._open(where, identity)
         except sqlite3.OperationalError as error:
+            self.close()
             raise UsageError(
                 f"the journal {where} cannot be used: {error}. Is the disk full or read-only?"
             ) from None
         except sqlite3.DatabaseError as error:
+            self.close()
             raise UsageError(f"{where} is not a journal ({error}): choose another --out") from None
+        except UsageError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -119,8 +122,9 @@ class Journal:
             self._grown.notify_all()
 
     def planned(self, listing: Listing) -> None:
-        """Note that the manifest is complete, durably."""
+        """Note that the manifest is complete, durably; of a longer one before, the rest goes."""
         with self._grown:
+            self._drop_from(listing.splits)
             self._base.execute(
                 "update run set listing = ?", (msgspec.json.encode(listing).decode(),)
             )
@@ -166,6 +170,8 @@ class Journal:
     def commit(self, splits: tuple[int, ...], packed: bytes, ledger: Ledger, cost: Cost) -> None:
         """Accept one partial as the result of splits, durably, once.
 
+        Without a folder nothing can be resumed, and the partial itself is not kept.
+
         Raises
         ------
         MapReduceError
@@ -176,7 +182,7 @@ class Journal:
             try:
                 cursor = self._base.execute(
                     "insert into commits (partial, ledger, cost) values (?, ?, ?)",
-                    (packed, encode(ledger), encode(cost)),
+                    (b"" if self._path is None else packed, encode(ledger), encode(cost)),
                 )
                 self._base.executemany(
                     "insert into committed values (?, ?)", [(s, cursor.lastrowid) for s in splits]
@@ -213,6 +219,15 @@ class Journal:
                 decode(cost, type=Cost),
             )
 
+    def _open(self, where: str, identity: str) -> None:
+        if self._path is not None:
+            self._base.close()
+            self._base = sqlite3.connect(where, check_same_thread=False, timeout=2.0)
+        self._base.execute("pragma journal_mode = wal")
+        self._base.execute("pragma synchronous = normal")
+        self._base.executescript(SCHEMA)
+        self._begin(identity)
+
     def _begin(self, identity: str) -> None:
         row = self._base.execute("select identity, listing from run").fetchone()
         if row is None:
@@ -227,11 +242,9 @@ class Journal:
         self._base.commit()
 
     def _drop_from(self, number: int) -> None:
-        self._base.execute(
-            "delete from commits where id in (select commit_id from committed where split >= ?)",
-            (number,),
-        )
-        self._base.execute("delete from committed where split >= ?", (number,))
+        stale = "(select commit_id from committed where split >= ?)"
+        self._base.execute(f"delete from commits where id in {stale}", (number,))  # noqa: S608 - ours
+        self._base.execute(f"delete from committed where commit_id in {stale}", (number,))  # noqa: S608 - ours
         self._base.execute("delete from splits where number >= ?", (number,))
 
     def _split(self, number: int) -> bytes | None:

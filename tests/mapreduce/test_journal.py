@@ -1,0 +1,147 @@
+"""Commits survive, once each; a listing that differs drops what no longer holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mapreduce.errors import MapReduceError, StoreError, UsageError
+from mapreduce.journal import CLAIM, NAME, Journal, Listing
+from mapreduce.ledger import Cost, Ledger
+from mapreduce.plan import Piece, Split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _split(number: int, etag: str = "e") -> Split:
+    return Split(number, (Piece(number, f"k{number}", 5, etag),))
+
+
+def _commit(journal: Journal, *numbers: int, ok: int = 1) -> None:
+    journal.commit(numbers, b"partial of %d" % numbers[0], Ledger(ok=ok), Cost(1.0))
+
+
+def _reopened(journal: Journal, folder: Path) -> Journal:
+    journal.close()
+    return Journal(folder, "me")
+
+
+def test_a_commit_survives_and_is_not_waited_for_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    for number in range(3):
+        journal.plan(_split(number))
+    journal.planned(Listing(3, 15, 0, 3))
+    _commit(journal, 1)
+    journal = _reopened(journal, tmp_path)
+    assert journal.listing == Listing(3, 15, 0, 3)
+    assert [s.number for s in journal.waiting()] == [0, 2]
+    assert [(c[0], c[1], c[2].ok, c[3]) for c in journal.commits(journal.last_commit())] == [
+        ((1,), b"partial of 1", 1, Cost(1.0))
+    ]
+    journal.close()
+
+
+def test_a_split_is_committed_once() -> None:
+    journal = Journal(None, "me")
+    journal.plan(_split(0))
+    journal.plan(_split(1))
+    _commit(journal, 0)
+    with pytest.raises(MapReduceError, match="committed before"):
+        _commit(journal, 0)
+    journal.planned(Listing(2, 10, 0, 2))
+    assert [s.number for s in journal.waiting()] == [1]
+    journal.close()
+
+
+def test_a_listing_that_differs_drops_what_was_committed_from_there_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    for number in range(4):
+        journal.plan(_split(number))
+        _commit(journal, number)
+    journal = _reopened(journal, tmp_path)  # interrupted while it listed
+    old = journal.last_commit()
+    journal.plan(_split(0))
+    journal.plan(_split(1, "changed"))
+    journal.plan(_split(2))
+    _commit(journal, 1, ok=7)
+    journal.planned(Listing(3, 15, 0, 3))
+    assert [s.number for s in journal.waiting()] == [2]
+    # Numbers of commits are not used again: else the new one would be taken for an old one.
+    assert [c[0] for c in journal.commits(old)] == [(0,)]
+    journal.close()
+
+
+def test_a_listing_that_became_shorter_drops_the_rest(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    for number in range(4):
+        journal.plan(_split(number))
+        _commit(journal, number)
+    journal = _reopened(journal, tmp_path)
+    old = journal.last_commit()
+    journal.plan(_split(0))
+    journal.planned(Listing(1, 5, 0, 1))
+    assert [s.number for s in journal.splits()] == [0]
+    assert [c[0] for c in journal.commits(old)] == [(0,)]
+    journal.close()
+
+
+def test_a_commit_of_several_splits_is_dropped_whole(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    for number in range(3):
+        journal.plan(_split(number))
+    _commit(journal, 0, 1)
+    journal = _reopened(journal, tmp_path)
+    journal.plan(_split(0))
+    journal.plan(_split(1, "changed"))
+    journal.planned(Listing(2, 10, 0, 2))
+    assert [s.number for s in journal.waiting()] == [0, 1]
+    journal.close()
+
+
+def test_without_a_folder_partials_are_not_kept() -> None:
+    journal = Journal(None, "me")
+    journal.plan(_split(0))
+    journal.commit((0,), bytes(1 << 20), Ledger(), Cost())
+    assert [len(c[1]) for c in journal.commits(journal.last_commit())] == [0]
+    journal.close()
+
+
+def test_who_waits_for_splits_gets_the_error_of_the_listing() -> None:
+    journal = Journal(None, "me")
+    journal.plan(_split(0))
+    waiting = journal.waiting()
+    assert next(waiting).number == 0
+    journal.fail(StoreError("refused"))
+    with pytest.raises(StoreError, match="refused"):
+        next(waiting)
+    journal.close()
+
+
+def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path, "me").close()
+    with pytest.raises(UsageError, match=r"belongs to another run.*was me, this is you"):
+        Journal(tmp_path, "you")
+    Journal(tmp_path, "me").close()
+
+
+def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    with pytest.raises(UsageError, match="another run is at work"):
+        Journal(tmp_path, "me")
+    journal.close()
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"something else, and long enough" * 100)
+    with pytest.raises(UsageError, match="is not a journal"):
+        Journal(tmp_path, "me")
+
+
+def test_a_finished_journal_leaves_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    journal.plan(_split(0))
+    assert (tmp_path / CLAIM).exists()
+    journal.discard()
+    assert list(tmp_path.iterdir()) == []
