@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.errors import MapReduceError
+from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OPEN_COST_BYTES: Final = 1 << 17
 SPLIT_BYTES: Final = 64 << 20
 FIRST_SPLIT_BYTES: Final = 2 << 20
+MIN_RANGE_BYTES: Final = 1 << 16  # of a divided object: each range is a request, and a task
 SPLITS_A_STEP: Final = 8
 MAX_OBJECTS: Final = 1024
 TO_THE_END: Final = -1
@@ -73,6 +74,8 @@ class Planner:
     """
 
     def __init__(self, *, split_bytes: int | None = None, divisible: bool = False) -> None:
+        if split_bytes is not None and split_bytes < 1:
+            raise UsageError(f"a split is 1 byte or more, got {split_bytes}")
         self.split_bytes = split_bytes
         self.divisible = divisible
         self.objects = 0
@@ -87,7 +90,7 @@ class Planner:
             piece = Piece(self.objects, entry.key, entry.size_bytes, entry.etag)
             self.objects += 1
             self.object_bytes += entry.size_bytes
-            if self.divisible and entry.size_bytes > 2 * self._aim and not _is_gzip(entry.key):
+            if self.divisible and entry.size_bytes > 2 * self._range and not _is_gzip(entry.key):
                 yield from self._flush()
                 yield from self._divided(piece)
                 continue
@@ -106,10 +109,14 @@ class Planner:
         step = min(self.splits // SPLITS_A_STEP, 8)
         return min(FIRST_SPLIT_BYTES << step, SPLIT_BYTES)
 
+    @property
+    def _range(self) -> int:
+        return max(self._aim, MIN_RANGE_BYTES)
+
     def _divided(self, piece: Piece) -> Iterator[Split]:
-        aim = self._aim
-        for start in range(0, piece.size_bytes, aim):
-            stop = min(start + aim, piece.size_bytes)
+        step = self._range
+        for start in range(0, piece.size_bytes, step):
+            stop = min(start + step, piece.size_bytes)
             yield self._numbered((msgspec.structs.replace(piece, start=start, stop=stop),))
 
     def _flush(self) -> Iterator[Split]:
