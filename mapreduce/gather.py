@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from mapreduce import packed, partial
 from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, merged
@@ -33,6 +35,11 @@ class Gather:
         The job's tables.
     max_keys
         Most rows a table may have.
+
+    Attributes
+    ----------
+    listed_objects
+        How many objects there are in all, once that is known: for estimates.
     """
 
     def __init__(self, schemas: Sequence[Schema], max_keys: int) -> None:
@@ -40,6 +47,7 @@ class Gather:
         self.cost = Cost()
         self._schemas = tuple(schemas)
         self._max_keys = max_keys
+        self.listed_objects: int | None = None
         self._tiers: list[list[Partial]] = [[]]
         self._parts: dict[int, list[tuple[int, int, Partial, Ledger]]] = {}
 
@@ -68,6 +76,7 @@ class Gather:
         """Merge what is left: the partial of all that was gathered."""
         rest = [p for tier in self._tiers for p in tier]
         whole = partial.merge([partial.empty(self._schemas), *rest])
+        self._check_keys(whole)
         self._tiers = [[], [whole]]
         return whole
 
@@ -103,17 +112,30 @@ class Gather:
             if tier == len(self._tiers):
                 self._tiers.append([])
             self._tiers[tier].append(whole)
-            partial.check_keys(
-                whole, self._max_keys, self.ledger.ok + len(self.ledger.quarantined), None
-            )
+            self._check_keys(whole)
         self.check_hopeless()
+
+    def _check_keys(self, part: Partial) -> None:
+        seen = self.ledger.ok + len(self.ledger.quarantined)
+        partial.check_keys(part, self._max_keys, seen, self.listed_objects)
 
     def _accept_divided(self, ordinal: int, size_bytes: int) -> None:
         parts = sorted(self._parts.pop(ordinal), key=lambda p: p[0])
-        ledger = merged(p[3] for p in parts)
+        ledger = _joined([p[3] for p in parts])
         if ledger.quarantined:
             ledger = merged((Ledger(quarantined=ledger.quarantined[:1]),))
             self._accept(partial.empty(self._schemas), ledger)
             return
         ledger.ok, ledger.ok_bytes = 1, size_bytes
         self._accept(partial.merge([p[2] for p in parts]), ledger)
+
+
+def _joined(ledgers: Sequence[Ledger]) -> Ledger:
+    """Add the accounts of one object's pieces, in order: records are counted from its beginning."""
+    before = 0
+    for ledger in ledgers:
+        ledger.samples = [
+            msgspec.structs.replace(sample, row=sample.row + before) for sample in ledger.samples
+        ]
+        before += ledger.read
+    return merged(ledgers)
