@@ -66,7 +66,7 @@ def drive(tracks: Tracks, errand: Errand, rng: np.random.Generator) -> Drive:
     wish = wish * _sway(s, rng)
     side = (2.1 + 1.0 * rng.random()) * temper
     bend = np.sqrt(side / np.maximum(np.abs(curvature), 1e-4))
-    wish = np.minimum(wish, np.minimum(bend, np.where(corner > 0.5, 5.2 - 1.5 * corner, 99.0)))  # noqa: PLR2004 - radians
+    wish = np.minimum(wish, np.minimum(bend, np.where(corner > 0.5, 6.4 - 1.6 * corner, 99.0)))  # noqa: PLR2004 - radians
     wish = np.maximum(wish, 1.8)
     wait = _junctions(
         tracks, errand, rng, links=links, stop_after=stop_after, starts=starts, wish=wish
