@@ -1,0 +1,252 @@
+"""`mapreduce …` as people type it: real processes, their answers and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+JOB = "examples/braking.py:HarshBraking"
+FIX = {"dbResponse": {"linkID": "5"}, "tangAccel": -4.0}
+
+
+def mapreduce(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Type a command as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "mapreduce.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+        cwd=cwd,
+    )
+
+
+@pytest.fixture
+def trips(tmp_path: Path) -> Path:
+    """Write three good trips."""
+    folder = tmp_path / "trips"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.json").write_text(json.dumps({"data": [FIX, FIX, {"tangAccel": 1}]}))
+    return folder
+
+
+def receipt_of(out: Path) -> dict[str, Any]:
+    receipt: dict[str, Any] = json.loads((out / "receipt.json").read_text())
+    return receipt
+
+
+def test_a_run_writes_table_and_account_and_can_be_verified(trips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = mapreduce("run", JOB, trips, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert (out / "braking.csv").read_text() == "link,fixes,share\n5,6,1.0\n"
+    assert receipt_of(out)["records"] == {"read": 9, "kept": 6, "dropped": {"no_link": 3}}
+    assert "3 of 3 objects, 6 of 9 records (3 no_link)" in done.stdout
+    assert mapreduce("status", out).stdout.startswith("finished")
+    assert mapreduce("verify", out).returncode == 0
+    (out / "braking.csv").write_text("link,fixes,share\n5,7,1.0\n")
+    spoilt = mapreduce("verify", out)
+    assert spoilt.returncode == 1
+    assert "braking.csv is not what the run wrote" in spoilt.stderr
+
+
+def test_the_receipt_alone_is_printed_as_json(trips: Path, tmp_path: Path) -> None:
+    done = mapreduce("run", JOB, trips, "--out", tmp_path / "out", "--json")
+    assert json.loads(done.stdout)["objects"]["ok"] == 3
+    assert done.stderr == ""
+
+
+def test_try_shows_one_object_and_plan_writes_nothing(trips: Path) -> None:
+    tried = mapreduce("try", JOB, trips / "a.json")
+    assert "records: 3 read, 2 kept" in tried.stdout
+    assert "dropped 1: no_link" in tried.stdout
+    assert "table braking: 1 rows" in tried.stdout
+    before = sorted(trips.parent.rglob("*"))
+    planned = mapreduce("plan", JOB, trips)
+    assert "3 objects" in planned.stdout
+    assert "splits" in planned.stdout
+    assert sorted(trips.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "nojob", "."], "package.module:Job"),
+        (["run", "no.such.module:Job", "."], "no module"),
+        (["run", "examples/braking.py:Nope", "."], "HarshBraking"),
+        (["run", "missing.py:Job", "."], "no file"),
+        (["run", JOB, "no-such-folder"], "no folder or file"),
+        (["run", JOB, "{trips}", "--set", "limit=fast"], "limit='fast'"),
+        (["run", JOB, "{trips}", "--set", "speed=3"], "no parameter 'speed'"),
+        (["run", JOB, "{trips}", "--set", "limit"], "name=value"),
+        (["run", JOB, "{trips}", "--engine", "warp"], "no engine 'warp'"),
+        (["run", JOB, "{trips}", "--workers", "0"], "at least 1"),
+        (["run", JOB, "{trips}", "--limit", "0"], "limit"),
+        (["run", JOB, "{trips}", "--on-map-error", "shrug"], "stop or quarantine"),
+        (["run", JOB, "{trips}", "--match", "*.xml"], "holds no object that the selection wants"),
+        (["status", "{trips}"], "is not the --out of a run"),
+        (["verify", "{trips}"], "is not the --out of a run"),
+        (["resume", "{trips}"], "is not the --out of a run"),
+    ],
+)
+def test_what_is_typed_wrong_is_answered_with_what_to_type(
+    arguments: list[str], says: str, trips: Path, tmp_path: Path
+) -> None:
+    typed = [a.format(trips=trips) for a in arguments]
+    if typed[0] == "run":
+        typed += ["--out", str(tmp_path / "out")]
+    done = mapreduce(*typed)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_map_that_raises_stops_the_run_and_says_where(trips: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text(
+        "import mapreduce as mr\n"
+        "class Bad(mr.Job):\n"
+        "    records = mr.Json(at='data', accel=mr.Float('tangAccel'))\n"
+        "    t = mr.Table(key='k', n=mr.Sum)\n"
+        "    def map(self, r):\n"
+        "        if (r.accel > 0).any():\n"
+        "            raise ValueError('uphill')\n"
+        "        return self.t.fold(r.rows, n=1)\n"
+    )
+    done = mapreduce("run", f"{job}:Bad", trips, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "record 2" in done.stderr
+    assert "ValueError: uphill" in done.stderr
+    assert "a.json" in done.stderr or "b.json" in done.stderr or "c.json" in done.stderr
+    aside = mapreduce(
+        "run", f"{job}:Bad", trips, "--out", tmp_path / "aside", "--on-map-error", "quarantine"
+    )
+    assert aside.returncode == 3
+    assert receipt_of(tmp_path / "aside")["objects"]["quarantined"] == 3
+
+
+def slow_job(folder: Path) -> Path:
+    job = folder / "slow.py"
+    job.write_text(
+        "import time\n"
+        "import mapreduce as mr\n"
+        "class Slow(mr.Job):\n"
+        "    records = mr.Json(at='data', accel=mr.Float('tangAccel'))\n"
+        "    t = mr.Table(key='k', n=mr.Sum)\n"
+        "    def map(self, r):\n"
+        "        time.sleep(0.1)\n"
+        "        return self.t.fold(r.rows, n=1)\n"
+    )
+    return job
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a run has committed something, as `status` tells."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        told = mapreduce("status", path).stdout
+        if "not finished" in told and "not finished: 0 of" not in told:
+            return
+    pytest.fail("the run committed nothing in a minute")
+
+
+@pytest.mark.parametrize(("signal_", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    signal_: str, code: int, tmp_path: Path
+) -> None:
+    trips = tmp_path / "trips"
+    trips.mkdir()
+    padding = " " * (1 << 20)
+    for n in range(40):
+        (trips / f"{n:02}.json").write_text(json.dumps({"data": [FIX]}) + padding)
+    typed = ["run", f"{slow_job(tmp_path)}:Slow", str(trips), "--workers", "2", "--out"]
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mapreduce.cli", *typed, str(out)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for(out, process)
+    process.send_signal(getattr(signal, signal_))
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert b"Traceback" not in said
+    assert not (out / "receipt.json").exists()
+    resumed = mapreduce("resume", out)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = mapreduce(*typed, tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert receipt_of(out)["digest"] == receipt_of(tmp_path / "whole")["digest"]
+    assert receipt_of(out)["objects"] == receipt_of(tmp_path / "whole")["objects"]
+    again = mapreduce("resume", out)
+    assert "nothing is left to resume" in again.stdout
+
+
+def test_a_terminal_sees_bars(trips: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mapreduce.cli", "run", JOB, str(trips), "--out", tmp_path / "o"],
+        cwd=ROOT,
+        stderr=theirs,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    except OSError:  # how a terminal ends
+        process.wait(timeout=60)
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    assert b"\xe2\x94\x81" in seen  # the bar
+    assert b"objects" in seen
+
+
+@pytest.mark.parametrize("program", ["mapreduce", "roadspeed"])
+def test_help_has_examples_and_loads_nothing_heavy(program: str) -> None:
+    code = (
+        f"import sys, contextlib\nimport {program}.cli as cli\n"
+        "sys.argv = ['x', 'run', '--help']\n"
+        "with contextlib.suppress(SystemExit):\n    cli.main()\n"
+        "heavy = {'numpy', 'msgspec', 'shapely', 'geopandas', 'matplotlib', 'minio'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Examples:" in done.stdout
+
+
+def test_secrets_stay_out_of_everything_a_run_leaves(trips: Path, tmp_path: Path) -> None:
+    environ: Mapping[str, str] = {**os.environ, "AWS_SECRET_ACCESS_KEY": "canary-5b1c"}
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "mapreduce.cli", "run", JOB, str(trips), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=environ,
+    )
+    left = b"".join(p.read_bytes() for p in out.iterdir())
+    assert done.returncode == 0
+    assert b"canary-5b1c" not in left + done.stdout.encode() + done.stderr.encode()
