@@ -7,6 +7,7 @@ bounded by the rows held, never by the number or size of objects.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ from mapreduce.records import NOT_A_RECORD, Parsed
 from mapreduce.table import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mapreduce.objects import Location
     from mapreduce.objects.reader import Reader
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 ROWS_HELD: Final = 1 << 18
 OBJECT_CAP_BYTES: Final = 256 << 20
+GZIP: Final = b"\x1f\x8b\x08"
 NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 
 
@@ -63,6 +65,7 @@ class _Account:
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     samples: list[tuple[str, int]] = field(default_factory=list)
+    sampled: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     rows: list[Rows] = field(default_factory=list)
 
@@ -122,10 +125,9 @@ class Attempt:
             on_object(piece)
             account = _Account()
             try:
-                if isinstance(blocks, ObjectError):
-                    raise blocks
-                for parsed in blocks:
-                    self._take(piece, parsed, account, gathered)
+                with contextlib.closing(blocks):
+                    for parsed in blocks:
+                        self._take(piece, parsed, account, gathered)
             except ObjectError as error:
                 gathered.forget(piece)
                 quarantined = Quarantined(
@@ -141,32 +143,46 @@ class Attempt:
 
     def _whole(
         self, pieces: Sequence[Piece], locations: Sequence[Location]
-    ) -> Iterator[tuple[Piece, Iterator[Parsed] | ObjectError]]:
+    ) -> Iterator[tuple[Piece, Generator[Parsed]]]:
         for piece, document in self._fetcher.documents(pieces, locations):
-            if isinstance(document, ObjectError):
-                yield piece, document
-            else:
-                yield piece, iter(map(self._format.parse, (document,)))
+            yield piece, self._document(document)
+            del document
+
+    def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
+        if isinstance(document, ObjectError):
+            raise document
+        yield self._format.parse(document)
 
     def _by_line(
         self, pieces: Sequence[Piece], locations: Sequence[Location]
-    ) -> Iterator[tuple[Piece, Iterator[Parsed] | ObjectError]]:
+    ) -> Iterator[tuple[Piece, Generator[Parsed]]]:
         for piece, location in zip(pieces, locations, strict=True):
             yield piece, self._blocks(piece, location)
 
-    def _blocks(self, piece: Piece, location: Location) -> Iterator[Parsed]:
-        first = lines.first_byte(piece.start)
-        stop = None if piece.stop in (TO_THE_END, piece.size_bytes) else piece.stop
+    def _blocks(self, piece: Piece, location: Location) -> Generator[Parsed]:
         if piece.size_bytes == 0:
             raise ObjectError("empty", "0 bytes")
-        with self._reader.open(entry_of(piece), location, first) as body:
-            content = inflated(body, piece.key) if piece.whole else body
-            cap = self._limits.line_cap_bytes
-            for block, too_long in lines.blocks(content.read, piece.start, stop, cap_bytes=cap):
+        start = piece.start
+        stop: int | None = piece.stop
+        packed = not piece.whole and self._is_gzip(piece, location)
+        if packed and start:
+            return  # the piece at its beginning reads all of it: gzip has no other way in
+        if packed or stop in (TO_THE_END, piece.size_bytes):
+            stop = None
+        cap = self._limits.line_cap_bytes
+        with self._reader.open(entry_of(piece), location, lines.first_byte(start)) as body:
+            content = inflated(body, piece.key) if packed or piece.whole else body
+            for block, too_long in lines.blocks(content.read, start, stop, cap_bytes=cap):
                 if too_long:
-                    yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long})
+                    lost = [(NOT_A_RECORD, n) for n in range(min(too_long, SAMPLES_PER_REASON))]
+                    yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long}, lost)
                 if block:
                     yield self._format.parse(block)
+
+    def _is_gzip(self, piece: Piece, location: Location) -> bool:
+        """Tell whether an object that was divided, going by its name, is gzip all the same."""
+        with self._reader.open(entry_of(piece), location, 0, len(GZIP)) as body:
+            return body.read().startswith(GZIP)
 
     def _take(self, piece: Piece, parsed: Parsed, account: _Account, gathered: _Gathered) -> None:
         first_row = account.read
@@ -174,8 +190,10 @@ class Attempt:
         account.kept += len(parsed.rows)
         for reason, count in parsed.dropped.items():
             account.dropped[reason] = account.dropped.get(reason, 0) + count
-        if len(account.samples) < SAMPLES_PER_REASON * 16:
-            account.samples += [(reason, first_row + row) for reason, row in parsed.samples]
+        for reason, row in parsed.samples:
+            account.sampled[reason] = account.sampled.get(reason, 0) + 1
+            if account.sampled[reason] <= SAMPLES_PER_REASON:
+                account.samples.append((reason, first_row + row))
         if not len(parsed.rows):
             return
         for rows in self._mapped(Records(piece, parsed, first_row)):
@@ -232,6 +250,7 @@ class _Gathered:
             held = tuple(partial.within_object(t, self._held[n]) for n, t in self._tables.items())
             self._held = {name: [] for name in self._tables}
             self._done = partial.merge([self._done, partial.Partial(held)])
+            partial.check_keys(self._done, self._limits.max_keys, self._objects, None)
             return
         for one in rows:
             self._rows[one.table.name].append((one, piece.ordinal))
@@ -293,10 +312,22 @@ def _book(ledger: Ledger, piece: Piece, account: _Account) -> None:
 
 
 def _culprit(job: Job, records: Records) -> str:
-    """Find the first record at which `map` fails by itself."""
-    for place, row in enumerate(records.rows):
-        try:
-            job.map(records.only(place))
-        except Exception:  # noqa: BLE001 - whatever the user's code raises
-            return f"record {row}"
-    return f"records {records.rows[0]} to {records.rows[-1]} together"
+    """Find the first record at which `map` fails by itself, by halving."""
+    while len(records) > 1:
+        half = len(records) // 2
+        first, second = records.part(0, half), records.part(half, len(records))
+        if _fails(job, first):
+            records = first
+        elif _fails(job, second):
+            records = second
+        else:
+            return f"records {records.rows[0]} to {records.rows[-1]} together"
+    return f"record {records.rows[0]}"
+
+
+def _fails(job: Job, records: Records) -> bool:
+    try:
+        job.map(records)
+    except Exception:  # noqa: BLE001 - whatever the user's code raises
+        return True
+    return False

@@ -1,8 +1,9 @@
 """Objects fetched ahead, in threads, while the one before is decoded.
 
-Order is kept; what is held is bounded in objects and in bytes. An object's own fault is handed on
-in its place, a fault of the store is raised. Objects to be streamed are not fetched ahead: they
-are opened when their turn comes.
+Order is kept; what is held is bounded in objects and in bytes. They are held as they are stored:
+gzip is taken off when an object's turn comes, so that of many bombs one at a time unfolds. An
+object's own fault is handed on in its place, a fault of the store is raised. Objects to be
+streamed are not fetched ahead: they are opened when their turn comes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry, Location
+from mapreduce.objects.body import BytesBody
 from mapreduce.objects.inflate import read_all
 
 if TYPE_CHECKING:
@@ -74,12 +76,7 @@ class Fetcher:
                     held_bytes += piece.size_bytes
                     ahead.append((piece, self._threads.submit(self._read, piece, location)))
                 piece, future = ahead.popleft()
-                started = time.monotonic()
-                try:
-                    document: bytes | ObjectError = future.result()
-                except ObjectError as error:
-                    document = error
-                self.waited_s += time.monotonic() - started
+                document = self._document(piece, future)
                 held_bytes -= piece.size_bytes
                 del future
                 yield piece, document
@@ -88,8 +85,21 @@ class Fetcher:
             for _, future in ahead:
                 future.cancel()
 
+    def _document(self, piece: Piece, future: Future[bytes]) -> bytes | ObjectError:
+        started = time.monotonic()
+        try:
+            stored = future.result()
+        except ObjectError as error:
+            return error
+        finally:
+            self.waited_s += time.monotonic() - started
+        try:
+            return read_all(BytesBody(stored), piece.key, self._cap_bytes)
+        except ObjectError as error:
+            return error
+
     def _read(self, piece: Piece, location: Location) -> bytes:
         if piece.size_bytes > self._cap_bytes:
             raise ObjectError("too_large", f"{piece.size_bytes:,} bytes, cap {self._cap_bytes:,}")
         with self._reader.open(entry_of(piece), location) as body:
-            return read_all(body, piece.key, self._cap_bytes)
+            return body.read()

@@ -8,11 +8,13 @@ tables and gives the columns to write. Neither knows where it runs.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
@@ -20,13 +22,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
 import msgspec
 import numpy as np
 
-from mapreduce.errors import JobError, UsageError
+from mapreduce.errors import JobError, MapReduceError, UsageError
 from mapreduce.partial import Partial, TablePartial, wide_total
 from mapreduce.records import Parsed
 from mapreduce.table import Array, Rows, Schema, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mapreduce.fields import Mask
     from mapreduce.plan import Piece
@@ -61,12 +63,12 @@ class Records:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def only(self, place: int) -> Records:
-        """Give the record at `place` by itself: to find the one at which a job fails."""
-        one = slice(place, place + 1)
-        columns = {name: column[one] for name, column in self._columns.items()}
-        present = {name: mask[one] for name, mask in self._present.items()}
-        return Records(self.object, Parsed(columns, present, self.rows[one], 1))
+    def part(self, start: int, stop: int) -> Records:
+        """Give some of the records by themselves: to find the one at which a job fails."""
+        some = slice(start, stop)
+        columns = {name: column[some] for name, column in self._columns.items()}
+        present = {name: mask[some] for name, mask in self._present.items()}
+        return Records(self.object, Parsed(columns, present, self.rows[some], stop - start))
 
     def has(self, name: str) -> Mask:
         """Where the optional field `name` is present: bool[n]."""
@@ -246,7 +248,13 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
     UsageError
         For an unknown parameter or a value of the wrong type.
     """
-    hints = typing.get_type_hints(cls)
+    try:
+        hints = typing.get_type_hints(cls)
+    except (NameError, TypeError) as error:
+        raise JobError(
+            f"a parameter of {cls.__name__} has a type that cannot be found ({error}): import it at"
+            " the top of the file, not under TYPE_CHECKING"
+        ) from None
     known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     converted = {}
     for name, value in values.items():
@@ -257,24 +265,33 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
             converted[name] = msgspec.convert(value, known[name], strict=not text)
         except msgspec.ValidationError as error:
             raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: {error}") from None
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type] # as above
+    if missing:
+        raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: give it by --set name=value")
     try:
         return cls(**converted)
-    except TypeError as error:
-        raise UsageError(f"{cls.__name__}: {error}; give it by --set name=value") from None
+    except ValueError as error:
+        raise UsageError(f"parameters of {cls.__name__}: {error}") from error
+
+
+def _is_required(parameter: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return parameter.default is missing and parameter.default_factory is missing
 
 
 def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"no module {error.name!r} (wanted {module!r}): install it, start from the folder that"
-            " holds it, or name the file: ./file.py:Job"
-        ) from None
+    with _explained(module):
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"no module {error.name!r} (wanted {module!r}): install it, start from the folder"
+                " that holds it, or name the file: ./file.py:Job"
+            ) from None
 
 
 def _load_file(path: Path) -> Any:
-    path = path.resolve()
+    path = path.expanduser().resolve()
     name = _FILE_MODULE + hashlib.sha256(str(path).encode()).hexdigest()[:16]
     if name in sys.modules:
         return sys.modules[name]
@@ -284,11 +301,27 @@ def _load_file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _explained(str(path)):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Say of an error in a job's own file where in it that is, and no more."""
+    try:
+        yield
+    except (MapReduceError, SystemExit):
+        raise
+    except Exception as error:
+        told = traceback.format_exception_only(error)
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if not f.filename.startswith("<") and f.filename != __file__][-1:]
+        place = f" at line {own[0].lineno} of {own[0].filename}" if own else ""
+        raise UsageError(f"{where} cannot be loaded{place}: {''.join(told).strip()}") from error
 
 
 def finished(job: Job, partial: Partial) -> dict[str, dict[str, Array]]:

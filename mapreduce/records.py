@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BOM: Final = b"\xef\xbb\xbf"
 SAMPLES_PER_REASON: Final = 20
 NOT_A_RECORD: Final = "not_a_record"
-TAKEN: Final = frozenset(("has", "object", "only", "rows"))
+TAKEN: Final = frozenset(("has", "object", "part", "rows"))
 UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep
 
 

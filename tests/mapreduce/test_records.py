@@ -316,7 +316,7 @@ def test_text_lines_keep_their_bytes() -> None:
     assert parsed.columns["line"].tolist() == [b"a", b"", b"\xff\x00", b"last"]
 
 
-@pytest.mark.parametrize("name", ["object", "rows", "has", "only", "_x", "a b", "1a"])
+@pytest.mark.parametrize("name", ["object", "rows", "has", "part", "_x", "a b", "1a"])
 def test_names_that_records_have_already_are_refused(name: str) -> None:
     with pytest.raises(JobError, match="expected a Python identifier"):
         JsonLines(**{name: mr.Int("x")})
