@@ -1,26 +1,30 @@
 """A slot: the process that runs attempts, one at a time, for whoever holds its pipes.
 
 It reads msgpack messages from standard input and writes them to standard output, each with its
-length before it; nothing executable is sent. It ends when its input ends, so no slot outlives its
-parent. Whatever a job prints goes to standard error. It decides nothing: a fault is reported, and
-what follows from it is its parent's business.
+length before it; nothing executable is sent. It ends when its input ends, in the middle of an
+attempt too, so no slot outlives its parent. A job sees an empty input, and what it prints goes to
+standard error. It decides nothing: a fault is reported, and what follows from it is its parent's
+business.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import struct
 import sys
+import threading
 import time
 import traceback
+from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 import msgspec
 
 from mapreduce import packed
-from mapreduce.attempt import Attempt, Limits
+from mapreduce.attempt import Attempt, Limits, MapError
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job import JobName, load
 from mapreduce.ledger import Cost, Ledger
@@ -28,10 +32,12 @@ from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece
+from mapreduce.table import Schema
 
 LENGTH: Final = struct.Struct("<Q")
 MAX_MESSAGE_BYTES: Final = 1 << 33
 TELL_EVERY_S: Final = 0.2
+LAST_WORDS_S: Final = 1.0  # for an idle slot to end by itself, when its parent is gone
 OUT_OF_MEMORY: Final = 71  # exit code: the attempt needed more than the slot may have
 
 
@@ -53,7 +59,9 @@ class Work(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The slot has found the job and waits for work."""
+    """The slot has found the job, whose tables these are, and waits for work."""
+
+    schemas: tuple[Schema, ...] = ()
 
 
 class Reached(msgspec.Struct, frozen=True, tag=True):
@@ -140,16 +148,28 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         _limit_memory(begin.memory_bytes)
     limits = begin.limits
     try:
-        attempt = Attempt(load(begin.job.reference, begin.job.parameters), Reader(), limits)
+        job = load(begin.job.reference, begin.job.parameters)
+        attempt, schemas = Attempt(job, Reader(), limits), job.schemas()
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything
         send(sink, Failed(-1, "job", _told(error)))
         return
-    send(sink, Ready())
+    send(sink, Ready(schemas))
+    inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
     try:
-        while isinstance(work := receive(source), Work):
+        while isinstance(work := inbox.get(), Work):
             send(sink, _run(attempt, work, _Teller(sink, work.number)))
     finally:
         attempt.close()
+
+
+def _listen(source: IO[bytes], inbox: queue.SimpleQueue[Message | None]) -> None:
+    """Hand on what comes; when nothing can come any more, end this process whatever it is at."""
+    while (message := receive(source)) is not None:
+        inbox.put(message)
+    inbox.put(None)
+    time.sleep(LAST_WORDS_S)
+    os._exit(0)
 
 
 def _run(attempt: Attempt, work: Work, teller: _Teller) -> Message:
@@ -166,6 +186,8 @@ def _run(attempt: Attempt, work: Work, teller: _Teller) -> Message:
         return Failed(work.number, "expired", str(error))
     except StoreError as error:
         return Failed(work.number, "store", str(error))
+    except MapError as error:
+        return Failed(work.number, "map", str(error))
     except JobError as error:
         return Failed(work.number, "job", str(error))
     except Exception as error:  # noqa: BLE001 - said to the parent, whole
@@ -187,10 +209,12 @@ def _limit_memory(limit_bytes: int) -> None:
 def main() -> None:
     """Serve on standard input and output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    sink = os.fdopen(os.dup(1), "wb")
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)  # a job that reads its input must not take our messages
     os.dup2(2, 1)  # a job's print must not end up between messages
     with contextlib.suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, sink)
+        serve(source, sink)
 
 
 if __name__ == "__main__":

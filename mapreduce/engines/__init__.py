@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 from mapreduce.attempt import Limits
+from mapreduce.errors import ObjectError
 from mapreduce.job import JobName
-from mapreduce.ledger import Cost, Ledger
+from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.plan import Piece, Split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mapreduce.objects import Location
 
@@ -60,3 +61,27 @@ class Engine(Protocol):
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come."""
+
+
+def located(
+    pieces: Sequence[Piece], locate: Callable[[Piece], Location]
+) -> tuple[list[Piece], list[Location], list[Quarantined]]:
+    """Find where each piece is read; one that cannot be located is set aside, not the run.
+
+    Raises
+    ------
+    StoreError
+        Where the store as a whole is at fault.
+    """
+    found: list[Piece] = []
+    locations: list[Location] = []
+    set_aside: list[Quarantined] = []
+    for piece in pieces:
+        try:
+            locations.append(locate(piece))
+        except ObjectError as error:
+            bad = Quarantined(piece.ordinal, piece.key, piece.etag, error.reason, error.place)
+            set_aside.append(bad)
+        else:
+            found.append(piece)
+    return found, locations, set_aside

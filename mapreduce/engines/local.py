@@ -13,12 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from mapreduce import packed, partial
-from mapreduce.engines import Advance, Assignment, Event, Outcome
+from mapreduce.attempt import MapError
+from mapreduce.engines import Advance, Assignment, Event, Outcome, located
 from mapreduce.errors import JobError, MapReduceError, StoreError, UsageError
-from mapreduce.job import load
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
 
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from mapreduce.plan import Piece, Split
+    from mapreduce.table import Schema
 
+JOIN_S: Final = 1.0
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
-FAULTS: Final = {"job": JobError, "store": StoreError}
+FAULTS: Final = {"map": MapError, "job": JobError, "store": StoreError}
 
 
 def default_workers() -> int:
@@ -83,8 +86,11 @@ class Local:
             desk.stopped.set()
             for slot in slots:
                 slot.kill()
+            until = time.monotonic() + JOIN_S
             for slot in slots:
-                slot.thread.join(timeout=1.0)  # one may be waiting for the listing
+                slot.thread.join(max(0.0, until - time.monotonic()))
+            for slot in slots:  # a thread may still be waiting for the listing; its process is not
+                slot.end()
 
 
 class _Desk:
@@ -115,6 +121,7 @@ class _Slot:
         self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
+        self._schemas: tuple[Schema, ...] = ()
 
     def kill(self) -> None:
         """End the process at once; its thread then sees the end of its pipe."""
@@ -131,7 +138,7 @@ class _Slot:
             if not self._desk.stopped.is_set():
                 self._desk.said.put(error)
         finally:
-            self._end()
+            self.end()
             self._desk.said.put(None)
 
     def _survivors(self, number: int, pieces: Sequence[Piece], tries: int) -> list[Done]:
@@ -154,31 +161,28 @@ class _Slot:
         cost = sum((d.cost for d in done), Cost())
         if len(done) == 1:
             return Outcome((number,), done[0].partial, done[0].ledger, cost)
-        job = self._assignment.job
-        schemas = load(job.reference, job.parameters).schemas()
-        whole = partial.merge([packed.unpack(d.partial, schemas) for d in done])
+        whole = partial.merge([packed.unpack(d.partial, self._schemas) for d in done])
         return Outcome((number,), packed.pack(whole), merged(d.ledger for d in done), cost)
 
     def _crashed(self, number: int, piece: Piece, how: str) -> Done:
-        job = self._assignment.job
-        nothing = partial.empty(load(job.reference, job.parameters).schemas())
-        quarantined = Quarantined(piece.ordinal, piece.key, piece.etag, "crashed", how)
-        ledger = Ledger(dropped={}, quarantined=[quarantined], samples=[], refused_keys={})
-        return Done(number, packed.pack(nothing), ledger, Cost())
+        nothing = packed.pack(partial.empty(self._schemas))
+        bad = Quarantined(piece.ordinal, piece.key, piece.etag, "crashed", how)
+        return Done(number, nothing, merged((Ledger(quarantined=[bad]),)), Cost())
 
     def _attempt(self, number: int, pieces: Sequence[Piece]) -> Done:
         message = ""
         for _ in range(SIGNATURES):
-            locations = tuple(self._assignment.locate(p) for p in pieces)
-            answer = self._answer(Work(number, tuple(pieces), locations))
+            found, locations, set_aside = located(pieces, self._assignment.locate)
+            answer = self._answer(Work(number, tuple(found), tuple(locations)), pieces)
             if isinstance(answer, Done):
+                answer.ledger.quarantined += set_aside
                 return answer
             message = answer.message
             if answer.kind != "expired":
                 raise FAULTS.get(answer.kind, MapReduceError)(message)
         raise StoreError(message)
 
-    def _answer(self, work: Work) -> Done | Failed:
+    def _answer(self, work: Work, pieces: Sequence[Piece]) -> Done | Failed:
         process = self._started()
         objects = read_bytes = 0
         try:
@@ -191,13 +195,13 @@ class _Slot:
         except BrokenPipeError:
             answer = None
         if isinstance(answer, Done):
-            total = sum(p.read_bytes for p in work.pieces)
-            self._say(len(work.pieces) - objects, total - read_bytes)
+            total = sum(p.read_bytes for p in pieces)
+            self._say(len(pieces) - objects, total - read_bytes)
             return answer
         self._say(-objects, -read_bytes)
         if isinstance(answer, Failed):
             return answer
-        raise _DeathError(self._end())
+        raise _DeathError(self.end())
 
     def _say(self, objects: int, read_bytes: int) -> None:
         if objects or read_bytes:
@@ -232,10 +236,11 @@ class _Slot:
         if isinstance(answer, Failed):
             raise JobError(f"a worker process could not load the job: {answer.message}")
         if not isinstance(answer, Ready):
-            raise MapReduceError(f"a worker process ended before it was ready: {self._end()}")
+            raise MapReduceError(f"a worker process ended before it was ready: {self.end()}")
+        self._schemas = answer.schemas
         return process
 
-    def _end(self) -> str:
+    def end(self) -> str:
         """Close the pipes, wait for the process to end, and say how it did."""
         with self._guard:
             process, self._process = self._process, None
