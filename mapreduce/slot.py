@@ -51,11 +51,15 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
 
 
 class Work(msgspec.Struct, frozen=True, tag=True):
-    """Run an attempt over these pieces, each read at its location."""
+    """Run an attempt over these pieces, each read at its location.
+
+    `careful` asks to tell of each object before it is decoded: then a death tells which it was.
+    """
 
     number: int
     pieces: tuple[Piece, ...]
     locations: tuple[Location, ...]
+    careful: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -117,11 +121,12 @@ def receive(stream: IO[bytes]) -> Message | None:
 
 
 class _Teller:
-    """Tells how far an attempt is, at most a few times a second."""
+    """Tells how far an attempt is: a few times a second, or at each object."""
 
-    def __init__(self, stream: IO[bytes], number: int) -> None:
+    def __init__(self, stream: IO[bytes], work: Work) -> None:
         self._stream = stream
-        self._number = number
+        self._number = work.number
+        self._every_s = 0.0 if work.careful else TELL_EVERY_S
         self._told = time.monotonic()
         self._objects = 0
         self._bytes = 0
@@ -132,7 +137,7 @@ class _Teller:
         self._bytes += self._last_bytes
         self._last_bytes = piece.read_bytes
         now = time.monotonic()
-        if now - self._told >= TELL_EVERY_S:
+        if now - self._told >= self._every_s:
             self._told = now
             send(self._stream, Reached(self._number, piece.ordinal, self._objects, self._bytes))
         self._objects += 1
@@ -158,7 +163,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
     try:
         while isinstance(work := inbox.get(), Work):
-            send(sink, _run(attempt, work, _Teller(sink, work.number)))
+            send(sink, _run(attempt, work, _Teller(sink, work)))
     finally:
         attempt.close()
 

@@ -1,8 +1,9 @@
 """The local engine: a spawned process a slot, a thread to talk with each.
 
-A process that dies costs a retry in a fresh one; if it dies again its split is halved until the
-object that kills it stands alone, dies alone twice, and is quarantined as `crashed`. Faults of the
-job or of the store end the run at once. No slot outlives the run: each ends when its pipe closes.
+A process that dies costs a retry in a fresh one, which tells of each object before it decodes it;
+if it dies too, the object it died at is tried alone, twice, and quarantined as `crashed` if it dies
+there. Faults of the job or of the store end the run at once. No slot outlives the run: each ends
+when its pipe closes.
 """
 
 from __future__ import annotations
@@ -122,6 +123,7 @@ class _Slot:
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
         self._schemas: tuple[Schema, ...] = ()
+        self._reached: int | None = None  # ordinal of the object last told of
 
     def kill(self) -> None:
         """End the process at once; its thread then sees the end of its pipe."""
@@ -142,20 +144,22 @@ class _Slot:
             self._desk.said.put(None)
 
     def _survivors(self, number: int, pieces: Sequence[Piece], tries: int) -> list[Done]:
-        """Run the pieces; halve them where the process dies, down to the one that kills it."""
-        tries = max(tries, 2) if len(pieces) == 1 else tries
-        for _ in range(tries):
+        """Run the pieces; where processes die, part them at the object they died at."""
+        if not pieces:
+            return []
+        tries = 2 if len(pieces) == 1 else tries
+        for left in reversed(range(tries)):
             try:
-                return [self._attempt(number, pieces)]
+                return [self._attempt(number, pieces, careful=left == 0)]
             except _DeathError as death:
                 if self._desk.stopped.is_set():
                     raise
                 last = str(death)
         if len(pieces) == 1:
             return [self._crashed(number, pieces[0], last)]
-        half = len(pieces) // 2
-        first = self._survivors(number, pieces[:half], tries=1)
-        return first + self._survivors(number, pieces[half:], tries=1)
+        at = [p.ordinal for p in pieces].index(self._reached) if self._reached is not None else 0
+        parts = (pieces[:at], pieces[at : at + 1], pieces[at + 1 :])
+        return [done for part in parts for done in self._survivors(number, part, tries=1)]
 
     def _outcome(self, number: int, done: Sequence[Done]) -> Outcome:
         cost = sum((d.cost for d in done), Cost())
@@ -169,11 +173,12 @@ class _Slot:
         bad = Quarantined(piece.ordinal, piece.key, piece.etag, "crashed", how)
         return Done(number, nothing, merged((Ledger(quarantined=[bad]),)), Cost())
 
-    def _attempt(self, number: int, pieces: Sequence[Piece]) -> Done:
+    def _attempt(self, number: int, pieces: Sequence[Piece], *, careful: bool) -> Done:
         message = ""
         for _ in range(SIGNATURES):
             found, locations, set_aside = located(pieces, self._assignment.locate)
-            answer = self._answer(Work(number, tuple(found), tuple(locations)), pieces)
+            work = Work(number, tuple(found), tuple(locations), careful)
+            answer = self._answer(work, pieces)
             if isinstance(answer, Done):
                 answer.ledger.quarantined += set_aside
                 return answer
@@ -185,6 +190,7 @@ class _Slot:
     def _answer(self, work: Work, pieces: Sequence[Piece]) -> Done | Failed:
         process = self._started()
         objects = read_bytes = 0
+        self._reached = None
         try:
             if process.stdin is None or process.stdout is None:
                 raise MapReduceError("a slot was started without pipes")
@@ -192,6 +198,7 @@ class _Slot:
             while isinstance(answer := receive(process.stdout), Reached):
                 self._say(answer.objects - objects, answer.read_bytes - read_bytes)
                 objects, read_bytes = answer.objects, answer.read_bytes
+                self._reached = answer.ordinal
         except BrokenPipeError:
             answer = None
         if isinstance(answer, Done):
