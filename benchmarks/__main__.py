@@ -1,0 +1,106 @@
+"""`python -m benchmarks peers|bounds|scale|join|pictures|all`: measure, print, and write the page.
+
+Fails where answers do not agree or a limit is broken. `--quick` is a small corpus and few rounds,
+to see that all works; its figures mean nothing and are not written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import bounds, page, peers, scale
+from benchmarks.corpus import corpus
+from benchmarks.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Section = tuple[str, str]
+
+
+def main() -> None:
+    """Run the subcommand."""
+    options = _options()
+    sections: dict[str, Callable[[argparse.Namespace], list[Section]]] = {
+        "peers": _peers,
+        "bounds": _bounds,
+        "scale": _scale,
+        "join": lambda _: [("join", _script("join"))],
+        "pictures": lambda _: [("pictures", _script("pictures"))],
+    }
+    if options.what == "all":
+        del sections["bounds"]  # part of peers
+    failed = False
+    for name, measured in sections.items():
+        if options.what not in (name, "all"):
+            continue
+        for section, text in measured(options):
+            print(f"\n## {section}\n\n{text}\n", flush=True)
+            failed |= "Broken:" in text
+            if options.write and not options.quick:
+                page.write(section, text)
+    sys.exit(1 if failed else 0)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", choices=("peers", "bounds", "scale", "join", "pictures", "all"))
+    parser.add_argument("--write", action="store_true", help="put the tables into the page")
+    parser.add_argument("--quick", action="store_true", help="only see that it works")
+    parser.add_argument(
+        "--corpus", type=Path, default=Path(tempfile.gettempdir(), "roadspeed-benchmarks"),
+        help="folder for generated trips, kept for the next time",
+    )  # fmt: skip
+    parser.add_argument("--files", type=int, default=350, help="generated trips, about 1 MB each")
+    parser.add_argument("--objects", type=int, default=1050, help="hard links of them, for peers")
+    parser.add_argument("--rounds", type=int, default=peers.MANY, help="for the closest peer")
+    parser.add_argument("--only", nargs="*", help="programs, such as with_chdb; ours always runs")
+    options = parser.parse_args()
+    if options.quick:
+        options.files, options.objects, options.rounds = 12, 24, 1
+    return options
+
+
+def _peers(options: argparse.Namespace) -> list[Section]:
+    measured = corpus(options.corpus, options.files, options.objects)
+    machine = page.machine()
+    wanted = [
+        e
+        for e in peers.ENTRANTS
+        if e in (peers.OURS, peers.CLOSEST) or not options.only or e.program in options.only
+    ]
+    few = corpus(options.corpus, 12, 12)
+    runs = peers.measure(measured, few, wanted, options.rounds)
+    rates = bounds.measure(measured)
+    chdb_mbs = peers.rate(measured, runs[peers.CLOSEST])
+    return [
+        ("peers", f"{machine} {peers.report(measured, runs)}"),
+        ("bounds", bounds.report(rates, chdb_mbs)),
+    ]
+
+
+def _bounds(options: argparse.Namespace) -> list[Section]:
+    measured = corpus(options.corpus, options.files, options.objects)
+    return [("bounds", f"{page.machine()}\n\n{bounds.report(bounds.measure(measured), None)}")]
+
+
+def _scale(options: argparse.Namespace) -> list[Section]:
+    sizes = (scale.SMALL, scale.LARGE) if not options.quick else (50, 500)
+    machine = page.machine()
+    runs = scale.measure(options.corpus, options.files, sizes)
+    return [("scale", f"{machine} {scale.report(runs)}")]
+
+
+def _script(name: str) -> str:
+    """Run a measurement that is a script of its own, showing and keeping what it prints."""
+    command = [sys.executable, "-m", f"benchmarks.{name}"]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main()

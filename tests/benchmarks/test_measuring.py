@@ -1,0 +1,114 @@
+"""What the benchmarks rely on: answers are compared, trees of processes watched, limits named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import answers, page, scale
+from benchmarks.corpus import Corpus, corpus
+from benchmarks.processes import memory_bytes, tree, watched
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return corpus(tmp_path_factory.mktemp("corpus"), files=2, objects=5)
+
+
+def _rows(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_answers_within_a_millionth_agree(tmp_path: Path) -> None:
+    one = _rows(tmp_path / "a.csv", "7,3,40.5\n8,1,2.0\n")
+    assert not answers.difference(one, _rows(tmp_path / "b.csv", "7,3,40.5000009\n8,1,2.0\n"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["7,3,40.5\n", "7,4,40.5\n8,1,2.0\n", "6,3,40.5\n8,1,2.0\n", "7,3,40.50001\n8,1,2.0\n", ""],
+)
+def test_a_link_count_or_mean_that_differs_is_noticed(tmp_path: Path, other: str) -> None:
+    one = _rows(tmp_path / "a.csv", "7,3,40.5\n8,1,2.0\n")
+    assert answers.difference(one, _rows(tmp_path / "b.csv", other))
+
+
+def test_a_mean_that_is_no_number_is_noticed(tmp_path: Path) -> None:
+    one = _rows(tmp_path / "a.csv", "7,3,40.5\n")
+    assert answers.difference(one, _rows(tmp_path / "b.csv", "7,3,nan\n"))
+
+
+def test_a_corpus_is_found_again_as_it_was_made(few: Corpus) -> None:
+    again = corpus(few.folder.parent, files=2, objects=5)
+    assert again == few
+    assert len(list(few.folder.glob("*/*.json"))) == 5
+
+
+def test_this_project_and_a_plain_loop_agree(few: Corpus, tmp_path: Path) -> None:
+    for name in ("with_roadspeed", "with_ujson"):
+        run = watched(f"benchmarks.programs.{name}", str(few.folder), f"{tmp_path}/{name}", "1")
+        assert run.said["work_s"] < run.whole_s
+        assert run.peak_bytes > 10e6
+    assert not answers.difference(tmp_path / "with_roadspeed", tmp_path / "with_ujson")
+
+
+def test_a_program_that_fails_says_why(few: Corpus) -> None:
+    with pytest.raises(RuntimeError, match="ValueError"):
+        watched("benchmarks.programs.with_ujson", str(few.folder), "nowhere", "many")
+
+
+def test_descendants_are_part_of_the_tree() -> None:
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1); input()'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # the grandchild runs
+        found = tree(process.pid)
+        assert len(found) == 2
+        assert all(0 < now <= peak for now, peak in map(memory_bytes, found))
+        process.communicate(b"\n")
+    assert memory_bytes(process.pid) == (0, 0)
+
+
+def test_the_rate_of_each_tenth_comes_from_progress() -> None:
+    steady = [(float(second), second * 1_000_000) for second in range(11)]
+    assert scale.tenths(steady, 10_000_000) == pytest.approx([1.0] * 10)
+    slow_end = [*steady[:10], (19.0, 10_000_000)]
+    assert scale.tenths(slow_end, 10_000_000)[-1] == pytest.approx(0.1)
+
+
+def test_a_broken_limit_is_named(few: Corpus) -> None:
+    small, large = scale.measure(few.folder.parent, files=2, sizes=(2, 5), workers=1)
+    assert not [fault for fault in scale.faults(small, large) if "rate" not in fault]
+    assert large.receipt["objects"]["ok"] == 5
+    swollen = scale.Measured(
+        large.corpus, large.receipt, 1.0, (1.0,) * 9 + (0.5,), int(310e6), (int(90e6),)
+    )
+    told = "; ".join(scale.faults(small, swollen))
+    assert "parent had 310 MB" in told
+    assert "grew" in told
+    assert "not steady" in told
+
+
+def test_a_table_replaces_only_what_stands_between_its_markers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- x:begin -->\nold\n<!-- x:end -->\nafter\n")
+    monkeypatch.setattr(page, "PAGE", path)
+    page.write("x", page.table(("a", "b"), [("1", "2")]))
+    text = path.read_text()
+    assert "| 1 | 2 |" in text
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("-->\nafter\n")
+    with pytest.raises(ValueError, match="no markers"):
+        page.write("y", "")
