@@ -156,6 +156,14 @@ class Journal:
             if raw is not None and not done:
                 yield msgspec.msgpack.decode(raw, type=Split)
 
+    def split(self, number: int) -> Split:
+        """Give one split of the manifest."""
+        with self._lock:
+            raw = self._split(number)
+        if raw is None:
+            raise MapReduceError(f"the journal knows no split {number}. Please report this.")
+        return msgspec.msgpack.decode(raw, type=Split)
+
     def splits(self) -> Iterator[Split]:
         """Give the whole manifest as far as it is planned."""
         number = 0

@@ -230,9 +230,8 @@ class _Run:
         """Take what an earlier, interrupted run of this folder has committed, up to `last`."""
         if not last:
             return
-        splits = {s.number: s for s in self.journal.splits()}
         for numbers, raw, ledger, cost in self.journal.commits(last):
-            self._accept([splits[n] for n in numbers], raw, ledger, cost)
+            self._accept([self.journal.split(n) for n in numbers], raw, ledger, cost)
 
     def _list(self, stop: threading.Event) -> None:
         """List the source into the journal, in a thread of its own."""
@@ -295,6 +294,7 @@ class _Run:
 
     def _tell(self) -> None:
         complete = self.journal.listing is not None
+        self.gather.listed_objects = self.listed if complete else None
         self.tell(Progress("list", self.listed, self.listed if complete else None, "objects"))
         total = self.listed_bytes if complete else None
         note = f"{self.mapped_objects:,} of {self.listed:,}{'' if complete else '+'} objects"
