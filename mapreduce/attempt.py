@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mapreduce import lines, partial
+from mapreduce import lines, partial, stack
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.job import Job, Records
@@ -151,7 +151,7 @@ class Attempt:
     def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
         if isinstance(document, ObjectError):
             raise document
-        yield self._format.parse(document)
+        yield stack.parsed(self._format.parse, document)
 
     def _by_line(
         self, pieces: Sequence[Piece], locations: Sequence[Location]
@@ -177,7 +177,7 @@ class Attempt:
                     lost = [(NOT_A_RECORD, n) for n in range(min(too_long, SAMPLES_PER_REASON))]
                     yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long}, lost)
                 if block:
-                    yield self._format.parse(block)
+                    yield stack.parsed(self._format.parse, block)
 
     def _is_gzip(self, piece: Piece, location: Location) -> bool:
         """Tell whether an object that was divided, going by its name, is gzip all the same."""

@@ -8,7 +8,6 @@ document that fails as a whole is read again record by record. Nothing here open
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
@@ -21,7 +20,7 @@ from mapreduce.errors import JobError, ObjectError
 from mapreduce.fields import Field, Mask, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mapreduce.table import Array
 
@@ -75,14 +74,12 @@ class Json:
         Raises
         ------
         ObjectError
-            `empty`, `not_json`, `wrong_shape`, `too_deep` or `bad_encoding`, with the place.
+            `empty`, `not_json`, `wrong_shape`, `too_deep`, `too_large` or `bad_encoding`, with
+            the place.
+        RecursionError
+            Where the caller's stack is nearly used up; see `mapreduce.stack`.
         """
-        try:
-            return self._parsed(document.removeprefix(BOM))
-        except RecursionError:  # the caller's stack is deep: a document's depth is no matter of it
-            return _with_own_stack(self._parsed, document.removeprefix(BOM))
-
-    def _parsed(self, document: bytes) -> Parsed:
+        document = document.removeprefix(BOM)
         if not structure.is_ascii(document) and not _is_utf8(document):
             return self._parse_again(document)
         opened = structure.openers(document)
@@ -127,12 +124,6 @@ class JsonLines:
 
     def parse(self, block: bytes) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
-        try:
-            return self._parsed(block)
-        except RecursionError:
-            return _with_own_stack(self._parsed, block)
-
-    def _parsed(self, block: bytes) -> Parsed:
         if structure.is_ascii(block) or _is_utf8(block):
             try:
                 found = self._decoder.decode_lines(block)
@@ -248,15 +239,6 @@ def _one_a_line(block: bytes, count: int) -> bool:
 def _refuse_deep(document: bytes) -> None:
     if structure.too_deep(document):
         raise ObjectError("too_deep", f"nested deeper than {structure.MAX_DEPTH}")
-
-
-def _with_own_stack(parse: Callable[[bytes], Parsed], document: bytes) -> Parsed:
-    """Parse in a thread of its own, whose stack is empty."""
-    with ThreadPoolExecutor(1, thread_name_prefix="parse") as one:
-        try:
-            return one.submit(parse, document).result()
-        except RecursionError:
-            raise ObjectError("too_deep", "nested too deep to be read") from None
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import structure
+from mapreduce import stack, structure
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.records import Json, JsonLines, Lines, Parsed, read_again
 
@@ -280,7 +280,7 @@ def test_a_document_that_cannot_be_read_says_why(document: bytes, reason: str) -
 
 
 def _from_deep(levels: int, document: bytes) -> Parsed:
-    return TRIP.parse(document) if levels == 0 else _from_deep(levels - 1, document)
+    return stack.parsed(TRIP.parse, document) if levels == 0 else _from_deep(levels - 1, document)
 
 
 @pytest.mark.parametrize("levels", [0, 300, 600, 800])
