@@ -1,0 +1,352 @@
+"""hosts.toml: which hosts there are, how each is reached, and where this machine can be dialled.
+
+Every refusal names the file, the line and the table, what was expected and what was found; what
+is not known is refused, never passed over. Values a host leaves out come from `[cluster]`, then
+from `~/.ssh/config` when a connection is made. No secret belongs here, and none is accepted.
+It connects to nothing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mapreduce.cluster.ranges import expand
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+NAME: Final = "hosts.toml"
+TUNNEL: Final = "ssh"  # as `address`: workers come back through SSH
+MAX_SLOTS: Final = 1024
+MAX_PORT: Final = 65535
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+_ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,252}", re.ASCII)
+_USER = re.compile(r"[^\s@:\x00-\x1f\x7f-][^\s@:\x00-\x1f\x7f]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class ClusterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[cluster]`: what holds for all hosts."""
+
+    name: str = "cluster"
+    address: str | None = None
+    listen_port: int = 0
+    user: str | None = None
+    ssh_port: int | None = None
+    identity: str | None = None
+    known_hosts: str = "known_hosts"
+    root: str = ".mapreduce"
+    python: str = "python3"
+
+
+class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[store]`: S3-compatible storage that the hosts read. Credentials are found elsewhere."""
+
+    endpoints: tuple[str, ...] = ()
+    region: str = "us-east-1"
+    max_requests: int = 64
+
+
+class HostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[hosts]]`: a host, or a range of them."""
+
+    name: str
+    address: str | None = None
+    user: str | None = None
+    ssh_port: int | None = None
+    identity: str | None = None
+    python: str | None = None
+    slots: int | None = None
+    endpoint: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    cluster: ClusterTable
+    hosts: tuple[HostTable, ...]
+    store: Store = Store()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host. What is None is left to `~/.ssh/config` (or, for slots, to what the host has)."""
+
+    name: str
+    address: str
+    user: str | None = None
+    ssh_port: int | None = None
+    identity: Path | None = None
+    python: str = "python3"
+    slots: int | None = None
+    endpoint: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """A checked hosts.toml; relative paths in it count from its own folder."""
+
+    path: Path
+    name: str
+    address: str | None
+    listen_port: int
+    known_hosts: Path
+    root: str
+    store: Store
+    hosts: tuple[Host, ...]
+
+    def select(
+        self, only: Sequence[str] = (), without: Sequence[str] = (), tags: Sequence[str] = ()
+    ) -> tuple[Host, ...]:
+        """Give the hosts wanted, in the file's order: names, ranges or globs; any of the tags.
+
+        Raises
+        ------
+        UsageError
+            Where a name or tag fits no host, or none is left.
+        """
+        chosen = self._named(only, "--only") if only else {h.name for h in self.hosts}
+        chosen -= self._named(without, "--except")
+        if tags:
+            known = sorted({t for h in self.hosts for t in h.tags})
+            for tag in set(tags) - set(known):
+                have = ", ".join(known) or "none"
+                raise UsageError(f"--tag {tag}: no host in {self.path} has it; tags there: {have}")
+        wanted = [h for h in self.hosts if h.name in chosen and (not tags or {*tags} & {*h.tags})]
+        if not wanted:
+            raise UsageError(f"no host of {self.path} is left by --only, --except and --tag")
+        return tuple(wanted)
+
+    def _named(self, texts: Sequence[str], option: str) -> set[str]:
+        found: set[str] = set()
+        for text in [t for joined in texts for t in _commas(joined)]:
+            for pattern in [text] if "*" in text or "?" in text else expand(text):
+                fits = {h.name for h in self.hosts if fnmatch.fnmatchcase(h.name, pattern)}
+                if not fits:
+                    have = ", ".join(h.name for h in self.hosts[:8])
+                    more = ", …" if len(self.hosts) > 8 else ""  # noqa: PLR2004 - names shown
+                    raise UsageError(
+                        f"{option} {pattern}: no such host in {self.path}; it has {have}{more}"
+                    )
+                found |= fits
+        return found
+
+
+def load(path: str | Path = NAME) -> Inventory:
+    """Read and check an inventory.
+
+    Raises
+    ------
+    UsageError
+        Where the file is absent or anything in it cannot be meant, with the place.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise UsageError(
+            f"no inventory at {path}: `mapreduce cluster init 192.168.10.101-116` writes one,"
+            " --inventory names another"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: expected UTF-8 text, found {error.reason}") from None
+    return _Reading(path, text).inventory()
+
+
+class _Reading:
+    """One file being read: turns places in it into lines for people."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+        self.folder = path.resolve().parent
+        try:
+            self.tree = tomllib.loads(text)
+            self.file = msgspec.convert(self.tree, _File)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path}: not TOML: {error}") from None
+        except msgspec.ValidationError as error:
+            raise self._of_shape(str(error)) from None
+
+    def inventory(self) -> Inventory:
+        """Check what types cannot, and put defaults in."""
+        cluster, store = self.file.cluster, self.file.store
+        self._check_cluster(cluster)
+        self._check_store(store)
+        hosts = [h for i, table in enumerate(self.file.hosts) for h in self._hosts(i, table)]
+        if not hosts:
+            raise self.refusal("hosts", 0, None, "expected at least one [[hosts]]", "none")
+        return Inventory(
+            path=self.path,
+            name=cluster.name,
+            address=cluster.address,
+            listen_port=cluster.listen_port,
+            known_hosts=self._path(cluster.known_hosts),
+            root=cluster.root,
+            store=store,
+            hosts=tuple(self._distinct(hosts)),
+        )
+
+    def _check_cluster(self, table: ClusterTable) -> None:
+        c = "cluster"
+        if table.address is not None:
+            self._fits(c, 0, "address", table.address, _ADDRESS, "an address or a host's name")
+        self._port(c, 0, "listen_port", table.listen_port, least=0)
+        self._shared(c, 0, table)
+        for key in ("root", "known_hosts", "name"):
+            self._plain(c, 0, key, getattr(table, key))
+        if Path(table.root).parts in {(), ("/",), ("~",)} or ".." in Path(table.root).parts:
+            expected = "a folder of its own, such as .mapreduce (`remove` deletes it)"
+            raise self.refusal(c, 0, "root", f"expected {expected}", repr(table.root))
+
+    def _check_store(self, store: Store) -> None:
+        for url in store.endpoints:
+            self._url("store", 0, "endpoints", url)
+        if store.max_requests < 1:
+            at = ("store", 0, "max_requests")
+            raise self.refusal(*at, "expected 1 or more", str(store.max_requests))
+
+    def _hosts(self, i: int, table: HostTable) -> Iterator[Host]:
+        names = self._expanded(i, "name", table.name)
+        addresses = self._expanded(i, "address", table.address or table.name)
+        if len(names) != len(addresses):
+            found = f"{len(names)} names and {len(addresses)} addresses"
+            raise self.refusal("hosts", i, "address", "expected as many addresses as names", found)
+        for name in names:
+            self._fits("hosts", i, "name", name, _HOST_NAME, "letters, digits, '.', '_' and '-'")
+        for address in addresses:
+            self._fits("hosts", i, "address", address, _ADDRESS, "an address or an SSH alias")
+        self._shared("hosts", i, table)
+        if table.slots is not None and not 1 <= table.slots <= MAX_SLOTS:
+            at = ("hosts", i, "slots")
+            raise self.refusal(*at, f"expected 1 to {MAX_SLOTS}", str(table.slots))
+        if table.endpoint is not None:
+            self._url("hosts", i, "endpoint", table.endpoint)
+        cluster = self.file.cluster
+        identity = table.identity or cluster.identity
+        for name, address in zip(names, addresses, strict=True):
+            yield Host(
+                name=name,
+                address=address,
+                user=table.user or cluster.user,
+                ssh_port=table.ssh_port or cluster.ssh_port,
+                identity=self._path(identity) if identity else None,
+                python=table.python or cluster.python,
+                slots=table.slots,
+                endpoint=table.endpoint,
+                tags=table.tags,
+            )
+
+    def _distinct(self, hosts: Iterable[Host]) -> Iterator[Host]:
+        seen: dict[tuple[str, object], str] = {}
+        for host in hosts:
+            for what, value in (("name", host.name), ("address", (host.address, host.ssh_port))):
+                if (what, value) in seen:
+                    shown = value if isinstance(value, str) else value[0]
+                    raise UsageError(
+                        f"{self.path}: expected every host once, found {what} {shown!r} twice:"
+                        f" for {seen[what, value]} and {host.name}"
+                    )
+                seen[what, value] = host.name
+            yield host
+
+    def _shared(self, table: str, i: int, given: ClusterTable | HostTable) -> None:
+        if given.user is not None:
+            self._fits(table, i, "user", given.user, _USER, "a login name")
+        if given.ssh_port is not None:
+            self._port(table, i, "ssh_port", given.ssh_port, least=1)
+        for key in ("identity", "python"):
+            value = getattr(given, key)
+            if value is not None:
+                self._plain(table, i, key, value)
+
+    def _expanded(self, i: int, key: str, text: str) -> list[str]:
+        try:
+            return expand(text)
+        except UsageError as error:
+            raise self.refusal("hosts", i, key, str(error), None) from None
+
+    def _plain(self, table: str, i: int, key: str, text: str) -> None:
+        if not text or text.startswith("-") or _CONTROL.search(text):
+            expected = "expected text of one line that does not begin with '-'"
+            raise self.refusal(table, i, key, expected, repr(text))
+
+    def _fits(
+        self, table: str, i: int, key: str, text: str, pattern: re.Pattern[str], expected: str
+    ) -> None:
+        if not pattern.fullmatch(text):
+            raise self.refusal(table, i, key, f"expected {expected}", repr(text))
+
+    def _port(self, table: str, i: int, key: str, port: int, *, least: int) -> None:
+        if not least <= port <= MAX_PORT:
+            raise self.refusal(table, i, key, f"expected {least} to {MAX_PORT}", str(port))
+
+    def _url(self, table: str, i: int, key: str, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            fits, parts = False, urlsplit("")
+        if parts.username or parts.password:
+            expected = "expected no credentials here: they come from AWS_ACCESS_KEY_ID and so on"
+            raise self.refusal(table, i, key, expected, f"{parts.scheme}://…@{parts.hostname}")
+        if not fits or _CONTROL.search(url) or " " in url:
+            raise self.refusal(table, i, key, "expected http://host:port", repr(url))
+
+    def _path(self, text: str) -> Path:
+        return self.folder / Path(text).expanduser()
+
+    def _of_shape(self, said: str) -> UsageError:
+        """Place a complaint of msgspec: `Expected `int`, got `str` - at `$.hosts[0].slots``."""
+        what, _, at = said.partition(" - at `$")
+        steps = re.match(r"\.?(\w*)(?:\[(\d+)\])?\.?(\w*)", at)
+        table, index, key = steps.groups() if steps else ("", None, "")
+        unknown = re.search(r"unknown field `([^`]*)`", what)
+        if unknown:
+            key, spot = unknown[1], table or unknown[1]
+            return self.refusal(spot, int(index or 0), key, "no such key is known", repr(key))
+        missing = re.search(r"missing required field `([^`]*)`", what)
+        if missing:
+            lacks = f"expected {missing[1]}, which is required"
+            return self.refusal(table or missing[1], int(index or 0), None, lacks, "none")
+        return self.refusal(table, int(index or 0), key or None, what.replace("`", ""), None)
+
+    def refusal(
+        self, table: str, i: int, key: str | None, expected: str, found: str | None
+    ) -> UsageError:
+        """Say where, what was expected and what was found."""
+        line = self._line(table, i, key)
+        shown = f"[[{table}]] {i + 1}" if table == "hosts" else f"[{table}]"
+        place = f"{self.path}:{line}: {shown}{f' {key}' if key else ''}"
+        return UsageError(f"{place}: {expected}{f', found {found}' if found else ''}")
+
+    def _line(self, table: str, i: int, key: str | None) -> int:
+        """Find the line of a key, or of its table's heading; 1 where there is neither."""
+        heading = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]\]?\s*(#.*)?")
+        found, count = 1, -1
+        for number, line in enumerate(self.lines, 1):
+            if heading.fullmatch(line):
+                count += 1
+                if count == i:
+                    found = number
+            elif line.lstrip().startswith("["):
+                if count == i:
+                    break
+            elif count == i and key and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
+                return number
+        return found
+
+
+def _commas(text: str) -> list[str]:
+    """Split at commas that stand outside brackets."""
+    parts: list[Any] = re.split(r",(?![^\[]*\])", text)
+    return [p.strip() for p in parts if p.strip()]

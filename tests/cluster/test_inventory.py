@@ -1,0 +1,157 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapreduce.cluster.inventory import load
+from mapreduce.cluster.ranges import MOST, bracketed, expand
+from mapreduce.errors import UsageError
+
+CLUSTER = '[cluster]\naddress = "192.168.10.1"\nuser = "pi"\n'
+PIS = '[[hosts]]\nname = "pi[01-16]"\naddress = "192.168.10.[101-116]"\nslots = 4\ntags = ["pi4"]\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "hosts.toml"
+    path.write_text(text)
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(written(folder, text))
+    return str(caught.value).removeprefix(str(folder) + "/")
+
+
+@pytest.mark.parametrize(
+    ("text", "stands_for"),
+    [
+        ("pi", ["pi"]),
+        ("pi[08-11]", ["pi08", "pi09", "pi10", "pi11"]),
+        ("pi[8-11]", ["pi8", "pi9", "pi10", "pi11"]),
+        ("r[1,3,7-8]", ["r1", "r3", "r7", "r8"]),
+        ("r[1-2]n[1-2]", ["r1n1", "r1n2", "r2n1", "r2n2"]),
+        ("10.0.0.[5-6]", ["10.0.0.5", "10.0.0.6"]),
+    ],
+)
+def test_ranges_expand(text: str, stands_for: list[str]) -> None:
+    assert expand(text) == stands_for
+
+
+@pytest.mark.parametrize("text", ["pi[", "pi]1[", "pi[]", "pi[3-1]", "pi[01-100]", "pi[a-c]"])
+def test_a_range_that_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"pi"):
+        expand(text)
+
+
+def test_a_range_never_grows_past_its_limit() -> None:
+    for text in (f"x[0-{MOST}]", "x[0-99][0-99]", "x[0-999999999]"):
+        with pytest.raises(UsageError, match="4,096"):
+            expand(text)
+
+
+def test_a_span_may_be_typed_without_brackets() -> None:
+    assert expand(bracketed("192.168.10.101-103"))[-1] == "192.168.10.103"
+    assert bracketed("web-1.example.org") == "web-1.example.org"
+
+
+def test_names_and_addresses_expand_together(tmp_path: Path) -> None:
+    inventory = load(written(tmp_path, CLUSTER + PIS))
+    assert len(inventory.hosts) == 16
+    last = inventory.hosts[-1]
+    assert (last.name, last.address, last.slots) == ("pi16", "192.168.10.116", 4)
+    assert (last.user, last.python, last.tags) == ("pi", "python3", ("pi4",))
+
+
+def test_a_host_overrides_what_the_cluster_says(tmp_path: Path) -> None:
+    own = (
+        '[[hosts]]\nname = "old"\nuser = "ann"\nssh_port = 2222\nidentity = "keys/old"\n'
+        'python = "/opt/python3.12/bin/python3"\nendpoint = "http://10.0.0.2:9000"\n'
+    )
+    (host,) = load(written(tmp_path, CLUSTER + own)).hosts
+    assert (host.address, host.user, host.ssh_port) == ("old", "ann", 2222)
+    assert host.identity == tmp_path / "keys/old"
+    assert (host.python, host.endpoint) == ("/opt/python3.12/bin/python3", "http://10.0.0.2:9000")
+
+
+def test_paths_count_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: Any) -> None:
+    path = written(tmp_path, CLUSTER + PIS)
+    monkeypatch.chdir("/")
+    assert load(path).known_hosts == tmp_path / "known_hosts"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CLUSTER + PIS.replace("slots = 4", "slots = 0"), "hosts.toml:7: [[hosts]] 1 slots: expe"),
+        (CLUSTER + PIS.replace("slots = 4", 'slots = "4"'), "hosts.toml:7: [[hosts]] 1 slots: Exp"),
+        (CLUSTER + PIS.replace("slots", "slot"), "hosts.toml:7: [[hosts]] 1 slot: no such key"),
+        (CLUSTER + PIS.replace("116", "115"), "hosts.toml:6: [[hosts]] 1 address: expected as"),
+        (CLUSTER + PIS.replace("[01-16]", "[16-01]"), "hosts.toml:5: [[hosts]] 1 name: 16-01"),
+        (CLUSTER + PIS + "[store]\nendpoints = ['ftp://x']\n", "hosts.toml:10: [store] endpoints"),
+        (CLUSTER + PIS + "[store]\nsecret_key = 'x'\n", "hosts.toml:10: [store] secret_key: no"),
+        (CLUSTER + "listen_port = 70000\n" + PIS, "hosts.toml:4: [cluster] listen_port: expe"),
+        (CLUSTER + "root = '/'\n" + PIS, "hosts.toml:4: [cluster] root: expected a folder of its"),
+        (CLUSTER + "root = 'a/../..'\n" + PIS, "hosts.toml:4: [cluster] root: expected a folder"),
+        (CLUSTER + "python = '-c'\n" + PIS, "hosts.toml:4: [cluster] python: expected text"),
+        (CLUSTER + "[[hosts]]\naddress = 'x'\n", "hosts.toml:4: [[hosts]] 1: expected name"),
+        (PIS, "hosts.toml:1: [cluster]: expected cluster, which is required"),
+        (CLUSTER, "hosts.toml:1: [[hosts]] 1: expected hosts, which is required"),
+    ],
+)
+def test_a_refusal_names_file_line_table_and_what_was_expected(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    assert refusal(tmp_path, text).startswith(said)
+
+
+def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    assert "line 2" in refusal(tmp_path, "[cluster]\nname =\n")
+
+
+def test_credentials_are_refused_and_not_repeated(tmp_path: Path) -> None:
+    text = CLUSTER + PIS + '[store]\nendpoints = ["http://me:hunter2@10.0.0.2:9000"]\n'
+    said = refusal(tmp_path, text)
+    assert "AWS_ACCESS_KEY_ID" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "hostile", ["x;reboot", "$(reboot)", "x'y", "a\\nb", "-oProxyCommand=x", "a b", "", "ü"]
+)
+def test_hostile_names_addresses_and_users_are_refused(tmp_path: Path, hostile: str) -> None:
+    for line in (f'name = "{hostile}"', f'name = "a"\naddress = "{hostile or " "}"'):
+        assert "expected" in refusal(tmp_path, f"{CLUSTER}[[hosts]]\n{line}\n")
+    if hostile not in {"x;reboot", "$(reboot)", "x'y", "ü"}:
+        assert "user: expected a login name" in refusal(
+            tmp_path, f'{CLUSTER}[[hosts]]\nname = "a"\nuser = "{hostile}"\n'
+        )
+
+
+def test_two_hosts_of_one_name_or_address_are_refused(tmp_path: Path) -> None:
+    assert "name 'pi01' twice" in refusal(tmp_path, CLUSTER + PIS + '[[hosts]]\nname = "pi01"\n')
+    again = '[[hosts]]\nname = "x"\naddress = "192.168.10.101"\n'
+    assert "for pi01 and x" in refusal(tmp_path, CLUSTER + PIS + again)
+
+
+def test_hosts_are_chosen_by_name_range_glob_and_tag(tmp_path: Path) -> None:
+    more = '[[hosts]]\nname = "nuc"\naddress = "10.0.0.9"\ntags = ["x86"]\n'
+    inventory = load(written(tmp_path, CLUSTER + PIS + more))
+
+    def names(**kwargs: Any) -> list[str]:
+        return [h.name for h in inventory.select(**kwargs)]
+
+    assert names(only=["pi[03-04],nuc"]) == ["pi03", "pi04", "nuc"]
+    assert names(only=["pi1*"], without=["pi10"])[0] == "pi11"
+    assert names(tags=["x86"]) == ["nuc"]
+    assert len(names()) == 17
+    for wrong in ({"only": ["pi17"]}, {"without": ["no"]}, {"tags": ["pi5"]}, {"only": ["p?"]}):
+        with pytest.raises(UsageError, match=r"hosts\.toml"):
+            names(**wrong)
+    with pytest.raises(UsageError, match="is left"):
+        names(only=["nuc"], tags=["pi4"])
+
+
+def test_a_missing_inventory_says_how_to_write_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cluster init"):
+        load(tmp_path / "hosts.toml")
