@@ -1,0 +1,72 @@
+"""Who may import whom, and what may be called nowhere."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(p for top in ("mapreduce", "roadspeed") for p in (ROOT / top).rglob("*.py"))
+# What is executable or could be: nothing of the kind crosses the wire or is read from a disk.
+EXECUTABLE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "cPickle", "joblib", "yaml"}
+CALLS = {"eval", "exec", "compile", "__import__"}
+# A package -> the only files that may import it.
+ALONE = {
+    "minio": {"mapreduce/objects/s3.py"},
+    "psycopg2": {"roadspeed/roads/postgis.py", "roadspeed/roads/faults.py"},
+    "fabric": {"mapreduce/cluster/deploy.py", "fabfile.py"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of what a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def called(path: Path) -> set[str]:
+    """Names that a file calls."""
+    return {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text(), str(path)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+
+def test_layers_are_as_the_contracts_say() -> None:
+    program = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run(
+        [program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_executable_is_read_or_written(path: Path) -> None:
+    assert not imported(path) & EXECUTABLE
+    assert not called(path) & CALLS
+    assert "allow_pickle=True" not in path.read_text()
+
+
+@pytest.mark.parametrize("package", ALONE)
+def test_a_package_is_known_to_its_own_file_alone(package: str) -> None:
+    users = {str(p.relative_to(ROOT)) for p in SOURCES if package in imported(p)}
+    assert users <= ALONE[package]
+
+
+def test_importing_the_framework_is_light() -> None:
+    code = "import sys, mapreduce; print(sorted({m.partition('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    heavy = {"numpy", "minio", "urllib3", "typer", "rich", "shapely", "pandas", "matplotlib"}
+    assert not {name for name in heavy if f"'{name}'" in done.stdout}
