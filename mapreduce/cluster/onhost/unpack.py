@@ -1,0 +1,236 @@
+"""Puts a tree in place on a host: whole, checked and imported once, or not at all.
+
+A tar comes on standard input; its files are checked against their SHA-256 as they come, wheels
+are unpacked from memory (nothing is written twice to a card), and the tree is renamed into place.
+What an interrupted one left behind is removed by the next. Then, if asked, `current` is switched
+in one step and what is old is pruned: never the current release, nor one that a living agent uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from typing import TYPE_CHECKING, Any, Dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Asked = Dict[str, Any]
+
+INCOMING = ".incoming"
+KEEP = 3
+
+
+class Refused(Exception):  # noqa: N818 - it says what happened
+    """What came cannot be put in place: the message says why."""
+
+
+def main() -> None:
+    """Do what is asked, and answer."""
+    asked = json.loads(sys.argv[1])
+    asked["root"] = root = os.path.join(os.path.expanduser("~"), os.path.expanduser(asked["root"]))
+    answer: dict[str, Any]
+    try:
+        if asked.get("place"):
+            place(root, asked)
+        if asked.get("switch"):
+            switch(root, asked["switch"], asked.get("environment"))
+        removed = prune(root, asked) if asked.get("prune") else []
+    except Refused as error:
+        answer = {"error": str(error)}
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        answer = {"error": str(error), "disk_full": full}
+    else:
+        answer = {"ok": True, "removed": removed}
+    print(json.dumps(answer))
+
+
+def place(root: str, asked: Asked) -> None:
+    """Receive a tree into `root/asked["place"]`."""
+    target = inside(root, asked["place"])
+    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    heal(root)
+    incoming = os.path.join(root, INCOMING)
+    os.makedirs(incoming, mode=0o700, exist_ok=True)
+    room = tempfile.mkdtemp(dir=incoming)
+    try:
+        with locked(room):
+            tree = os.path.join(room, "tree")
+            os.mkdir(tree)
+            receive(tree, asked["files"])
+            check(tree, asked)
+            try:
+                os.rename(tree, target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise  # else another deployment has put the same there
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def receive(tree: str, files: dict[str, str]) -> None:
+    """Write the files named, {path: sha256}; wheels unpacked at the top of the tree."""
+    left = dict(files)
+    try:
+        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as tar:
+            for member in tar:
+                content = tar.extractfile(member)
+                body = content.read() if content else b""
+                if hashlib.sha256(body).hexdigest() != left.pop(member.name, None):
+                    raise Refused(f"{member.name} is not what was announced")
+                if member.name.endswith(".whl"):
+                    unpack_wheel(body, tree)
+                else:
+                    write(inside(tree, member.name), body)
+    except (tarfile.TarError, EOFError, zipfile.BadZipFile) as error:
+        raise Refused(f"the transfer was cut: {error}") from None
+    if left:
+        raise Refused(f"the transfer was cut: {len(left)} files are missing")
+
+
+def unpack_wheel(body: bytes, tree: str) -> None:
+    """Unpack a wheel; what belongs into site-packages from its `.data` folder too."""
+    with zipfile.ZipFile(io.BytesIO(body)) as wheel:
+        for info in wheel.infolist():
+            parts = info.filename.split("/")
+            if parts[0].endswith(".data"):
+                if parts[1:2] == parts[1:] or parts[1] not in ("purelib", "platlib"):
+                    continue
+                parts = parts[2:]
+            if not info.is_dir():
+                write(inside(tree, "/".join(parts)), wheel.read(info))
+
+
+def write(path: str, body: bytes) -> None:
+    """Write one file and the folders it needs."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as out:
+        out.write(body)
+
+
+def inside(root: str, name: str) -> str:
+    """Join a relative name to a folder; refuse one that leads out of it."""
+    path = os.path.normpath(os.path.join(root, name))
+    if os.path.isabs(name) or not path.startswith(os.path.normpath(root) + os.sep):
+        raise Refused(f"{name!r} leads out of {root}")
+    return path
+
+
+def check(tree: str, asked: Asked) -> None:
+    """Import what must be importable; this also leaves the compiled files of what is used."""
+    if not asked.get("imports"):
+        return
+    path = [tree] + [inside(asked["root"], p) for p in asked.get("path", [])]
+    code = "import " + ", ".join(asked["imports"])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1"),
+        timeout=asked["timeout_s"],
+    )
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise Refused(f"`{code}` fails there: {said[-1]}")
+
+
+@contextlib.contextmanager
+def locked(room: str) -> Iterator[None]:
+    """Hold a room's lock, by which others know that its owner lives."""
+    with open(os.path.join(room, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def heal(root: str) -> None:
+    """Remove what interrupted deployments left: rooms whose lock nobody holds."""
+    incoming = os.path.join(root, INCOMING)
+    for name in os.listdir(incoming) if os.path.isdir(incoming) else []:
+        room = os.path.join(incoming, name)
+        try:
+            with open(os.path.join(room, "lock")) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(room, ignore_errors=True)
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                os.rmdir(room)  # made a moment ago, or empty
+        except OSError:
+            continue  # held: its owner lives
+
+
+def switch(root: str, release: str, environment: str | None) -> None:
+    """Make a release the current one in one step, and note which environment it goes with."""
+    inside(root, os.path.join("releases", release))
+    if environment:
+        with open(os.path.join(root, "releases", release, ".with." + environment), "w"):
+            pass
+    link = os.path.join(root, f".current.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
+    os.symlink(os.path.join("releases", release), link)
+    os.replace(link, os.path.join(root, "current"))
+
+
+def prune(root: str, asked: Asked) -> list[str]:
+    """Remove old releases, the environments none of the rest uses, and old overlays."""
+    used = living(root)
+    used |= {asked["switch"]} if asked.get("switch") else set()
+    releases = newest(os.path.join(root, "releases"))
+    kept = set(releases[:KEEP]) | used
+    wanted = used | ({asked["environment"]} if asked.get("environment") else set())
+    for release in kept:
+        folder = os.path.join(root, "releases", release)
+        if os.path.isdir(folder):
+            wanted |= {n[6:] for n in os.listdir(folder) if n.startswith(".with.")}
+    removed = [os.path.join("releases", n) for n in releases if n not in kept]
+    environments = newest(os.path.join(root, "environments"))
+    removed += [
+        os.path.join("environments", n) for n in environments if n not in wanted and n[0] != "x"
+    ]
+    for kind in ("overlays", "environments"):
+        old = [n for n in newest(os.path.join(root, kind)) if kind == "overlays" or n[0] == "x"]
+        removed += [os.path.join(kind, n) for n in old[4 * KEEP :] if n not in used]
+    for name in removed:
+        shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+    return removed
+
+
+def newest(folder: str) -> list[str]:
+    """Give the names in a folder, the newest first."""
+    try:
+        names = [n for n in os.listdir(folder) if not n.startswith(".")]
+    except OSError:
+        return []
+    return sorted(names, key=lambda n: os.stat(os.path.join(folder, n)).st_mtime, reverse=True)
+
+
+def living(root: str) -> set[str]:
+    """Give the names of releases, environments and overlays that runs on this host may use."""
+    used = set()
+    runs = os.path.join(root, "runs")
+    for run in os.listdir(runs) if os.path.isdir(runs) else []:
+        try:
+            with open(os.path.join(runs, run, "agent.pid")) as given:
+                note = json.load(given)
+        except (OSError, ValueError):
+            continue
+        used |= {os.path.basename(p) for p in note.get("path", [])}
+    return used
+
+
+if __name__ == "__main__":
+    main()
