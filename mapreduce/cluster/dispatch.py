@@ -1,0 +1,148 @@
+"""Who gets what: free slots pull fragments, offers are pulled, idle hosts help at the end.
+
+Each step costs no more for many workers or tasks, but for the second attempts at the end, which are
+looked for once a second. It changes a schedule's state and judges no failure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from mapreduce.cluster.commands import Assign, Finish, Pace, Pull
+from mapreduce.cluster.rates import rest_s
+from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.roster import Worker
+    from mapreduce.cluster.state import State
+
+
+def dispatch(state: State) -> None:
+    """Do all that the present state allows."""
+    _pull(state)
+    if not state.draining:
+        _seat(state)
+        _fill(state)
+    _pace(state)
+    _finish(state)
+
+
+def speculate(state: State) -> None:
+    """Let idle workers try what others will take long for, once nothing else is left to do.
+
+    How long is judged by each worker's own measured rate and by what the attempt shows: so a slow
+    host is helped only where the helper is sure to be first, and none is taken for a straggler for
+    being slow. At most one second attempt a fragment.
+    """
+    roster = state.roster
+    if state.over or state.draining or not state.listed:
+        return
+    if state.backlog.ready or not roster.idle:
+        return
+    rests = []
+    for attempt in state.living.values():
+        if attempt.stage is Stage.LEASED and not attempt.alone and _single(attempt.fragment):
+            rate = roster.rate(roster.workers[attempt.worker])
+            if rate is not None:
+                rests.append((rest_s(attempt, rate, state.now), attempt.number))
+    waiting = deque(sorted(rests, reverse=True))
+    helpers = [(roster.rate(roster.workers[n]) or 0.0, n) for n in roster.idle]
+    for rate, name in sorted(helpers, reverse=True):
+        worker = roster.workers[name]
+        while rate and worker.busy < worker.slots and waiting and _may_run(state):
+            rest, number = waiting.popleft()
+            attempt = state.living[number]
+            if attempt.fragment.cost / rate * state.rules.gain >= rest:
+                break
+            if attempt.worker != name and name not in attempt.fragment.avoid:
+                assign(state, worker, attempt.fragment, speculative=True)
+
+
+def assign(state: State, worker: Worker, fragment: Fragment, *, speculative: bool = False) -> None:
+    """Begin an attempt."""
+    number = state.attempts
+    state.attempts += 1
+    lease_until = state.now + state.rules.lease_s
+    attempt = Attempt(number, fragment, worker.name, lease_until, fragment.alone, speculative)
+    fragment.place = Place.OUT
+    fragment.attempts.append(attempt)
+    state.living[number] = attempt
+    state.leases.add(attempt)
+    state.roster.queue(attempt, state.now)
+    state.say(Assign(worker.name, fragment.task.number, number, fragment.pieces))
+
+
+def _single(fragment: Fragment) -> bool:
+    return len(fragment.attempts) == 1
+
+
+def _may_run(state: State) -> bool:
+    return state.roster.running < state.pacing.limit
+
+
+def _fill(state: State) -> None:
+    roster, backlog = state.roster, state.backlog
+    passed: list[str] = []
+    while roster.idle and backlog.ready and _may_run(state):
+        worker = roster.workers[next(iter(roster.idle))]
+        fragment = backlog.take(worker.name, roster.elsewhere)
+        if fragment is None:  # all that is left has failed here, and may be done elsewhere
+            passed.append(worker.name)
+            del roster.idle[worker.name]
+        else:
+            assign(state, worker, fragment)
+    roster.idle.update(dict.fromkeys(passed))
+    enough = roster.slots if state.listed else 0  # near the end nobody hoards
+    within = roster.running <= state.pacing.limit  # what waits begins only when another ends
+    while within and roster.roomy and backlog.ready > enough:
+        worker = roster.workers[next(iter(roster.roomy))]
+        fragment = backlog.take(worker.name, roster.elsewhere)
+        if fragment is None:
+            break
+        assign(state, worker, fragment)
+
+
+def _seat(state: State) -> None:
+    """Find workers for fragments that must run alone, and start those whose worker is empty."""
+    backlog, roster = state.backlog, state.roster
+    while backlog.alone and len(state.guests) < max(1, roster.usable // 2):
+        fragment = backlog.alone[0]
+        free = [w for w in roster.workers.values() if w.usable and w.guest is None]
+        if not free:
+            break
+        worker = min(free, key=lambda w: _unfit(w, fragment))
+        backlog.alone.popleft()
+        state.guests[worker.name] = None
+        roster.change(worker, state.now, guest=fragment)
+    for name in list(state.guests):
+        worker = roster.workers[name]
+        guest = worker.guest
+        if guest is not None and guest.place is Place.ALONE and not worker.queue:
+            if not _may_run(state):
+                break
+            assign(state, worker, guest)
+
+
+def _unfit(worker: Worker, fragment: Fragment) -> tuple[bool, bool, int]:
+    return worker.name in fragment.avoid, not worker.successes, len(worker.queue)
+
+
+def _pull(state: State) -> None:
+    while (attempt := state.intake.take()) is not None:
+        attempt.stage = Stage.PULLING
+        state.say(Pull(attempt.worker, attempt.number))
+
+
+def _pace(state: State) -> None:
+    requests = state.pacing.requests_a_slot(state.roster.slots)
+    if requests != state.requests:
+        state.requests = requests
+        state.say(Pace(requests))
+
+
+def _finish(state: State) -> None:
+    done = state.listed and not state.tasks
+    if done or (state.draining and not state.living and not state.committing):
+        state.over = True
+        state.say(Finish(done))

@@ -1,0 +1,111 @@
+"""What follows when an attempt fails, by whose fault it was.
+
+The job's code: the run stops. The store: wait, ask it less, stop once it has failed for too long.
+An expired signature: sign anew, a few times. A process or a worker that died: `verdicts` judges.
+This program: elsewhere, a few times. Each attempt has been ended before it comes here, but for
+those that vanish with their worker.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.cluster import verdicts
+from mapreduce.cluster.commands import Cancel, SetAside
+from mapreduce.cluster.tasks import Stage
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.messages import Kind
+    from mapreduce.cluster.roster import Worker
+    from mapreduce.cluster.state import State
+    from mapreduce.cluster.tasks import Attempt
+
+MOST_ASIDES: Final = 5  # doublings of the time for which a worker is set aside
+LONGEST_WAIT_S: Final = 30.0  # before a task that the store failed is tried again
+
+
+def failed(state: State, attempt: Attempt, kind: Kind, message: str) -> None:
+    """Take in that an attempt, which has been ended, failed."""
+    if kind in ("job", "map"):
+        state.abort(kind, message)
+    elif kind == "bug":
+        _bug(state, attempt, message)
+    elif kind == "crashed":
+        _crashed(state, attempt, message)
+    elif kind == "expired":
+        _signature_expired(state, attempt, message)
+    else:
+        _store_failed(state, attempt, message)
+
+
+def vanished(state: State, attempt: Attempt, how: str, *, ran: bool) -> None:
+    """End an attempt of which nothing is heard any more; `ran` is whether it had a slot."""
+    worker = state.roster.workers[attempt.worker]
+    ran = ran and attempt.stage is Stage.LEASED
+    state.end(attempt)
+    state.say(Cancel(worker.name, attempt.number))
+    if ran and not worker.leaving:
+        verdicts.worker_lost(attempt, how, state.rules)
+        if worker.blamed != worker.connection:
+            worker.blamed = worker.connection
+            _blame(state, worker, how)
+    state.again(attempt.fragment)
+
+
+def _crashed(state: State, attempt: Attempt, how: str) -> None:
+    fragment, worker = attempt.fragment, state.roster.workers[attempt.worker]
+    first = fragment.whole and not fragment.troubles.strikes
+    proven = any(w.successes and w.usable for w in state.roster.workers.values())
+    verdicts.crashed(attempt, how, counts=bool(worker.successes) or not proven)
+    if first:  # what follows is expected of this task, and not held against its hosts
+        _blame(state, worker, how)
+    state.again(fragment)
+
+
+def _bug(state: State, attempt: Attempt, message: str) -> None:
+    fragment = attempt.fragment
+    fragment.troubles.bugs += 1
+    fragment.avoid.add(attempt.worker)
+    _blame(state, state.roster.workers[attempt.worker], message)
+    if fragment.troubles.bugs >= state.rules.bugs:
+        state.abort("bug", message)
+        return
+    state.again(fragment)
+
+
+def _signature_expired(state: State, attempt: Attempt, message: str) -> None:
+    troubles = attempt.fragment.troubles
+    troubles.expired += 1
+    if troubles.expired >= state.rules.signatures:
+        state.abort("store", message)
+        return
+    state.again(attempt.fragment)
+
+
+def _store_failed(state: State, attempt: Attempt, message: str) -> None:
+    fragment, troubles, rules = attempt.fragment, attempt.fragment.troubles, state.rules
+    if state.pacing.failing_since is None:  # until now it served others
+        _blame(state, state.roster.workers[attempt.worker], message)
+    state.pacing.failed(state.now)
+    if troubles.store_since is None:
+        troubles.store_since = state.now
+    if state.now - troubles.store_since >= rules.store_deadline_s:
+        state.abort("store", message)
+        return
+    wait_s = min(rules.store_wait_s * 2**troubles.store_tries, LONGEST_WAIT_S)
+    troubles.store_tries = min(troubles.store_tries + 1, 16)
+    fragment.avoid.add(attempt.worker)
+    state.again(fragment, after_s=wait_s)
+
+
+def _blame(state: State, worker: Worker, why: str) -> None:
+    """Count a failure against a worker; set it aside if it keeps failing, but not the last."""
+    worker.failures += 1
+    others = state.roster.usable - worker.usable
+    if worker.failures < state.rules.host_failures or not others or worker.aside_until is not None:
+        return
+    for_s = state.rules.aside_s * 2**worker.asides
+    worker.asides = min(worker.asides + 1, MOST_ASIDES)
+    state.roster.change(worker, state.now, aside_until=state.now + for_s)
+    state.say(SetAside(worker.name, why, for_s))
+    state.give_back(worker)

@@ -1,0 +1,57 @@
+"""How hard the store may be asked: requests in flight in the whole cluster.
+
+Halved when the store says it is too much, raised by an eighth while it does not; and whether the
+store fails as a whole, which is so when nothing has succeeded since it began to fail. It knows no
+task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.rules import Rules
+
+
+class Pacing:
+    """The limit, and since when the store fails.
+
+    Attributes
+    ----------
+    limit
+        Requests in flight in the whole cluster, from 1 to `max_requests`.
+    failing_since
+        When the first failure came after the last success; None where all is well.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._changed = float("-inf")
+        self.limit = rules.max_requests
+        self.failing_since: float | None = None
+
+    def slow_down(self, now: float) -> None:
+        """Take in that the store had too much: halve, at most once in `ease_s`."""
+        if now - self._changed >= self._rules.ease_s:
+            self.limit = max(1, self.limit // 2)
+            self._changed = now
+
+    def failed(self, now: float) -> None:
+        """Take in that the store failed an attempt."""
+        self.slow_down(now)
+        if self.failing_since is None:
+            self.failing_since = now
+
+    def succeeded(self) -> None:
+        """Take in that an attempt could read all it wanted."""
+        self.failing_since = None
+
+    def tick(self, now: float) -> None:
+        """Raise the limit a step where the store has been quiet."""
+        if self.limit < self._rules.max_requests and now - self._changed >= self._rules.ease_s:
+            self.limit = min(self._rules.max_requests, self.limit + max(1, self.limit // 8))
+            self._changed = now
+
+    def requests_a_slot(self, slots: int) -> int:
+        """How many requests each of so many slots may have in flight."""
+        return max(1, self.limit // max(1, slots))

@@ -1,0 +1,341 @@
+"""The schedule: what happens comes in, what is to be done goes out. `handle(event, now)`.
+
+Rules:
+
+- free slots pull tasks; one runs and one waits a slot, so fast hosts take more;
+- an attempt lives by its lease, which heartbeats renew; its result counts once, the first to come;
+- retries go elsewhere; a worker that keeps failing is set aside for a while, never the last one;
+- what kills workers is narrowed by halving to the object that does it, which is quarantined with
+  the commit of its task; faults of the store and the job are never booked on objects;
+- partials are pulled within a budget; a result is accepted once it is durable.
+
+It reads no clock, knows no socket, draws no lots: the same events give the same commands. An event
+that cannot be raises `ScheduleError`; one that is late or doubled is answered and changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.cluster import events as ev
+from mapreduce.cluster import faults, invariants
+from mapreduce.cluster.commands import Accept, Cancel, Command, DropLate
+from mapreduce.cluster.dispatch import dispatch, speculate
+from mapreduce.cluster.roster import Worker
+from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.state import State
+from mapreduce.cluster.tasks import Attempt, Place, Stage, undivided
+from mapreduce.errors import MapReduceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FEWEST_WANTED: Final = 64  # splits at hand, however few slots there are
+
+
+class ScheduleError(MapReduceError):
+    """An event that cannot be, in this state: a fault of the program around the schedule."""
+
+
+class Schedule:
+    """Decides who runs what.
+
+    Parameters
+    ----------
+    rules
+        The figures it keeps to.
+    now
+        The time at which it begins, in seconds of a clock that never goes back.
+    """
+
+    def __init__(self, rules: Rules | None = None, now: float = 0.0) -> None:
+        self.rules = rules or Rules()
+        self.state = State(self.rules, now)
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            ev.Planned: self._planned,
+            ev.Listed: self._listed,
+            ev.Joined: self._joined,
+            ev.Lost: self._lost,
+            ev.Beat: self._beat,
+            ev.Offered: self._offered,
+            ev.Received: self._received,
+            ev.Damaged: self._damaged,
+            ev.Failed: self._failed,
+            ev.Committed: self._committed,
+            ev.Leaving: self._leaving,
+            ev.Draining: self._draining,
+            ev.Tick: self._tick,
+        }
+
+    def handle(self, event: ev.Event, now: float) -> list[Command]:
+        """Take in one event; give the commands that follow, in the order to carry them out.
+
+        Raises
+        ------
+        ScheduleError
+            For an event that cannot be: a split planned twice, a commit nobody asked for.
+        """
+        state = self.state
+        if state.over:
+            return []
+        state.now = max(state.now, now)
+        state.out = []
+        self._handlers[type(event)](event)
+        if not state.over:
+            dispatch(state)
+        return state.out
+
+    def check(self) -> None:
+        """Look over the whole state: for tests, after every step.
+
+        Raises
+        ------
+        AssertionError
+            Naming what does not hold.
+        """
+        invariants.check(self.state)
+
+    @property
+    def wanted(self) -> int:
+        """How many more splits it would take now: more would only fill memory."""
+        most = max(FEWEST_WANTED, 2 * self.state.roster.slots * (1 + self.rules.prefetch))
+        return max(0, most - self.state.backlog.ready)
+
+    @property
+    def requests(self) -> int:
+        """How many store requests each slot may have in flight: for a `Welcome`."""
+        return self.state.requests
+
+    def _planned(self, event: ev.Planned) -> None:
+        state, split = self.state, event.split
+        if state.listed or split.number in state.tasks or split.number in state.committed:
+            raise ScheduleError(f"split {split.number} is planned twice, or after the listing")
+        task = undivided(split.number, split.pieces)
+        state.tasks[task.number] = task
+        state.backlog.add(task.fragments[0])
+
+    def _listed(self, _: ev.Listed) -> None:
+        self.state.listed = True
+
+    def _joined(self, event: ev.Joined) -> None:
+        state, now = self.state, self.state.now
+        known = state.roster.workers.get(event.worker)
+        if known is None:
+            worker = Worker(event.worker, event.slots, event.connection, now)
+            state.roster.join(worker)
+        elif event.connection <= known.connection:
+            return
+        else:
+            worker = known
+            state.roster.change(
+                worker,
+                now,
+                connection=event.connection,
+                slots=event.slots,
+                heard=now,
+                connected=True,
+                silent=False,
+                leaving=False,
+            )
+        state.nobody_since = None
+        holding = set(event.holding)
+        has = {**worker.queue, **worker.held}
+        for number in holding - has.keys():
+            state.say(Cancel(worker.name, number))
+        for attempt in has.values():
+            attempt.lease_until = now + self.rules.lease_s
+            self._interrupt(attempt)
+        began = {n for n, a in worker.queue.items() if a.started is not None}
+        for number in has.keys() - holding:
+            faults.vanished(state, has[number], "its worker began anew", ran=number in began)
+
+    def _lost(self, event: ev.Lost) -> None:
+        state = self.state
+        worker = state.roster.workers.get(event.worker)
+        if worker is None or worker.connection != event.connection or not worker.connected:
+            return
+        state.roster.change(worker, state.now, connected=False)
+        state.unseat(worker)
+        grace_s = 0.0 if worker.leaving else self.rules.reconnect_s
+        for attempt in [*worker.queue.values(), *worker.held.values()]:
+            self._interrupt(attempt)
+            attempt.lease_until = min(attempt.lease_until, state.now + grace_s)
+            state.leases.add(attempt)
+
+    def _interrupt(self, attempt: Attempt) -> None:
+        """Reckon with it that what a worker offered must be offered anew."""
+        if attempt.stage is Stage.PULLING:
+            self.state.intake.free(attempt.size_bytes)
+            attempt.stage = Stage.RETURNING
+            self.state.offer_again(attempt.fragment)
+        elif attempt.stage is Stage.OFFERED:
+            attempt.stage = Stage.RETURNING
+
+    def _beat(self, event: ev.Beat) -> None:
+        state = self.state
+        worker = self._heard(event.worker)
+        if worker is None:
+            return
+        if event.slow_downs:
+            state.pacing.slow_down(state.now)
+        for told in event.attempts:
+            attempt = self._living(event.worker, told.attempt)
+            if attempt is None:
+                state.say(Cancel(event.worker, told.attempt))
+                continue
+            attempt.lease_until = state.now + self.rules.lease_s
+            if attempt.stage is not Stage.LEASED or attempt.started is None:
+                continue
+            progress = (told.objects, told.read_bytes)
+            if progress > attempt.progress:
+                attempt.progress, attempt.moved = progress, state.now
+            elif state.now - attempt.moved >= self.rules.stuck_s:
+                state.drop(attempt, "")
+                how = f"no progress in {self.rules.stuck_s:g} s"
+                faults.failed(state, attempt, "crashed", how)
+
+    def _offered(self, event: ev.Offered) -> None:
+        state = self.state
+        worker = self._heard(event.worker)
+        attempt = self._living(event.worker, event.attempt)
+        if attempt is None or worker is None:
+            state.say(
+                DropLate(event.worker, event.attempt, "its lease ended, or another was first")
+            )
+            return
+        if attempt.stage is Stage.LEASED:
+            began = attempt.started
+            if began is not None:
+                worker.rate.learn(attempt.fragment.cost, state.now - began)
+            state.roster.hold(attempt, state.now)
+            state.pacing.succeeded()
+        elif attempt.stage is not Stage.RETURNING:
+            return
+        attempt.stage = Stage.OFFERED
+        attempt.size_bytes = event.size_bytes
+        attempt.lease_until = state.now + self.rules.lease_s
+        state.intake.offer(attempt)
+
+    def _received(self, event: ev.Received) -> None:
+        state = self.state
+        attempt = self._living(event.worker, event.attempt)
+        if attempt is None:
+            state.say(DropLate(event.worker, event.attempt, "another was first"))
+            return
+        if attempt.stage is Stage.RECEIVED:
+            return
+        if attempt.stage is Stage.LEASED:
+            raise ScheduleError(f"attempt {attempt.number} was received and never offered")
+        if attempt.stage is not Stage.PULLING:  # its connection broke once all had come
+            state.intake.reserve(attempt.size_bytes)
+        attempt.stage = Stage.RECEIVED
+        state.intake.hold()
+        fragment, worker = attempt.fragment, state.roster.workers[attempt.worker]
+        worker.failures = worker.asides = 0
+        worker.successes += 1
+        state.roster.unqueue(attempt, state.now)
+        if worker.guest is fragment:
+            state.dismiss(worker)
+        for other in list(fragment.attempts):
+            if other is not attempt:
+                state.drop(other, "another was first")
+        fragment.place = Place.RECEIVED
+        fragment.task.received.append(attempt)
+        state.settle(fragment.task)
+
+    def _damaged(self, event: ev.Damaged) -> None:
+        state = self.state
+        attempt = self._living(event.worker, event.attempt)
+        if attempt is None or attempt.stage in (Stage.LEASED, Stage.RECEIVED):
+            return
+        state.drop(attempt, "it was damaged")
+        faults.failed(state, attempt, "bug", f"a partial was damaged: {event.why}")
+
+    def _committed(self, event: ev.Committed) -> None:
+        state = self.state
+        task = state.tasks.get(event.task)
+        if task is None or not task.committing:
+            raise ScheduleError(f"split {event.task} is committed, which nobody asked for")
+        del state.tasks[task.number]
+        state.committed.add(task.number)
+        state.committing -= 1
+        for attempt in task.received:
+            del state.living[attempt.number]
+            state.intake.free(attempt.size_bytes)
+            state.say(Accept(attempt.worker, attempt.number))
+
+    def _failed(self, event: ev.Failed) -> None:
+        state = self.state
+        self._heard(event.worker)
+        attempt = self._living(event.worker, event.attempt)
+        if attempt is None or attempt.stage is Stage.RECEIVED:
+            return
+        state.end(attempt)
+        faults.failed(state, attempt, event.kind, event.message)
+
+    def _leaving(self, event: ev.Leaving) -> None:
+        worker = self._heard(event.worker)
+        if worker is not None:
+            self.state.roster.change(worker, self.state.now, leaving=True)
+            self.state.give_back(worker)
+
+    def _draining(self, _: ev.Draining) -> None:
+        self.state.draining = True
+        for worker in self.state.roster.workers.values():
+            self.state.give_back(worker)
+
+    def _tick(self, _: ev.Tick) -> None:
+        state = self.state
+        state.backlog.due(state.now)
+        for attempt in list(state.leases.ended(state.now, state.living)):
+            self._expired(attempt)
+        state.pacing.tick(state.now)
+        present = False
+        for worker in state.roster.workers.values():
+            self._look_after(worker)
+            present = present or worker.present
+        if present:
+            state.nobody_since = None
+        elif state.nobody_since is None:
+            state.nobody_since = state.now
+        self._deadlines()
+        if not state.over:
+            dispatch(state)
+            speculate(state)  # only where dispatching has left a slot free
+
+    def _look_after(self, worker: Worker) -> None:
+        state = self.state
+        if worker.present and state.now - worker.heard >= self.rules.silent_s:
+            state.roster.change(worker, state.now, silent=True)
+            state.unseat(worker)
+        until = worker.aside_until
+        if until is not None and (until <= state.now or not state.roster.usable):
+            state.roster.change(worker, state.now, aside_until=None)
+
+    def _deadlines(self) -> None:
+        state, rules = self.state, self.rules
+        failing, nobody = state.pacing.failing_since, state.nobody_since
+        if failing is not None and state.now - failing >= rules.store_deadline_s:
+            state.abort("store", f"the store has failed for {state.now - failing:.0f} s")
+        elif nobody is not None and state.now - nobody >= rules.nobody_deadline_s:
+            state.abort("workers", f"there has been no worker for {state.now - nobody:.0f} s")
+
+    def _expired(self, attempt: Attempt) -> None:
+        worker = self.state.roster.workers[attempt.worker]
+        if worker.present and self.state.now - worker.heard >= self.rules.lease_s:
+            self.state.roster.change(worker, self.state.now, silent=True)
+            self.state.unseat(worker)
+        how = "its worker fell silent" if worker.connected else "its worker was lost"
+        faults.vanished(self.state, attempt, how, ran=attempt.started is not None)
+
+    def _heard(self, name: str) -> Worker | None:
+        worker = self.state.roster.workers.get(name)
+        if worker is not None:
+            worker.heard = self.state.now
+            if worker.silent:
+                self.state.roster.change(worker, self.state.now, silent=False)
+        return worker
+
+    def _living(self, worker: str, number: int) -> Attempt | None:
+        attempt = self.state.living.get(number)
+        return attempt if attempt is not None and attempt.worker == worker else None

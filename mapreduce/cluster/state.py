@@ -1,0 +1,159 @@
+"""All that a schedule knows, and the few steps by which attempts and fragments end.
+
+One value, changed by `schedule` and `dispatch`, looked over by `invariants`. It takes no event and
+decides nothing but what follows from a verdict.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mapreduce.cluster import verdicts
+from mapreduce.cluster.backlog import Backlog
+from mapreduce.cluster.commands import (
+    Abort,
+    AbortKind,
+    Cancel,
+    Command,
+    Commit,
+    Crashed,
+    DropLate,
+    Quarantine,
+)
+from mapreduce.cluster.intake import Intake
+from mapreduce.cluster.leases import Leases
+from mapreduce.cluster.pacing import Pacing
+from mapreduce.cluster.roster import Roster
+from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage, Task, halves
+from mapreduce.cluster.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.roster import Worker
+    from mapreduce.cluster.rules import Rules
+
+
+class State:
+    """The whole state of a schedule.
+
+    Attributes
+    ----------
+    tasks
+        Those planned and not committed, by number.
+    living
+        Attempts that may still bring a result, and those received and not committed, by number.
+    out
+        Commands that follow from the present event.
+    over
+        Whether the run has finished or was aborted: nothing follows from anything any more.
+    """
+
+    def __init__(self, rules: Rules, now: float) -> None:
+        self.rules = rules
+        self.now = now
+        self.tasks: dict[int, Task] = {}
+        self.committed: set[int] = set()
+        self.committing = 0
+        self.living: dict[int, Attempt] = {}
+        self.attempts = 0
+        self.roster = Roster(rules.prefetch)
+        self.backlog = Backlog()
+        self.leases = Leases()
+        self.intake = Intake(rules.budget_bytes)
+        self.pacing = Pacing(rules)
+        self.guests: dict[str, None] = {}  # workers that wait for, or run, a fragment alone
+        self.listed = False
+        self.draining = False
+        self.over = False
+        self.requests = self.pacing.requests_a_slot(0)
+        self.nobody_since: float | None = now
+        self.out: list[Command] = []
+
+    def say(self, command: Command) -> None:
+        """Add a command to what follows from the present event."""
+        self.out.append(command)
+
+    def abort(self, kind: AbortKind, message: str) -> None:
+        """Stop the run."""
+        self.over = True
+        self.say(Abort(kind, message))
+
+    def end(self, attempt: Attempt) -> None:
+        """Let an attempt be no more; its fragment is left as it is."""
+        fragment, worker = attempt.fragment, self.roster.workers[attempt.worker]
+        if attempt.stage is Stage.PULLING:
+            self.intake.free(attempt.size_bytes)
+        del self.living[attempt.number]
+        fragment.attempts.remove(attempt)
+        self.roster.unqueue(attempt, self.now)
+        if worker.guest is fragment:
+            self.dismiss(worker)
+
+    def drop(self, attempt: Attempt, why: str) -> None:
+        """End an attempt that is not needed any more, and tell its worker."""
+        self.end(attempt)
+        if attempt.stage is Stage.LEASED:
+            self.say(Cancel(attempt.worker, attempt.number))
+        else:
+            self.say(DropLate(attempt.worker, attempt.number, why))
+
+    def again(self, fragment: Fragment, after_s: float = 0.0) -> None:
+        """See that a fragment an attempt at which has ended gets done."""
+        if fragment.attempts:
+            self.offer_again(fragment)
+            return
+        verdict = verdicts.verdict(fragment, self.rules)
+        if verdict is Verdict.HALVE:
+            for half in halves(fragment):
+                self.backlog.again(half)
+        elif verdict is Verdict.CONVICT:
+            self._convict(fragment)
+        elif after_s:
+            self.backlog.later(fragment, self.now + after_s)
+        else:
+            self.backlog.again(fragment)
+
+    def offer_again(self, fragment: Fragment) -> None:
+        """Queue the offer of a fragment that was passed over while another was being pulled."""
+        for attempt in fragment.attempts:
+            if attempt.stage is Stage.OFFERED:
+                self.intake.offer(attempt)
+
+    def settle(self, task: Task) -> None:
+        """Take in that one more fragment of a task is settled; commit it if that was the last."""
+        task.open -= 1
+        if task.open:
+            return
+        task.committing = True
+        self.committing += 1
+        task.received.sort(key=lambda a: a.fragment.start)
+        task.crashed.sort(key=lambda c: (c.piece.ordinal, c.piece.start))
+        self.intake.commit(len(task.received))
+        numbers = tuple(a.number for a in task.received)
+        self.say(Commit(task.number, numbers, tuple(task.crashed)))
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let a worker have company again."""
+        self.guests.pop(worker.name, None)
+        self.roster.change(worker, self.now, guest=None)
+
+    def give_back(self, worker: Worker) -> None:
+        """Take from a worker what it has not begun: it gets no more work for now."""
+        for attempt in worker.waiting():
+            self.drop(attempt, "")
+            self.again(attempt.fragment)
+        self.unseat(worker)
+
+    def unseat(self, worker: Worker) -> None:
+        """Let the fragment that waits to run alone on a worker wait for another."""
+        guest = worker.guest
+        if guest is not None and guest.place is Place.ALONE:
+            self.dismiss(worker)
+            self.backlog.again(guest)
+
+    def _convict(self, fragment: Fragment) -> None:
+        task = fragment.task
+        fragment.place = Place.CRASHED
+        found = Crashed(task.pieces[fragment.start], fragment.troubles.how)
+        task.crashed.append(found)
+        self.say(Quarantine(task.number, found))
+        self.settle(task)

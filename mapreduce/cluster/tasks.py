@@ -1,0 +1,146 @@
+"""A task, its fragments, and attempts at them: the state that a schedule changes.
+
+A task is a split that must commit exactly once. It begins as one fragment; what kills workers
+halves it, and the fragments then cover the task's pieces between them. An attempt is one execution
+of one fragment on one worker. Values that others change: nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mapreduce.plan import OPEN_COST_BYTES
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.commands import Crashed
+    from mapreduce.plan import Piece
+
+
+class Stage(enum.Enum):
+    """Where an attempt is."""
+
+    LEASED = "running at its worker, or waiting there for a slot"
+    OFFERED = "done, its partial waits to be pulled"
+    RETURNING = "done, but its worker has to offer it anew after a broken connection"
+    PULLING = "its partial is on its way"
+    RECEIVED = "its partial is here"
+
+
+class Place(enum.Enum):
+    """Where a fragment is."""
+
+    READY = "waits for a slot"
+    LATER = "waits for a time"
+    ALONE = "waits for a worker of its own"
+    OUT = "one or two attempts at it live"
+    RECEIVED = "its partial is here"
+    CRASHED = "its only object is quarantined"
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One execution of a fragment. `started` is None while it waits for a slot."""
+
+    number: int
+    fragment: Fragment
+    worker: str
+    lease_until: float
+    alone: bool = False
+    speculative: bool = False
+    stage: Stage = Stage.LEASED
+    started: float | None = None
+    progress: tuple[int, int] = (0, 0)  # objects, bytes
+    moved: float = 0.0  # when progress last changed
+    size_bytes: int = 0
+
+    @property
+    def done_cost(self) -> int:
+        """Work done, in the unit of a fragment's cost."""
+        objects, read_bytes = self.progress
+        return min(read_bytes + objects * OPEN_COST_BYTES, self.fragment.cost)
+
+
+@dataclass(slots=True, eq=False)
+class Troubles:
+    """What has befallen attempts at a fragment."""
+
+    strikes: int = 0
+    strikes_alone: int = 0
+    brushes: int = 0
+    losses_alone: int = 0
+    expired: int = 0
+    bugs: int = 0
+    store_since: float | None = None
+    store_tries: int = 0
+    how: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Fragment:
+    """Consecutive pieces of a task, [start, stop), that one attempt runs."""
+
+    task: Task
+    start: int
+    stop: int
+    cost: int  # bytes to read, and what opening each object costs in bytes
+    place: Place = Place.READY
+    attempts: list[Attempt] = field(default_factory=list)
+    alone: bool = False
+    avoid: set[str] = field(default_factory=set)
+    troubles: Troubles = field(default_factory=Troubles)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """What it reads."""
+        return self.task.pieces[self.start : self.stop]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of its task."""
+        return self.stop - self.start == len(self.task.pieces)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Sort by this: the manifest's order."""
+        return self.task.number, self.start
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A split on its way to its commit. `open` counts fragments that are not settled."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+    fragments: list[Fragment] = field(default_factory=list)
+    received: list[Attempt] = field(default_factory=list)
+    crashed: list[Crashed] = field(default_factory=list)
+    open: int = 0
+    committing: bool = False
+
+
+def cost_of(pieces: tuple[Piece, ...]) -> int:
+    """Work that pieces are, in bytes."""
+    return sum(p.read_bytes for p in pieces) + OPEN_COST_BYTES * len(pieces)
+
+
+def undivided(number: int, pieces: tuple[Piece, ...]) -> Task:
+    """Make a task of one fragment."""
+    task = Task(number, pieces)
+    task.fragments.append(Fragment(task, 0, len(pieces), cost_of(pieces)))
+    task.open = 1
+    return task
+
+
+def halves(fragment: Fragment) -> tuple[Fragment, Fragment]:
+    """Replace a fragment by its two halves, which inherit whether they run alone."""
+    task, middle = fragment.task, (fragment.start + fragment.stop) // 2
+    task.fragments.remove(fragment)
+    made = []
+    for start, stop in ((fragment.start, middle), (middle, fragment.stop)):
+        half = Fragment(task, start, stop, cost_of(task.pieces[start:stop]), alone=fragment.alone)
+        task.fragments.append(half)
+        made.append(half)
+    task.open += 1
+    return made[0], made[1]
