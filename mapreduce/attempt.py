@@ -322,7 +322,8 @@ def _culprit(job: Job, records: Records) -> str:
             records = second
         else:
             return f"records {records.rows[0]} to {records.rows[-1]} together"
-    return f"record {records.rows[0]}"
+    piece = records.object
+    return f"record {records.rows[0]}" + (f" from byte {piece.start:,} on" if piece.start else "")
 
 
 def _fails(job: Job, records: Records) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.partial import Partial
-    from mapreduce.plan import Split
+    from mapreduce.plan import Piece, Split
     from mapreduce.table import Schema
 
 TIER: Final = 8  # partials of one tier that are merged into one of the next
@@ -49,7 +49,7 @@ class Gather:
         self._max_keys = max_keys
         self.listed_objects: int | None = None
         self._tiers: list[list[Partial]] = [[]]
-        self._parts: dict[int, list[tuple[int, int, Partial, Ledger]]] = {}
+        self._divided: dict[int, _Divided] = {}
 
     def add(self, splits: Sequence[Split], raw: bytes, ledger: Ledger, cost: Cost) -> None:
         """Take the outcome of whole splits.
@@ -67,10 +67,12 @@ class Gather:
         if pieces[0].whole:
             self._accept(part, ledger)
             return
-        for_object = self._parts.setdefault(pieces[0].ordinal, [])
-        for_object.append((pieces[0].start, pieces[0].stop, part, ledger))
-        if sum(stop - start for start, stop, _, _ in for_object) == pieces[0].size_bytes:
-            self._accept_divided(pieces[0].ordinal, pieces[0].size_bytes)
+        piece = pieces[0]
+        divided = self._divided.setdefault(piece.ordinal, _Divided())
+        divided.add(piece, part, ledger)
+        if divided.got_bytes == piece.size_bytes:
+            del self._divided[piece.ordinal]
+            self._accept(*divided.result(piece.size_bytes, self._schemas))
 
     def result(self) -> Partial:
         """Merge what is left: the partial of all that was gathered."""
@@ -119,15 +121,30 @@ class Gather:
         seen = self.ledger.ok + len(self.ledger.quarantined)
         partial.check_keys(part, self._max_keys, seen, self.listed_objects)
 
-    def _accept_divided(self, ordinal: int, size_bytes: int) -> None:
-        parts = sorted(self._parts.pop(ordinal), key=lambda p: p[0])
-        ledger = _joined([p[3] for p in parts])
+
+class _Divided:
+    """The pieces of one object that have come so far: sums merged, accounts one by one."""
+
+    def __init__(self) -> None:
+        self.got_bytes = 0
+        self._partials: list[Partial] = []
+        self._ledgers: list[tuple[int, Ledger]] = []
+
+    def add(self, piece: Piece, part: Partial, ledger: Ledger) -> None:
+        """Take the outcome of one more piece."""
+        self.got_bytes += piece.read_bytes
+        self._ledgers.append((piece.start, ledger))
+        self._partials.append(part)
+        if len(self._partials) >= TIER:
+            self._partials = [partial.merge(self._partials)]
+
+    def result(self, size_bytes: int, schemas: Sequence[Schema]) -> tuple[Partial, Ledger]:
+        """Give the object's sums and account: nothing but the fault where one piece is bad."""
+        ledger = _joined([one for _, one in sorted(self._ledgers, key=lambda item: item[0])])
         if ledger.quarantined:
-            ledger = merged((Ledger(quarantined=ledger.quarantined[:1]),))
-            self._accept(partial.empty(self._schemas), ledger)
-            return
+            return partial.empty(schemas), merged((Ledger(quarantined=ledger.quarantined[:1]),))
         ledger.ok, ledger.ok_bytes = 1, size_bytes
-        self._accept(partial.merge([p[2] for p in parts]), ledger)
+        return partial.merge(self._partials), ledger
 
 
 def _joined(ledgers: Sequence[Ledger]) -> Ledger:

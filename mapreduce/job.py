@@ -42,7 +42,8 @@ class Records:
 
     Each field is an attribute: an array of length n. `object` says which object this is (its
     `key`, `ordinal`, `etag`), `rows` (int64[n]) each record's place in it, and `has(name)` where
-    an optional field is present. A large object of lines comes as several `Records`.
+    an optional field is present. A large object of lines comes as several `Records`; where it is
+    divided, places are counted from the piece's beginning, `object.start` (a byte).
     """
 
     __slots__ = ("_columns", "_present", "object", "rows")

@@ -213,7 +213,7 @@ def _limit_memory(limit_bytes: int) -> None:
 
 def main() -> None:
     """Serve on standard input and output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent, which ends us
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # a job that reads its input must not take our messages

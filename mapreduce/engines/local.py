@@ -22,6 +22,7 @@ from mapreduce.attempt import MapError
 from mapreduce.engines import Advance, Assignment, Event, Outcome, located
 from mapreduce.errors import JobError, MapReduceError, StoreError, UsageError
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
+from mapreduce.memory import peak_bytes
 from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class _Slot:
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
         self._schemas: tuple[Schema, ...] = ()
+        self._own_peak_bytes = 0
         self._reached: int | None = None  # ordinal of the object last told of
 
     def kill(self) -> None:
@@ -220,10 +222,12 @@ class _Slot:
         with self._guard:
             if self._desk.stopped.is_set():
                 raise MapReduceError("the run has been stopped")
+            self._own_peak_bytes = peak_bytes()
             process = subprocess.Popen(
                 [sys.executable, "-m", "mapreduce.slot"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                process_group=0,  # Ctrl-C is for this process, which ends the other
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             )
             self._process = process
@@ -261,8 +265,10 @@ class _Slot:
                     continue
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        scale = 1 if sys.platform == "darwin" else 1024
-        return f"{_how(process.returncode)}, peak memory {usage.ru_maxrss * scale / 2**20:,.0f} MiB"
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        # Linux counts in what this process had when it started the other: then it is a bound.
+        bound = "at most " if peak <= self._own_peak_bytes else ""
+        return f"{_how(process.returncode)}, peak memory {bound}{peak / 2**20:,.0f} MiB"
 
 
 def _how(code: int) -> str:

@@ -91,7 +91,8 @@ def test_an_object_that_kills_its_process_is_set_aside_alone(
     assert [(q.key, q.reason) for q in got.ledger.quarantined] == [(n, "crashed") for n in names]
     for bad in got.ledger.quarantined:
         assert said in bad.place
-        assert "MiB" in bad.place
+        assert "peak memory" in bad.place
+        assert bad.place.endswith("MiB")
     assert got.receipt["objects"]["ok"] == 7
     slots = _slots(note)
     assert all(_is_gone(pid) for pid in slots)
@@ -107,6 +108,12 @@ def test_an_object_that_needs_too_much_memory_is_set_aside(alone: mr.Result) -> 
     (bad,) = got.ledger.quarantined
     assert (bad.reason, bad.key) == ("crashed", "03-deadly")
     assert "out of memory within its limit" in bad.place
+
+
+def test_the_peak_memory_of_a_crash_is_not_taken_from_this_process() -> None:
+    assert len(bytearray(os.urandom(1) * (300 << 20))) > 0  # this process has had more
+    got = run(Deadly(how="kill"), Memory({"a-deadly": _trip(3), "b": _trip(1)}), workers=1)
+    assert "peak memory at most" in got.ledger.quarantined[0].place
 
 
 def test_an_exception_in_map_stops_the_run_and_all_processes(tmp_path: Path) -> None:
