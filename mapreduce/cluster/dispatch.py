@@ -42,7 +42,7 @@ def speculate(state: State) -> None:
         return
     rests = []
     for attempt in state.living.values():
-        if attempt.stage is Stage.LEASED and not attempt.alone and _single(attempt.fragment):
+        if attempt.stage is Stage.LEASED and _may_be_helped(attempt.fragment):
             rate = roster.rate(roster.workers[attempt.worker])
             if rate is not None:
                 rests.append((rest_s(attempt, rate, state.now), attempt.number))
@@ -73,8 +73,8 @@ def assign(state: State, worker: Worker, fragment: Fragment, *, speculative: boo
     state.say(Assign(worker.name, fragment.task.number, number, fragment.pieces))
 
 
-def _single(fragment: Fragment) -> bool:
-    return len(fragment.attempts) == 1
+def _may_be_helped(fragment: Fragment) -> bool:
+    return len(fragment.attempts) == 1 and not fragment.alone
 
 
 def _may_run(state: State) -> bool:

@@ -53,7 +53,7 @@ class Rules:
     silent_s: float = 15.0
     lease_s: float = 30.0
     reconnect_s: float = 10.0
-    stuck_s: float = 900.0
+    stuck_s: float = 1800.0
     prefetch: int = 1
     budget_bytes: int = 512 << 20
     max_requests: int = 64

@@ -141,7 +141,8 @@ class Schedule:
         holding = set(event.holding)
         has = {**worker.queue, **worker.held}
         for number in holding - has.keys():
-            state.say(Cancel(worker.name, number))
+            if self._living(worker.name, number) is None:  # else it is received, not yet accepted
+                state.say(Cancel(worker.name, number))
         for attempt in has.values():
             attempt.lease_until = now + self.rules.lease_s
             self._interrupt(attempt)
@@ -287,7 +288,7 @@ class Schedule:
     def _tick(self, _: ev.Tick) -> None:
         state = self.state
         state.backlog.due(state.now)
-        for attempt in list(state.leases.ended(state.now, state.living)):
+        for attempt in state.leases.ended(state.now, state.living):
             self._expired(attempt)
         state.pacing.tick(state.now)
         present = False

@@ -82,16 +82,20 @@ class State:
         fragment, worker = attempt.fragment, self.roster.workers[attempt.worker]
         if attempt.stage is Stage.PULLING:
             self.intake.free(attempt.size_bytes)
+        attempt.stage = Stage.ENDED
         del self.living[attempt.number]
         fragment.attempts.remove(attempt)
+        for left in fragment.attempts:
+            left.speculative = False  # it is the first one now
         self.roster.unqueue(attempt, self.now)
         if worker.guest is fragment:
             self.dismiss(worker)
 
     def drop(self, attempt: Attempt, why: str) -> None:
         """End an attempt that is not needed any more, and tell its worker."""
+        stage = attempt.stage
         self.end(attempt)
-        if attempt.stage is Stage.LEASED:
+        if stage is Stage.LEASED:
             self.say(Cancel(attempt.worker, attempt.number))
         else:
             self.say(DropLate(attempt.worker, attempt.number, why))

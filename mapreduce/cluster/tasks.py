@@ -26,6 +26,7 @@ class Stage(enum.Enum):
     RETURNING = "done, but its worker has to offer it anew after a broken connection"
     PULLING = "its partial is on its way"
     RECEIVED = "its partial is here"
+    ENDED = "nothing is expected of it any more"
 
 
 class Place(enum.Enum):
