@@ -96,6 +96,10 @@ class Attempt:
         """Seconds spent so far waiting for objects."""
         return self._fetcher.waited_s
 
+    def set_requests(self, requests: int) -> None:
+        """Have at most so many requests to the store in flight; 0 for as many as usual."""
+        self._fetcher.set_requests(requests)
+
     def close(self) -> None:
         """End the fetching threads."""
         self._fetcher.close()

@@ -48,7 +48,19 @@ class Fetcher:
         self._reader = reader
         self._cap_bytes = cap_bytes
         self.waited_s = 0.0
+        self._requests = AHEAD_OBJECTS
         self._threads = ThreadPoolExecutor(AHEAD_OBJECTS, thread_name_prefix="fetch")
+
+    def set_requests(self, requests: int) -> None:
+        """Read at most so many objects at once; 0 for as many as are fetched ahead.
+
+        Between two calls of `documents` only: what was fetched ahead is dropped.
+        """
+        requests = min(requests or AHEAD_OBJECTS, AHEAD_OBJECTS)
+        if requests != self._requests:
+            self.close()
+            self._requests = requests
+            self._threads = ThreadPoolExecutor(requests, thread_name_prefix="fetch")
 
     def close(self) -> None:
         """End the threads; what was fetched ahead is dropped."""

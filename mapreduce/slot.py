@@ -30,7 +30,7 @@ from mapreduce.job import JobName, load
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
-from mapreduce.objects.reader import Reader
+from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.plan import Piece
 from mapreduce.table import Schema
 
@@ -41,25 +41,51 @@ LAST_WORDS_S: Final = 1.0  # for an idle slot to end by itself, when its parent 
 OUT_OF_MEMORY: Final = 71  # exit code: the attempt needed more than the slot may have
 
 
+class Peer(msgspec.Struct, frozen=True):
+    """A server of the run's own that objects are read from, and what proves each to the other.
+
+    `origin` is how its URLs begin, `server_name` the name in its certificate; the run's authority,
+    this side's certificate and its key are PEM.
+    """
+
+    origin: str
+    server_name: str
+    authority: bytes
+    certificate: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        """Leave the key out: a traceback with locals must not print it."""
+        return f"Peer(origin={self.origin!r})"
+
+
 class Begin(msgspec.Struct, frozen=True, tag=True):
-    """First message to a slot: the job, its limits, and where modules are found."""
+    """First message to a slot: the job, its limits, and where modules are found.
+
+    `memory_bytes` is the most memory it may have (0: no limit), `nice` how far it stands back for
+    others, at least.
+    """
 
     job: JobName
     limits: Limits
     path: tuple[str, ...]
     memory_bytes: int = 0
+    nice: int = 0
+    peer: Peer | None = None
 
 
 class Work(msgspec.Struct, frozen=True, tag=True):
     """Run an attempt over these pieces, each read at its location.
 
     `careful` asks to tell of each object before it is decoded: then a death tells which it was.
+    `requests` is how many requests to the store may be in flight; 0 for as many as usual.
     """
 
     number: int
     pieces: tuple[Piece, ...]
     locations: tuple[Location, ...]
     careful: bool = False
+    requests: int = 0
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -69,12 +95,16 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Reached(msgspec.Struct, frozen=True, tag=True):
-    """How far the present attempt is; `ordinal` is the object about to be decoded."""
+    """How far the present attempt is; `ordinal` is the object about to be decoded.
+
+    `slow_downs` counts the store's pleas for fewer requests since this process began.
+    """
 
     number: int
     ordinal: int
     objects: int
     read_bytes: int
+    slow_downs: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -84,6 +114,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     partial: bytes
     ledger: Ledger
     cost: Cost
+    slow_downs: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -92,6 +123,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     number: int
     kind: str
     message: str
+    slow_downs: int = 0
 
 
 Message: TypeAlias = Begin | Work | Ready | Reached | Done | Failed
@@ -123,8 +155,9 @@ def receive(stream: IO[bytes]) -> Message | None:
 class _Teller:
     """Tells how far an attempt is: a few times a second, or at each object."""
 
-    def __init__(self, stream: IO[bytes], work: Work) -> None:
+    def __init__(self, stream: IO[bytes], work: Work, reader: Reader) -> None:
         self._stream = stream
+        self._reader = reader
         self._number = work.number
         self._every_s = 0.0 if work.careful else TELL_EVERY_S
         self._told = time.monotonic()
@@ -139,7 +172,8 @@ class _Teller:
         now = time.monotonic()
         if now - self._told >= self._every_s:
             self._told = now
-            send(self._stream, Reached(self._number, piece.ordinal, self._objects, self._bytes))
+            told = (piece.ordinal, self._objects, self._bytes, self._reader.slow_downs)
+            send(self._stream, Reached(self._number, *told))
         self._objects += 1
 
 
@@ -149,12 +183,11 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     if not isinstance(begin, Begin):
         return
     sys.path[:] = [*begin.path, *(p for p in sys.path if p not in begin.path)]
-    if begin.memory_bytes:
-        _limit_memory(begin.memory_bytes)
-    limits = begin.limits
+    _stand_back(begin)
     try:
         job = load(begin.job.reference, begin.job.parameters)
-        attempt, schemas = Attempt(job, Reader(), limits), job.schemas()
+        reader = _reader(begin.peer)
+        attempt, schemas = Attempt(job, reader, begin.limits), job.schemas()
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything
         send(sink, Failed(-1, "job", _told(error)))
         return
@@ -163,7 +196,9 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
     try:
         while isinstance(work := inbox.get(), Work):
-            send(sink, _run(attempt, work, _Teller(sink, work)))
+            answer = _run(attempt, work, _Teller(sink, work, reader))
+            send(sink, msgspec.structs.replace(answer, slow_downs=reader.slow_downs))
+            del answer
     finally:
         attempt.close()
 
@@ -177,8 +212,9 @@ def _listen(source: IO[bytes], inbox: queue.SimpleQueue[Message | None]) -> None
     os._exit(0)
 
 
-def _run(attempt: Attempt, work: Work, teller: _Teller) -> Message:
+def _run(attempt: Attempt, work: Work, teller: _Teller) -> Done | Failed:
     try:
+        attempt.set_requests(work.requests)
         started, waited = time.monotonic(), attempt.waited_s
         partial, ledger = attempt.run(work.pieces, work.locations, teller.on_object)
         raw = packed.pack(partial)
@@ -205,10 +241,23 @@ def _told(error: Exception) -> str:
     return "".join(traceback.format_exception(error)).rstrip()
 
 
-def _limit_memory(limit_bytes: int) -> None:
-    import resource  # noqa: PLC0415 - POSIX only, and only where a limit is asked for
+def _reader(peer: Peer | None) -> Reader:
+    if peer is None:
+        return Reader()
+    from mapreduce.cluster.tls import client_context  # noqa: PLC0415 - on a cluster alone
 
-    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+    context = client_context(peer.authority, peer.certificate, peer.key)
+    return Reader(trusted=Trusted(peer.origin, context, peer.server_name))
+
+
+def _stand_back(begin: Begin) -> None:
+    """Keep to the memory and the share of the processor that we may have."""
+    if begin.memory_bytes:
+        import resource  # noqa: PLC0415 - POSIX only, and only where a limit is asked for
+
+        resource.setrlimit(resource.RLIMIT_DATA, (begin.memory_bytes, begin.memory_bytes))
+    if begin.nice > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, begin.nice)
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -22,14 +20,13 @@ from mapreduce.attempt import MapError
 from mapreduce.engines import Advance, Assignment, Event, Outcome, located
 from mapreduce.errors import JobError, MapReduceError, StoreError, UsageError
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
-from mapreduce.memory import peak_bytes
-from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
+from mapreduce.slot import Begin, Done, Failed, Reached, Work
+from mapreduce.slot_process import SlotProcess
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from mapreduce.plan import Piece, Split
-    from mapreduce.table import Schema
 
 JOIN_S: Final = 1.0
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
@@ -87,7 +84,7 @@ class Local:
         finally:
             desk.stopped.set()
             for slot in slots:
-                slot.kill()
+                slot.stop()
             until = time.monotonic() + JOIN_S
             for slot in slots:
                 slot.thread.join(max(0.0, until - time.monotonic()))
@@ -120,18 +117,17 @@ class _Slot:
         self.thread = threading.Thread(target=self._work, daemon=True, name="slot")
         self._assignment = assignment
         self._desk = desk
-        self._memory_bytes = memory_bytes
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard = threading.Lock()
-        self._schemas: tuple[Schema, ...] = ()
-        self._own_peak_bytes = 0
+        begin = Begin(assignment.job, assignment.limits, tuple(sys.path), memory_bytes)
+        self._process = SlotProcess(begin)
         self._reached: int | None = None  # ordinal of the object last told of
 
-    def kill(self) -> None:
+    def stop(self) -> None:
         """End the process at once; its thread then sees the end of its pipe."""
-        with self._guard:
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()
+        self._process.stop()
+
+    def end(self) -> None:
+        """See the process out."""
+        self._process.end()
 
     def _work(self) -> None:
         try:
@@ -167,11 +163,11 @@ class _Slot:
         cost = sum((d.cost for d in done), Cost())
         if len(done) == 1:
             return Outcome((number,), done[0].partial, done[0].ledger, cost)
-        whole = partial.merge([packed.unpack(d.partial, self._schemas) for d in done])
+        whole = partial.merge([packed.unpack(d.partial, self._process.schemas) for d in done])
         return Outcome((number,), packed.pack(whole), merged(d.ledger for d in done), cost)
 
     def _crashed(self, number: int, piece: Piece, how: str) -> Done:
-        nothing = packed.pack(partial.empty(self._schemas))
+        nothing = packed.pack(partial.empty(self._process.schemas))
         bad = Quarantined(piece.ordinal, piece.key, piece.etag, "crashed", how)
         return Done(number, nothing, merged((Ledger(quarantined=[bad]),)), Cost())
 
@@ -190,19 +186,15 @@ class _Slot:
         raise StoreError(message)
 
     def _answer(self, work: Work, pieces: Sequence[Piece]) -> Done | Failed:
-        process = self._started()
         objects = read_bytes = 0
         self._reached = None
-        try:
-            if process.stdin is None or process.stdout is None:
-                raise MapReduceError("a slot was started without pipes")
-            send(process.stdin, work)
-            while isinstance(answer := receive(process.stdout), Reached):
-                self._say(answer.objects - objects, answer.read_bytes - read_bytes)
-                objects, read_bytes = answer.objects, answer.read_bytes
-                self._reached = answer.ordinal
-        except BrokenPipeError:
-            answer = None
+
+        def on_reached(told: Reached) -> None:
+            nonlocal objects, read_bytes
+            self._say(told.objects - objects, told.read_bytes - read_bytes)
+            objects, read_bytes = told.objects, told.read_bytes
+
+        answer = self._process.run(work, on_reached)
         if isinstance(answer, Done):
             total = sum(p.read_bytes for p in pieces)
             self._say(len(pieces) - objects, total - read_bytes)
@@ -210,71 +202,9 @@ class _Slot:
         self._say(-objects, -read_bytes)
         if isinstance(answer, Failed):
             return answer
-        raise _DeathError(self.end())
+        self._reached = answer.ordinal
+        raise _DeathError(str(answer))
 
     def _say(self, objects: int, read_bytes: int) -> None:
         if objects or read_bytes:
             self._desk.said.put(Advance(objects, read_bytes))
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None:
-            return self._process
-        with self._guard:
-            if self._desk.stopped.is_set():
-                raise MapReduceError("the run has been stopped")
-            self._own_peak_bytes = peak_bytes()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "mapreduce.slot"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                process_group=0,  # Ctrl-C is for this process, which ends the other
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-            )
-            self._process = process
-        if process.stdin is None or process.stdout is None:
-            raise MapReduceError("a slot was started without pipes")
-        begin = Begin(
-            self._assignment.job,
-            self._assignment.limits,
-            tuple(sys.path),
-            self._memory_bytes,
-        )
-        try:
-            send(process.stdin, begin)
-            answer = receive(process.stdout)
-        except BrokenPipeError:
-            answer = None
-        if isinstance(answer, Failed):
-            raise JobError(f"a worker process could not load the job: {answer.message}")
-        if not isinstance(answer, Ready):
-            raise MapReduceError(f"a worker process ended before it was ready: {self.end()}")
-        self._schemas = answer.schemas
-        return process
-
-    def end(self) -> str:
-        """Close the pipes, wait for the process to end, and say how it did."""
-        with self._guard:
-            process, self._process = self._process, None
-        if process is None:
-            return "it was not running"
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        # Linux counts in what this process had when it started the other: then it is a bound.
-        bound = "at most " if peak <= self._own_peak_bytes else ""
-        return f"{_how(process.returncode)}, peak memory {bound}{peak / 2**20:,.0f} MiB"
-
-
-def _how(code: int) -> str:
-    if code == OUT_OF_MEMORY:
-        return "out of memory within its limit"
-    if code >= 0:
-        return f"exit code {code}"
-    hint = " (the kernel's answer to a machine out of memory)" if code == -signal.SIGKILL else ""
-    return f"signal {signal.Signals(-code).name}{hint}"

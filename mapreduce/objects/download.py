@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, Self
 from urllib.parse import urlsplit
@@ -31,8 +32,22 @@ if TYPE_CHECKING:
     from mapreduce.objects.backoff import Retry
 
 _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
+_TOO_MUCH = {429, 503}
 _MOST_AT_ONCE = 1 << 23
 _ERROR_BYTES = 1 << 16
+
+
+class Count:
+    """A number that threads raise."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self._lock = Lock()
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.value += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Line:
     retry: Retry
     rng: Random
     stopped: Event
+    slow_downs: Count  # answers that asked for fewer requests
 
 
 class Download:
@@ -189,6 +205,8 @@ class Download:
             # missing (SeaweedFS 4.48): without a condition they tell.
             self._conditional = False
             return
+        if response.status in _TOO_MUCH:
+            self._line.slow_downs.add()
         error = refusal(response.status, body, self._entry.key, self._host, response.headers)
         if error is not None:
             raise error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass, replace
 from random import Random
 from threading import Event
 from typing import TYPE_CHECKING, Self
@@ -18,12 +19,23 @@ import urllib3
 from mapreduce.errors import UsageError
 from mapreduce.objects.backoff import Retry
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.download import Download, Line
+from mapreduce.objects.download import Count, Download, Line
 from mapreduce.objects.files import FileBody
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from mapreduce.objects import Entry, Location
     from mapreduce.objects.body import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """A server with an authority of its own: how its URLs begin, and the name it must prove."""
+
+    origin: str
+    context: SSLContext
+    server_name: str
 
 
 class Reader:
@@ -39,6 +51,8 @@ class Reader:
         How long one connection may take to come about, and one piece to come, in seconds.
     seed
         Of the chance in back-off; None for the system's.
+    trusted
+        A server that proves itself otherwise than by the public authorities.
     """
 
     def __init__(
@@ -49,16 +63,34 @@ class Reader:
         connect_s: float = 10.0,
         read_s: float = 60.0,
         seed: int | None = None,
+        trusted: Trusted | None = None,
     ) -> None:
         _hush()
+        timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         pools = urllib3.PoolManager(
             num_pools=64,
             maxsize=connections,
-            timeout=urllib3.Timeout(connect=connect_s, read=read_s),
+            timeout=timeout,
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
         )
         rng = Random(seed)  # noqa: S311 - spreads pauses, guards nothing
-        self._line = Line(pools, retry or Retry(), rng, Event())
+        self._line = Line(pools, retry or Retry(), rng, Event(), Count())
+        self._trusted_line: Line | None = None
+        self._trusted_origin = ""
+        if trusted is not None:
+            pools = urllib3.PoolManager(
+                maxsize=connections,
+                timeout=timeout,
+                ssl_context=trusted.context,
+                server_hostname=trusted.server_name,
+            )
+            self._trusted_line = replace(self._line, pools=pools)
+            self._trusted_origin = trusted.origin.rstrip("/") + "/"
+
+    @property
+    def slow_downs(self) -> int:
+        """How often a store has asked for fewer requests (429, 503) so far."""
+        return self._line.slow_downs.value
 
     def open(
         self, entry: Entry, location: Location, start: int = 0, stop: int | None = None
@@ -86,7 +118,7 @@ class Reader:
         stop = entry.size_bytes if stop is None else min(stop, entry.size_bytes)
         start = min(start, stop)
         if location.url is not None:
-            return Download(self._line, entry, location.url, start, stop)
+            return Download(self._line_to(location.url), entry, location.url, start, stop)
         if location.path is not None:
             return FileBody(location.path, entry, start, stop)
         if location.body is not None:
@@ -102,6 +134,13 @@ class Reader:
         """Stop, and close idle connections."""
         self.stop()
         self._line.pools.clear()
+        if self._trusted_line is not None:
+            self._trusted_line.pools.clear()
+
+    def _line_to(self, url: str) -> Line:
+        if self._trusted_line is not None and url.startswith(self._trusted_origin):
+            return self._trusted_line
+        return self._line
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,205 @@
+"""A slot's process as seen by whoever holds its pipes: started, fed, killed, buried.
+
+It blocks: a thread each. A process that dies is replaced when the next work comes. How it ended,
+with what peak memory and at which object, is told and not judged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING
+
+from mapreduce.errors import JobError, MapReduceError
+from mapreduce.memory import peak_bytes
+from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mapreduce.table import Schema
+
+
+class StartError(MapReduceError):
+    """The process ended before it could take work: no object is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a process ended: its exit code (minus the signal), and its peak memory in bytes.
+
+    `ordinal` is the object it last told of, None where it told of none. `bound` is set where the
+    peak may have been this process's own: Linux counts in what a parent had when it started one.
+    """
+
+    code: int
+    peak_bytes: int
+    bound: bool = False
+    ordinal: int | None = None
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, if one did."""
+        return -self.code if self.code < 0 else None
+
+    def __str__(self) -> str:
+        bound = "at most " if self.bound else ""
+        return f"{_how(self.code)}, peak memory {bound}{self.peak_bytes / 2**20:,.0f} MiB"
+
+
+class SlotProcess:
+    """One slot.
+
+    Parameters
+    ----------
+    begin
+        What each process is told first.
+    environ
+        Its environment; None for ours.
+    grouped
+        Whether it stays in our process group, and so gets our terminal's Ctrl-C.
+    """
+
+    def __init__(
+        self, begin: Begin, environ: Mapping[str, str] | None = None, *, grouped: bool = False
+    ) -> None:
+        self.schemas: tuple[Schema, ...] = ()
+        self._begin = begin
+        self._environ = os.environ if environ is None else environ
+        self._grouped = grouped
+        self._own_peak_bytes = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = threading.Lock()
+        self._stopped = False
+        self._at: int | None = None  # number of the work it is at
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the present process, if there is one."""
+        process = self._process
+        return None if process is None else process.pid
+
+    def kill(self, number: int | None = None) -> bool:
+        """End the process at once; where a number is given, only if it is at that work."""
+        with self._guard:
+            process = self._process
+            if process is None or process.returncode is not None:
+                return False
+            if number is not None and number != self._at:
+                return False
+            process.kill()
+            return True
+
+    def stop(self) -> None:
+        """End the process at once, and start none any more."""
+        with self._guard:
+            self._stopped = True
+        self.kill()
+
+    def run(self, work: Work, on_reached: Callable[[Reached], None]) -> Done | Failed | Death:
+        """Have the work done, telling how far it is.
+
+        Raises
+        ------
+        JobError
+            Where the process could not load the job.
+        StartError
+            Where it ended before it was ready.
+        """
+        process = self.start()
+        ordinal: int | None = None
+        with self._guard:
+            self._at = work.number
+        try:
+            send(_in(process), work)
+            while isinstance(answer := receive(_out(process)), Reached):
+                ordinal = answer.ordinal
+                on_reached(answer)
+        except BrokenPipeError:
+            answer = None
+        finally:
+            with self._guard:
+                self._at = None
+        if isinstance(answer, Done | Failed):
+            return answer
+        death = self.end()
+        if death is None:
+            raise MapReduceError("a slot's process was taken away while it was at work")
+        return replace(death, ordinal=ordinal)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Have a process that is ready for work.
+
+        Raises
+        ------
+        JobError, StartError
+            As `run`.
+        """
+        if self._process is not None:
+            return self._process
+        with self._guard:
+            if self._stopped:
+                raise MapReduceError("the slot has been stopped")
+            path = os.pathsep.join(p for p in self._begin.path if p)
+            self._own_peak_bytes = peak_bytes()
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-m", "mapreduce.slot"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=None if self._grouped else 0,
+                env={**self._environ, "PYTHONPATH": path},
+            )
+        try:
+            send(_in(process), self._begin)
+            answer = receive(_out(process))
+        except BrokenPipeError:
+            answer = None
+        if isinstance(answer, Failed):
+            self.end()
+            raise JobError(f"a worker process could not load the job: {answer.message}")
+        if not isinstance(answer, Ready):
+            raise StartError(f"a worker process ended before it was ready: {self.end()}")
+        self.schemas = answer.schemas
+        return process
+
+    def end(self) -> Death | None:
+        """Close the pipes, wait for the process to end, and say how it did."""
+        with self._guard:
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Death(process.returncode, peak, bound=peak <= self._own_peak_bytes)
+
+
+def _in(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdin is None:
+        raise MapReduceError("a slot was started without pipes")
+    return process.stdin
+
+
+def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdout is None:
+        raise MapReduceError("a slot was started without pipes")
+    return process.stdout
+
+
+def _how(code: int) -> str:
+    if code == OUT_OF_MEMORY:
+        return "out of memory within its limit"
+    if code >= 0:
+        return f"exit code {code}"
+    hint = " (the kernel's answer to a machine out of memory)" if code == -signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{hint}"
