@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
 from mapreduce.console.terminal import OVER_LIMIT, consequences
 from mapreduce.errors import UsageError
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Keyed sums over stored documents, exact to the last bit, on one machine or many.",
 )
+app.add_typer(cluster)
 
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="package.module:Job or ./file.py:Job")

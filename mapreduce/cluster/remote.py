@@ -91,10 +91,11 @@ def hops(connection: Connection) -> list[Connection]:
     return chain
 
 
-def guard(connection: Connection, inventory: Inventory, name: str) -> None:
+def guard(connection: Connection, inventory: Inventory, name: str, *, jump: bool = False) -> None:
     """Make a connection, and every hop of it, accept pinned keys alone.
 
-    Hosts one jumps through may also be known to the user's own known_hosts.
+    Hosts one jumps through may also be known to the user's own known_hosts; with `jump` the
+    connection itself is one of those.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def guard(connection: Connection, inventory: Inventory, name: str) -> None:
         Where there is no pinned key: nothing is sent to such a host at all.
     """
     keys = pinned(inventory.known_hosts)
-    for i, hop in enumerate(hops(connection)):
+    for i, hop in enumerate(hops(connection), int(jump)):
         client = hop.client
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         client.get_host_keys().clear()
@@ -151,7 +152,7 @@ class Remote:
             connection.open()
         except Exception as error:  # noqa: BLE001 - raised again, as what it means
             self.close()
-            raise _reason(error, connection, host) from None
+            raise reason(error, connection, host) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -262,7 +263,8 @@ def _send(channel: Any, body: bytes) -> None:
 
 def _no_answer(answer: Answer, python: str) -> str:
     words = answer.err.strip().splitlines()
-    last = words[-1] if words else f"exit code {answer.status} and no word"
+    place = -1 if any(w.startswith("Traceback") for w in words) else 0
+    last = words[place] if words else f"exit code {answer.status} and no word"
     if answer.status == NOT_FOUND:
         return (
             f"expected Python 3.11 or newer as {python}, found none ({last}):"
@@ -271,7 +273,7 @@ def _no_answer(answer: Answer, python: str) -> str:
     return f"{python} could not run our script ({last}); Python 3.11 or newer is needed"
 
 
-def _reason(error: Exception, connection: Connection, host: Host) -> Exception:  # noqa: PLR0911 - a table of reasons
+def reason(error: Exception, connection: Connection, host: Host) -> Exception:  # noqa: PLR0911 - a table of reasons
     """Turn what went wrong while connecting into what to do about it."""
     place = pin_name(connection.host, connection.port)
     if isinstance(error, BadHostKeyException):

@@ -1,9 +1,9 @@
 """Puts a tree in place on a host: whole, checked and imported once, or not at all.
 
-A tar comes on standard input; its files are checked against their SHA-256 as they come, wheels
-are unpacked from memory (nothing is written twice to a card), and the tree is renamed into place.
-What an interrupted one left behind is removed by the next. Then, if asked, `current` is switched
-in one step and what is old is pruned: never the current release, nor one that a living agent uses.
+A tar comes on standard input; the whole is checked against its SHA-256, wheels are unpacked from
+memory (nothing is written twice to a card), and the tree is renamed into place. What an
+interrupted one left behind is removed by the next. Then, if asked, `current` is switched in one
+step and what is old is pruned: never the current release, nor one that a living agent uses.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, Dict
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def place(root: str, asked: Asked) -> None:
         with locked(room):
             tree = os.path.join(room, "tree")
             os.mkdir(tree)
-            receive(tree, asked["files"])
+            receive(tree, asked["sha256"])
             check(tree, asked)
             try:
                 os.rename(tree, target)
@@ -80,24 +81,38 @@ def place(root: str, asked: Asked) -> None:
         shutil.rmtree(room, ignore_errors=True)
 
 
-def receive(tree: str, files: dict[str, str]) -> None:
-    """Write the files named, {path: sha256}; wheels unpacked at the top of the tree."""
-    left = dict(files)
+class Hashed:
+    """Standard input, hashed as it is read."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def read(self, most: int) -> bytes:
+        """Read some."""
+        body = sys.stdin.buffer.read(most)
+        self.digest.update(body)
+        return body
+
+
+def receive(tree: str, sha256: str) -> None:
+    """Write what a tar holds; wheels unpacked at the top of the tree. All of it or an error."""
+    source = Hashed()
     try:
-        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as tar:
+        with tarfile.open(fileobj=source, mode="r|*") as tar:  # type: ignore[call-overload] # reads only
             for member in tar:
                 content = tar.extractfile(member)
-                body = content.read() if content else b""
-                if hashlib.sha256(body).hexdigest() != left.pop(member.name, None):
-                    raise Refused(f"{member.name} is not what was announced")
+                if content is None:
+                    continue
                 if member.name.endswith(".whl"):
-                    unpack_wheel(body, tree)
+                    unpack_wheel(content.read(), tree)
                 else:
-                    write(inside(tree, member.name), body)
-    except (tarfile.TarError, EOFError, zipfile.BadZipFile) as error:
+                    write(inside(tree, member.name), content.read())
+        while source.read(1 << 16):
+            continue
+    except (tarfile.TarError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise Refused(f"the transfer was cut: {error}") from None
-    if left:
-        raise Refused(f"the transfer was cut: {len(left)} files are missing")
+    if source.digest.hexdigest() != sha256:
+        raise Refused("the transfer was cut, or is not what was announced")
 
 
 def unpack_wheel(body: bytes, tree: str) -> None:

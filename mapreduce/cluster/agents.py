@@ -1,0 +1,217 @@
+"""Agents on hosts: start one for a run, tell which there are, end them, read their logs.
+
+On a host a run is `ROOT/runs/RUN/` with `agent.pid` and `agent.log`, nothing else. What an agent
+must know, keys too, goes to its standard input over SSH and is in no argument, environment or
+file. An agent is started detached, nice 10, with the release's folders as its PYTHONPATH, and
+says one line on standard output when it is ready; from then on it must not write there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.cluster.fleet import Done, Outcome, on_each
+from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mapreduce.cluster.deploy import Deployed
+    from mapreduce.cluster.fleet import Board, Table
+    from mapreduce.cluster.inventory import Host, Inventory
+
+WORKER: Final = "mapreduce.cluster.worker"
+NICE: Final = 10
+START_S: Final = 60
+PATIENCE_S: Final = 30.0
+SLACK_S: Final = 20.0
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An agent that runs: its pid there, and the line it said."""
+
+    pid: int
+    said: str
+
+
+def start_agent(
+    remote: Remote,
+    run_id: str,
+    config: bytes,
+    deployed: Deployed,
+    *,
+    overlays: Sequence[str] = (),
+    module: str = WORKER,
+    timeout_s: int = START_S,
+) -> Started:
+    """Start the agent of a run on a connected host, and wait until it says that it started.
+
+    Parameters
+    ----------
+    config
+        What it reads from standard input, to its end. Secrets belong here and nowhere else.
+    deployed
+        What `deploy` put there.
+    overlays
+        Folders under ROOT that come before the release: `Overlay.paths`.
+
+    Raises
+    ------
+    HostError
+        Where it ends or says nothing in time, with its last words.
+    """
+    asked = {
+        "act": "start",
+        "run": checked_run(run_id),
+        "path": [*overlays, *deployed.path],
+        "command": ["-m", module],
+        "nice": NICE,
+        "timeout_s": timeout_s,
+    }
+    told = remote.ask("agents", asked, config, timeout_s=timeout_s + SLACK_S)
+    return Started(told["pid"], told["said"])
+
+
+def start_agents(
+    inventory: Inventory,
+    placed: Mapping[str, Deployed],
+    run_id: str,
+    config_of: Callable[[Host], bytes],
+    board: Board,
+    *,
+    overlays: Mapping[str, Sequence[str]] | None = None,
+) -> Table[Started]:
+    """Start an agent on every host that `deploy` gave, each with a configuration of its own."""
+    hosts = [h for h in inventory.hosts if h.name in placed]
+
+    def start(host: Host, tell: Callable[[str], None]) -> Done[Started]:
+        tell("starts its agent")
+        with Remote(host, inventory) as remote:
+            extra = (overlays or {}).get(host.name, ())
+            done = start_agent(remote, run_id, config_of(host), placed[host.name], overlays=extra)
+        return Done(f"agent {done.pid} started", done)
+
+    return on_each(hosts, start, board)
+
+
+def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
+    """Tell each host's release and runs."""
+
+    def tell_of(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
+        tell("connects")
+        with Remote(host, inventory) as remote:
+            facts = remote.ask("facts", {})
+            runs = remote.ask("agents", {"act": "list"})["runs"]
+        living = [r["run"] for r in runs if r["alive"]]
+        works = f"runs {', '.join(living)}" if living else "idle"
+        state = f"{works}; release {facts['current'] or 'none: deploy first'}"
+        return Done(state, {"facts": facts, "runs": runs})
+
+    return on_each(hosts, tell_of, board)
+
+
+def stop(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    board: Board,
+    *,
+    run_id: str | None = None,
+    patience_s: float = PATIENCE_S,
+) -> Table[dict[str, Any]]:
+    """Ask agents to drain and end; after `patience_s` kill them with all they started."""
+    asked = {"act": "stop", "run": run_id and checked_run(run_id), "patience_s": patience_s}
+
+    def end(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
+        tell("drains")
+        with Remote(host, inventory) as remote:
+            told = remote.ask("agents", asked, timeout_s=patience_s + SLACK_S)
+        ended = f"ended {', '.join(told['ended'])}" if told["ended"] else "no agent was running"
+        killed = f", killed {', '.join(told['killed'])}" if told["killed"] else ""
+        return Done(ended + killed, told)
+
+    return on_each(hosts, end, board)
+
+
+def remove(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
+    """End all agents and delete ROOT with all that is in it."""
+    asked = {"act": "remove", "patience_s": PATIENCE_S}
+
+    def clear(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
+        tell("removes")
+        with Remote(host, inventory) as remote:
+            told = remote.ask("agents", asked, timeout_s=2 * PATIENCE_S + SLACK_S)
+        return Done("removed" if told["removed"] else "nothing was there", told)
+
+    return on_each(hosts, clear, board)
+
+
+def logs(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    *,
+    run_id: str | None = None,
+    lines: int = 20,
+    follow: bool = False,
+) -> list[Outcome[None]]:
+    """Write the agents' logs to standard output, each line after its host's name.
+
+    Returns
+    -------
+    list
+        The hosts whose logs could not be read, and why.
+    """
+    run = run_id and checked_run(run_id)
+    asked = {"act": "logs", "run": run, "lines": lines, "follow": follow}
+    width = max(len(h.name) for h in hosts)
+    lock = threading.Lock()
+    failed: list[Outcome[None]] = []
+
+    def read(host: Host) -> None:
+        try:
+            with Remote(host, inventory) as remote:
+                rest = b""
+                for body in remote.stream("agents", asked):
+                    *whole, rest = (rest + body).split(b"\n")
+                    write(host, whole)
+                write(host, [rest] if rest else [])
+        except (HostError, UsageError) as error:
+            failed.append(Outcome(host.name, False, str(error), 0.0))
+
+    def write(host: Host, said: list[bytes]) -> None:
+        with lock:
+            for line in said:
+                text = printable(line.decode(errors="replace"))
+                sys.stdout.write(f"{host.name.ljust(width)}  {text}\n")
+            sys.stdout.flush()
+
+    threads = [threading.Thread(target=read, args=(h,), daemon=True) for h in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failed
+
+
+def printable(text: str) -> str:
+    """Show control characters instead of sending them to the terminal: a host may be hostile."""
+    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in text)
+
+
+def checked_run(run_id: str) -> str:
+    """Give a run's id if it may name a folder.
+
+    Raises
+    ------
+    UsageError
+        Where it may not.
+    """
+    if not _RUN.fullmatch(run_id):
+        raise UsageError(f"expected a run's id of letters, digits, '.', '_', '-', got {run_id!r}")
+    return run_id

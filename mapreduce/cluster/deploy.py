@@ -1,0 +1,252 @@
+"""Releases onto hosts: what is missing is pushed, switched on in one step, and old ones pruned.
+
+On a host, under ROOT: `releases/ID` (our packages), `environments/TAG-HASH` (unpacked wheels, for
+one Python and machine), `overlays/ID` (a user's own code), `current` (a link to the release). A
+folder that is there is whole and was imported once; so an unchanged host costs one question, and
+an interrupted deployment is healed by the next. Hosts that share a home take turns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.cluster.fleet import Done, on_each
+from mapreduce.cluster.release import Tree, overlay, packed, release
+from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.wheels import (
+    Cache,
+    Platform,
+    Wanted,
+    platform_of,
+    unpacked_bytes,
+    worker_needs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mapreduce.cluster.fleet import Board, Table
+    from mapreduce.cluster.inventory import Host, Inventory
+
+SLOWEST_BYTES_PER_S: Final = 100_000
+IMPORT_S: Final = 120  # an old Pi compiles numpy's files as it imports them
+SPARE_BYTES: Final = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """Where a host keeps what a worker needs; `path` is in the order Python is to look."""
+
+    root: str
+    release: str
+    environment: str
+    platform: Platform
+    cores: int
+    overlays: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Folders under ROOT that make a worker's PYTHONPATH."""
+        return (*self.overlays, f"releases/{self.release}", f"environments/{self.environment}")
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is deployed to everyone: made once, used by all threads."""
+
+    needs: Wanted = field(default_factory=worker_needs)
+    cache: Cache = field(default_factory=Cache)
+    packages: Sequence[str] | None = None
+    tree: Tree = field(init=False)
+    _locks: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+
+    def __post_init__(self) -> None:
+        """Read and name the release."""
+        self.tree = release(self.needs.pinned, self.packages)
+
+    def lock(self, home: str | None) -> threading.Lock:
+        """Give the lock of a home that several hosts may share."""
+        return self._locks[home] if home else threading.Lock()
+
+
+def deploy(
+    inventory: Inventory, hosts: Sequence[Host], board: Board, plan: Plan | None = None
+) -> Table[Deployed]:
+    """Bring hosts to this machine's release; those that have it are left alone."""
+    plan = plan or Plan()
+
+    def put(host: Host, tell: Callable[[str], None]) -> Done[Deployed]:
+        tell("connects")
+        with Remote(host, inventory) as remote:
+            facts = remote.ask("facts", {})
+            if missing(facts, plan):
+                tell("waits")  # for a host that shares its home, if there is one
+                with plan.lock(facts["home"]):
+                    facts = remote.ask("facts", {})
+                    return _bring(remote, facts, plan, tell)
+            return Done(f"unchanged: {plan.tree.id}", _deployed(facts, plan))
+
+    return on_each(hosts, put, board)
+
+
+def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
+    """Tell what a host lacks: `environment`, `release`, `current`.
+
+    Raises
+    ------
+    HostError
+        Where a worker cannot run there, or ROOT cannot be written.
+    """
+    platform = platform_of(facts)
+    if facts.get("root_error"):
+        raise HostError(f"{facts['root']} cannot be written: {facts['root_error']}")
+    there = {
+        "environment": plan.needs.environment(platform) in facts["environments"],
+        "release": plan.tree.id in facts["releases"],
+        "current": facts["current"] == plan.tree.id,
+    }
+    return [what for what, is_there in there.items() if not is_there]
+
+
+def _deployed(facts: dict[str, Any], plan: Plan) -> Deployed:
+    platform = platform_of(facts)
+    environment = plan.needs.environment(platform)
+    return Deployed(facts["root"], plan.tree.id, environment, platform, facts["cores"])
+
+
+def _bring(
+    remote: Remote, facts: dict[str, Any], plan: Plan, tell: Callable[[str], None]
+) -> Done[Deployed]:
+    """Push what is missing, in an order in which each step may be the last."""
+    lacks = missing(facts, plan)
+    done = _deployed(facts, plan)
+    if not lacks:
+        return Done(f"unchanged: shares its home, {plan.tree.id}", done)
+    if "environment" in lacks:
+        put_wheels(remote, facts, plan.needs, plan.cache, done.environment, tell)
+    if "release" in lacks:
+        tell("pushes the release")
+        imports = ["mapreduce.slot"] if "mapreduce/slot.py" in plan.tree.files else []
+        push(
+            remote,
+            f"releases/{done.release}",
+            plan.tree.tar(),
+            imports=imports,
+            path=[f"environments/{done.environment}"],
+        )
+    tell("switches")
+    step = {"switch": done.release, "environment": done.environment, "prune": True}
+    removed = remote.ask("unpack", step)["removed"]
+    pruned = f", {len(removed)} old ones removed" if removed else ""
+    return Done(f"deployed: {done.release} ({', '.join(lacks)}){pruned}", done)
+
+
+def put_wheels(
+    remote: Remote,
+    facts: dict[str, Any],
+    needs: Wanted,
+    cache: Cache,
+    name: str,
+    tell: Callable[[str], None],
+) -> None:
+    """Fetch the wheels of an environment if they are not here, and unpack them on a host.
+
+    Raises
+    ------
+    HostError
+        Where there are no wheels for it, or no room.
+    """
+    platform = platform_of(facts)
+    tell(f"wants wheels for {platform.tag}")
+    wheels = cache.get(needs, platform)
+    room = unpacked_bytes(wheels) + SPARE_BYTES
+    free = facts["disk_free_bytes"]
+    if free is not None and free < room:
+        raise HostError(
+            f"its disk is full: {room >> 20:,} MiB are needed under {facts['root']}, {free >> 20:,}"
+            " are free: free some, or move root = … in hosts.toml to another disk"
+        )
+    body = packed({path.name: path.read_bytes() for path in wheels})
+    tell(f"pushes {len(body) / 1e6:,.1f} MB of wheels")
+    imports = ["numpy", "msgspec", "urllib3"] if needs.declared else []
+    push(remote, f"environments/{name}", body, imports=imports)
+
+
+def push(
+    remote: Remote,
+    place: str,
+    body: bytes,
+    *,
+    imports: Sequence[str] = (),
+    path: Sequence[str] = (),
+) -> None:
+    """Send a tar to a place under ROOT: there it is whole or not at all."""
+    asked = {
+        "place": place,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "imports": list(imports),
+        "path": list(path),
+        "timeout_s": IMPORT_S,
+    }
+    timeout_s = 2 * IMPORT_S + len(body) / SLOWEST_BYTES_PER_S
+    remote.ask("unpack", asked, body, timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A user's own code on a host: `reference` names the job there, `paths` are under ROOT."""
+
+    id: str
+    reference: str
+    paths: tuple[str, ...]
+
+
+def deploy_overlay(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    target: str,
+    board: Board,
+    *,
+    requirements: Sequence[str] = (),
+    cache: Cache | None = None,
+) -> Table[Overlay]:
+    """Bring a job's own code, and packages it requires, to hosts.
+
+    Parameters
+    ----------
+    target
+        `./file.py:Job` or `package.module:Job`.
+    requirements
+        What it needs beyond a worker's own, such as `shapely==2.1.1`: as wheels.
+    """
+    tree, reference = overlay(target)
+    body = tree.tar()
+    cache = cache or Cache()
+    needs = Wanted(tuple(requirements)) if requirements else None
+
+    def put(host: Host, tell: Callable[[str], None]) -> Done[Overlay]:
+        tell("connects")
+        with Remote(host, inventory) as remote:
+            facts = remote.ask("facts", {})
+            platform = platform_of(facts)
+            paths = [f"overlays/{tree.id}"]
+            new = tree.id not in facts["overlays"]
+            if new:
+                tell("pushes the code")
+                push(remote, paths[0], body)
+            if needs is not None:
+                name = needs.environment(platform, "x-")
+                paths.append(f"environments/{name}")
+                if name not in facts["environments"]:
+                    put_wheels(remote, facts, needs, cache, name, tell)
+                    new = True
+            where, _, job = reference.rpartition(":")
+            there = f"{facts['root']}/{paths[0]}/{where}" if where.endswith(".py") else where
+            done = Overlay(tree.id, f"{there}:{job}", tuple(paths))
+            return Done(f"{'pushed' if new else 'unchanged'}: {tree.id}", done)
+
+    return on_each(hosts, put, board)

@@ -1,0 +1,143 @@
+"""The fleet commands as tasks for a fabfile: `fab deploy --only 'pi[01-04]'`.
+
+The same as `mapreduce cluster …`: both call `operations`. The connection that Fabric would hand
+to a task is not used, since Fabric's own trusts any host key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from invoke.tasks import task
+
+from mapreduce.cluster import operations
+from mapreduce.cluster.operations import Choice
+from mapreduce.console.terminal import consequences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from invoke.context import Context
+
+LISTS: Final = ("only", "except_", "tag")
+INVENTORY: Final = "hosts.toml"
+
+
+def _choice(
+    inventory: str, only: Sequence[str], without: Sequence[str], tag: Sequence[str]
+) -> Choice:
+    return Choice(Path(inventory), tuple(only), tuple(without), tuple(tag))
+
+
+@task(iterable=LISTS)
+def enrol(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+    fingerprints: str = "",
+    yes: bool = False,
+    replace: bool = False,
+    install_key: bool = False,
+) -> None:
+    """Show host keys, ask, pin them; then see that the login works."""
+    with consequences():
+        operations.enrol_hosts(
+            _choice(inventory, only, except_, tag),
+            yes=yes,
+            replace=replace,
+            install_key=install_key,
+            fingerprints=Path(fingerprints) if fingerprints else None,
+        )
+
+
+@task(iterable=LISTS)
+def doctor(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+) -> None:
+    """Look at every host, and say what to do about each trouble."""
+    with consequences():
+        operations.examine_hosts(_choice(inventory, only, except_, tag))
+
+
+@task(iterable=[*LISTS, "extra_index_url", "find_links"])
+def deploy(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+    extra_index_url: Sequence[str] = (),
+    find_links: Sequence[str] = (),
+) -> None:
+    """Bring hosts to this machine's release; unchanged ones are left alone."""
+    with consequences():
+        sources = [w for url in extra_index_url for w in ("--extra-index-url", url)]
+        sources += [w for place in find_links for w in ("--find-links", place)]
+        operations.deploy_to_hosts(_choice(inventory, only, except_, tag), sources=sources)
+
+
+@task(iterable=LISTS)
+def status(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+) -> None:
+    """Tell each host's release and runs."""
+    with consequences():
+        operations.status_of_hosts(_choice(inventory, only, except_, tag))
+
+
+@task(iterable=LISTS)
+def logs(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+    run: str = "",
+    lines: int = 20,
+    follow: bool = False,
+) -> None:
+    """Write the agents' logs, merged, each line after its host's name."""
+    with consequences():
+        choice = _choice(inventory, only, except_, tag)
+        operations.show_logs(choice, run or None, lines=lines, follow=follow)
+
+
+@task(iterable=LISTS)
+def stop(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+    run: str = "",
+    patience: float = 30.0,
+) -> None:
+    """Have agents finish what they are at, and end."""
+    with consequences():
+        choice = _choice(inventory, only, except_, tag)
+        operations.stop_agents(choice, run or None, patience_s=patience)
+
+
+@task(iterable=LISTS)
+def remove(
+    _c: Context,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    inventory: str = INVENTORY,
+    yes: bool = False,
+) -> None:
+    """End all runs on hosts and delete everything of ours there."""
+    with consequences():
+        operations.remove_from_hosts(_choice(inventory, only, except_, tag), yes=yes)

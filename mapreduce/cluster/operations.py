@@ -1,0 +1,160 @@
+"""The fleet commands as a person gives them: what `fab` and `mapreduce cluster` both call.
+
+Each reads the inventory, works on the hosts chosen with a table to watch, goes on when one fails,
+and ends with one error that names those. Nothing is decided here but what is asked of whom.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.cluster import agents, doctor, enrol
+from mapreduce.cluster.board import Screen
+from mapreduce.cluster.deploy import Plan, deploy
+from mapreduce.cluster.fleet import FleetError, Outcome
+from mapreduce.cluster.inventory import NAME, Host, Inventory, load
+from mapreduce.cluster.wheels import Cache
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+YES: Final = ("y", "yes")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which inventory, and which of its hosts."""
+
+    inventory: Path = Path(NAME)
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def read(self) -> tuple[Inventory, tuple[Host, ...]]:
+        """Read the inventory and choose."""
+        inventory = load(self.inventory)
+        return inventory, inventory.select(self.only, self.without, self.tags)
+
+
+def enrol_hosts(
+    choice: Choice,
+    *,
+    yes: bool = False,
+    replace: bool = False,
+    install_key: bool = False,
+    fingerprints: Path | None = None,
+) -> None:
+    """Pin host keys after asking; then see that the login works, or make it work.
+
+    Raises
+    ------
+    UsageError
+        For `replace` without hosts named.
+    FleetError
+        Naming the hosts that are not enrolled, or cannot be logged in to.
+    """
+    if replace and not choice.only:
+        raise UsageError("--replace needs --only HOST: changed keys are looked at one by one")
+    inventory, hosts = choice.read()
+    if fingerprints is not None and not fingerprints.exists():
+        raise UsageError(f"--fingerprints {fingerprints}: no such file")
+    passwords = None
+    if install_key:
+        for host in hosts:
+            enrol.public_key(host)  # refused before any password is asked
+    with Screen("host keys", hosts) as board:
+        shown = enrol.look(inventory, hosts, board)
+    refused = enrol.accept(
+        inventory,
+        shown.values_by_host,
+        ask=confirm,
+        yes=yes,
+        replace=replace,
+        trusted=fingerprints,
+    )
+    failed: list[Outcome[Any]] = [
+        *shown.failed,
+        *(Outcome(h, False, why, 0.0) for h, why in refused.items()),
+    ]
+    enrolled = [h for h in hosts if h.name not in {o.host for o in failed}]
+    if enrolled:
+        if install_key:
+            passwords = enrol.ask_passwords(enrolled)
+        with Screen("login", enrolled) as board:
+            failed += enrol.log_in(inventory, enrolled, board, passwords).failed
+    if failed:
+        raise FleetError("enrol", failed, len(hosts))
+
+
+def examine_hosts(choice: Choice) -> None:
+    """Tell of every host what it is and what ails it."""
+    inventory, hosts = choice.read()
+    with Screen("doctor", hosts) as board:
+        table = doctor.examine(inventory, hosts, board)
+    table.check("doctor")
+
+
+def deploy_to_hosts(choice: Choice, *, sources: Sequence[str] = ()) -> None:
+    """Bring hosts to this machine's release."""
+    inventory, hosts = choice.read()
+    plan = Plan(cache=Cache(sources=tuple(sources)))
+    with Screen(f"deploy {plan.tree.id}", hosts) as board:
+        table = deploy(inventory, hosts, board, plan)
+    table.check("deploy")
+
+
+def status_of_hosts(choice: Choice) -> None:
+    """Tell each host's release and runs."""
+    inventory, hosts = choice.read()
+    with Screen("status", hosts) as board:
+        table = agents.status(inventory, hosts, board)
+    table.check("status")
+
+
+def stop_agents(choice: Choice, run: str | None, *, patience_s: float) -> None:
+    """Have agents drain and end."""
+    inventory, hosts = choice.read()
+    with Screen("stop", hosts) as board:
+        table = agents.stop(inventory, hosts, board, run_id=run, patience_s=patience_s)
+    table.check("stop")
+
+
+def remove_from_hosts(choice: Choice, *, yes: bool = False) -> None:
+    """Delete all that is ours on hosts, after asking."""
+    inventory, hosts = choice.read()
+    question = f"End all runs and delete {inventory.root} on {len(hosts)} hosts?"
+    if not yes and not confirm(question):
+        raise UsageError("nothing was removed")
+    with Screen("remove", hosts) as board:
+        table = agents.remove(inventory, hosts, board)
+    table.check("remove")
+
+
+def show_logs(choice: Choice, run: str | None, *, lines: int, follow: bool) -> None:
+    """Write the agents' logs, merged."""
+    inventory, hosts = choice.read()
+    failed = agents.logs(inventory, hosts, run_id=run, lines=lines, follow=follow)
+    if failed:
+        raise FleetError("logs", failed, len(hosts))
+
+
+def confirm(question: str) -> bool:
+    """Ask a person; without one, refuse.
+
+    Raises
+    ------
+    UsageError
+        Where standard input is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{question} Nobody can be asked here: --yes says so beforehand; for a changed host"
+            " key, --replace --fingerprints FILE"
+        )
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in YES

@@ -1,0 +1,139 @@
+"""A release: our packages' files under a name made of their contents; an overlay: the user's own.
+
+Equal contents have equal names on every machine, so two sides that tell each other the name know
+that they run the same code. A release's name covers the pinned dependencies too. Reading decides
+once: what is hashed is what is sent.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import tarfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ID_DIGITS: Final = 20
+MAX_FILES: Final = 20_000
+MAX_BYTES: Final = 256 << 20
+LEFT_OUT: Final = ("__pycache__", "node_modules")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Files by relative path, and the name their contents make."""
+
+    id: str
+    files: Mapping[str, bytes]
+
+    def tar(self) -> bytes:
+        """Pack the files: the same bytes for the same files."""
+        return gzip.compress(packed(self.files), compresslevel=6, mtime=0)
+
+
+def release(needs: Sequence[str], packages: Sequence[str] | None = None) -> Tree:
+    """Give the release that this machine's own files make, pinned to what it needs."""
+    files: dict[str, bytes] = {}
+    for name in packages if packages is not None else own_packages():
+        files |= _package(name)
+    return Tree(name_of(files, needs), files)
+
+
+def overlay(target: str) -> tuple[Tree, str]:
+    """Give the files that a job's own code needs, and how the job is named there.
+
+    Parameters
+    ----------
+    target
+        `./file.py:Job`, which sends that file, or `package.module:Job`, which sends the whole
+        top package.
+
+    Returns
+    -------
+    tuple
+        The tree, and the reference: for a file its path within the tree, a package's as it was.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such file or package.
+    """
+    where, _, name = target.rpartition(":")
+    if where.endswith(".py"):
+        path = Path(where)
+        if not path.is_file():
+            raise UsageError(f"no file {where}; expected ./file.py:Job or package.module:Job")
+        files = {path.name: path.read_bytes()}
+        return Tree(name_of(files), files), f"{path.name}:{name}"
+    if not where:
+        raise UsageError(f"expected ./file.py:Job or package.module:Job, got {target!r}")
+    files = _package(where.partition(".")[0])
+    return Tree(name_of(files), files), target
+
+
+def name_of(files: Mapping[str, bytes], needs: Sequence[str] = ()) -> str:
+    """Name contents: the first digits of the SHA-256 of sorted paths and digests, then needs."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path}\0{hashlib.sha256(files[path]).hexdigest()}\n".encode())
+    for text in sorted(needs):
+        digest.update(f"\0{text}\n".encode())
+    return digest.hexdigest()[:ID_DIGITS]
+
+
+def own_packages() -> list[str]:
+    """Give the packages of the distribution that this one belongs to."""
+    owners = metadata.packages_distributions()
+    ours = set(owners.get("mapreduce", ()))
+    together = [n for n, projects in owners.items() if ours & set(projects) and n.isidentifier()]
+    return sorted({"mapreduce", *together})
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Pack files into a tar without owners, times or folders of their own."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(files):
+            info = tarfile.TarInfo(path)
+            info.size = len(files[path])
+            info.mode = 0o644
+            tar.addfile(info, io.BytesIO(files[path]))
+    return out.getvalue()
+
+
+def _package(name: str) -> dict[str, bytes]:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or (spec.origin is None and not spec.submodule_search_locations):
+        raise UsageError(f"no package or module {name!r} is found from here")
+    if not spec.submodule_search_locations:
+        path = Path(str(spec.origin))
+        if path.suffix != ".py":
+            raise UsageError(f"{name} is no Python file ({spec.origin}): it cannot be sent")
+        return {path.name: path.read_bytes()}
+    files: dict[str, bytes] = {}
+    size = 0
+    for top in map(Path, spec.submodule_search_locations):
+        for path in sorted(top.rglob("*")):
+            parts = path.relative_to(top).parts
+            if not path.is_file() or any(p in LEFT_OUT or p.startswith(".") for p in parts):
+                continue
+            files["/".join((name, *parts))] = path.read_bytes()
+            size += path.stat().st_size
+            if len(files) > MAX_FILES or size > MAX_BYTES:
+                raise UsageError(
+                    f"{top} holds more than {MAX_FILES:,} files or {MAX_BYTES >> 20} MiB: a"
+                    " package that travels holds code alone"
+                )
+    return files

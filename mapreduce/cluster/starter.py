@@ -1,0 +1,128 @@
+"""The first hosts.toml, commented, and the fabfile beside it: what `mapreduce cluster init` writes.
+
+It guesses nothing that matters in silence: what it chose stands in the file with a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.cluster.inventory import NAME, load
+from mapreduce.cluster.ranges import bracketed, expand
+from mapreduce.errors import UsageError
+from mapreduce.whole import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FABFILE: Final = '''\
+"""Tasks for the hosts of hosts.toml: `fab --list` tells them; `mapreduce cluster` is the same."""
+
+from mapreduce.cluster.fab import deploy, doctor, enrol, logs, remove, status, stop
+
+__all__ = ["deploy", "doctor", "enrol", "logs", "remove", "status", "stop"]
+'''
+
+CLUSTER: Final = """\
+# The hosts that run jobs, and how they are reached. After a change: mapreduce cluster doctor
+# What is left out comes from ~/.ssh/config (aliases, ProxyJump, User, IdentityFile).
+
+[cluster]
+name = {name}
+# The one address of this machine that workers dial; nothing else is bound.
+# "ssh": they come back through SSH instead (NAT, VPN).
+address = {address}
+listen_port = 0                 # 0: any free port; else open it in this machine's firewall
+user = {user}                   # who logs in, by key
+# identity = "~/.ssh/id_ed25519"  # which key; without it the SSH agent's keys and ~/.ssh/id_*
+known_hosts = "known_hosts"     # pinned host keys: `mapreduce cluster enrol` writes it here
+root = ".mapreduce"             # ours on each host, under its user's home; `remove` deletes it
+python = "python3"              # on each host: 3.11 or newer, nothing installed
+
+# S3-compatible storage that the hosts read. Credentials stay on this machine, in AWS_… variables.
+# [store]
+# endpoints = ["http://192.168.10.66:9000"]   # several nodes of one store share the reading
+# region = "us-east-1"
+# max_requests = 64             # in flight, across the whole cluster
+"""
+
+HOSTS: Final = """\
+
+[[hosts]]
+name = {name}
+address = {address}             # ranges of both expand together
+# slots = 4                     # attempts at once; by default what cores and memory allow
+# tags = ["pi4"]                # for --tag
+# Each may have its own user, ssh_port, identity, python, endpoint.
+"""
+
+
+def hosts_toml(spans: Sequence[str], *, user: str, name: str, address: str) -> str:
+    """Give the text of a hosts.toml for addresses, spans of them, or names."""
+    text = CLUSTER.format(name=json.dumps(name), address=json.dumps(address), user=json.dumps(user))
+    taken = 0
+    for span in spans:
+        span_in_brackets = bracketed(span)
+        count = len(expand(span_in_brackets))
+        named = any(c.isalpha() for c in span)
+        names = span_in_brackets if named else _names(taken + 1, count)
+        taken += 0 if named else count
+        text += HOSTS.format(name=json.dumps(names), address=json.dumps(span_in_brackets))
+    return _aligned(text)
+
+
+def init(
+    folder: Path, spans: Sequence[str], *, user: str, name: str, address: str | None = None
+) -> list[Path]:
+    """Write hosts.toml and fabfile.py into a folder; a fabfile that is there stays.
+
+    Raises
+    ------
+    UsageError
+        Where there is a hosts.toml already, or the hosts cannot be meant.
+    """
+    path = folder / NAME
+    if path.exists():
+        raise UsageError(f"{path} is there already: edit it, or move it away first")
+    first = expand(bracketed(spans[0]))[0]
+    text = hosts_toml(spans, user=user, name=name, address=address or own_address(first))
+    with whole(path) as partial:
+        partial.write_text(text)
+        load(partial)  # a file that `load` refuses is not put in place
+    written = [path]
+    fabfile = folder / "fabfile.py"
+    if not fabfile.exists():
+        with whole(fabfile) as partial:
+            partial.write_text(FABFILE)
+        written.append(fabfile)
+    return written
+
+
+def own_address(towards: str) -> str:
+    """Give the address of this machine on the way to another; nothing is sent."""
+    try:
+        place = socket.getaddrinfo(towards, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(place[0], socket.SOCK_DGRAM) as line:
+            line.connect(place[4])
+            return str(line.getsockname()[0])
+    except OSError:
+        return "127.0.0.1"
+
+
+def _names(first: int, count: int) -> str:
+    width = max(2, len(str(first + count - 1)))
+    if count == 1:
+        return f"pi{first:0{width}}"
+    return f"pi[{first:0{width}}-{first + count - 1:0{width}}]"
+
+
+def _aligned(text: str) -> str:
+    """Put trailing comments in one column, whatever the values' lengths."""
+    lines = []
+    for line in text.splitlines():
+        value, sign, comment = line.partition(" # ")
+        lines.append(f"{value.rstrip():<31} # {comment}" if sign and value.strip() else line)
+    return "\n".join(lines) + "\n"
