@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.tasks import Attempt
 
 MOST_ASIDES: Final = 5  # doublings of the time for which a worker is set aside
+FEWEST_TRIES: Final = 5  # before a task that the store fails, and it alone, stops the run
 LONGEST_WAIT_S: Final = 30.0  # before a task that the store failed is tried again
 
 
@@ -45,11 +46,27 @@ def vanished(state: State, attempt: Attempt, how: str, *, ran: bool) -> None:
     state.end(attempt)
     state.say(Cancel(worker.name, attempt.number))
     if ran and not worker.leaving:
-        verdicts.worker_lost(attempt, how, state.rules)
         if worker.blamed != worker.connection:
             worker.blamed = worker.connection
+            state.losses += 1
             _blame(state, worker, how)
-    state.again(attempt.fragment)
+        _suspect(state, attempt, how)
+    if not state.over:
+        state.again(attempt.fragment)
+
+
+def _suspect(state: State, attempt: Attempt, how: str) -> None:
+    """Book a loss on what ran, weighed against how often workers are lost without it."""
+    troubles, rules = attempt.fragment.troubles, state.rules
+    troubles.losses += 1
+    others = max(0, state.losses - troubles.losses)
+    losses_s = (state.presence_s + rules.worker_life_s) / (others + 1)
+    until = state.roster.workers[attempt.worker].heard + rules.heartbeat_s
+    ran_s = min(state.now, until) - (state.now if attempt.started is None else attempt.started)
+    verdicts.worker_lost(attempt, how, rules, ran_s=ran_s, losses_s=losses_s)
+    if troubles.losses_alone >= rules.most_losses_alone:
+        key = attempt.fragment.pieces[0].key
+        state.abort("workers", f"workers are lost faster than they can read {key!r}: {how}")
 
 
 def _crashed(state: State, attempt: Attempt, how: str) -> None:
@@ -89,7 +106,9 @@ def _store_failed(state: State, attempt: Attempt, message: str) -> None:
     state.pacing.failed(state.now)
     if troubles.store_since is None:
         troubles.store_since = state.now
-    if state.now - troubles.store_since >= rules.store_deadline_s:
+    failing_s = state.now - (state.pacing.failing_since or troubles.store_since)
+    alone_s = state.now - troubles.store_since if troubles.store_tries >= FEWEST_TRIES else 0.0
+    if max(failing_s, alone_s) >= rules.store_deadline_s:
         state.abort("store", message)
         return
     wait_s = min(rules.store_wait_s * 2**troubles.store_tries, LONGEST_WAIT_S)

@@ -59,9 +59,9 @@ class Intake:
         self.reserved_bytes += size_bytes
         self.busy += 1
 
-    def queues(self, attempt: Attempt) -> bool:
-        """Whether the attempt is queued (for checks: it looks at all)."""
-        return any(a is attempt for a in self._offers)
+    def queued(self) -> set[int]:
+        """Give the numbers of attempts in the queue (for checks)."""
+        return {a.number for a in self._offers}
 
     def hold(self) -> None:
         """Take in that one pulled partial waits for the rest of its task."""

@@ -75,6 +75,7 @@ def _check_fragment(fragment: Fragment, state: State) -> None:
 
 
 def _check_attempts(state: State) -> None:
+    watched = state.leases.watched()
     for attempt in state.living.values():
         name, worker = f"attempt {attempt.number}", state.roster.workers[attempt.worker]
         stage, task = attempt.stage, attempt.fragment.task
@@ -86,7 +87,7 @@ def _check_attempts(state: State) -> None:
         wanted = stage in (Stage.OFFERED, Stage.RETURNING, Stage.PULLING)
         _hold(held == wanted, f"{name} is {stage.name}, held: {held}")
         if stage is not Stage.RECEIVED:
-            _hold(state.leases.watches(attempt), f"{name} has a lease that nobody watches")
+            _hold(attempt.number in watched, f"{name} has a lease that nobody watches")
     waiting = list(state.backlog.waiting())
     guests = [w.guest for w in state.roster.workers.values() if w.guest is not None]
     waiting += [g for g in guests if g.place is Place.ALONE]
@@ -123,10 +124,11 @@ def _check_intake(state: State) -> None:
     _hold(state.intake.reserved_bytes == total, f"{total} bytes, {state.intake.reserved_bytes}")
     committing = sum(a.fragment.task.committing for a in here)
     _hold(state.intake.busy == len(coming) + committing, f"busy is {state.intake.busy}")
+    queued = state.intake.queued()
     for attempt in state.living.values():
         rivals = any(a.stage is Stage.PULLING for a in attempt.fragment.attempts)
         if attempt.stage is Stage.OFFERED and not rivals:
-            _hold(state.intake.queues(attempt), f"offer {attempt.number} is not queued")
+            _hold(attempt.number in queued, f"offer {attempt.number} is not queued")
     count = sum(t.committing for t in state.tasks.values())
     _hold(state.committing == count, f"{count} commits, counted as {state.committing}")
 

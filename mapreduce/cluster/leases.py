@@ -41,6 +41,6 @@ class Leases:
             else:
                 self.add(attempt)
 
-    def watches(self, attempt: Attempt) -> bool:
-        """Whether the attempt's lease will be seen to end (for checks: it looks at all)."""
-        return any(a is attempt and until <= a.lease_until for until, _, a in self._heap)
+    def watched(self) -> set[int]:
+        """Give the numbers of attempts whose leases will be seen to end (for checks)."""
+        return {number for until, number, a in self._heap if until <= a.lease_until}

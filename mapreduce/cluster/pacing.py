@@ -1,8 +1,7 @@
 """How hard the store may be asked: requests in flight in the whole cluster.
 
-Halved when the store says it is too much, raised by an eighth while it does not; and whether the
-store fails as a whole, which is so when nothing has succeeded since it began to fail. It knows no
-task.
+Halved when the store says it is too much, raised by an eighth while it does not; and since when the
+store fails as a whole, which is so while nothing is read between its failures. It knows no task.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Pacing:
             self.failing_since = now
 
     def succeeded(self) -> None:
-        """Take in that an attempt could read all it wanted."""
+        """Take in that an attempt could read an object."""
         self.failing_since = None
 
     def tick(self, now: float) -> None:

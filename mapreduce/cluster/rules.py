@@ -37,8 +37,12 @@ class Rules:
         alone is quarantined.
     brushes
         Losses of workers that ran a task among others, after which it runs alone on a worker.
-    losses_alone
-        Losses of workers that ran nothing but one object, after which it is quarantined.
+    losses_alone, doubt, worker_life_s
+        Losses of workers that ran nothing but one object, after which it is quarantined, if the
+        chance that this came about without its fault is below `doubt`. How often workers are lost
+        is learnt; before anything is learnt, once in `worker_life_s`.
+    most_losses_alone
+        Such losses after which the run stops (resumable) where they prove nothing.
     host_failures, aside_s
         Failures in a row after which a worker is set aside, and for how long the first time.
     signatures
@@ -63,7 +67,10 @@ class Rules:
     nobody_deadline_s: float = 600.0
     strikes: int = 2
     brushes: int = 2
-    losses_alone: int = 4
+    losses_alone: int = 3
+    doubt: float = 1e-6
+    worker_life_s: float = 3600.0
+    most_losses_alone: int = 30
     host_failures: int = 3
     aside_s: float = 60.0
     signatures: int = 3

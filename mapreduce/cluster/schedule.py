@@ -190,6 +190,7 @@ class Schedule:
             progress = (told.objects, told.read_bytes)
             if progress > attempt.progress:
                 attempt.progress, attempt.moved = progress, state.now
+                state.pacing.succeeded()
             elif state.now - attempt.moved >= self.rules.stuck_s:
                 state.drop(attempt, "")
                 how = f"no progress in {self.rules.stuck_s:g} s"
@@ -291,10 +292,12 @@ class Schedule:
         for attempt in state.leases.ended(state.now, state.living):
             self._expired(attempt)
         state.pacing.tick(state.now)
-        present = False
+        present = 0
         for worker in state.roster.workers.values():
             self._look_after(worker)
-            present = present or worker.present
+            present += worker.present
+        state.presence_s += present * (state.now - state.ticked)
+        state.ticked = state.now
         if present:
             state.nobody_since = None
         elif state.nobody_since is None:
@@ -314,11 +317,8 @@ class Schedule:
             state.roster.change(worker, state.now, aside_until=None)
 
     def _deadlines(self) -> None:
-        state, rules = self.state, self.rules
-        failing, nobody = state.pacing.failing_since, state.nobody_since
-        if failing is not None and state.now - failing >= rules.store_deadline_s:
-            state.abort("store", f"the store has failed for {state.now - failing:.0f} s")
-        elif nobody is not None and state.now - nobody >= rules.nobody_deadline_s:
+        state, nobody = self.state, self.state.nobody_since
+        if nobody is not None and state.now - nobody >= self.rules.nobody_deadline_s:
             state.abort("workers", f"there has been no worker for {state.now - nobody:.0f} s")
 
     def _expired(self, attempt: Attempt) -> None:

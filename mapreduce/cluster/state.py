@@ -66,6 +66,9 @@ class State:
         self.over = False
         self.requests = self.pacing.requests_a_slot(0)
         self.nobody_since: float | None = now
+        self.losses = 0  # of workers with what they ran
+        self.presence_s = 0.0  # of all workers together
+        self.ticked = now
         self.out: list[Command] = []
 
     def say(self, command: Command) -> None:

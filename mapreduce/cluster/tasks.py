@@ -71,6 +71,8 @@ class Troubles:
     strikes_alone: int = 0
     brushes: int = 0
     losses_alone: int = 0
+    losses: int = 0  # of workers that ran it, alone or not, as part of a greater fragment too
+    evidence: float = 0.0  # that it is what losses alone come from, in nats
     expired: int = 0
     bugs: int = 0
     store_since: float | None = None
@@ -141,6 +143,7 @@ def halves(fragment: Fragment) -> tuple[Fragment, Fragment]:
     made = []
     for start, stop in ((fragment.start, middle), (middle, fragment.stop)):
         half = Fragment(task, start, stop, cost_of(task.pieces[start:stop]), alone=fragment.alone)
+        half.troubles.losses = fragment.troubles.losses
         task.fragments.append(half)
         made.append(half)
     task.open += 1

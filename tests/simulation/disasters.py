@@ -29,7 +29,7 @@ def disaster(seed: int) -> World:
         doubled=dice.choice([0.0, 0.1, 0.3]),
         damaged=dice.choice([0.0, 0.01]),
         expired=dice.choice([0.0, 0.01]),
-        crash=dice.choice([0.0, 0.0, 0.01]),
+        crash=dice.choice([0.0, 0.0, 0.003]),
         bug=dice.choice([0.0, 0.005]),
         half_open=dice.choice([0.0, 0.3]),
         lost_call=dice.choice([0.0, 0.05]),
@@ -66,7 +66,7 @@ def _starter(world: World, name: str, slots: int, rate: float, *, stays: bool) -
 def _haunt(world: World, agent: Agent, *, stays: bool) -> None:
     """Let things befall an agent, again and again, at intervals; one that stays always returns."""
     dice = world.random
-    every_s = dice.choice([8.0, 20.0, 60.0])
+    every_s = dice.choice([20.0, 60.0] if stays else [8.0, 20.0, 60.0])
 
     def befall() -> None:
         if agent.gone:
@@ -79,7 +79,7 @@ def _haunt(world: World, agent: Agent, *, stays: bool) -> None:
         elif what == "cut":
             agent.cut(dice.choice([0.1, dice.uniform(0, 12)]))
         elif what == "slow":
-            agent.slow = dice.choice([1.0, 5.0, 20.0])
+            agent.slow = dice.choice([1.0, 5.0, 5.0 if stays else 20.0])
         elif not stays and agent.alive and agent.connection is not None:
             agent.leave() if what == "leave" else agent.die(None)
             agent.gone = True
