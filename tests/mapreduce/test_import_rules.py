@@ -18,8 +18,19 @@ CALLS = {"eval", "exec", "compile", "__import__"}
 ALONE = {
     "minio": {"mapreduce/objects/s3.py"},
     "psycopg2": {"roadspeed/roads/postgis.py", "roadspeed/roads/faults.py"},
-    "fabric": {"mapreduce/cluster/deploy.py", "fabfile.py"},
+    "fabric": {f"mapreduce/cluster/{name}.py" for name in ("deploy", "remote", "enrol", "fab")},
 }
+# State machines: what time it is and what chance says is told them.
+PURE = [
+    p
+    for p in SOURCES
+    if p.parent.name == "cluster"
+    and p.stem in {"schedule", "wire", "messages", "state", "leases", "pacing", "rules", "tasks"}
+]
+WORLD = {
+    "socket", "ssl", "selectors", "asyncio", "threading", "time", "datetime", "random", "secrets",
+    "os", "subprocess", "sqlite3", "urllib3", "fabric", "paramiko",
+}  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
@@ -61,6 +72,11 @@ def test_nothing_executable_is_read_or_written(path: Path) -> None:
 def test_a_package_is_known_to_its_own_file_alone(package: str) -> None:
     users = {str(p.relative_to(ROOT)) for p in SOURCES if package in imported(p)}
     assert users <= ALONE[package]
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda p: p.stem)
+def test_a_state_machine_asks_the_world_nothing(path: Path) -> None:
+    assert not imported(path) & WORLD
 
 
 def test_importing_the_framework_is_light() -> None:
