@@ -54,8 +54,8 @@ def _check_task(task: Task, state: State) -> None:
     _hold(task.committing == (not unsettled), f"{name}: committing is {task.committing}")
     received = sum(f.place is Place.RECEIVED for f in task.fragments)
     crashed = sum(f.place is Place.CRASHED for f in task.fragments)
-    _hold(received == len(task.received), f"{name}: received {task.received}")
-    _hold(crashed == len(task.crashed), f"{name}: crashed {task.crashed}")
+    _hold(received == len(task.received), f"{name}: received {len(task.received)}")
+    _hold(crashed == len(task.crashed), f"{name}: crashed {len(task.crashed)}")
 
 
 def _check_fragment(fragment: Fragment, state: State) -> None:
@@ -67,9 +67,10 @@ def _check_fragment(fragment: Fragment, state: State) -> None:
         _hold(coming <= 1, f"{name} is pulled twice at once")
         _hold(not any(a.alone for a in live) or len(live) == 1, f"{name} runs alone, twice")
     elif place is Place.RECEIVED:
-        _hold(len(live) == 1 and live[0].stage is Stage.RECEIVED, f"{name}: received, {live}")
+        here = len(live) == 1 and live[0].stage is Stage.RECEIVED
+        _hold(here, f"{name} is received, with {len(live)} attempts")
     else:
-        _hold(not live, f"{name} is {place.name} and has attempts {live}")
+        _hold(not live, f"{name} is {place.name} and has {len(live)} attempts")
     for attempt in live:
         _hold(state.living.get(attempt.number) is attempt, f"attempt {attempt.number} lives twice")
 
