@@ -17,6 +17,7 @@ from mapreduce.errors import ObjectError
 from mapreduce.job import JobName
 from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.plan import Piece, Split
+from mapreduce.table import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -50,6 +51,7 @@ class Assignment:
     job: JobName
     limits: Limits
     locate: Callable[[Piece], Location]
+    schemas: tuple[Schema, ...] = ()
 
 
 class Engine(Protocol):

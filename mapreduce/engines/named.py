@@ -1,0 +1,90 @@
+"""Engines by name: the one place that knows which there are, and what each can be told.
+
+An engine's module, and with it its package, loads when it is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.engines import Engine
+
+OWN: Final = {
+    "local": ("worker_memory",),
+    "dask": ("scheduler", "tls_ca", "tls_cert", "tls_key"),
+    "spark": ("master", "spark_conf"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """What engines can be told beside the number of workers; each has its own.
+
+    `worker_memory` is in MiB, 0 for no limit; `spark_conf` holds `name=value` texts.
+    """
+
+    worker_memory: int = 0
+    scheduler: str | None = None
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    master: str | None = None
+    spark_conf: tuple[str, ...] = ()
+
+
+def engine_named(name: str, workers: int | None = None, where: Where | None = None) -> Engine:
+    """Make an engine.
+
+    Raises
+    ------
+    UsageError
+        Where there is none of that name, its package is missing, or it was told another's option.
+    """
+    where = where or Where()
+    if name not in OWN:
+        raise UsageError(f"no engine {name!r}; there are: {', '.join(OWN)}")
+    _check_own(name, where)
+    if name == "dask":
+        from mapreduce.engines.dask import Dask  # noqa: PLC0415 - engines load when used
+
+        return Dask(
+            where.scheduler,
+            workers,
+            tls_ca=where.tls_ca,
+            tls_cert=where.tls_cert,
+            tls_key=where.tls_key,
+        )
+    if name == "spark":
+        from mapreduce.engines.spark import Spark  # noqa: PLC0415 - engines load when used
+
+        return Spark(where.master, workers, conf=_settings(where.spark_conf))
+    from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
+
+    return Local(workers, where.worker_memory << 20)
+
+
+def _check_own(name: str, where: Where) -> None:
+    for engine, options in OWN.items():
+        for option in options:
+            if engine != name and getattr(where, option) != getattr(Where(), option):
+                text = f"--{option.replace('_', '-')} is for --engine {engine}, not {name}"
+                if option == "worker_memory":
+                    text += (
+                        ": Dask's workers have it from `dask worker --memory-limit`, Spark's from"
+                        " --spark-conf spark.executor.memory=…"
+                    )
+                raise UsageError(text)
+
+
+def _settings(texts: tuple[str, ...]) -> dict[str, str]:
+    out = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--spark-conf takes name=value, got {text!r}")
+        out[name] = value
+    return out

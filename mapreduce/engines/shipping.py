@@ -1,0 +1,122 @@
+"""What other engines' workers are given: this package and the job's own code, as one archive.
+
+Workers of Dask and Spark need numpy, msgspec and urllib3; the rest comes with the run, named by
+its content. A job keeps its module's name, and its whole package goes along; a job in a file of
+its own gets a name made of what the file holds. Sources alone are shipped: a package with compiled
+parts has to be installed where the workers are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import importlib.util
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+    from mapreduce.job import JobName
+
+OURS: Final = "mapreduce"
+MAX_BYTES: Final = 32 << 20
+EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # an archive's bytes say nothing of when it was made
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """An archive of sources: its file name (of its content), its bytes, and the job's name there.
+
+    `release` names this package's part of it.
+    """
+
+    archive: str
+    content: bytes
+    job: JobName
+    release: str
+
+    def write(self, folder: Path) -> Path:
+        """Write the archive into a folder and say where."""
+        path = folder / self.archive
+        path.write_bytes(self.content)
+        return path
+
+
+def shipment(job: JobName) -> Shipment:
+    """Gather all that a worker needs to find a job.
+
+    Raises
+    ------
+    UsageError
+        Where the job's package is too large to ship.
+    """
+    files = dict(_sources(OURS))
+    release = _digest(files)
+    where, _, name = job.reference.rpartition(":")
+    top = where.partition(".")[0]
+    if where.endswith(".py") or top == where:
+        path = Path(where) if where.endswith(".py") else _file_of(where)
+        content = path.read_bytes()
+        top = f"{OURS}_job_{hashlib.sha256(content).hexdigest()[:16]}"
+        files |= {f"{top}/__init__.py": b"", f"{top}/{path.name}": content}
+        job = msgspec.structs.replace(job, reference=f"{top}.{path.stem}:{name}")
+    elif top != OURS:
+        files |= dict(_sources(top))
+    size = sum(map(len, files.values()))
+    if size > MAX_BYTES:
+        raise UsageError(
+            f"the sources of {top} are {size:,} bytes, more than the {MAX_BYTES:,} that are sent to"
+            " workers: put the job in a package or file of its own"
+        )
+    return Shipment(f"{OURS}-{_digest(files)}.zip", _zipped(files), job, release)
+
+
+def release() -> str:
+    """Name the release of this package that this process runs, by its content."""
+    return _digest(dict(_sources(OURS)))
+
+
+def _file_of(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise UsageError(f"the source of {module!r} cannot be found, so no worker can be given it")
+    return Path(spec.origin)
+
+
+def _sources(package: str) -> Iterator[tuple[str, bytes]]:
+    """Give each source file of a package by its path, from a folder or an archive."""
+    yield from _inside(importlib.resources.files(package), package)
+
+
+def _inside(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        inside = f"{path}/{entry.name}"
+        if entry.name.endswith(".py") and entry.is_file():
+            yield inside, entry.read_bytes()
+        elif entry.name.isidentifier() and entry.name != "__pycache__" and entry.is_dir():
+            yield from _inside(entry, inside)
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    sha = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        sha.update(f"{path}\0{len(content)}\0".encode())
+        sha.update(content)
+    return sha.hexdigest()[:16]
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), content, zipfile.ZIP_DEFLATED)
+    return whole.getvalue()

@@ -1,0 +1,222 @@
+"""A run on Spark as a few batches at a time, each one job: attempts, then `treeReduce`.
+
+A batch is what was listed while those before it ran, so that listing streams into dispatch and
+what is done can be committed. Executors note each split as it is done, in an accumulator: for
+progress, and so that a fault of the job or store ends the run at once. A batch that Spark gives up
+because workers die is run again apart, where the local engine finds the object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import queue
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from pyspark import AccumulatorParam
+
+from mapreduce.engines import Advance
+from mapreduce.engines.feed import NO_MODULE, Ended, Feed, explained
+from mapreduce.engines.task import Fault, decode_answer, encode, merge, run
+from mapreduce.errors import UsageError
+from mapreduce.plan import Split
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from pyspark import Accumulator, SparkContext
+
+    from mapreduce.engines import Event
+    from mapreduce.engines.feed import Desk
+
+BATCHES: Final = 2  # at once: one fills the cores that the last tasks of another leave idle
+MOST_SPLITS: Final = 256  # in a batch
+SPLITS_A_CORE: Final = 8  # in a batch
+DEPTH: Final = 2  # of the tree
+LOOK_S: Final = 0.2
+EXECUTORS_S: Final = 60.0  # how long there may be no executor at all
+
+
+class Note(msgspec.Struct, frozen=True, array_like=True):
+    """A split is done, or came to nothing."""
+
+    batch: int
+    number: int
+    fault: Fault | None = None
+
+
+class Notes(AccumulatorParam[list[bytes]]):
+    """Notes of all executors, in one list."""
+
+    def zero(self, value: list[bytes]) -> list[bytes]:
+        """Begin with none."""
+        del value
+        return []
+
+    def addInPlace(self, value1: list[bytes], value2: list[bytes]) -> list[bytes]:  # noqa: N802 - Spark's name
+        """Add some."""
+        value1 += value2
+        return value1
+
+
+def noted(order: bytes, notes: Accumulator[list[bytes]], batch: int, work: bytes) -> bytes:
+    """Run the attempt, on an executor, and note it."""
+    raw = run(order, work)
+    answer = decode_answer(raw)
+    done = answer.parts if answer.whole is None else (answer.whole,)
+    told = [Note(batch, n) for outcome in done for n in outcome.splits]
+    told += [Note(batch, fault.number, fault) for fault in answer.faults]
+    notes.add([encode(note) for note in told])
+    return raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Splits that are one job of Spark's."""
+
+    id: int
+    splits: tuple[Split, ...]
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """What came of a batch: an answer, or how Spark gave it up."""
+
+    batch: _Batch
+    answer: bytes | BaseException
+
+
+class Batches:
+    """One run's jobs.
+
+    Parameters
+    ----------
+    context
+        Running, with our sources on its executors.
+    desk
+        Makes work of splits.
+    splits
+        The splits, as they are listed.
+    """
+
+    def __init__(self, context: SparkContext, desk: Desk, splits: Iterator[Split]) -> None:
+        self._context = context
+        self._desk = desk
+        self._said: queue.Queue[Any] = queue.Queue()
+        self._most = min(MOST_SPLITS, SPLITS_A_CORE * context.defaultParallelism)
+        self._feed = Feed(splits, self._said, (BATCHES + 1) * self._most)
+        self._group = f"mapreduce-{secrets.token_hex(4)}"
+        self._notes = context.accumulator([], Notes())
+        self._read = 0  # notes
+        self._waiting: list[tuple[Split, bool]] = []
+        self._under_way: dict[int, set[int]] = {}  # batch -> numbers noted as done
+        self._batches = 0
+        self._seen_executors = time.monotonic()
+
+    def events(self) -> Generator[Event]:
+        """Run until the splits have ended and all of them have come back."""
+        ended = False
+        while not ended or self._waiting or self._under_way:
+            said: Any = None
+            with contextlib.suppress(queue.Empty):
+                said = self._said.get(timeout=LOOK_S)
+            yield from self._news()
+            if isinstance(said, Ended):
+                ended = True
+            elif isinstance(said, Split):
+                self._waiting.append((said, False))
+            elif isinstance(said, _Landed):
+                yield from self._landed(said)
+            elif said is not None:
+                raise said
+            if self._said.empty():
+                self._launch()
+                self._look()
+
+    def close(self) -> None:
+        """Take no more splits and end what is under way."""
+        self._feed.close()
+        if self._under_way:
+            self._context.cancelJobGroup(self._group)
+
+    def _launch(self) -> None:
+        while self._waiting and len(self._under_way) < BATCHES:
+            apart = self._waiting[0][1]
+            chosen = [w for w in self._waiting if w[1] is apart][: self._most]
+            self._waiting = [w for w in self._waiting if w not in chosen]
+            self._start([split for split, _ in chosen], apart=apart)
+
+    def _start(self, splits: Sequence[Split], *, apart: bool) -> None:
+        batch = _Batch(self._batches, tuple(splits), apart)
+        self._batches += 1
+        works = [self._desk.work(split, apart=apart) for split in splits]
+        self._under_way[batch.id] = set()
+        threading.Thread(target=self._reduce, args=(batch, works), daemon=True).start()
+
+    def _reduce(self, batch: _Batch, works: list[bytes]) -> None:
+        try:
+            self._context.setJobGroup(self._group, "mapreduce", interruptOnCancel=True)
+            order = self._desk.order
+            attempts = functools.partial(noted, order, self._notes, batch.id)
+            tasks = self._context.parallelize(works, len(works)).map(attempts)
+            answer = tasks.treeReduce(functools.partial(merge, order), DEPTH)
+        except BaseException as error:  # noqa: BLE001 - looked at where the run waits
+            self._said.put(_Landed(batch, error))
+        else:
+            self._said.put(_Landed(batch, answer))
+
+    def _news(self) -> Iterator[Event]:
+        """Tell of what executors have noted; raise at a fault that another try would not mend."""
+        found = self._notes.value
+        new, self._read = found[self._read :], len(found)
+        for raw in new:
+            note = msgspec.msgpack.decode(raw, type=Note)
+            if note.fault is not None and note.fault.kind not in {"expired", "killed"}:
+                self._desk.again(note.fault)
+            done = self._under_way.get(note.batch)
+            if note.fault is None and done is not None and note.number not in done:
+                done.add(note.number)
+                yield self._desk.advance([note.number])
+
+    def _landed(self, landed: _Landed) -> Iterator[Event]:
+        batch, answer = landed.batch, landed.answer
+        told = self._under_way.pop(batch.id)
+        if isinstance(answer, BaseException):
+            yield from self._given_up(batch, answer, told)
+            return
+        found = decode_answer(answer)
+        failed = {fault.number for fault in found.faults}
+        late = [s.number for s in batch.splits if s.number not in told | failed]
+        yield self._desk.advance(late)
+        yield from self._desk.outcomes(found)
+        self._feed.landed(len(batch.splits) - len(failed))
+        for fault in found.faults:
+            self._waiting.append((self._desk.split(fault.number), self._desk.again(fault)))
+
+    def _given_up(self, batch: _Batch, error: BaseException, told: set[int]) -> Iterator[Event]:
+        """Run a batch anew, apart, unless that has been tried or would not help."""
+        text = str(error)
+        if batch.apart or NO_MODULE.search(text) or not isinstance(error, Exception):
+            raise explained("Spark", text) from error
+        done = self._desk.advance(told)
+        yield Advance(-done.objects, -done.read_bytes)
+        self._waiting += [(split, True) for split in batch.splits]
+
+    def _look(self) -> None:
+        """See that there are executors: without any, Spark would wait for ever."""
+        now = time.monotonic()
+        tracker = self._context._jsc.sc().statusTracker()  # noqa: SLF001 - the Python one tells less
+        if len(tracker.getExecutorInfos()) > 1 or str(self._context.master).startswith("local"):
+            self._seen_executors = now  # one of them is the driver
+        elif self._under_way and now - self._seen_executors > EXECUTORS_S:
+            raise UsageError(
+                f"{self._context.master} gave no executor for {EXECUTORS_S:.0f} s: are workers up,"
+                " with the cores and memory asked for? What is committed stays: the same command"
+                " goes on from there"
+            )
