@@ -191,9 +191,9 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything
         send(sink, Failed(-1, "job", _told(error)))
         return
-    send(sink, Ready(schemas))
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
+    send(sink, Ready(schemas))
     try:
         while isinstance(work := inbox.get(), Work):
             answer = _run(attempt, work, _Teller(sink, work, reader))
@@ -244,9 +244,10 @@ def _told(error: Exception) -> str:
 def _reader(peer: Peer | None) -> Reader:
     if peer is None:
         return Reader()
-    from mapreduce.cluster.tls import client_context  # noqa: PLC0415 - on a cluster alone
+    from mapreduce.cluster.tls import Identity, client_context  # noqa: PLC0415 - on a cluster alone
 
-    context = client_context(peer.authority, peer.certificate, peer.key)
+    pem = (raw.decode("ascii") for raw in (peer.authority, peer.certificate, peer.key))
+    context = client_context(Identity("", *pem))
     return Reader(trusted=Trusted(peer.origin, context, peer.server_name))
 
 

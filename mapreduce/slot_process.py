@@ -28,6 +28,10 @@ class StartError(MapReduceError):
     """The process ended before it could take work: no object is to blame."""
 
 
+class CancelledError(MapReduceError):
+    """The work was cancelled before it was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Death:
     """How a process ended: its exit code (minus the signal), and its peak memory in bytes.
@@ -76,6 +80,7 @@ class SlotProcess:
         self._guard = threading.Lock()
         self._stopped = False
         self._at: int | None = None  # number of the work it is at
+        self._doomed: int | None = None  # number of the work last cancelled
 
     @property
     def pid(self) -> int | None:
@@ -83,22 +88,18 @@ class SlotProcess:
         process = self._process
         return None if process is None else process.pid
 
-    def kill(self, number: int | None = None) -> bool:
-        """End the process at once; where a number is given, only if it is at that work."""
+    def cancel(self, number: int) -> None:
+        """End the work of this number wherever it is: running, starting, or still to come."""
         with self._guard:
-            process = self._process
-            if process is None or process.returncode is not None:
-                return False
-            if number is not None and number != self._at:
-                return False
-            process.kill()
-            return True
+            self._doomed = number
+            if self._at == number:
+                self._kill()
 
     def stop(self) -> None:
         """End the process at once, and start none any more."""
         with self._guard:
             self._stopped = True
-        self.kill()
+            self._kill()
 
     def run(self, work: Work, on_reached: Callable[[Reached], None]) -> Done | Failed | Death:
         """Have the work done, telling how far it is.
@@ -109,11 +110,24 @@ class SlotProcess:
             Where the process could not load the job.
         StartError
             Where it ended before it was ready.
+        CancelledError
+            Where the work was cancelled: its process is gone.
         """
-        process = self.start()
-        ordinal: int | None = None
         with self._guard:
             self._at = work.number
+        try:
+            return self._run(work, on_reached)
+        finally:
+            with self._guard:
+                self._at = None
+                doomed = self._doomed == work.number
+            if doomed:
+                self.end()
+                raise CancelledError(f"work {work.number} was cancelled")
+
+    def _run(self, work: Work, on_reached: Callable[[Reached], None]) -> Done | Failed | Death:
+        process = self.start()
+        ordinal: int | None = None
         try:
             send(_in(process), work)
             while isinstance(answer := receive(_out(process)), Reached):
@@ -121,15 +135,17 @@ class SlotProcess:
                 on_reached(answer)
         except BrokenPipeError:
             answer = None
-        finally:
-            with self._guard:
-                self._at = None
         if isinstance(answer, Done | Failed):
             return answer
         death = self.end()
         if death is None:
             raise MapReduceError("a slot's process was taken away while it was at work")
         return replace(death, ordinal=ordinal)
+
+    def _kill(self) -> None:
+        """End the process; the guard is held."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     def start(self) -> subprocess.Popen[bytes]:
         """Have a process that is ready for work.
@@ -140,10 +156,14 @@ class SlotProcess:
             As `run`.
         """
         if self._process is not None:
-            return self._process
+            if self._process.poll() is None:
+                return self._process
+            self.end()  # it died with nothing to do, so nothing is to blame
         with self._guard:
             if self._stopped:
                 raise MapReduceError("the slot has been stopped")
+            if self._at is not None and self._at == self._doomed:
+                raise StartError("its work was cancelled")
             path = os.pathsep.join(p for p in self._begin.path if p)
             self._own_peak_bytes = peak_bytes()
             process = self._process = subprocess.Popen(
@@ -178,6 +198,8 @@ class SlotProcess:
                     pipe.close()
                 except BrokenPipeError:
                     continue
+        if process.returncode is not None:
+            return Death(process.returncode, 0, bound=True)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,311 @@
+"""An agent: it talks with the coordinator and feeds a crew of slots.
+
+It decides nothing about tasks: it runs what it is given in that order, keeps what comes of it until
+that is accepted, and ends itself and its slots when told to, or when the coordinator is gone for
+good. It keeps nothing on a disk. All of its state is touched by one thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import sys
+import time
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mapreduce.attempt import Limits
+from mapreduce.cluster import messages as say
+from mapreduce.cluster.bench import Bench
+from mapreduce.cluster.crew import Crew, End, Slot
+from mapreduce.cluster.health import Gauges, default_slots
+from mapreduce.cluster.link import Link, LostError, UntrustedError
+from mapreduce.cluster.tls import Identity, client_context
+from mapreduce.engines.local import default_workers
+from mapreduce.errors import MapReduceError
+from mapreduce.objects.backoff import Backoff, Retry
+from mapreduce.slot import Begin, Done, Peer
+from mapreduce.slot_process import CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.messages import Welcome
+    from mapreduce.cluster.wire import Event
+
+NICE: Final = 10
+KEPT_SHARE: Final = 4  # a quarter of the memory may be partials that wait to be pulled
+KEPT_BYTES: Final = 256 << 20  # where the memory is unknown
+LEAST_SLOT_BYTES: Final = 256 << 20  # of data, reserved stacks included: less may not even start
+ENOUGH_WAITING: Final = 1 << 20  # bytes not sent yet, above which heartbeats are left out
+FIRST_PAUSE_S: Final = 0.1  # before connecting again
+LONGEST_PAUSE_S: Final = 5.0
+THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+
+log = logging.getLogger("mapreduce.worker")
+
+
+class LeaveError(MapReduceError):
+    """The agent ends: with which exit code, and why."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Agent:
+    """One worker of one run.
+
+    Parameters
+    ----------
+    config
+        What it was told at its start.
+    on_welcome
+        Called with the number of slots when the coordinator takes it in for the first time.
+    kept_bytes
+        Partials that may wait to be pulled before no attempt begins any more; None for a quarter of
+        the memory.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        on_welcome: Callable[[int], None] = lambda _: None,
+        kept_bytes: int | None = None,
+    ) -> None:
+        self._config = config
+        self._on_welcome = on_welcome
+        self._gauges = Gauges()
+        free, total = self._gauges.memory()
+        self._memory_bytes = total or 0
+        self._slots = config.slots or default_slots(default_workers(), free)
+        self._slot_bytes = (
+            0 if free is None else max(LEAST_SLOT_BYTES, free * 3 // 4 // self._slots)
+        )
+        if kept_bytes is None:
+            kept_bytes = self._memory_bytes // KEPT_SHARE or KEPT_BYTES
+        self._bench = Bench(kept_bytes)
+        self._crew: Crew | None = None
+        self._link: Link | None = None
+        self._requests = 0
+        self._draining = False
+        self._leaving: asyncio.Future[None] | None = None
+
+    async def run(self) -> int:
+        """Take part until told to leave; give the exit code. No slot is left then."""
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.create_future()
+        try:
+            await self._first_of(self._connected(), self._left())
+        except LeaveError as leave:
+            log.info("ends: %s", leave)
+            return leave.code
+        finally:
+            if self._link is not None:
+                await self._link.close()
+            if self._crew is not None:
+                self._crew.stop()
+        return 0
+
+    def leave(self, code: int, why: str) -> None:
+        """Say goodbye and end, finishing nothing."""
+        if self._leaving is not None and not self._leaving.done():
+            self._say(say.Goodbye(why))
+            self._leaving.set_exception(LeaveError(code, why))
+
+    async def _left(self) -> None:
+        if self._leaving is not None:
+            await self._leaving
+
+    async def _connected(self) -> None:
+        """Connect, and connect again whenever that breaks."""
+        patience = Retry(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._config.patience_s)
+        backoff = Backoff(patience, Random())  # noqa: S311 - spreads pauses, guards nothing
+        context = client_context(_identity(self._config))
+        while True:
+            try:
+                self._link = await Link.to(self._config, context)
+                await self._session(self._link, backoff)
+            except UntrustedError as error:
+                if self._crew is None:
+                    raise LeaveError(2, str(error)) from error
+                why = str(error)
+            except LostError as error:
+                why = str(error)
+            finally:
+                link, self._link = self._link, None
+                if link is not None:
+                    await link.close()
+            wait_s = backoff.wait_s(time.monotonic())
+            if wait_s is None:
+                raise LeaveError(3, f"{why}, and so it went for {self._config.patience_s:g} s")
+            log.info("%s; trying again", why)
+            await asyncio.sleep(wait_s)
+
+    async def _session(self, link: Link, backoff: Backoff) -> None:
+        answer = await link.greet(self._hello())
+        if isinstance(answer, say.Refused):
+            raise LeaveError(2, f"refused: {answer.reason}")
+        if answer.run != self._config.run:
+            raise LeaveError(2, f"expected run {self._config.run!r}, got {answer.run!r}")
+        backoff.progressed()
+        link.watch(answer.lease_s)
+        self._welcomed(link, answer)
+        await self._first_of(
+            self._listen(link),
+            self._beat(link, answer.heartbeat_s),
+            link.send_partials(self._partial_of),
+        )
+
+    def _hello(self) -> say.Hello:
+        config = self._config
+        return say.Hello(
+            config.worker,
+            say.PROTOCOL,
+            config.release,
+            config.host,
+            self._slots,
+            platform.python_version(),
+            platform.machine(),
+            self._memory_bytes,
+            config.overlay,
+            self._bench.holding,
+        )
+
+    def _welcomed(self, link: Link, welcome: Welcome) -> None:
+        """Begin, or go on: offer anew what is done, and say what failed meanwhile."""
+        self._requests = welcome.requests
+        if self._crew is None:
+            loop = asyncio.get_running_loop()
+
+            def on_end(slot: Slot, end: End) -> None:
+                loop.call_soon_threadsafe(self._ended, slot, end)
+
+            begin = self._begin(welcome)
+            environ = {**dict.fromkeys(THREADS, "1"), **os.environ}
+            self._crew = Crew(self._slots, begin, environ, on_end)
+            log.info("welcomed to run %s with %d slots", welcome.run, self._slots)
+            self._on_welcome(self._slots)
+        else:
+            log.info("welcomed again, holding %d attempts", len(self._bench.holding))
+        for kept in self._bench.kept.values():
+            link.say(kept.offer)
+        for failed in self._bench.unsaid.values():
+            link.say(failed)
+        self._bench.unsaid.clear()
+        self._feed()
+
+    def _begin(self, welcome: Welcome) -> Begin:
+        config = self._config
+        try:
+            limits = msgspec.convert(welcome.limits, Limits)
+        except msgspec.ValidationError as error:
+            raise LeaveError(2, f"the limits of this run are not understood: {error}") from error
+        return Begin(
+            welcome.job,
+            limits,
+            (*config.path, *(p for p in sys.path if p)),
+            config.memory_bytes or welcome.memory_bytes or self._slot_bytes,
+            NICE,
+            Peer(
+                f"https://{config.address}:{config.port}/",
+                config.server_name,
+                config.authority,
+                config.certificate,
+                config.key,
+            ),
+        )
+
+    async def _listen(self, link: Link) -> None:
+        while True:
+            self._heard(link, await link.hear())
+
+    def _heard(self, link: Link, event: Event) -> None:
+        match event:
+            case say.Task():
+                self._bench.waiting[event.attempt] = event
+            case say.Pull():
+                link.pull(event.attempt)
+            case say.Accepted() | say.Dropped() | say.Cancel():
+                if self._bench.forget(event.attempt) and self._crew is not None:
+                    self._crew.cancel(event.attempt)
+            case say.Pace():
+                self._requests = event.requests
+            case say.Drain():
+                self._draining = True
+            case say.Goodbye():
+                raise LeaveError(0, f"the coordinator says goodbye {event.why}".rstrip())
+        self._feed()
+
+    def _ended(self, slot: Slot, end: End) -> None:
+        """Take in what came of a slot's attempt."""
+        slot.attempt = None
+        if isinstance(end, Done):
+            offer = self._bench.keep(end)
+            if offer is not None:
+                self._say(offer)
+        elif isinstance(end, say.Failed):
+            if self._bench.fail(end):
+                log.info("attempt %d failed (%s)", end.attempt, end.kind)
+                if self._say(end):
+                    del self._bench.unsaid[end.attempt]
+        elif not isinstance(end, CancelledError):
+            self.leave(2, f"its slots do not work: {end}")
+            return
+        self._feed()
+
+    def _feed(self) -> None:
+        """Give every idle slot what comes next; leave where nothing is left and no more comes."""
+        if self._crew is None:
+            return
+        while (slot := self._crew.idle()) is not None and (task := self._bench.start()):
+            slot.give(task, self._requests)
+        if self._draining and self._link is not None and not self._bench.holding:
+            self.leave(0, "drained")
+
+    def _say(self, message: say.FromWorker) -> bool:
+        """Say it, if there is anyone to hear."""
+        if self._link is None or not self._link.welcomed:
+            return False
+        self._link.say(message)
+        return True
+
+    def _partial_of(self, attempt: int) -> bytes | None:
+        kept = self._bench.kept.get(attempt)
+        return None if kept is None else kept.partial
+
+    async def _beat(self, link: Link, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            health = await asyncio.to_thread(self._gauges.read)
+            if self._crew is None or link.unsent_bytes > ENOUGH_WAITING:
+                continue
+            running = (self._crew.progress(a) for a in self._bench.running)
+            waiting = (say.Progress(a) for a in self._bench.waiting)
+            kept = (k.progress for k in self._bench.kept.values())
+            slow_downs = self._crew.new_slow_downs()
+            link.say(say.Heartbeat((*running, *waiting, *kept), health, slow_downs))
+
+    @staticmethod
+    async def _first_of(*acts: Coroutine[Any, Any, None]) -> None:
+        """Do all of them until one ends, and end the others; what it raises is raised."""
+        tasks = [asyncio.ensure_future(act) for act in acts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+def _identity(config: AgentConfig) -> Identity:
+    pem = (raw.decode("ascii") for raw in (config.authority, config.certificate, config.key))
+    return Identity(config.worker, *pem)

@@ -1,0 +1,173 @@
+"""A worker's slots: a thread and a process each, fed one attempt at a time.
+
+Threads hand what came of an attempt to a function given to them, and decide nothing. A process that
+dies is replaced when the next attempt comes; one that cannot even start is tried again, and then
+the host is at fault, never an object.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Final, TypeAlias, get_args
+
+from mapreduce.cluster.messages import Failed, Kind, Progress, Task
+from mapreduce.errors import JobError
+from mapreduce.slot import Begin, Done, Reached, Work
+from mapreduce.slot_process import CancelledError, Death, SlotProcess, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+STARTS: Final = 3  # tries to start a process before the host is at fault
+START_PAUSE_S: Final = 0.5
+JOIN_S: Final = 5.0
+CAREFUL_PIECES: Final = 128  # up to so many, telling of each costs less than a hundredth
+TEXT: Final = 1 << 14  # characters of an error that are passed on
+
+End: TypeAlias = Done | Failed | CancelledError | BaseException
+
+
+class Slot:
+    """A thread and the process it feeds."""
+
+    def __init__(self, process: SlotProcess, on_end: Callable[[Slot, End], None]) -> None:
+        self.process = process
+        self.attempt: int | None = None
+        self.reached: Reached | None = None
+        self.slow_downs = 0
+        self._known_slow_downs = 0  # of the present process
+        self._on_end = on_end
+        self._inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._work, name="slot", daemon=True)
+        self.thread.start()
+
+    def give(self, task: Task, requests: int) -> None:
+        """Have an attempt run."""
+        self.attempt = task.attempt
+        careful = len(task.pieces) <= CAREFUL_PIECES
+        self._inbox.put(Work(task.attempt, task.pieces, task.locations, careful, requests))
+
+    def stop(self) -> None:
+        """End the process at once, and the thread after it."""
+        self.process.stop()
+        self._inbox.put(None)
+
+    def _work(self) -> None:
+        try:
+            self._start()
+            while (work := self._inbox.get()) is not None:
+                self._on_end(self, self._end_of(work))
+        except BaseException as error:  # noqa: BLE001 - said where the agent waits
+            self._on_end(self, error)
+        finally:
+            self.process.end()
+
+    def _start(self) -> None:
+        """Have a process before there is work; what hinders it is said with the first attempt."""
+        try:
+            self.process.start()
+        except (JobError, StartError):
+            return
+
+    def _end_of(self, work: Work) -> End:
+        for left in reversed(range(STARTS)):
+            try:
+                answer = self.process.run(work, self._on_reached)
+                break
+            except CancelledError as error:
+                return error
+            except JobError as error:
+                return Failed(work.number, "job", str(error)[:TEXT])
+            except StartError:
+                if not left:
+                    raise
+                time.sleep(START_PAUSE_S)
+        if isinstance(answer, Death):
+            return _crashed(work, answer)
+        self._count(answer.slow_downs)
+        if isinstance(answer, Done):
+            return answer
+        kind: Kind = answer.kind if answer.kind in get_args(Kind) else "bug"  # type: ignore[assignment]  # looked up
+        return Failed(work.number, kind, answer.message[:TEXT])
+
+    def _on_reached(self, reached: Reached) -> None:
+        self.reached = reached
+        self._count(reached.slow_downs)
+
+    def _count(self, slow_downs: int) -> None:
+        if slow_downs < self._known_slow_downs:
+            self._known_slow_downs = 0  # another process, which counts from 0
+        self.slow_downs += slow_downs - self._known_slow_downs
+        self._known_slow_downs = slow_downs
+
+
+class Crew:
+    """All slots of a worker.
+
+    Parameters
+    ----------
+    count
+        How many.
+    begin
+        What each process is told first.
+    environ
+        Their environment.
+    on_end
+        Called in a slot's thread with what came of its attempt.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        begin: Begin,
+        environ: Mapping[str, str],
+        on_end: Callable[[Slot, End], None],
+    ) -> None:
+        self.slots = [Slot(SlotProcess(begin, environ, grouped=True), on_end) for _ in range(count)]
+        self._said_slow_downs = 0
+
+    def idle(self) -> Slot | None:
+        """Give a slot that has nothing to do."""
+        return next((s for s in self.slots if s.attempt is None), None)
+
+    def cancel(self, attempt: int) -> None:
+        """End a running attempt; its slot says when it is free again."""
+        for slot in self.slots:
+            if slot.attempt == attempt:
+                slot.process.cancel(attempt)
+
+    def progress(self, attempt: int) -> Progress:
+        """Tell how far a running attempt is."""
+        for slot in self.slots:
+            reached = slot.reached
+            if reached is not None and reached.number == attempt:
+                return Progress(attempt, reached.objects, reached.read_bytes)
+        return Progress(attempt)
+
+    def new_slow_downs(self) -> int:
+        """Count the store's pleas for fewer requests since this was last asked."""
+        total = sum(s.slow_downs for s in self.slots)
+        new, self._said_slow_downs = total - self._said_slow_downs, total
+        return new
+
+    def stop(self) -> None:
+        """End all processes, and wait for them to be gone."""
+        for slot in self.slots:
+            slot.stop()
+        until = time.monotonic() + JOIN_S
+        for slot in self.slots:
+            slot.thread.join(max(0.0, until - time.monotonic()))
+
+
+def _crashed(work: Work, death: Death) -> Failed:
+    return Failed(
+        work.number,
+        "crashed",
+        str(death),
+        signal=death.signal,
+        exit_code=death.code if death.code >= 0 else None,
+        peak_bytes=death.peak_bytes or None,
+        ordinal=death.ordinal if work.careful else None,
+    )

@@ -1,0 +1,185 @@
+"""One connection of a worker to its coordinator: TLS, the wire, and partials sent in chunks.
+
+Partials go one after another, each chunk only when the one before has left, so that heartbeats pass
+between them and no second copy of a partial is made. It ends with `LostError` whatever broke it,
+and never connects again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.cluster.messages import Refused, Welcome
+from mapreduce.cluster.wire import Broken, Event, Wire
+from mapreduce.errors import MapReduceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.messages import Hello, Message
+
+CONNECT_S: Final = 10.0
+WELCOME_S: Final = 30.0
+CLOSE_S: Final = 1.0
+READ_BYTES: Final = 1 << 17
+ALERTS: Final = ("ALERT", "CERTIFICATE")  # in OpenSSL's reasons: one side does not trust the other
+
+
+class LostError(MapReduceError):
+    """The connection did not come about, or ended."""
+
+
+class UntrustedError(MapReduceError):
+    """One side cannot prove to the other who it is: trying again will not help."""
+
+
+class Link:
+    """One connection.
+
+    Attributes
+    ----------
+    welcomed
+        Whether the coordinator has taken us in: nothing may be said before.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.welcomed = False
+        self._reader = reader
+        self._writer = writer
+        self._wire = Wire("worker")
+        self._heard: deque[Event] = deque()
+        self._pulled: asyncio.Queue[int] = asyncio.Queue()
+
+    @classmethod
+    async def to(cls, config: AgentConfig, context: ssl.SSLContext) -> Link:
+        """Connect, and prove each to the other.
+
+        Raises
+        ------
+        LostError
+            Nobody answers there.
+        UntrustedError
+            Whoever answers is not this run's coordinator.
+        """
+        where = f"{config.address}:{config.port}"
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                reader, writer = await asyncio.open_connection(
+                    config.address, config.port, ssl=context, server_hostname=config.server_name
+                )
+        except ssl.SSLError as error:
+            raise _tls(error, where) from error
+        except OSError as error:  # a timeout too
+            why = error.strerror or type(error).__name__
+            raise LostError(f"cannot reach the coordinator at {where}: {why}") from error
+        return cls(reader, writer)
+
+    def watch(self, lease_s: float) -> None:
+        """Have a silently broken connection found within about that time."""
+        line = self._writer.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            ms = int(lease_s * 1000)
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(lease_s / 2)))
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, int(lease_s / 6)))
+
+    async def greet(self, hello: Hello) -> Welcome | Refused:
+        """Say hello; give the answer.
+
+        Raises
+        ------
+        LostError, UntrustedError
+            There was none.
+        """
+        self.say(hello)
+        try:
+            async with asyncio.timeout(WELCOME_S):
+                answer = await self.hear()
+        except TimeoutError:
+            raise LostError(f"the coordinator said nothing within {WELCOME_S:g} s") from None
+        if not isinstance(answer, Welcome | Refused):
+            raise LostError(f"expected a welcome, got {type(answer).__name__}")
+        self.welcomed = isinstance(answer, Welcome)
+        return answer
+
+    def say(self, message: Message) -> None:
+        """Send a message."""
+        self._writer.write(self._wire.frame(message))
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that wait because the other side takes none."""
+        return self._writer.transport.get_write_buffer_size()
+
+    def pull(self, attempt: int) -> None:
+        """Queue an attempt's partial to be sent."""
+        self._pulled.put_nowait(attempt)
+
+    async def send_partials(self, partial_of: Callable[[int], bytes | None]) -> None:
+        """Send what is pulled, for ever; what is None is not sent, or not to its end.
+
+        Raises
+        ------
+        LostError
+            The connection ended.
+        """
+        while True:
+            attempt = await self._pulled.get()
+            body = partial_of(attempt)
+            if body is None:
+                continue
+            for frame in self._wire.partial_frames(attempt, body):
+                if partial_of(attempt) is None:
+                    break  # cancelled on its way: the coordinator skips what it got
+                self._writer.write(frame)
+                try:
+                    await self._writer.drain()
+                except OSError as error:
+                    raise LostError(f"the connection broke: {error}") from error
+
+    async def hear(self) -> Event:
+        """Wait for the next thing the coordinator says.
+
+        Raises
+        ------
+        LostError, UntrustedError
+            There is none any more.
+        """
+        while not self._heard:
+            try:
+                data = await self._reader.read(READ_BYTES)
+            except ssl.SSLError as error:
+                raise _tls(error, "the coordinator") from error
+            except OSError as error:
+                raise LostError(f"the connection broke: {error}") from error
+            self._heard += self._wire.feed(data) if data else self._wire.feed_end()
+            if not data and not self._heard:
+                raise LostError("the coordinator hung up")
+        event = self._heard.popleft()
+        if isinstance(event, Broken):
+            raise LostError(f"what came is not understood: {event.why}")
+        return event
+
+    async def close(self) -> None:
+        """Send what is written, and hang up; without more ado where the other side is stuck."""
+        self._writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.wait_closed()
+        self._writer.transport.abort()
+
+
+def _tls(error: ssl.SSLError, where: str) -> MapReduceError:
+    reason = error.reason or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UntrustedError(f"{where} is not this run's coordinator: {error.verify_message}")
+    if any(word in reason for word in ALERTS):
+        return UntrustedError(f"{where} does not take this worker's certificate: {reason}")
+    return LostError(f"no TLS with {where}: {reason}")

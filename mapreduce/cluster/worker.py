@@ -1,0 +1,83 @@
+"""The program on a host: `python -m mapreduce.cluster.worker`.
+
+It is told what to do on standard input: an `AgentConfig`, to the end or with its length before it
+(8 bytes, little endian). One line on standard output says that the coordinator took it in;
+everything else goes to standard error, little of it, and nothing to a disk. It ends with 0 when
+told to end, 2 where it can take no part in the run, 3 when the coordinator is gone for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import struct
+import sys
+from typing import IO, TYPE_CHECKING, Final
+
+import msgspec
+
+from mapreduce.cluster import config as configs
+from mapreduce.cluster.agent import Agent, LeaveError, log
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.config import AgentConfig
+
+LENGTH: Final = struct.Struct("<Q")
+MAX_CONFIG_BYTES: Final = 1 << 20
+
+
+def read_config(source: IO[bytes]) -> AgentConfig:
+    """Read what the agent is told: with its length before it, or to the end.
+
+    Raises
+    ------
+    LeaveError
+        Where it is something else.
+    """
+    head = source.read(LENGTH.size)
+    if len(head) == LENGTH.size and LENGTH.unpack(head)[0] <= MAX_CONFIG_BYTES:
+        raw = source.read(LENGTH.unpack(head)[0])
+    else:  # a configuration's first bytes are never a small number
+        raw = head + source.read(MAX_CONFIG_BYTES)
+    try:
+        return configs.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise LeaveError(2, f"no configuration on standard input: {error}") from None
+
+
+def _tell_starter(slots: int) -> None:
+    """Say that we are taken in; whoever listened may be gone, and hears nothing more."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"welcomed, {slots} slots\n".encode())
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+
+
+async def _serve(config: AgentConfig) -> int:
+    agent = Agent(config, _tell_starter)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.leave, 0, signal.Signals(number).name)
+    return await agent.run()
+
+
+def main() -> None:
+    """Be an agent."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.raiseExceptions = False  # a log that is gone is no reason to end
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the SSH session that started us has ended
+    try:
+        config = read_config(sys.stdin.buffer)
+        code = asyncio.run(_serve(config))
+    except LeaveError as leave:
+        log.info("ends: %s", leave)
+        code = leave.code
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
