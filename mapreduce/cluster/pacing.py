@@ -25,15 +25,18 @@ class Pacing:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._changed = float("-inf")
+        self._lowered = float("-inf")
+        self._raised = float("-inf")
+        self._quiet_since = float("-inf")
         self.limit = rules.max_requests
         self.failing_since: float | None = None
 
     def slow_down(self, now: float) -> None:
         """Take in that the store had too much: halve, at most once in `ease_s`."""
-        if now - self._changed >= self._rules.ease_s:
+        self._quiet_since = now
+        if now - self._lowered >= self._rules.ease_s:
             self.limit = max(1, self.limit // 2)
-            self._changed = now
+            self._lowered = now
 
     def failed(self, now: float) -> None:
         """Take in that the store failed an attempt."""
@@ -47,9 +50,10 @@ class Pacing:
 
     def tick(self, now: float) -> None:
         """Raise the limit a step where the store has been quiet."""
-        if self.limit < self._rules.max_requests and now - self._changed >= self._rules.ease_s:
+        since = now - max(self._raised, self._quiet_since)
+        if self.limit < self._rules.max_requests and since >= self._rules.ease_s:
             self.limit = min(self._rules.max_requests, self.limit + max(1, self.limit // 8))
-            self._changed = now
+            self._raised = now
 
     def requests_a_slot(self, slots: int) -> int:
         """How many requests each of so many slots may have in flight."""

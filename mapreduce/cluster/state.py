@@ -64,6 +64,7 @@ class State:
         self.listed = False
         self.draining = False
         self.over = False
+        self.aborted = False
         self.requests = self.pacing.requests_a_slot(0)
         self.nobody_since: float | None = now
         self.losses = 0  # of workers with what they ran
@@ -77,7 +78,7 @@ class State:
 
     def abort(self, kind: AbortKind, message: str) -> None:
         """Stop the run."""
-        self.over = True
+        self.over = self.aborted = True
         self.say(Abort(kind, message))
 
     def end(self, attempt: Attempt) -> None:
