@@ -59,6 +59,12 @@ def run_command(
     engine: given.EngineName = "local",
     workers: given.Workers = None,
     worker_memory: given.WorkerMemory = 0,
+    scheduler: given.Scheduler = None,
+    tls_ca: given.TlsCa = None,
+    tls_cert: given.TlsCert = None,
+    tls_key: given.TlsKey = None,
+    master: given.Master = None,
+    spark_conf: given.SparkConf = None,
     endpoint: given.Endpoint = None,
     sample: given.Sample = None,
     limit: given.Limit = None,
@@ -93,10 +99,18 @@ def run_command(
             on_map_error=on_map_error,
             endpoint=endpoint,
         )
-        given.remember_command(out, "mapreduce")
-        receipt = command.run_job(
-            _job(job, settings), source, out, told, engine, workers, worker_memory, quiet=as_json
+        where = given.where(
+            worker_memory=worker_memory,
+            scheduler=scheduler,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            master=master,
+            spark_conf=spark_conf,
         )
+        chosen = command.engine_named(engine, workers, where)
+        given.remember_command(out, "mapreduce")
+        receipt = command.run_job(_job(job, settings), source, out, told, chosen, quiet=as_json)
         command.tell(receipt, out, as_json=as_json)
         over = given.over_limits(receipt, max_bad_objects, max_dropped)
         for text in over:

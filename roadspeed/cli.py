@@ -90,6 +90,12 @@ def run_command(
     engine: given.EngineName = "local",
     workers: given.Workers = None,
     worker_memory: given.WorkerMemory = 0,
+    scheduler: given.Scheduler = None,
+    tls_ca: given.TlsCa = None,
+    tls_cert: given.TlsCert = None,
+    tls_key: given.TlsKey = None,
+    master: given.Master = None,
+    spark_conf: given.SparkConf = None,
     endpoint: given.Endpoint = None,
     sample: given.Sample = None,
     limit: given.Limit = None,
@@ -150,11 +156,19 @@ def run_command(
                 endpoint=endpoint,
             ),
         )
+        where = given.where(
+            worker_memory=worker_memory,
+            scheduler=scheduler,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            master=master,
+            spark_conf=spark_conf,
+        )
+        chosen = engine_named(engine, workers, where)
         given.remember_command(out, "roadspeed")
         with Terminal(quiet=as_json) as terminal:
-            receipt = run_speeds(
-                source, wanted, engine_named(engine, workers, worker_memory), terminal
-            )
+            receipt = run_speeds(source, wanted, chosen, terminal)
         tell(receipt, out, as_json=as_json)
         over = given.over_limits(receipt, max_bad_objects, max_dropped)
         for text in over:

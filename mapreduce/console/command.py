@@ -10,8 +10,10 @@ import numpy as np
 from mapreduce.accounts import write_account, write_receipt, write_rows
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
-from mapreduce.errors import UsageError
+from mapreduce.engines.named import engine_named
 from mapreduce.runs import run
+
+__all__ = ["engine_named", "run_job", "tell", "texts"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,29 +27,12 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 65_536
 
 
-def engine_named(name: str, workers: int | None, worker_memory: int) -> Engine:
-    """Make the engine a command line names; `worker_memory` in MiB, 0 for no limit.
-
-    Raises
-    ------
-    UsageError
-        Where there is none of that name.
-    """
-    if name == "local":
-        from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
-
-        return Local(workers, worker_memory << 20)
-    raise UsageError(f"no engine {name!r}; there is: local")
-
-
 def run_job(
     job: Job,
     source: str,
     out: Path,
     options: Options,
-    engine: str,
-    workers: int | None,
-    worker_memory: int,
+    engine: Engine,
     *,
     quiet: bool,
 ) -> dict[str, Any]:
@@ -56,7 +41,7 @@ def run_job(
         result = run(
             job,
             source,
-            engine=engine_named(engine, workers, worker_memory),
+            engine=engine,
             folder=out,
             options=options,
             on_progress=terminal,

@@ -14,6 +14,7 @@ import typer
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from mapreduce.engines.named import Where
     from mapreduce.runs import Options
 
 SELECTION = "Which objects"
@@ -25,7 +26,7 @@ Workers: TypeAlias = Annotated[
     typer.Option("--workers", help="Processes; one a core by default.", rich_help_panel=ENGINE),
 ]
 EngineName: TypeAlias = Annotated[
-    str, typer.Option("--engine", help="Where attempts run: local.", rich_help_panel=ENGINE)
+    str, typer.Option("--engine", help="local, dask or spark.", rich_help_panel=ENGINE)
 ]
 Endpoint: TypeAlias = Annotated[
     str | None,
@@ -39,6 +40,43 @@ WorkerMemory: TypeAlias = Annotated[
     int,
     typer.Option(
         "--worker-memory", help="MiB a process may use; 0: no limit.", rich_help_panel=ENGINE
+    ),
+]
+Scheduler: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="Dask's, tcp://host:8786 or tls://…; without one, processes here.",
+        rich_help_panel=ENGINE,
+    ),
+]
+TlsCa: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--tls-ca", help="PEM file: the Dask cluster's authority.", rich_help_panel=ENGINE
+    ),
+]
+TlsCert: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--tls-cert", help="PEM file: our certificate there.", rich_help_panel=ENGINE),
+]
+TlsKey: TypeAlias = Annotated[
+    str | None, typer.Option("--tls-key", help="PEM file: its key.", rich_help_panel=ENGINE)
+]
+Master: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--master",
+        help="Spark's: spark://host:7077, yarn, k8s://…; without one, processes here.",
+        rich_help_panel=ENGINE,
+    ),
+]
+SparkConf: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--spark-conf",
+        help="A setting of Spark's, name=value; may be repeated.",
+        rich_help_panel=ENGINE,
     ),
 ]
 Sample: TypeAlias = Annotated[
@@ -127,6 +165,30 @@ def run_options(
         selection=Selection(tuple(match or ()), tuple(exclude or ()), share, limit),
         limits=Limits(max_keys=max_keys, quarantine_map_errors=on_map_error == "quarantine"),
         endpoint=endpoint,
+    )
+
+
+def where(
+    *,
+    worker_memory: int,
+    scheduler: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    master: str | None,
+    spark_conf: list[str] | None,
+) -> Where:
+    """Turn what was typed into what an engine is told; `worker_memory` in MiB."""
+    from mapreduce.engines.named import Where  # noqa: PLC0415 - numpy loads when it is needed
+
+    return Where(
+        worker_memory=worker_memory,
+        scheduler=scheduler,
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        master=master,
+        spark_conf=tuple(spark_conf or ()),
     )
 
 
