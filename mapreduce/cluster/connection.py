@@ -1,0 +1,79 @@
+"""One worker's connection at the coordinator: the wire on a line, its events to the desk.
+
+The name in its hello must be the one its certificate proves. Whatever rule it breaks, only its own
+connection ends. It decides nothing of the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from mapreduce.cluster.messages import Hello
+from mapreduce.cluster.wire import Broken, Wire
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.line import Line
+    from mapreduce.cluster.messages import FromCoordinator
+    from mapreduce.cluster.wire import Event
+
+
+class Desk(Protocol):
+    """Whoever hears what workers say."""
+
+    def greeted(self, connection: Connection, hello: Hello) -> None:
+        """Answer a worker's hello; its name is proven."""
+
+    def heard(self, connection: Connection, event: Event) -> None:
+        """Take what a worker said after that."""
+
+    def gone(self, connection: Connection, why: str) -> None:
+        """Take in that a connection has ended."""
+
+
+class Connection:
+    """The wire on one line.
+
+    Attributes
+    ----------
+    number
+        Connections are numbered upwards within a run.
+    welcomed
+        Whether it is a worker of this run.
+    """
+
+    def __init__(self, number: int, line: Line, desk: Desk) -> None:
+        self.number = number
+        self.line = line
+        self.welcomed = False
+        self._desk = desk
+        self._wire = Wire("coordinator")
+
+    @property
+    def name(self) -> str:
+        """Name of the worker, as its certificate proves it."""
+        return self.line.name
+
+    def took(self, data: bytes) -> None:
+        """Read what came."""
+        for event in self._wire.feed(data):
+            if self.line.over:
+                return
+            if isinstance(event, Broken):
+                self.line.end(event.why)
+            elif not isinstance(event, Hello):
+                self._desk.heard(self, event)
+            elif event.worker != self.name:
+                self.line.end(f"its certificate is {self.name!r}, its hello {event.worker!r}")
+            else:
+                self.line.settled()
+                self._desk.greeted(self, event)
+
+    def ended(self, why: str) -> None:
+        """End with the line."""
+        broken = [e.why for e in self._wire.feed_end() if isinstance(e, Broken)]
+        self._desk.gone(self, broken[0] if broken else why)
+
+    def send(self, message: FromCoordinator) -> None:
+        """Say something to the worker; to one that is gone it is not said."""
+        if not self.line.over:
+            self.line.write(self._wire.frame(message))

@@ -1,0 +1,240 @@
+"""Attempts that are given out: located and sent, heard of, received, merged, and forgotten.
+
+What may wait or takes long (locating objects, checking and merging large partials) is done in
+threads, and its end is reported like anything else that happens. Attempts reach a worker in the
+order in which they were assigned. An attempt that was forgotten meanwhile is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import dataclasses
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from mapreduce.cluster import events as ev
+from mapreduce.cluster import messages as msg
+from mapreduce.cluster.results import Given, checked, outcome
+from mapreduce.engines import located
+from mapreduce.errors import PartialError, StoreError
+from mapreduce.objects import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from concurrent.futures import Executor
+    from typing import Any
+
+    from mapreduce.cluster.commands import Assign, Commit
+    from mapreduce.cluster.connection import Connection
+    from mapreduce.cluster.watch import Watch
+    from mapreduce.engines import Outcome
+    from mapreduce.ledger import Cost, Ledger, Quarantined
+    from mapreduce.plan import Piece
+    from mapreduce.table import Schema
+
+SMALL_BYTES: Final = 1 << 16  # a partial that is checked sooner than handed to a thread
+AT_ONCE: Final = 32  # attempts whose objects are located together
+
+
+class Loop(Protocol):
+    """Whoever does this: what happened is told to it."""
+
+    watch: Watch
+
+    @property
+    def pool(self) -> Executor:
+        """Threads for what takes long."""
+
+    def happen(self, event: ev.Event) -> None:
+        """Let the schedule know."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that takes a while; if it fails, the run ends."""
+
+    def connection(self, worker: str) -> Connection | None:
+        """Give the worker's connection, if it has one."""
+
+    def brought(self, outcome: Outcome) -> None:
+        """Hand an outcome to the run."""
+
+
+class Handout:
+    """The attempts that are out.
+
+    Parameters
+    ----------
+    loop
+        Who does this.
+    locate
+        Where an attempt's piece is read.
+    schemas
+        The tables that a partial has.
+    origins
+        For each worker, how the URLs begin at which it reads what is on this machine; without one
+        it is told the paths.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        locate: Callable[[Piece], Location],
+        schemas: Sequence[Schema],
+        origins: Mapping[str, str],
+    ) -> None:
+        self._loop = loop
+        self._locate = locate
+        self._schemas = schemas
+        self._origins = origins
+        self._given: dict[int, Given] = {}
+        self._unsent: dict[str, deque[Given]] = {}
+
+    def give(self, command: Assign) -> None:
+        """Send an attempt to its worker, once it is known where its objects are."""
+        given = Given(command.attempt, command.task, command.worker, command.pieces)
+        self._given[given.attempt] = given
+        unsent = self._unsent.get(given.worker)
+        if unsent is not None:
+            unsent.append(given)
+            return
+        self._unsent[given.worker] = deque((given,))
+        self._loop.spawn(self._send_all(given.worker))
+
+    def offered(self, worker: str, attempt: int, ledger: Ledger, cost: Cost) -> None:
+        """Keep the account that came with an offer."""
+        given = self._known(worker, attempt)
+        if given is not None:
+            given.offered = (ledger, cost)
+
+    def progressed(self, worker: str, told: msg.Progress) -> None:
+        """Count what a worker says it has done."""
+        given = self._known(worker, told.attempt)
+        if given is not None and not given.body:
+            objects, read_bytes = given.total
+            self._count(given, min(told.objects, objects), min(told.read_bytes, read_bytes))
+
+    def arrived(self, worker: str, attempt: int, body: bytearray) -> None:
+        """Check what a worker sent, and report whether it is sound."""
+        given = self._known(worker, attempt)
+        if given is None or given.body:  # too late, or again: the schedule knows
+            self._loop.happen(ev.Received(worker, attempt))
+        elif len(body) > SMALL_BYTES:
+            self._loop.spawn(self._check_beside(given, body))
+        else:
+            ledger, cost = given.offered
+            try:
+                raw = checked(body, ledger, given.sent, self._schemas)
+            except PartialError as error:
+                self._loop.happen(ev.Damaged(worker, attempt, str(error)))
+            else:
+                self._received(given, raw, ledger, cost)
+
+    def piece(self, worker: str, attempt: int, ordinal: int) -> Piece | None:
+        """Give a piece that was sent to this worker and is not forgotten."""
+        given = self._known(worker, attempt)
+        pieces = () if given is None else given.sent
+        at = bisect.bisect_left(pieces, ordinal, key=lambda p: p.ordinal)
+        return pieces[at] if at < len(pieces) and pieces[at].ordinal == ordinal else None
+
+    def commit(self, command: Commit) -> None:
+        """Make a task's outcome of what its attempts brought."""
+        given = [self._given[number] for number in command.attempts]
+        for crashed in command.crashed:
+            self._loop.watch.moved(None, 1, crashed.piece.read_bytes)
+        if len(given) > 1:
+            self._loop.spawn(self._merge_beside(command, given))
+        else:
+            made = outcome(command.task, given, command.crashed, self._schemas)
+            self._loop.brought(made)
+
+    def accepted(self, attempt: int) -> None:
+        """Forget an attempt that is committed: what it did stays done."""
+        self._given.pop(attempt, None)
+
+    def forget(self, worker: str, attempt: int) -> None:
+        """Forget an attempt that is for nothing."""
+        given = self._known(worker, attempt)
+        if given is not None:
+            del self._given[attempt]
+            self._count(given, 0, 0)
+
+    def _known(self, worker: str, attempt: int) -> Given | None:
+        given = self._given.get(attempt)
+        return given if given is not None and given.worker == worker else None
+
+    def _count(self, given: Given, objects: int, read_bytes: int) -> None:
+        before, given.told = given.told, (objects, read_bytes)
+        self._loop.watch.moved(given.worker, objects - before[0], read_bytes - before[1])
+
+    def _received(self, given: Given, raw: bytes, ledger: Ledger, cost: Cost) -> None:
+        if not given.body:
+            given.body, given.ledger, given.cost = raw, ledger, cost
+            self._count(given, *given.total)
+        self._loop.happen(ev.Received(given.worker, given.attempt))
+
+    async def _check_beside(self, given: Given, body: bytearray) -> None:
+        ledger, cost = given.offered
+        work = asyncio.get_running_loop().run_in_executor(
+            self._loop.pool, checked, body, ledger, given.sent, self._schemas
+        )
+        del body
+        try:
+            raw = await work
+        except PartialError as error:
+            self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
+        else:
+            self._received(given, raw, ledger, cost)
+
+    async def _merge_beside(self, command: Commit, given: Sequence[Given]) -> None:
+        made = await asyncio.get_running_loop().run_in_executor(
+            self._loop.pool, outcome, command.task, given, command.crashed, self._schemas
+        )
+        self._loop.brought(made)
+
+    async def _send_all(self, worker: str) -> None:
+        loop, unsent = asyncio.get_running_loop(), self._unsent[worker]
+        while unsent:
+            some = [unsent.popleft() for _ in range(min(AT_ONCE, len(unsent)))]
+            connection = self._loop.connection(worker)
+            if connection is None:
+                continue  # the schedule has heard of it
+            found = await loop.run_in_executor(self._loop.pool, self._located, some)
+            for given, places in zip(some, found, strict=True):
+                if self._given.get(given.attempt) is given:
+                    self._send(connection, given, places)
+        del self._unsent[worker]
+
+    def _located(self, some: Sequence[Given]) -> list[_Found | StoreError]:
+        found: list[_Found | StoreError] = []
+        for given in some:
+            try:
+                found.append(_Found(*located(given.pieces, self._at(given))))
+            except StoreError as error:
+                found.append(error)
+        return found
+
+    def _at(self, given: Given) -> Callable[[Piece], Location]:
+        origin = self._origins.get(given.worker)
+
+        def at(piece: Piece) -> Location:
+            found = self._locate(piece)
+            if found.url is not None or origin is None:
+                return found
+            return Location(url=f"{origin}{given.attempt}/{piece.ordinal}")
+
+        return at
+
+    def _send(self, connection: Connection, given: Given, found: _Found | StoreError) -> None:
+        if isinstance(found, StoreError):
+            self._loop.happen(ev.Failed(given.worker, given.attempt, "store", str(found)))
+            self.forget(given.worker, given.attempt)
+            return
+        given.sent, given.set_aside = tuple(found.pieces), found.set_aside
+        connection.send(msg.Task(given.task, given.attempt, given.sent, tuple(found.locations)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Found:
+    pieces: list[Piece]
+    locations: list[Location]
+    set_aside: list[Quarantined]

@@ -1,0 +1,357 @@
+"""Where workers are received: what they say becomes events, what the schedule wants is done.
+
+The loop's side of a run: connections, the schedule and what is given out, and no policy. Who gets
+what, what a failure means and when the run ends is the schedule's. A worker can break nothing but
+its own connection; what this program does wrong ends the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mapreduce.attempt import MapError
+from mapreduce.cluster import commands as cmd
+from mapreduce.cluster import events as ev
+from mapreduce.cluster import messages as msg
+from mapreduce.cluster.connection import Connection
+from mapreduce.cluster.handout import Handout
+from mapreduce.cluster.line import Line, Talk
+from mapreduce.cluster.porch import Porch
+from mapreduce.cluster.schedule import Schedule
+from mapreduce.cluster.serving import Serving
+from mapreduce.cluster.wire import Arrived
+from mapreduce.errors import JobError, MapReduceError, StoreError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine, Mapping
+    from concurrent.futures import Executor
+
+    from mapreduce.attempt import Limits
+    from mapreduce.cluster.rules import Rules
+    from mapreduce.cluster.watch import Watch
+    from mapreduce.engines import Event, Outcome
+    from mapreduce.job import JobName
+    from mapreduce.objects import Location
+    from mapreduce.plan import Piece
+    from mapreduce.table import Schema
+
+HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
+
+
+class NoWorkersError(StoreError):
+    """There is nobody to do the work; the run can be resumed."""
+
+
+class StoppedError(StoreError):
+    """Somebody asked the run to stop; it can be resumed."""
+
+
+ENDS: Final = {
+    "job": JobError,
+    "map": MapError,
+    "store": StoreError,
+    "bug": MapReduceError,
+    "workers": NoWorkersError,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run offers to its workers, and asks of them.
+
+    Attributes
+    ----------
+    run
+        Its id.
+    job, schemas
+        What is to be done, and the tables it makes.
+    limits
+        What an attempt may use.
+    release, overlay
+        The code that every worker must run.
+    locate
+        Where a piece is read: may wait, and is called beside the loop.
+    origins
+        For each worker, how the URLs begin at which it reads what is on this machine; without one
+        it sees this machine's files at the same paths.
+    names
+        For each worker how the job is named there, where that is not as here.
+    memory_bytes
+        What a slot may use; 0 for what its host allows.
+    """
+
+    run: str
+    job: JobName
+    schemas: tuple[Schema, ...]
+    limits: Limits
+    release: str
+    overlay: str
+    locate: Callable[[Piece], Location]
+    origins: Mapping[str, str]
+    names: Mapping[str, JobName]
+    memory_bytes: int = 0
+
+
+class Loop(Protocol):
+    """What an office stands on."""
+
+    @property
+    def pool(self) -> Executor:
+        """Threads for what takes long."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that takes a while; if it fails, the run ends."""
+
+    def say(self, event: Event) -> None:
+        """Tell the run's thread."""
+
+    def end(self, error: BaseException | None) -> None:
+        """End the run."""
+
+    def order(self, wanted: int) -> None:
+        """Ask for splits until so many are under way."""
+
+
+class Office:
+    """Receives workers, reports to the schedule, and does as it is told.
+
+    Parameters
+    ----------
+    terms
+        What workers are offered.
+    context
+        The server's side of the run's TLS.
+    rules
+        Figures of the schedule.
+    watch
+        Where it is told how the hosts fare.
+    loop
+        What it stands on.
+    """
+
+    def __init__(
+        self, terms: Terms, context: ssl.SSLContext, rules: Rules, watch: Watch, loop: Loop
+    ) -> None:
+        self.watch = watch
+        self.schedule = Schedule(rules, time.monotonic())
+        self.connections: dict[str, Connection] = {}
+        self.porch: Porch[Line] = Porch()
+        self._terms = terms
+        self._context = context
+        self._rules = rules
+        self._loop = loop
+        self._handout = Handout(self, terms.locate, terms.schemas, terms.origins)
+        self._serving = Serving(self._handout, terms.locate, loop.pool, loop.spawn)
+        self._numbers = 0
+        self._happened: deque[ev.Event] = deque()
+        self._busy = False
+        self._over = False
+        self._left = asyncio.Event()
+        self._do: dict[type[Any], Callable[[Any], None]] = {
+            cmd.Assign: self._handout.give,
+            cmd.Pull: self._pull,
+            cmd.Commit: self._handout.commit,
+            cmd.Accept: self._accept,
+            cmd.DropLate: self._drop_late,
+            cmd.Cancel: self._cancel,
+            cmd.Quarantine: self._quarantine,
+            cmd.SetAside: self._set_aside,
+            cmd.Pace: self._pace,
+            cmd.Finish: self._finish,
+            cmd.Abort: self._abort,
+        }
+
+    @property
+    def pool(self) -> Executor:
+        """Threads for what takes long."""
+        return self._loop.pool
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that takes a while; if it fails, the run ends."""
+        self._loop.spawn(work)
+
+    def connection(self, worker: str) -> Connection | None:
+        """Give a worker's connection, if it has one."""
+        return self.connections.get(worker)
+
+    def brought(self, outcome: Outcome) -> None:
+        """Hand an outcome to the run, and with it how far everything is."""
+        self._tell_advance()
+        self._loop.say(outcome)
+
+    def happen(self, event: ev.Event) -> None:
+        """Let the schedule know, and do what follows: one event after the other."""
+        self._happened.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._happened and not self._over:
+                event = self._happened.popleft()
+                for command in self.schedule.handle(event, time.monotonic()):
+                    self._do[type(command)](command)
+            if not self.schedule.state.listed:
+                self._loop.order(self.schedule.wanted)
+        except Exception as error:  # noqa: BLE001 - raised again where the run waits
+            self._end(error)
+        finally:
+            self._busy = False
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        for connection in list(self.connections.values()):
+            if connection.line.unread_s >= self._rules.lease_s:
+                connection.line.end(f"it has read nothing for {self._rules.lease_s:g} s")
+        self.happen(ev.Tick())
+        self.watch.look(self.schedule.state, now)
+        self._tell_advance()
+
+    async def emptied(self, timeout_s: float) -> None:
+        """Wait until all workers have gone, but not for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.connections:
+                    self._left.clear()
+                    await self._left.wait()
+
+    def dialled(self) -> Line:
+        """Make a line for somebody who dials."""
+        return Line(self._context, self)
+
+    def came(self, line: Line) -> None:
+        """Let somebody wait until it has proven who it is."""
+        gone = self.porch.enter(line)
+        if gone is not None:
+            gone.end("too many wait")
+
+    def left(self, line: Line) -> None:
+        """Let somebody wait no more."""
+        self.porch.leave(line)
+
+    def talk(self, line: Line, first: bytes) -> Talk:
+        """Listen to a proven peer: a worker, or a worker's slot that asks for an object."""
+        if first.startswith(HTTP):
+            return self._serving.talk(line)
+        self._numbers += 1
+        return Connection(self._numbers, line, self)
+
+    def greeted(self, connection: Connection, hello: msg.Hello) -> None:
+        """Take a worker in, or say why not."""
+        terms = self._terms
+        reason = msg.refusal(hello, release=terms.release, overlay=terms.overlay)
+        if reason is not None:
+            self.watch.say(hello.worker, "refused", reason)
+            connection.send(msg.Refused(reason))
+            connection.line.end(reason, gently=True)
+            return
+        old = self.connections.pop(hello.worker, None)
+        if old is not None:
+            old.line.end("it has dialled again")
+        self.connections[hello.worker] = connection
+        connection.welcomed = True
+        connection.send(
+            msg.Welcome(
+                terms.run,
+                terms.names.get(hello.worker, terms.job),
+                dataclasses.asdict(terms.limits),
+                self._rules.heartbeat_s,
+                self._rules.lease_s,
+                self.schedule.requests,
+                terms.memory_bytes,
+            )
+        )
+        self.watch.say(hello.worker, "joined")
+        self.happen(ev.Joined(hello.worker, connection.number, hello.slots, hello.holding))
+
+    def gone(self, connection: Connection, why: str) -> None:
+        """Take in that a connection has ended."""
+        if not connection.welcomed:
+            return
+        if self.connections.get(connection.name) is connection:
+            del self.connections[connection.name]
+            self._left.set()
+            self.watch.say(connection.name, "gone", why)
+        self.happen(ev.Lost(connection.name, connection.number, why))
+
+    def heard(self, connection: Connection, event: Any) -> None:
+        """Take what a worker said."""
+        worker = connection.name
+        if self.connections.get(worker) is not connection:
+            return
+        match event:
+            case msg.Heartbeat(attempts=attempts, health=health, slow_downs=slow_downs):
+                self.watch.fares(worker, health)
+                for told in attempts:
+                    self._handout.progressed(worker, told)
+                self.happen(ev.Beat(worker, attempts, slow_downs))
+            case msg.Offer(attempt=attempt, size_bytes=size_bytes, ledger=ledger, cost=cost):
+                self._handout.offered(worker, attempt, ledger, cost)
+                self.happen(ev.Offered(worker, attempt, size_bytes))
+            case Arrived(attempt=attempt, body=body):
+                self._handout.arrived(worker, attempt, body)
+            case msg.Failed(attempt=attempt):
+                self.happen(ev.Failed(worker, attempt, event.kind, told_of(event)))
+                if attempt not in self.schedule.state.living:
+                    self._handout.forget(worker, attempt)
+            case msg.Goodbye():
+                self.happen(ev.Leaving(worker))
+
+    def _tell_advance(self) -> None:
+        advance = self.watch.advance()
+        if advance is not None:
+            self._loop.say(advance)
+
+    def _pull(self, command: cmd.Pull) -> None:
+        self._send(command.worker, msg.Pull(command.attempt))
+
+    def _accept(self, command: cmd.Accept) -> None:
+        self.watch.finished(command.worker)
+        self._handout.accepted(command.attempt)
+        self._send(command.worker, msg.Accepted(command.attempt))
+
+    def _drop_late(self, command: cmd.DropLate) -> None:
+        self._handout.forget(command.worker, command.attempt)
+        self._send(command.worker, msg.Dropped(command.attempt, command.why))
+
+    def _cancel(self, command: cmd.Cancel) -> None:
+        self._handout.forget(command.worker, command.attempt)
+        self._send(command.worker, msg.Cancel(command.attempt))
+
+    def _quarantine(self, command: cmd.Quarantine) -> None:
+        self.watch.news(f"{command.crashed.piece.key} is set aside: {command.crashed.how}")
+
+    def _set_aside(self, command: cmd.SetAside) -> None:
+        self.watch.news(f"{command.worker} is set aside for {command.for_s:g} s: {command.why}")
+
+    def _pace(self, command: cmd.Pace) -> None:
+        for connection in list(self.connections.values()):
+            connection.send(msg.Pace(command.requests))
+
+    def _finish(self, command: cmd.Finish) -> None:
+        again = "the run was asked to stop; the same command goes on with it"
+        self._end(None if command.complete else StoppedError(again))
+
+    def _abort(self, command: cmd.Abort) -> None:
+        self._end(ENDS[command.kind](command.message))
+
+    def _end(self, error: BaseException | None) -> None:
+        self._over = True
+        self.watch.look(self.schedule.state, time.monotonic())
+        self._tell_advance()
+        self._loop.end(error)
+
+    def _send(self, worker: str, message: msg.FromCoordinator) -> None:
+        connection = self.connections.get(worker)
+        if connection is not None:
+            connection.send(message)
+
+
+def told_of(failed: msg.Failed) -> str:
+    """Say how an attempt failed, for people."""
+    return failed.message or f"it failed ({failed.kind})"

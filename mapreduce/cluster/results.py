@@ -1,0 +1,121 @@
+"""What attempts brought: checked against what was asked for, and merged into a task's outcome.
+
+A worker's word is not taken for its result: a partial must be one of this job's to the last byte,
+and its account must be of exactly the objects that were sent. Pure: nothing is fetched, sent or
+kept here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mapreduce import packed, partial
+from mapreduce.engines import Outcome
+from mapreduce.errors import MapReduceError, PartialError
+from mapreduce.ledger import REASONS, SAMPLES_PER_REASON, Cost, Ledger, Quarantined, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapreduce.cluster.commands import Crashed
+    from mapreduce.plan import Piece
+    from mapreduce.table import Schema
+
+
+@dataclass(slots=True, eq=False)
+class Given:
+    """An attempt that was given to a worker, and what has come of it so far.
+
+    Attributes
+    ----------
+    sent
+        The pieces it was to read; `set_aside` are those that could not be located.
+    told
+        Objects and bytes it is known to have done: for progress alone.
+    offered
+        The account and cost that came with its last offer, unchecked.
+    ledger, cost, body
+        Account, cost and packed partial, once they have come and are sound.
+    """
+
+    attempt: int
+    task: int
+    worker: str
+    pieces: tuple[Piece, ...]
+    sent: tuple[Piece, ...] = ()
+    set_aside: list[Quarantined] = field(default_factory=list)
+    told: tuple[int, int] = (0, 0)
+    offered: tuple[Ledger, Cost] = field(default_factory=lambda: (Ledger(), Cost()))
+    ledger: Ledger = field(default_factory=Ledger)
+    cost: Cost = field(default_factory=Cost)
+    body: bytes = b""
+
+    @property
+    def total(self) -> tuple[int, int]:
+        """Objects and bytes there are in all."""
+        return len(self.pieces), sum(p.read_bytes for p in self.pieces)
+
+
+def checked(
+    body: bytearray, ledger: Ledger, sent: Sequence[Piece], schemas: Sequence[Schema]
+) -> bytes:
+    """Check what an attempt over the pieces sent has brought; give its partial's bytes.
+
+    Raises
+    ------
+    PartialError
+        Where the bytes are no partial of these tables, or the account is not of these objects.
+    """
+    raw = bytes(body)
+    packed.unpack(raw, schemas)
+    _check_account(ledger, sent)
+    return raw
+
+
+def outcome(
+    task: int, given: Sequence[Given], crashed: Sequence[Crashed], schemas: Sequence[Schema]
+) -> Outcome:
+    """Merge what a task's attempts brought, and book the objects that crash."""
+    booked = [
+        Quarantined(c.piece.ordinal, c.piece.key, c.piece.etag, "crashed", c.how) for c in crashed
+    ]
+    aside = [bad for one in given for bad in one.set_aside]
+    ledgers = [one.ledger for one in given]
+    if booked or aside:
+        ledgers.append(Ledger(quarantined=[*booked, *aside]))
+    cost = sum((one.cost for one in given), Cost())
+    return Outcome((task,), _merged(given, schemas), merged(ledgers), cost)
+
+
+def _merged(given: Sequence[Given], schemas: Sequence[Schema]) -> bytes:
+    if len(given) == 1:
+        return given[0].body
+    parts = [packed.unpack(one.body, schemas) for one in given]
+    return packed.pack(partial.merge([partial.empty(schemas), *parts]))
+
+
+def _check_account(ledger: Ledger, pieces: Sequence[Piece]) -> None:
+    try:
+        ledger.check()
+    except MapReduceError as error:
+        raise PartialError(str(error)) from None
+    sent = {p.ordinal: p for p in pieces}
+    bad = {q.ordinal for q in ledger.quarantined}
+    if len(bad) != len(ledger.quarantined) or not bad <= sent.keys():
+        raise PartialError("its account sets objects aside twice, or others than were sent")
+    for q in ledger.quarantined:
+        piece = sent[q.ordinal]
+        if (q.key, q.etag) != (piece.key, piece.etag) or q.reason not in REASONS:
+            raise PartialError(f"its account has {q.key!r}, {q.reason!r} for {piece.key!r}")
+    good = [p for p in pieces if p.ordinal not in bad and p.whole]
+    expected = len(good), sum(p.size_bytes for p in good)
+    if (ledger.ok, ledger.ok_bytes) != expected:
+        raise PartialError(
+            f"its account has {ledger.ok:,} objects and {ledger.ok_bytes:,} bytes for"
+            f" {expected[0]:,} and {expected[1]:,}"
+        )
+    if len(ledger.samples) > SAMPLES_PER_REASON * max(1, len(ledger.dropped)):
+        raise PartialError(f"its account has {len(ledger.samples):,} samples")
+    if any(s.ordinal not in sent or s.reason not in ledger.dropped for s in ledger.samples):
+        raise PartialError("its account samples records of other objects, or for other reasons")

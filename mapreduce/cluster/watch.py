@@ -1,0 +1,191 @@
+"""How a run and its hosts fare, for people: states, rates, temperatures, and what is done.
+
+Told by the coordinator as things happen; read by whoever shows them, from any thread, as one
+immutable `Status`. Nothing follows from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mapreduce.cluster.messages import Health
+from mapreduce.engines import Advance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mapreduce.cluster.state import State
+
+SMOOTH_S: Final = 10.0  # about how far back a rate looks
+NEWS: Final = 20
+MOST_NEWS: Final = 1000  # characters of one
+THROTTLED_NOW: Final = 0b1111  # under-voltage, capped, throttled, too hot: at this moment
+
+
+class HostStatus(msgspec.Struct, frozen=True):
+    """One host. `state` is a word, `note` says why; None where a thing is not known."""
+
+    host: str
+    state: str
+    note: str = ""
+    slots: int = 0
+    busy: int = 0
+    done: int = 0
+    bytes_per_s: float = 0.0
+    load: float | None = None
+    memory_free_bytes: int | None = None
+    temperature_c: float | None = None
+    throttled: bool | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The run: tasks by where they are, what is read, how fast, and the hosts.
+
+    `left_s` is known once all tasks are planned; `news` are the last events worth telling.
+    """
+
+    run: str
+    state: str = "starting"
+    seconds: float = 0.0
+    listed: bool = False
+    committed: int = 0
+    running: int = 0
+    waiting: int = 0
+    objects: int = 0
+    read_bytes: int = 0
+    bytes_per_s: float = 0.0
+    left_s: float | None = None
+    hosts: tuple[HostStatus, ...] = ()
+    news: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Host:
+    state: str = "waits"
+    note: str = ""
+    health: Health = field(default_factory=Health)
+    done: int = 0
+    read_bytes: int = 0
+    rated_bytes: int = 0
+    bytes_per_s: float = 0.0
+
+
+class Watch:
+    """What is known of the hosts of a run.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    hosts
+        Their names.
+    """
+
+    def __init__(self, run: str, hosts: Iterable[str]) -> None:
+        self.status = Status(run)
+        self._hosts = {name: _Host() for name in hosts}
+        self._began: float | None = None
+        self._rated = 0.0
+        self._advance = (0, 0)
+        self._done = (0, 0)
+        self._news: deque[str] = deque(maxlen=NEWS)
+
+    def news(self, text: str) -> None:
+        """Tell what people should hear of."""
+        self._news.append(text[:MOST_NEWS])
+
+    def say(self, host: str, state: str, note: str = "") -> None:
+        """Tell what a host is at, and why."""
+        one = self._hosts.setdefault(host, _Host())
+        one.state, one.note = state, note
+
+    def fares(self, host: str, health: Health) -> None:
+        """Tell how a host fares."""
+        self._hosts.setdefault(host, _Host()).health = health
+
+    def moved(self, host: str | None, objects: int, read_bytes: int) -> None:
+        """Tell what was done there; less than nothing where it turned out to be for nothing."""
+        if host is not None:
+            self._hosts.setdefault(host, _Host()).read_bytes += read_bytes
+        self._advance = self._advance[0] + objects, self._advance[1] + read_bytes
+        self._done = self._done[0] + objects, self._done[1] + read_bytes
+
+    def finished(self, host: str) -> None:
+        """Tell that an attempt of a host was accepted."""
+        self._hosts.setdefault(host, _Host()).done += 1
+
+    def advance(self) -> Advance | None:
+        """Give what was done since this was last asked; None where that is nothing."""
+        objects, read_bytes = self._advance
+        self._advance = (0, 0)
+        return Advance(objects, read_bytes) if objects or read_bytes else None
+
+    def look(self, state: State, now: float) -> Status:
+        """Take in the schedule's state; give the status, and keep it for others."""
+        if self._began is None:
+            self._began = self._rated = now
+        self._rate(now)
+        rate = sum(h.bytes_per_s for h in self._hosts.values())
+        waiting = sum(t.open for t in state.tasks.values())
+        left = None
+        if state.listed and rate > 0:
+            rest = sum(f.cost for t in state.tasks.values() for f in t.fragments)
+            left = rest / rate
+        self.status = Status(
+            self.status.run,
+            "over" if state.over else "draining" if state.draining else "running",
+            now - self._began,
+            state.listed,
+            len(state.committed),
+            state.roster.running,
+            max(0, waiting - state.roster.running),
+            *self._done,
+            rate,
+            left,
+            tuple(self._host(name, one, state) for name, one in self._hosts.items()),
+            tuple(self._news),
+        )
+        return self.status
+
+    def _rate(self, now: float) -> None:
+        passed = now - self._rated
+        if passed <= 0:
+            return
+        weight = 1 - math.exp(-passed / SMOOTH_S)
+        for one in self._hosts.values():
+            pace = max(0, one.read_bytes - one.rated_bytes) / passed
+            one.rated_bytes = one.read_bytes
+            one.bytes_per_s += weight * (pace - one.bytes_per_s)
+        self._rated = now
+
+    def _host(self, name: str, one: _Host, state: State) -> HostStatus:
+        worker = state.roster.workers.get(name)
+        shown = one.state
+        if worker is not None and worker.connected:
+            if worker.aside_until is not None:
+                shown = "set aside"
+            elif worker.silent:
+                shown = "silent"
+            elif worker.leaving:
+                shown = "leaving"
+            else:
+                shown = "works" if worker.busy else "idle"
+        throttled = one.health.throttled
+        return HostStatus(
+            name,
+            shown,
+            one.note,
+            worker.slots if worker else 0,
+            worker.busy if worker else 0,
+            one.done,
+            one.bytes_per_s,
+            one.health.load,
+            one.health.memory_free_bytes,
+            one.health.temperature_c,
+            None if throttled is None else bool(throttled & THROTTLED_NOW),
+        )

@@ -1,0 +1,271 @@
+"""The engine over SSH: an agent on every host, one coordinator here, for one run.
+
+Certificates are made when the run begins and die with it. Hosts that cannot be started are named
+and the run goes on with the rest; without any it ends, resumable. Every agent is told goodbye, and
+what does not end by that is ended through the launcher. How a host is reached is the launcher's.
+"""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Protocol
+
+from mapreduce.cluster.config import AgentConfig
+from mapreduce.cluster.control import Control
+from mapreduce.cluster.coordinator import Coordinator
+from mapreduce.cluster.office import NoWorkersError, Terms
+from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.tls import Authority, server_context
+from mapreduce.cluster.watch import Status, Watch
+from mapreduce.engines import Assignment, Event, Outcome
+from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.job import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from mapreduce.job import JobName
+    from mapreduce.plan import Split
+
+AT_ONCE: Final = 16  # hosts that are started together
+JOIN_S: Final = 15.0
+FILES: Final = 1 << 16  # connections of workers and their slots
+BUDGET_BYTES: Final = 256 << 20
+
+
+class Launcher(Protocol):
+    """How agents come to hosts, and end.
+
+    Attributes
+    ----------
+    release, overlay
+        The code that agents must run; known once `prepare` has been called.
+    """
+
+    release: str
+    overlay: str
+
+    def prepare(self, job: JobName) -> None:
+        """Make ready what every host needs for this job."""
+
+    def place(self, host: str) -> JobName | None:
+        """Bring a host what it lacks; may take long. Give the job's name there, if not as here.
+
+        Raises
+        ------
+        MapReduceError
+            Why the host cannot take part.
+        """
+
+    def start(self, host: str, config: AgentConfig) -> None:
+        """Start an agent; give once it runs.
+
+        Raises
+        ------
+        MapReduceError
+            Why it does not.
+        """
+
+    def stop(self, hosts: Sequence[str], run: str) -> None:
+        """End the agents of a run that have not ended by themselves."""
+
+
+class Cluster:
+    """Runs attempts on hosts.
+
+    Parameters
+    ----------
+    hosts
+        Their names, each with its slots (0 for what it has).
+    launcher
+        How agents come there.
+    address, port
+        What is bound here and dialled from there; port 0 for any free one.
+    rules
+        Figures of the schedule; None for the usual.
+    folder
+        Where the control socket is put; None for none.
+    memory_bytes
+        Memory a slot may use; 0 for what its host allows.
+    patience_s
+        How long agents wait for a coordinator that is gone.
+    shared
+        Whether every host sees this machine's files at the same paths.
+    """
+
+    name = "ssh"
+
+    def __init__(
+        self,
+        hosts: dict[str, int],
+        launcher: Launcher,
+        *,
+        address: str,
+        port: int = 0,
+        rules: Rules | None = None,
+        folder: Path | None = None,
+        memory_bytes: int = 0,
+        patience_s: float = 120.0,
+        shared: bool = False,
+    ) -> None:
+        if not hosts:
+            raise UsageError("a cluster has at least one host")
+        self._hosts = dict(hosts)
+        self._launcher = launcher
+        self._listen = (address, port)
+        self._rules = rules or Rules(budget_bytes=BUDGET_BYTES)
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._patience_s = patience_s
+        self._shared = shared
+        self._watch: Watch | None = None
+
+    @property
+    def status(self) -> Status | None:
+        """How the run and its hosts fare; None before it begins."""
+        return None if self._watch is None else self._watch.status
+
+    def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
+        """Run every split once, giving outcomes and advances as they come.
+
+        An outcome counts as durable when the next is asked for.
+
+        Raises
+        ------
+        JobError, StoreError, MapReduceError
+            What ended the run; no agent is left by then.
+        """
+        start = _Start(self._hosts, self._launcher, Watch(_run_id(), self._hosts))
+        self._watch = start.watch
+        _allow_files()
+        self._launcher.prepare(assignment.job)
+        run = start.watch.status.run
+        authority = Authority(run)
+        address = self._listen[0]
+        terms = Terms(
+            run,
+            assignment.job,
+            load(assignment.job.reference, assignment.job.parameters).schemas(),
+            assignment.limits,
+            self._launcher.release,
+            self._launcher.overlay,
+            assignment.locate,
+            {} if self._shared else start.origins,
+            start.names,
+            self._memory_bytes,
+        )
+        context = server_context(authority.coordinator(address))
+        coordinator = Coordinator(terms, splits, context, self._listen, self._rules, start.watch)
+        if self._folder is not None:
+            control = Control(self._folder, lambda: start.watch.status, coordinator.drain)
+            coordinator.beside(control.serve)
+        port = coordinator.start()
+        try:
+            start.begin(coordinator, lambda host: self._config(host, port, authority, run))
+            while (said := coordinator.said.get()) is not None:
+                if isinstance(said, BaseException):
+                    raise said
+                yield said
+                if isinstance(said, Outcome):
+                    coordinator.committed(said.splits[0])
+        finally:
+            coordinator.stop()
+            coordinator.join(JOIN_S)
+            start.end()
+
+    def _config(self, host: str, port: int, authority: Authority, run: str) -> AgentConfig:
+        own = authority.worker(host)
+        return AgentConfig(
+            run=run,
+            worker=host,
+            host=host,
+            address=self._listen[0],
+            port=port,
+            server_name=self._listen[0],
+            release=self._launcher.release,
+            authority=own.authority.encode(),
+            certificate=own.certificate.encode(),
+            key=own.key.encode(),
+            overlay=self._launcher.overlay,
+            slots=self._hosts[host],
+            memory_bytes=self._memory_bytes,
+            patience_s=self._patience_s,
+        )
+
+
+class _Start:
+    """The agents of a run: started in threads, so that the first begins while others come."""
+
+    def __init__(self, hosts: Iterable[str], launcher: Launcher, watch: Watch) -> None:
+        self.watch = watch
+        self.origins: dict[str, str] = {}
+        self.names: dict[str, JobName] = {}
+        self._hosts = tuple(hosts)
+        self._launcher = launcher
+        self._failed: dict[str, str] = {}
+        self._begun: list[str] = []
+        self._over = threading.Event()
+        self._threads = ThreadPoolExecutor(AT_ONCE, "start")
+
+    def begin(self, coordinator: Coordinator, config_of: Callable[[str], AgentConfig]) -> None:
+        """Start all agents; the run ends if none can be."""
+        for host in self._hosts:
+            self._threads.submit(self._one, host, coordinator, config_of)
+
+    def end(self) -> None:
+        """Leave no agent behind."""
+        self._over.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._begun:
+            self._launcher.stop(tuple(self._begun), self.watch.status.run)
+
+    def _one(
+        self, host: str, coordinator: Coordinator, config_of: Callable[[str], AgentConfig]
+    ) -> None:
+        try:
+            if self._over.is_set():
+                return
+            self.watch.say(host, "is prepared")
+            name = self._launcher.place(host)
+            if name is not None:
+                self.names[host] = name
+            config = config_of(host)
+            self.origins[host] = _origin(config)
+            if self._over.is_set():
+                return
+            self.watch.say(host, "is started")
+            self._begun.append(host)
+            self._launcher.start(host, config)
+        except Exception as error:  # noqa: BLE001 - a host's fault, or raised where the run waits
+            self._fail(host, error, coordinator)
+
+    def _fail(self, host: str, error: Exception, coordinator: Coordinator) -> None:
+        if not isinstance(error, MapReduceError):
+            coordinator.stop(error)
+            return
+        self.watch.say(host, "failed", str(error))
+        self._failed[host] = str(error)
+        if len(self._failed) == len(self._hosts):
+            said = "".join(f"\n  {h}: {self._failed[h]}" for h in self._hosts)
+            coordinator.stop(NoWorkersError(f"no host could be started:{said}"))
+
+
+def _origin(config: AgentConfig) -> str:
+    address = f"[{config.address}]" if ":" in config.address else config.address
+    return f"https://{address}:{config.port}/"
+
+
+def _run_id() -> str:
+    return f"r{secrets.token_hex(6)}"
+
+
+def _allow_files() -> None:
+    """Let this process have as many connections as the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
