@@ -21,10 +21,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --config-settings editable_mode=compat -e '.[all]'
 	touch $@
 
-services:  ## the real PostGIS that tests start (Debian, Ubuntu, Raspberry Pi OS)
+services:  ## the real PostGIS and the Java that tests start (Debian, Ubuntu, Raspberry Pi OS)
 	@ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis; }
+	@command -v java >/dev/null 2>&1 || \
+	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    $(ROOT) apt-get install -y -qq --no-install-recommends default-jre-headless; }
 
 demo: setup  ## a town, its trips, every road's speed, a map: under a minute
 	$(BIN)/roadspeed demo --out demo
