@@ -1,8 +1,8 @@
 """Agents on hosts: start one for a run, tell which there are, end them, read their logs.
 
-On a host a run is `ROOT/runs/RUN/` with `agent.pid` and `agent.log`, nothing else. What an agent
-must know, keys too, goes to its standard input over SSH and is in no argument, environment or
-file. An agent is started detached, nice 10, with the release's folders as its PYTHONPATH, and
+On a host a run is `ROOT/runs/RUN/HOST/` with `agent.pid` and `agent.log`, nothing else. What an
+agent must know, keys too, goes to its standard input over SSH and is in no argument, environment
+or file. An agent is started detached, nice 10, with the release's folders as its PYTHONPATH, and
 says one line on standard output when it is ready; from then on it must not write there.
 """
 
@@ -14,7 +14,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.fleet import Done, Outcome, on_each
+from mapreduce.cluster.board import Quiet
+from mapreduce.cluster.fleet import Done, Outcome, on_each, printable
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.errors import UsageError
 
@@ -70,6 +71,7 @@ def start_agent(
     asked = {
         "act": "start",
         "run": checked_run(run_id),
+        "host": remote.host.name,
         "path": [*overlays, *deployed.path],
         "command": ["-m", module],
         "nice": NICE,
@@ -87,6 +89,7 @@ def start_agents(
     board: Board,
     *,
     overlays: Mapping[str, Sequence[str]] | None = None,
+    module: str = WORKER,
 ) -> Table[Started]:
     """Start an agent on every host that `deploy` gave, each with a configuration of its own."""
     hosts = [h for h in inventory.hosts if h.name in placed]
@@ -95,7 +98,10 @@ def start_agents(
         tell("starts its agent")
         with Remote(host, inventory) as remote:
             extra = (overlays or {}).get(host.name, ())
-            done = start_agent(remote, run_id, config_of(host), placed[host.name], overlays=extra)
+            place = placed[host.name]
+            done = start_agent(
+                remote, run_id, config_of(host), place, overlays=extra, module=module
+            )
         return Done(f"agent {done.pid} started", done)
 
     return on_each(hosts, start, board)
@@ -108,7 +114,7 @@ def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[d
         tell("connects")
         with Remote(host, inventory) as remote:
             facts = remote.ask("facts", {})
-            runs = remote.ask("agents", {"act": "list"})["runs"]
+            runs = remote.ask("agents", {"act": "list", "host": host.name})["runs"]
         living = [r["run"] for r in runs if r["alive"]]
         works = f"runs {', '.join(living)}" if living else "idle"
         state = f"{works}; release {facts['current'] or 'none: deploy first'}"
@@ -131,7 +137,8 @@ def stop(
     def end(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
         tell("drains")
         with Remote(host, inventory) as remote:
-            told = remote.ask("agents", asked, timeout_s=patience_s + SLACK_S)
+            own = {**asked, "host": host.name}
+            told = remote.ask("agents", own, timeout_s=patience_s + SLACK_S)
         ended = f"ended {', '.join(told['ended'])}" if told["ended"] else "no agent was running"
         killed = f", killed {', '.join(told['killed'])}" if told["killed"] else ""
         return Done(ended + killed, told)
@@ -140,13 +147,17 @@ def stop(
 
 
 def remove(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
-    """End all agents and delete ROOT with all that is in it."""
+    """End all agents, on every host before any ROOT is deleted: some may share one."""
+    stopped = stop(inventory, hosts, Quiet())
     asked = {"act": "remove", "patience_s": PATIENCE_S}
 
     def clear(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
         tell("removes")
+        if not stopped[host.name].ok:
+            raise HostError(stopped[host.name].state)
         with Remote(host, inventory) as remote:
-            told = remote.ask("agents", asked, timeout_s=2 * PATIENCE_S + SLACK_S)
+            own = {**asked, "host": host.name}
+            told = remote.ask("agents", own, timeout_s=2 * PATIENCE_S + SLACK_S)
         return Done("removed" if told["removed"] else "nothing was there", told)
 
     return on_each(hosts, clear, board)
@@ -177,7 +188,7 @@ def logs(
         try:
             with Remote(host, inventory) as remote:
                 rest = b""
-                for body in remote.stream("agents", asked):
+                for body in remote.stream("agents", {**asked, "host": host.name}):
                     *whole, rest = (rest + body).split(b"\n")
                     write(host, whole)
                 write(host, [rest] if rest else [])
@@ -197,11 +208,6 @@ def logs(
     for thread in threads:
         thread.join()
     return failed
-
-
-def printable(text: str) -> str:
-    """Show control characters instead of sending them to the terminal: a host may be hostile."""
-    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in text)
 
 
 def checked_run(run_id: str) -> str:

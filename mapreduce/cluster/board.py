@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mapreduce.cluster.fleet import Outcome
+from mapreduce.cluster.fleet import Outcome, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,9 @@ class Screen:
         if self._live is None:
             mark = "ok    " if outcome.ok else "failed"
             name = outcome.host.ljust(self._width)
-            sys.stdout.write(f"{name}  {mark}  {outcome.seconds:5.1f} s  {outcome.state}\n")
+            sys.stdout.write(
+                f"{name}  {mark}  {outcome.seconds:5.1f} s  {printable(outcome.state)}\n"
+            )
             sys.stdout.flush()
 
     def _table(self) -> Table:
@@ -86,7 +88,7 @@ class Screen:
             if isinstance(row, Outcome):
                 style = "green" if row.ok else "red"
                 # Text, not markup: what a host says is shown, never interpreted.
-                table.add_row(name, Text(row.state, style), f"{row.seconds:.1f} s")
+                table.add_row(name, Text(printable(row.state), style), f"{row.seconds:.1f} s")
             else:
                 table.add_row(name, Text(row, "dim"), "")
         return table

@@ -7,7 +7,7 @@ to a task is not used, since Fabric's own trusts any host key.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from invoke.tasks import task
 
@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
+Words: TypeAlias = "Sequence[str] | None"  # the default decides what invoke makes of an option
 LISTS: Final = ("only", "except_", "tag")
 INVENTORY: Final = "hosts.toml"
 
 
-def _choice(
-    inventory: str, only: Sequence[str], without: Sequence[str], tag: Sequence[str]
-) -> Choice:
-    return Choice(Path(inventory), tuple(only), tuple(without), tuple(tag))
+def _choice(inventory: str, only: Words, without: Words, tag: Words) -> Choice:
+    return Choice(Path(inventory), tuple(only or ()), tuple(without or ()), tuple(tag or ()))
 
 
 @task(iterable=LISTS)
 def enrol(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
     fingerprints: str = "",
     yes: bool = False,
@@ -56,9 +55,9 @@ def enrol(
 @task(iterable=LISTS)
 def doctor(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
 ) -> None:
     """Look at every host, and say what to do about each trouble."""
@@ -69,26 +68,26 @@ def doctor(
 @task(iterable=[*LISTS, "extra_index_url", "find_links"])
 def deploy(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
-    extra_index_url: Sequence[str] = (),
-    find_links: Sequence[str] = (),
+    extra_index_url: Words = None,
+    find_links: Words = None,
 ) -> None:
     """Bring hosts to this machine's release; unchanged ones are left alone."""
     with consequences():
-        sources = [w for url in extra_index_url for w in ("--extra-index-url", url)]
-        sources += [w for place in find_links for w in ("--find-links", place)]
+        sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
+        sources += [w for place in find_links or () for w in ("--find-links", place)]
         operations.deploy_to_hosts(_choice(inventory, only, except_, tag), sources=sources)
 
 
 @task(iterable=LISTS)
 def status(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
 ) -> None:
     """Tell each host's release and runs."""
@@ -99,9 +98,9 @@ def status(
 @task(iterable=LISTS)
 def logs(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
     run: str = "",
     lines: int = 20,
@@ -116,9 +115,9 @@ def logs(
 @task(iterable=LISTS)
 def stop(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
     run: str = "",
     patience: float = 30.0,
@@ -132,9 +131,9 @@ def stop(
 @task(iterable=LISTS)
 def remove(
     _c: Context,
-    only: Sequence[str] = (),
-    except_: Sequence[str] = (),
-    tag: Sequence[str] = (),
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
     inventory: str = INVENTORY,
     yes: bool = False,
 ) -> None:

@@ -26,6 +26,11 @@ HOST_S: Final = 900.0
 T = TypeVar("T")
 
 
+def printable(text: str) -> str:
+    """Show control characters instead of sending them to the terminal: a host may be hostile."""
+    return "".join(c if c.isprintable() or c in "\t\n" else repr(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
     """How it went on one host. `state` is for people; `value` is None where it failed."""
@@ -51,7 +56,7 @@ class FleetError(MapReduceError):
     """Some hosts failed; the others did what was asked."""
 
     def __init__(self, what: str, failed: Sequence[Outcome[Any]], of: int) -> None:
-        said = "".join(f"\n  {o.host}: {o.state}" for o in failed)
+        said = "".join(f"\n  {o.host}: {printable(o.state)}" for o in failed)
         super().__init__(f"{what} failed on {len(failed)} of {of} hosts:{said}")
         self.failed = tuple(failed)
 

@@ -65,6 +65,7 @@ class SshHost:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     drain: threading.Thread | None = None
+    logged: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     @property
     def log(self) -> str:
@@ -75,6 +76,12 @@ class SshHost:
     def root(self) -> Path:
         """Where releases go."""
         return self.home / ".mapreduce"
+
+    def wait_for(self, text: str, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Wait until the server has written something."""
+        with self.logged:
+            if not self.logged.wait_for(lambda: text in self.log, timeout_s):
+                raise AssertionError(f"{self.name} never wrote {text!r}:\n{self.log}")
 
     def own_program(self, name: str, script: str) -> None:
         """Give the host a program of its own, found first on its PATH."""
@@ -107,7 +114,9 @@ class SshHost:
             assert process.stderr is not None
             with (self.folder / "sshd.log").open("ab", buffering=0) as log:
                 for line in process.stderr:
-                    log.write(line)
+                    with self.logged:
+                        log.write(line)
+                        self.logged.notify_all()
                     if READY.encode() in line:
                         ready.set()
             ready.set()
@@ -154,7 +163,7 @@ class SshHost:
     def agents(self) -> list[int]:
         """Return the pids of agents that are noted and still run."""
         found = []
-        for path in self.root.glob("runs/*/agent.pid"):
+        for path in self.root.glob(f"runs/*/{self.name}/agent.pid"):
             noted = json.loads(path.read_text())
             with contextlib.suppress(OSError):
                 fields = Path(f"/proc/{noted['pid']}/stat").read_text().rpartition(")")[2].split()

@@ -1,14 +1,16 @@
 """Starts, lists, ends and reads agents on a host, and removes all that is ours.
 
-A run has a folder of its own, 0700: `agent.pid` (JSON: pid, when that process began, what it runs)
-and `agent.log`. A process is ours only if it began when the note says, so a pid that came again
-is never signalled. What an agent is told comes on standard input and goes to its standard input:
-it is in no argument, no environment and no file.
+A run has a folder of its own on each host, 0700 (hosts may share their home): `agent.pid` (JSON:
+pid, when that process began, on which node, what it uses) and `agent.log`. A process is ours only
+if it began when the note says, so a pid that came again is never signalled. What an agent is told
+comes on standard input and goes to its standard input: it is in no argument, no environment and
+no file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import select
@@ -17,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from typing import IO, TYPE_CHECKING, Any, Dict
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ Asked = Dict[str, Any]
 
 TAIL_BYTES = 1 << 16
 POLL_S = 0.25
+LAST_S = 5.0
 
 
 def main() -> None:
@@ -49,7 +53,7 @@ def main() -> None:
 
 def start(asked: Asked) -> Asked:
     """Start the agent of a run, detached; wait until it says that it started."""
-    folder = os.path.join(asked["root"], "runs", asked["run"])
+    folder = os.path.join(asked["root"], "runs", asked["run"], asked["host"])
     os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
     try:
         os.mkdir(folder, 0o700)
@@ -78,6 +82,7 @@ def start(asked: Asked) -> Asked:
     )
     os.close(log)
     body = {"pid": agent.pid, "began": began(agent.pid), "path": asked["path"]}
+    body["node"] = os.uname().nodename
     write(os.path.join(folder, "agent.pid"), json.dumps(body))
     assert agent.stdin is not None  # noqa: S101 - both are pipes
     assert agent.stdout is not None  # noqa: S101 - as above
@@ -87,9 +92,12 @@ def start(asked: Asked) -> Asked:
     said = first_line(agent.stdout, asked["timeout_s"])
     if said:
         return {"pid": agent.pid, "said": said}
-    agent.poll()
-    if agent.returncode is None:
+    if said is not None:  # its output ended: so will it, in a moment
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            agent.wait(LAST_S)
+    if agent.poll() is None:
         end(body, signal.SIGKILL)
+        agent.wait()
         reason = f"said nothing within {asked['timeout_s']} s"
     else:
         reason = f"ended with {agent.returncode} before it started"
@@ -99,12 +107,14 @@ def start(asked: Asked) -> Asked:
     return {"error": f"the agent {reason}{words}"}
 
 
-def first_line(stream: IO[bytes], timeout_s: float) -> str:
-    """Read one line within a time; empty where none came."""
+def first_line(stream: IO[bytes], timeout_s: float) -> str | None:
+    """Read one line within a time; empty where the stream ended before, null where time did."""
     deadline, got = time.monotonic() + timeout_s, b""
     while b"\n" not in got:
         ready = select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]
-        body = os.read(stream.fileno(), 4096) if ready else b""
+        if not ready:
+            return None
+        body = os.read(stream.fileno(), 4096)
         if not body:
             return ""
         got += body
@@ -175,16 +185,21 @@ def remove(asked: Asked) -> Asked:
     if not os.path.isfile(os.path.join(root, "home-id")) or os.path.islink(root):
         return {"error": f"{root} is not a folder of ours (it has no home-id): not removed"}
     ended = stop(dict(asked, run=None))
-    shutil.rmtree(root)
+    away = f"{root}.removed"  # in one step: hosts that share it may remove it at once
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(root, f"{away}.{uuid.uuid4().hex}")
+    for path in glob.glob(f"{glob.escape(away)}.*"):
+        shutil.rmtree(path, ignore_errors=True)
     return {"removed": True, "ended": ended["ended"]}
 
 
 def runs(asked: Asked) -> list[tuple[str, str]]:
-    """Give name and folder of the runs asked for: one, or all."""
+    """Give name and folder of this host's runs: the one asked for, or all."""
     top = os.path.join(asked["root"], "runs")
     names = sorted(os.listdir(top)) if os.path.isdir(top) else []
     wanted = asked.get("run")
-    return [(n, os.path.join(top, n)) for n in names if wanted in (None, n)]
+    places = [(n, os.path.join(top, n, asked["host"])) for n in names if wanted in (None, n)]
+    return [(n, folder) for n, folder in places if os.path.isdir(folder)]
 
 
 def note(folder: str) -> Asked:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import io
 import json
@@ -234,16 +235,19 @@ def newest(folder: str) -> list[str]:
 
 
 def living(root: str) -> set[str]:
-    """Give the names of releases, environments and overlays that runs on this host may use."""
-    used = set()
-    runs = os.path.join(root, "runs")
-    for run in os.listdir(runs) if os.path.isdir(runs) else []:
+    """Give the names of releases, environments and overlays that running agents use.
+
+    Of an agent on another node, which shares this home, nothing can be seen: it counts as running.
+    """
+    used: set[str] = set()
+    for path in glob.glob(os.path.join(glob.escape(root), "runs", "*", "*", "agent.pid")):
         try:
-            with open(os.path.join(runs, run, "agent.pid")) as given:
+            with open(path) as given:
                 note = json.load(given)
         except (OSError, ValueError):
             continue
-        used |= {os.path.basename(p) for p in note.get("path", [])}
+        if note.get("node") != os.uname().nodename or os.path.exists(f"/proc/{note['pid']}"):
+            used |= {os.path.basename(p) for p in note.get("path", [])}
     return used
 
 

@@ -1,0 +1,176 @@
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mapreduce.cli import app
+from mapreduce.cluster import starter
+from mapreduce.cluster.board import Screen
+from mapreduce.cluster.fleet import Done, FleetError, Outcome, on_each
+from mapreduce.cluster.inventory import Host, load
+from mapreduce.errors import MapReduceError, UsageError
+from tests.cluster.shelves import enrolled_shelf
+
+HOSTS = [Host(f"pi{i}", f"10.0.0.{i}") for i in range(12)]
+TOP = Path(__file__).parents[2]
+
+
+class Noted:
+    def __init__(self) -> None:
+        self.states: list[tuple[str, str]] = []
+        self.ended: list[Outcome[Any]] = []
+
+    def show(self, host: str, state: str) -> None:
+        self.states.append((host, state))
+
+    def done(self, outcome: Outcome[Any]) -> None:
+        self.ended.append(outcome)
+
+
+def test_the_rest_goes_on_when_hosts_fail_and_one_error_names_them() -> None:
+    def act(host: Host, tell: Callable[[str], None]) -> Done[int]:
+        tell("works")
+        if host.name in {"pi3", "pi7"}:
+            raise MapReduceError(f"{host.name} is sick")
+        return Done("fine", int(host.name[2:]))
+
+    board = Noted()
+    table = on_each(HOSTS, act, board)
+    assert list(table) == [h.name for h in HOSTS]
+    assert table.values_by_host == {f"pi{i}": i for i in range(12) if i not in {3, 7}}
+    assert len(board.ended) == len(board.states) == 12
+    with pytest.raises(FleetError, match=r"test failed on 2 of 12 hosts:\n  pi3: pi3 is sick"):
+        table.check("test")
+
+
+def test_no_more_hosts_than_allowed_are_busy_at_once() -> None:
+    busy, most = 0, 0
+    lock, full = threading.Lock(), threading.Barrier(3)
+
+    def act(_host: Host, _tell: Callable[[str], None]) -> Done[None]:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        full.wait(10)
+        with lock:
+            busy -= 1
+        return Done("fine", None)
+
+    assert not on_each(HOSTS, act, Noted(), at_once=3).failed
+    assert most == 3
+
+
+def test_a_host_that_hangs_is_given_up_and_holds_up_nobody() -> None:
+    release = threading.Event()
+
+    def act(host: Host, _tell: Callable[[str], None]) -> Done[None]:
+        if host.name == "pi0":
+            release.wait(60)
+        return Done("fine", None)
+
+    try:
+        table = on_each(HOSTS, act, Noted(), at_once=1, timeout_s=0.2)
+    finally:
+        release.set()
+    assert [o.host for o in table.failed] == ["pi0"]
+    assert "no answer within 0.2 s" in table["pi0"].state
+
+
+def test_wrong_use_and_bugs_are_raised_as_they_are() -> None:
+    for error in (UsageError("not so"), ZeroDivisionError("bug")):
+
+        def act(_host: Host, _tell: Callable[[str], None], error: Exception = error) -> Done[None]:
+            raise error
+
+        with pytest.raises(type(error)):
+            on_each(HOSTS, act, Noted())
+
+
+def test_a_pipe_gets_a_line_for_each_host(capsys: Any) -> None:
+    with Screen("test", HOSTS[:2]) as board:
+        board.show("pi0", "works")
+        board.done(Outcome("pi0", True, "fine", 1.0))
+        board.done(Outcome("pi1", False, "sick", 2.0))
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["pi0  ok        1.0 s  fine", "pi1  failed    2.0 s  sick"]
+
+
+def test_a_terminal_gets_a_table_in_which_hosts_cannot_paint(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with Screen("test", HOSTS[:2]) as board:
+        board.show("pi0", "[red]works")
+        board.done(Outcome("pi1", True, "\x1b[2Jfine", 1.0))
+    said = capsys.readouterr().out
+    assert "[red]works" in said
+    assert "\x1b[2J" not in said
+
+
+def test_init_writes_a_file_that_loads_and_a_fabfile_that_is_ours(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    span = "192.168.10.101-116"
+    done = CliRunner().invoke(app, ["cluster", "init", span, "nuc", "--user", "pi"])
+    assert done.exit_code == 0, done.output
+    inventory = load("hosts.toml")
+    assert [h.name for h in inventory.hosts] == [*(f"pi{i:02}" for i in range(1, 17)), "nuc"]
+    assert inventory.hosts[15].address == "192.168.10.116"
+    assert inventory.hosts[0].user == "pi"
+    assert inventory.address
+    assert (tmp_path / "fabfile.py").read_text() == (TOP / "fabfile.py").read_text()
+    again = CliRunner().invoke(app, ["cluster", "init", span])
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+
+
+def test_the_example_at_the_top_is_true() -> None:
+    inventory = load(TOP / "hosts.toml")
+    assert (len(inventory.hosts), inventory.hosts[15].address) == (16, "192.168.10.116")
+    every = starter.hosts_toml(["a"], user="u", name="n", address="x").replace("# ", "")
+    for key in (
+        "listen_port",
+        "known_hosts",
+        "root",
+        "python",
+        "endpoints",
+        "max_requests",
+        "slots",
+    ):
+        assert f"{key} = " in (TOP / "hosts.toml").read_text()
+        assert f"{key} = " in every
+
+
+FIRST = {
+    "mapreduce": [sys.executable, "-m", "mapreduce.cli", "cluster"],
+    "fab": [sys.executable, "-m", "fabric", "--search-root", str(TOP)],
+}
+
+
+@pytest.mark.parametrize("program", ["mapreduce", "fab"])
+def test_both_command_lines_tell_who_failed_and_why(program: str) -> None:
+    with enrolled_shelf(2) as (hosts, inventory):
+        hosts.hosts[1].stop()
+        ending = ["status", "--inventory", str(inventory.path)]
+
+        def run(*more: str) -> subprocess.CompletedProcess[str]:
+            command = [*FIRST[program], *ending, *more]
+            return subprocess.run(
+                command, cwd=TOP, capture_output=True, text=True, timeout=60, check=False
+            )
+
+        done = run()
+        assert done.returncode == 1
+        assert "pi1  ok" in done.stdout
+        assert "idle; release none: deploy first" in done.stdout
+        assert "status failed on 1 of 2 hosts" in done.stderr
+        assert "pi2: [127.0.0.3]" in done.stderr
+        assert run("--except", "pi2").returncode == 0
+        wrong = run("--only", "pi9")
+        assert wrong.returncode == 2
+        assert "--only pi9: no such host" in wrong.stderr
