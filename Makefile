@@ -25,6 +25,9 @@ services:  ## the real PostGIS and the Java that tests start (Debian, Ubuntu, Ra
 	@ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis; }
+	@test -x /usr/sbin/sshd && command -v ssh-keygen >/dev/null || \
+	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    $(ROOT) apt-get install -y -qq --no-install-recommends openssh-server openssh-client; }
 	@command -v java >/dev/null 2>&1 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends default-jre-headless; }

@@ -46,12 +46,11 @@ class Deployed:
     environment: str
     platform: Platform
     cores: int
-    overlays: tuple[str, ...] = ()
 
     @property
     def path(self) -> tuple[str, ...]:
         """Folders under ROOT that make a worker's PYTHONPATH."""
-        return (*self.overlays, f"releases/{self.release}", f"environments/{self.environment}")
+        return (f"releases/{self.release}", f"environments/{self.environment}")
 
 
 @dataclass(slots=True)
