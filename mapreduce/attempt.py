@@ -227,6 +227,8 @@ class Attempt:
                 f" {place}:\n{''.join(traceback.format_exception(error)).rstrip()}\n"
                 "Mend the job, or set such objects aside with --on-map-error quarantine."
             ) from error
+        if given is None:
+            raise MapError("map gave None: it returns the rows that fold gives. A return missing?")
         rows = (given,) if isinstance(given, Rows) else tuple(given)
         for one in rows:
             if not isinstance(one, Rows) or self._tables.get(one.table.name) is not one.table:

@@ -26,6 +26,10 @@ TIER: Final = 8  # partials of one tier that are merged into one of the next
 HOPELESS_AFTER: Final = 100
 
 
+class HopelessError(JobError):
+    """The first objects all brought nothing: there is nothing to go on with."""
+
+
 class Gather:
     """Merges outcomes as they come.
 
@@ -87,7 +91,7 @@ class Gather:
 
         Raises
         ------
-        JobError
+        HopelessError
             With the commonest reasons and what to try.
         """
         ledger = self.ledger
@@ -98,7 +102,7 @@ class Gather:
             reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
         told = ", ".join(f"{n:,} {r}" for r, n in sorted(reasons.items(), key=lambda i: -i[1])[:3])
         first = f" First: {ledger.quarantined[0].place}." if ledger.quarantined else ""
-        raise JobError(
+        raise HopelessError(
             f"the first {ledger.ok + len(ledger.quarantined)} objects gave no record ({told})."
             f"{first} Are the paths right? Look at what the documents hold with `inspect SOURCE`."
         )

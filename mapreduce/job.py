@@ -8,6 +8,7 @@ tables and gives the columns to write. Neither knows where it runs.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import hashlib
@@ -165,8 +166,8 @@ class Job:
 class JobName(msgspec.Struct, frozen=True):
     """A job as it is named to a worker: where its class is found, and its parameters.
 
-    `reference` is `package.module:Class` or `/path/file.py:Class`; `code` the SHA-256 of the file
-    that defines it, so that a resumed run notices a change.
+    `reference` is `package.module:Class` or `/path/file.py:Class`; `code` tells what the file that
+    defines it says (but for `finish`), so that a resumed run notices a change.
     """
 
     reference: str
@@ -202,10 +203,23 @@ def name_of(job: Job) -> JobName:
             f"{cls.__qualname__} is not at the top level of a file, so no worker can find it: put"
             f" the class in a file, say job.py, and run ./job.py:{cls.__name__}"
         )
-    code = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    code = _code(Path(path))
     by_path = cls.__module__ == "__main__" or cls.__module__.startswith(_FILE_MODULE)
     where = str(Path(path).resolve()) if by_path else cls.__module__
     return JobName(f"{where}:{cls.__name__}", parameters(job), code)
+
+
+def _code(path: Path) -> str:
+    """Hash what a job's file says, but for its layout and what happens after the sums are made."""
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            node.body = [
+                part
+                for part in node.body
+                if not (isinstance(part, ast.FunctionDef) and part.name == "finish")
+            ]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 _FILE_MODULE = "mapreduce_job_file_"
@@ -334,7 +348,16 @@ def finished(job: Job, partial: Partial) -> dict[str, dict[str, Array]]:
         Where `finish` gives anything but columns of equal length.
     """
     tables = job.tables()
-    given: Any = job.finish(*(Columns(t) for t in partial.tables))
+    try:
+        given: Any = job.finish(*(Columns(t) for t in partial.tables))
+    except JobError:
+        raise
+    except Exception as error:
+        raise JobError(
+            f"finish of {type(job).__name__} failed:\n"
+            f"{''.join(traceback.format_exception(error)).rstrip()}\n"
+            "Mend finish and type the same command again: nothing is read twice."
+        ) from error
     whole = dict(given) if len(tables) > 1 else {next(iter(tables)): given}
     out: dict[str, dict[str, Array]] = {}
     for name, columns in whole.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import sqlite3
 import threading
 from typing import IO, TYPE_CHECKING, Final
@@ -92,12 +93,10 @@ class Journal:
             self._claim.close()
 
     def discard(self) -> None:
-        """Remove the journal: the run is complete and its receipt written."""
+        """Remove the journal: the run is complete, or nothing in it is worth going on with."""
         self.close()
         if self._path is not None:
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(NAME + suffix).unlink(missing_ok=True)
-            self._path.with_name(CLAIM).unlink(missing_ok=True)
+            remove(self._path.parent)
 
     @property
     def listing(self) -> Listing | None:
@@ -112,7 +111,7 @@ class Journal:
         Where a resumed listing differs, what was planned and committed from there on is dropped.
         """
         raw = msgspec.msgpack.encode(split)
-        with self._grown:
+        with self._grown, self._written():
             known = self._split(split.number)
             if known != raw:
                 if known is not None:
@@ -123,7 +122,7 @@ class Journal:
 
     def planned(self, listing: Listing) -> None:
         """Note that the manifest is complete, durably; of a longer one before, the rest goes."""
-        with self._grown:
+        with self._grown, self._written():
             self._drop_from(listing.splits)
             self._base.execute(
                 "update run set listing = ?", (msgspec.json.encode(listing).decode(),)
@@ -186,7 +185,7 @@ class Journal:
             Where one of the splits is committed already.
         """
         encode = msgspec.msgpack.encode
-        with self._lock:
+        with self._lock, self._written():
             try:
                 cursor = self._base.execute(
                     "insert into commits (partial, ledger, cost) values (?, ?, ?)",
@@ -227,6 +226,17 @@ class Journal:
                 decode(cost, type=Cost),
             )
 
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """Say what follows from a disk that takes no more."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise MapReduceError(
+                f"the journal {self._path} cannot be written: {error}. Make room there and type"
+                " the same command again: it goes on where it stopped."
+            ) from None
+
     def _open(self, where: str, identity: str) -> None:
         if self._path is not None:
             self._base.close()
@@ -240,14 +250,22 @@ class Journal:
         row = self._base.execute("select identity, listing from run").fetchone()
         if row is None:
             self._base.execute("insert into run values (?, null)", (identity,))
+        elif row[0] != identity and not self._any_commit():
+            for table in ("run", "splits", "commits", "committed"):
+                self._base.execute(f"delete from {table}")  # noqa: S608 - four literal names
+            self._base.execute("insert into run values (?, null)", (identity,))
         elif row[0] != identity:
             raise UsageError(
-                f"{self._path} belongs to another run: it was {row[0]}, this is {identity}."
-                " Choose another --out, or remove the folder to begin anew."
+                f"{self._path} belongs to another run, which is not finished:"
+                f" {_difference(row[0], identity)}. Choose another --out, or remove that file to"
+                " begin anew."
             )
         elif row[1] is not None:
             (self._planned,) = self._base.execute("select count(*) from splits").fetchone()
         self._base.commit()
+
+    def _any_commit(self) -> bool:
+        return self._base.execute("select 1 from commits limit 1").fetchone() is not None
 
     def _drop_from(self, number: int) -> None:
         stale = "(select commit_id from committed where split >= ?)"
@@ -262,6 +280,27 @@ class Journal:
     def _complete(self) -> bool:
         with contextlib.closing(self._base.execute("select listing from run")) as rows:
             return rows.fetchone()[0] is not None
+
+
+def remove(folder: Path) -> None:
+    """Remove the journal of a folder whose run is complete and has its receipt."""
+    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CLAIM):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _difference(was: str, now: str) -> str:
+    """Say where two identities differ, name by name."""
+    old, new = json.loads(was), json.loads(now)
+    flat_old = {**old, **old.get("parameters", {})}
+    flat_new = {**new, **new.get("parameters", {})}
+    said = [
+        f"its {name.replace('_', '-')} was {flat_old.get(name)!r}, now it is {flat_new.get(name)!r}"
+        for name in sorted(set(flat_old) | set(flat_new))
+        if name not in ("parameters", "code") and flat_old.get(name) != flat_new.get(name)
+    ]
+    if old.get("code") != new.get("code"):
+        said.append("the job's own code has changed")
+    return "; ".join(said)
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -8,7 +8,6 @@ stopped when it is called again with the same folder. It decides nothing about r
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +18,18 @@ import msgspec
 from mapreduce import packed
 from mapreduce.attempt import Limits
 from mapreduce.engines import Advance, Assignment, Outcome
-from mapreduce.errors import JobError, StoreError, UsageError
+from mapreduce.engines.named import engine_named
+from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
-from mapreduce.gather import Gather
+from mapreduce.gather import Gather, HopelessError
 from mapreduce.job import Job, finished, name_of
 from mapreduce.journal import Journal, Listing
-from mapreduce.objects.selection import Selection, ignored
+from mapreduce.listing import Lister, is_divisible
+from mapreduce.objects.directory import Directory
+from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
 from mapreduce.receipt import Phases, objects_of, records_of, rounded, run_id, versions
-from mapreduce.table import Rule
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
     from mapreduce.ledger import Cost, Ledger
-    from mapreduce.objects import Entry, Store
+    from mapreduce.objects import Store
     from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
     from mapreduce.table import Array
@@ -113,6 +114,7 @@ def run(
     folder: Path | str | None = None,
     options: Options | None = None,
     on_progress: OnProgress = lambda _: None,
+    keep_journal: bool = False,
 ) -> Result:
     """Run a job over all objects of a source.
 
@@ -123,22 +125,28 @@ def run(
     source
         A folder, `s3://bucket/prefix`, or a store.
     engine
-        `"local"`, or an engine.
+        `"local"`, `"dask"`, `"spark"`, or an engine.
     workers
-        Processes of the local engine; None for one a core.
+        Processes on this machine; None for one a core.
     folder
         Where the journal is kept, so that the run can resume; None for a run that need not.
     options
         Selection, caps, split size, endpoint.
     on_progress
         Called a few times a second.
+    keep_journal
+        Leave the journal in `folder`, for a caller with more to do that may fail; it is that
+        caller's to `mapreduce.journal.remove` then.
 
     Raises
     ------
     UsageError, JobError, StoreError
         See their texts: what to type, what to mend, what to wait for.
     """
-    return _Run(job, source, engine, workers, folder, options or Options(), on_progress).result()
+    told = options or Options()
+    return _Run(
+        job, source, engine, workers, folder, told, on_progress, keep_journal=keep_journal
+    ).result()
 
 
 class _Run:
@@ -153,36 +161,42 @@ class _Run:
         folder: Path | str | None,
         options: Options,
         on_progress: OnProgress,
+        *,
+        keep_journal: bool,
     ) -> None:
+        self.keep_journal = keep_journal
         self.job = job
         self.name = name_of(job)
         self.options = options
         self.tell = on_progress
         self.engine = _engine(engine, workers)
         self.store = open_store(source, endpoint=options.endpoint, region=options.region)
-        self.schemas = job.schemas()
+        self.schemas, divisible = job.schemas(), is_divisible(job)
         folder = None if folder is None else Path(folder)
         if folder is not None:
+            _check_apart(folder, self.store)
             folder.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(folder, self._identity())
+        self.lister = Lister(
+            self.journal,
+            self.store,
+            options.selection,
+            Planner(split_bytes=options.split_bytes, divisible=divisible),
+        )
         self.gather = Gather(self.schemas, options.limits.max_keys)
         self.started = time.monotonic()
         self.phases = Phases()
-        self.listed = 0
-        self.listed_bytes = 0
         self.mapped_bytes = 0
         self.mapped_objects = 0
 
     def result(self) -> Result:
         """Run it."""
-        stop = threading.Event()
-        lister = threading.Thread(target=self._list, args=(stop,), name="list", daemon=True)
         try:
             old = self.journal.last_commit()
             listed = self.journal.listing is not None
             if listed:
                 self._take_commits(old)
-            lister.start()
+            self.lister.start()
             self._map()
             if not listed:  # only now is it known which splits are still the same
                 self._take_commits(old)
@@ -190,27 +204,23 @@ class _Run:
             partial = self.gather.result()
             self._check_cover()
             digest = packed.digest(partial)
-            try:
-                tables = finished(self.job, partial)
-            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-                raise JobError(
-                    f"finish of {self.name.shown} failed: {type(error).__name__}: {error}"
-                ) from error
+            tables = finished(self.job, partial)
             self.phases.merge = time.monotonic() - merging
             receipt = self._receipt(digest)
             result = Result(tables, digest, receipt, partial, self.gather.ledger)
-            self.journal.discard()
+            if not self.keep_journal:
+                self.journal.discard()
+        except (HopelessError, UsageError):
+            self.journal.discard()  # the corrected command begins anew, in the same folder
+            raise
         finally:
-            stop.set()
-            self.journal.fail(StoreError("the run has ended"))
-            if lister.ident is not None:
-                lister.join(timeout=LISTER_S)
+            self.lister.stop()
             self.journal.close()
         return result
 
     def _identity(self) -> str:
         """All that must be the same for a journal's commits to be this run's."""
-        selection = self.options.selection
+        selection, limits = self.options.selection, self.options.limits
         identity = {
             "job": self.name.shown,
             "parameters": self.name.parameters,
@@ -221,7 +231,9 @@ class _Run:
             "sample": None if selection.sample is None else str(selection.sample),
             "limit": selection.limit,
             "split_bytes": self.options.split_bytes,
-            "limits": self.options.limits,
+            "object_cap_bytes": limits.object_cap_bytes,
+            "line_cap_bytes": limits.line_cap_bytes,
+            "quarantine_map_errors": limits.quarantine_map_errors,
             "roadspeed": versions()["roadspeed"],
         }
         return msgspec.json.encode(identity, order="sorted").decode()
@@ -233,38 +245,9 @@ class _Run:
         for numbers, raw, ledger, cost in self.journal.commits(last):
             self._accept([self.journal.split(n) for n in numbers], raw, ledger, cost)
 
-    def _list(self, stop: threading.Event) -> None:
-        """List the source into the journal, in a thread of its own."""
-        if (listing := self.journal.listing) is not None:
-            self.listed, self.listed_bytes = listing.objects, listing.object_bytes
-            return
-        started = time.monotonic()
-        by_line = self.job.records.by_line
-        distinct = any(
-            r is Rule.DISTINCT for t in self.job.tables().values() for r in t.values.values()
-        )
-        planner = Planner(split_bytes=self.options.split_bytes, divisible=by_line and not distinct)
-        passed = _Passed()
-        try:
-            wanted = self.options.selection.take(self.store.entries())
-            for split in planner.splits_of(passed.without_ignored(wanted)):
-                if stop.is_set():
-                    return
-                self.journal.plan(split)
-                self.listed, self.listed_bytes = planner.objects, planner.object_bytes
-            seconds = time.monotonic() - started
-            self.phases.list = seconds
-            self.journal.planned(
-                Listing(
-                    planner.objects, planner.object_bytes, passed.ignored, planner.splits, seconds
-                )
-            )
-        except BaseException as error:  # noqa: BLE001 - raised again where splits are taken
-            self.journal.fail(error)
-
     def _map(self) -> None:
         started = time.monotonic()
-        assignment = Assignment(self.name, self.options.limits, self._locate)
+        assignment = Assignment(self.name, self.options.limits, self._locate, self.schemas)
         splits: dict[int, Split] = {}
 
         def remembered() -> Iterator[Split]:
@@ -294,10 +277,11 @@ class _Run:
 
     def _tell(self) -> None:
         complete = self.journal.listing is not None
-        self.gather.listed_objects = self.listed if complete else None
-        self.tell(Progress("list", self.listed, self.listed if complete else None, "objects"))
-        total = self.listed_bytes if complete else None
-        note = f"{self.mapped_objects:,} of {self.listed:,}{'' if complete else '+'} objects"
+        listed = self.lister.objects
+        self.gather.listed_objects = listed if complete else None
+        self.tell(Progress("list", listed, listed if complete else None, "objects"))
+        total = self.lister.object_bytes if complete else None
+        note = f"{self.mapped_objects:,} of {listed:,}{'' if complete else '+'} objects"
         self.tell(Progress("map", self.mapped_bytes, total, "bytes", note))
 
     def _check_cover(self) -> None:
@@ -316,6 +300,7 @@ class _Run:
                 + ("" if self.options.selection.whole else " that the selection wants")
                 + ": is the folder or prefix right?"
             )
+        self.phases.list = listing.seconds
         self.phases.total = time.monotonic() - self.started
         whole = self.options.selection.whole
         return {
@@ -339,18 +324,16 @@ class _Run:
         }
 
 
-class _Passed:
-    """Counts what is ignored as it passes."""
-
-    def __init__(self) -> None:
-        self.ignored = 0
-
-    def without_ignored(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        for entry in entries:
-            if ignored(entry.key):
-                self.ignored += 1
-            else:
-                yield entry
+def _check_apart(folder: Path, store: Store) -> None:
+    """Refuse to write into the folder that is read: what a run leaves would be its own input."""
+    if not isinstance(store, Directory):
+        return
+    source, out = Path(store.name).resolve(), folder.resolve()
+    if out == source or source in out.parents:
+        raise UsageError(
+            f"the run's folder {folder} lies in its source {store.name}, and would be read as"
+            " input: choose an --out beside it"
+        )
 
 
 def _shown(selection: Selection) -> dict[str, Any]:
@@ -366,8 +349,4 @@ def _shown(selection: Selection) -> dict[str, Any]:
 def _engine(engine: str | Engine, workers: int | None) -> Engine:
     if not isinstance(engine, str):
         return engine
-    if engine == "local":
-        from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
-
-        return Local(workers)
-    raise UsageError(f"no engine {engine!r}; there is: local")
+    return engine_named(engine, workers)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mapreduce.plan import Piece, Split
 
 JOIN_S: Final = 1.0
+LEAST_MEMORY_BYTES: Final = 256 << 20  # numpy and the stacks of its threads alone take half
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
 FAULTS: Final = {"map": MapError, "job": JobError, "store": StoreError}
 
@@ -57,6 +58,11 @@ class Local:
         self.workers = default_workers() if workers is None else workers
         if self.workers < 1:
             raise UsageError(f"--workers is at least 1, got {workers}")
+        if memory_bytes and memory_bytes < LEAST_MEMORY_BYTES:
+            raise UsageError(
+                f"--worker-memory is 0 (no limit) or at least {LEAST_MEMORY_BYTES >> 20} MiB, got"
+                f" {memory_bytes / 2**20:g}"
+            )
         self.memory_bytes = memory_bytes
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:

@@ -69,13 +69,16 @@ def test_a_job_is_found_in_a_module_and_in_a_file(tmp_path: Path) -> None:
     assert again == job
 
 
-def test_the_code_of_a_job_is_part_of_its_name(tmp_path: Path) -> None:
-    one = name_of(load(f"{_file(tmp_path, GOOD)}:Mine"))
-    other = tmp_path / "sub"
-    other.mkdir()
-    two = name_of(load(f"{_file(other, GOOD + '    # changed')}:Mine"))
-    assert one.code != two.code
-    assert one.parameters == two.parameters == {"limit": 3}
+def test_the_code_of_a_job_is_part_of_its_name_but_for_comments_and_finish(tmp_path: Path) -> None:
+    codes = []
+    finish = "\n    def finish(self, t):\n        return {}\n"
+    for n, more in enumerate(("", "    # said", finish, "    more = 1\n")):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        codes.append(name_of(load(f"{_file(folder, GOOD + more)}:Mine")).code)
+    plain, commented, finished_otherwise, changed = codes
+    assert plain == commented == finished_otherwise
+    assert changed != plain
 
 
 @pytest.mark.parametrize(

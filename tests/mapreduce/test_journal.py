@@ -119,11 +119,31 @@ def test_who_waits_for_splits_gets_the_error_of_the_listing() -> None:
     journal.close()
 
 
-def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path, "me").close()
-    with pytest.raises(UsageError, match=r"belongs to another run.*was me, this is you"):
-        Journal(tmp_path, "you")
-    Journal(tmp_path, "me").close()
+def test_a_journal_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
+    mine = '{"job": "j", "limit": 5, "parameters": {"link": "a"}, "code": "1"}'
+    other = '{"job": "j", "limit": 6, "parameters": {"link": "b"}, "code": "1"}'
+    journal = Journal(tmp_path, mine)
+    journal.plan(_split(0))
+    _commit(journal, 0)
+    journal.close()
+    with pytest.raises(
+        UsageError, match=r"its limit was 5, now it is 6; its link was 'a', now it is 'b'\. Choose"
+    ):
+        Journal(tmp_path, other)
+    with pytest.raises(UsageError, match="the job's own code has changed"):
+        Journal(tmp_path, mine.replace('"1"', '"2"'))
+    Journal(tmp_path, mine).close()
+
+
+def test_a_journal_without_a_commit_gives_way_to_another_run(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "{}")
+    journal.plan(_split(0))
+    journal.planned(Listing(1, 5, 0, 1))
+    journal.close()
+    journal = Journal(tmp_path, '{"limit": 6}')
+    assert journal.listing is None
+    assert list(journal.splits()) == []
+    journal.close()
 
 
 def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
