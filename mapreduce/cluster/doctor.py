@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mapreduce.cluster.fleet import Board, Table
     from mapreduce.cluster.inventory import Host, Inventory
 
-SAFE_OPENSSH: Final = (9, 6)
 SKEW_S: Final = 5.0
 HOT_C: Final = 75.0
 LOW_DISK_BYTES: Final = 512 << 20
@@ -92,6 +91,7 @@ def examine(
                     "facts", {"health": True, "reach": _store_places(host, inventory)}
                 )
                 skew = _skew(facts, before, time.time())
+                facts["strict_kex"] = remote.strict_kex
                 _imports(remote, facts, plan)
                 if port is not None:
                     tell("waits to be measured")
@@ -130,7 +130,7 @@ def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Health:
                 "runs do not mind; logs are easier to read after `sudo timedatectl set-ntp true`",
             )
         )
-    found += _ssh_version(facts.get("openssh"))
+    found += _ssh_version(facts.get("openssh"), strict=facts.get("strict_kex") is not False)
     if facts.get("current") != release:
         has = facts.get("current") or "none"
         found.append(Finding(f"release {has}, here it is {release}", "mapreduce cluster deploy"))
@@ -209,14 +209,16 @@ def _ways(
             yield Finding(f"cannot reach the store at {place} ({error})", remedy, grave=True)
 
 
-def _ssh_version(said: str | None) -> Iterator[Finding]:
+def _ssh_version(said: str | None, *, strict: bool) -> Iterator[Finding]:
+    """Tell of an OpenSSH open to Terrapin; systems that patch old versions agree on strict kex."""
     version = re.match(r"OpenSSH_(\d+)\.(\d+)", said or "")
-    if version and (int(version[1]), int(version[2])) < SAFE_OPENSSH:
-        yield Finding(
-            f"OpenSSH {version[1]}.{version[2]}",
-            "9.6 or newer closes Terrapin (CVE-2023-48795); many systems patch older ones:"
-            " `sudo apt update && sudo apt upgrade openssh-server`",
-        )
+    if strict:
+        return
+    shown = f"OpenSSH {version[1]}.{version[2]}" if version else "its SSH server"
+    yield Finding(
+        f"{shown} is open to Terrapin (CVE-2023-48795)",
+        "9.6 or newer, or a patched one: `sudo apt update && sudo apt install openssh-server`",
+    )
 
 
 def _mild(health: Health) -> list[Finding]:

@@ -158,6 +158,11 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def strict_kex(self) -> bool:
+        """Tell whether both sides agreed on what closes Terrapin (OpenSSH 9.6, or patched)."""
+        return bool(self._connection.transport.agreed_on_strict_kex)
+
     def close(self) -> None:
         """Close the connection and what it went through."""
         for hop in hops(self._connection):

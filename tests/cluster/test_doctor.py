@@ -29,7 +29,8 @@ WELL: dict[str, Any] = {
     "memory_free_bytes": 3 << 30,
     "temperature_c": 55.0,
     "throttled": 0,
-    "openssh": "OpenSSH_9.6p1 Debian",
+    "openssh": "OpenSSH_9.2p1 Debian-2+deb12u2",  # an old version, but patched
+    "strict_kex": True,
     "addresses": {"10.0.0.2:9000": None},
     "numpy": {"version": "2.4.6"},
     "dial": {"bytes": 8 << 20, "seconds": 0.08},
@@ -57,7 +58,11 @@ def test_nothing_ails_a_healthy_host() -> None:
         ({"temperature_c": 82.0}, "82 °C: a heat sink or a fan", False),
         ({"throttled": 0x50005}, "under-voltage now, throttled now, .* a stronger supply", False),
         ({"throttled": 0x80008}, "soft temperature limit .* a heat sink", False),
-        ({"openssh": "OpenSSH_9.2p1 Debian"}, "OpenSSH 9.2: 9.6 or newer closes Terrapin", False),
+        (
+            {"openssh": "OpenSSH_9.2p1", "strict_kex": False},
+            "OpenSSH 9.2 is open to Terrapin",
+            False,
+        ),
         ({"addresses": {"10.0.0.2:9000": "refused"}}, r"store at 10\.0\.0\.2:9000 \(refused", True),
         ({"dial": {"error": "timed out"}}, r"cannot reach this machine \(timed out\)", True),
         ({"dial": {"bytes": 1 << 20, "seconds": 1.0}}, "reads 1.0 MB/s .* a cable", False),
