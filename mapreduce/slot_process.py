@@ -111,9 +111,11 @@ class SlotProcess:
         StartError
             Where it ended before it was ready.
         CancelledError
-            Where the work was cancelled: its process is gone.
+            Where the work was cancelled: its process is gone, if it had begun.
         """
         with self._guard:
+            if self._doomed == work.number:
+                raise CancelledError(f"work {work.number} was cancelled before it began")
             self._at = work.number
         try:
             return self._run(work, on_reached)

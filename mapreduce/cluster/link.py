@@ -161,7 +161,8 @@ class Link:
                 raise LostError(f"the connection broke: {error}") from error
             self._heard += self._wire.feed(data) if data else self._wire.feed_end()
             if not data and not self._heard:
-                raise LostError("the coordinator hung up")
+                when = "" if self.welcomed else " before it answered: is this its run?"
+                raise LostError(f"the coordinator hung up{when}")
         event = self._heard.popleft()
         if isinstance(event, Broken):
             raise LostError(f"what came is not understood: {event.why}")

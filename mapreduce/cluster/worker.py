@@ -57,22 +57,22 @@ def _tell_starter(slots: int) -> None:
     os.close(nothing)
 
 
-async def _serve(config: AgentConfig) -> int:
-    agent = Agent(config, _tell_starter)
+async def _serve(config: AgentConfig, kept_bytes: int | None) -> int:
+    agent = Agent(config, _tell_starter, kept_bytes)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.leave, 0, signal.Signals(number).name)
     return await agent.run()
 
 
-def main() -> None:
-    """Be an agent."""
+def main(kept_bytes: int | None = None) -> None:
+    """Be an agent; `kept_bytes` as `Agent` has it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.raiseExceptions = False  # a log that is gone is no reason to end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the SSH session that started us has ended
     try:
         config = read_config(sys.stdin.buffer)
-        code = asyncio.run(_serve(config))
+        code = asyncio.run(_serve(config, kept_bytes))
     except LeaveError as leave:
         log.info("ends: %s", leave)
         code = leave.code

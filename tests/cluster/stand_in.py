@@ -25,6 +25,7 @@ from mapreduce.cluster.messages import Accepted, Hello, Offer, Pull, Task, Welco
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived, Broken, Wire
 from mapreduce.job import name_of
+from mapreduce.plan import Piece
 
 if TYPE_CHECKING:
     import ssl
@@ -140,9 +141,15 @@ class Coordinator:
         )
         return msgspec.structs.replace(config, **changes)
 
-    def start(self, config: AgentConfig, *, framed: bool = True) -> AgentProcess:
+    def start(
+        self, config: AgentConfig, *, framed: bool = True, kept_bytes: int | None = None
+    ) -> AgentProcess:
         """Start an agent."""
-        agent = AgentProcess(config, self.folder / "agent.log", framed=framed)
+        command = ["-m", "mapreduce.cluster.worker"]
+        if kept_bytes is not None:
+            code = f"from mapreduce.cluster import worker; worker.main(kept_bytes={kept_bytes})"
+            command = ["-c", code]
+        agent = AgentProcess(command, config, self.folder / "agent.log", framed=framed)
         self._open.callback(agent.end)
         return agent
 
@@ -154,11 +161,11 @@ class Coordinator:
         self._open.callback(line.close)
         return Line(line)
 
-    def welcome(self, job: Job, **changes: Any) -> tuple[Line, Hello]:
+    def welcome(self, given: Job, **changes: Any) -> tuple[Line, Hello]:
         """Take in the next agent that dials."""
         line = self.accept()
         hello = line.hear(Hello)
-        welcome = Welcome(RUN, name_of(job), {}, heartbeat_s=0.1, lease_s=30.0)
+        welcome = Welcome(RUN, name_of(given), {}, heartbeat_s=0.1, lease_s=30.0)
         line.say(msgspec.structs.replace(welcome, **changes))
         return line, hello
 
@@ -166,11 +173,11 @@ class Coordinator:
 class AgentProcess:
     """A real agent in a process of its own."""
 
-    def __init__(self, config: AgentConfig, log: Path, *, framed: bool) -> None:
+    def __init__(self, command: list[str], config: AgentConfig, log: Path, *, framed: bool) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mapreduce.cluster.worker"],
+                [sys.executable, *command],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -216,8 +223,6 @@ class AgentProcess:
 
 def tasks(store: Store, size: int) -> Iterator[Task]:
     """Every object of a store, so many a task."""
-    from mapreduce.plan import Piece  # noqa: PLC0415
-
     entries = list(store.entries())
     for n, start in enumerate(range(0, len(entries), size)):
         some = entries[start : start + size]
