@@ -11,6 +11,7 @@ import getpass
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import paramiko  # type: ignore[import-untyped]  # it ships no types
@@ -32,7 +33,6 @@ from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from fabric import Connection
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 LOGIN_S: Final = 60.0
+USUAL_KEYS: Final = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
 class Trust(Enum):
@@ -209,18 +210,19 @@ def log_in(
 
 
 def public_key(host: Host) -> str:
-    """Read the public half of the identity that a host is to know.
+    """Read the public half of the identity that a host is to know: its own, or the usual one.
 
     Raises
     ------
     UsageError
         Where there is none.
     """
-    if host.identity is None:
-        raise UsageError('--install-key needs identity = "~/.ssh/id_ed25519" in hosts.toml')
-    path = host.identity.with_name(host.identity.name + ".pub")
+    usual = [Path.home() / ".ssh" / name for name in USUAL_KEYS]
+    identities = [host.identity] if host.identity is not None else usual
+    paths = [i.with_name(i.name + ".pub") for i in identities]
+    path = next((p for p in paths if p.exists()), paths[0])
     if not path.exists():
-        raise UsageError(f"{path} is not there: ssh-keygen -t ed25519 -f {host.identity}")
+        raise UsageError(f"{path} is not there: ssh-keygen -t ed25519 -f {identities[0]}")
     lines = [s for s in path.read_text().splitlines() if s.strip()]
     if len(lines) != 1 or not lines[0].startswith(("ssh-", "ecdsa-", "sk-")):
         raise UsageError(f"{path}: expected one public key, found something else")

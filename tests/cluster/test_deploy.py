@@ -270,6 +270,18 @@ def test_the_projects_own_packages_travel_without_being_named() -> None:
     assert not any("__pycache__" in f or f.startswith("tests") for f in files)
 
 
+def test_a_tree_that_is_not_what_was_announced_is_refused(tmp_path: Path) -> None:
+    asked = f'{{"root": "{tmp_path}/r", "place": "releases/x", "sha256": "{"0" * 64}"}}'
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", onhost.script("unpack"), asked],
+        input=packed({"a.py": b"x = 1"}),
+        capture_output=True,
+        check=True,
+    )
+    assert b"is not what was announced" in done.stdout
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
 def test_a_tree_that_leads_out_of_its_place_is_refused(tmp_path: Path) -> None:
     for name in ("../out", "/tmp/out", "a/../../out"):
         body = packed({name: b"x"})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paramiko import RejectPolicy  # type: ignore[import-untyped]  # it ships no types
 
 from mapreduce.cluster import enrol, operations, remote
 from mapreduce.cluster.board import Quiet
@@ -271,3 +272,42 @@ def test_aliases_and_jumps_of_the_ssh_config_are_honoured_and_verified(
     assert list(pinned(inventory.known_hosts).keys()) == [pin_name(inner.address, inner.port)]
     with Remote(inventory.hosts[0], inventory) as connected:
         assert connected.call("echo $SSH_CONNECTION").out.split()[2].decode() == inner.address
+
+
+def test_without_an_identity_the_usual_key_is_installed(
+    by_password: PasswordServer, tmp_path: Path, monkeypatch: Any
+) -> None:
+    user = tmp_path / "me"
+    (user / ".ssh").mkdir(parents=True)
+    keypair(user / ".ssh" / "id_ed25519")
+    monkeypatch.setenv("HOME", str(user))
+    path = tmp_path / "hosts.toml"
+    path.write_text(
+        f'[cluster]\nuser = "ann"\n[[hosts]]\nname = "pi1"\naddress = "127.0.0.1"\n'
+        f"ssh_port = {by_password.port}\n"
+    )
+    monkeypatch.setattr(getpass, "getpass", lambda _: by_password.password)
+    operations.enrol_hosts(Choice(path), yes=True, install_key=True)
+    installed = (by_password.home / ".ssh" / "authorized_keys").read_text()
+    assert installed.strip() == (user / ".ssh" / "id_ed25519.pub").read_text().strip()
+
+
+def test_every_hop_rejects_unpinned_keys_before_anything_is_opened(
+    two: Shelf, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Fabric's own policy trusts any key."""
+    inventory = enrolled(two)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    jump = inventory.hosts[1]
+    (tmp_path / ".ssh" / "config").write_text(
+        f"Host {inventory.hosts[0].address}\n  ProxyJump {jump.address}:{jump.ssh_port}\n"
+    )
+    connection = remote.connection_to(inventory.hosts[0])
+    chain = remote.hops(connection)
+    assert len(chain) == 2
+    assert not any(isinstance(h.client._policy, RejectPolicy) for h in chain)
+    remote.guard(connection, inventory, "pi1")
+    assert all(isinstance(h.client._policy, RejectPolicy) for h in chain)
+    assert [len(h.client.get_host_keys()) for h in chain] == [1, 1]
+    assert login_attempts(two) == []
