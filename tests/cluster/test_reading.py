@@ -1,0 +1,117 @@
+"""A server of the run's own, read by its authority; its pleas for fewer requests, and a pace."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mapreduce.cluster.tls import Authority, client_context, server_context
+from mapreduce.errors import StoreError
+from mapreduce.fetch import Fetcher
+from mapreduce.objects import Entry, Location
+from mapreduce.objects.backoff import Retry
+from mapreduce.objects.reader import Reader, Trusted
+from mapreduce.plan import Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY = b'{"data": []}'
+QUICK = Retry(first_s=0.01, longest_s=0.02, deadline_s=0.3)
+
+
+class Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    busy = 0  # how many more requests are too much
+    at_once = most_at_once = 0
+    everyone = threading.Barrier(1)
+    lock = threading.Lock()
+
+    def do_GET(self) -> None:
+        kind = type(self)
+        with self.lock:
+            kind.at_once += 1
+            kind.most_at_once = max(kind.most_at_once, kind.at_once)
+            busy, kind.busy = kind.busy > 0, max(0, kind.busy - 1)
+        self.everyone.wait(20)
+        with self.lock:
+            kind.at_once -= 1
+        self.send_response(503 if busy else 200)
+        self.send_header("Content-Length", str(0 if busy else len(BODY)))
+        self.end_headers()
+        if not busy:
+            self.wfile.write(BODY)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority("run-1")
+
+
+@pytest.fixture
+def origin(authority: Authority) -> Iterator[str]:
+    Answering.busy = Answering.at_once = Answering.most_at_once = 0
+    Answering.everyone = threading.Barrier(1)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    context = server_context(authority.coordinator("127.0.0.1"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # strangers are expected
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _reader(authority: Authority, origin: str, name: str = "127.0.0.1") -> Reader:
+    context = client_context(authority.worker("w1"))
+    return Reader(retry=QUICK, trusted=Trusted(origin, context, name))
+
+
+def _read(reader: Reader, origin: str) -> bytes:
+    with reader.open(Entry("a", len(BODY), ""), Location(url=f"{origin}1/0")) as body:
+        return body.read()
+
+
+def test_the_runs_own_server_is_read_by_its_authority(authority: Authority, origin: str) -> None:
+    with _reader(authority, origin) as reader:
+        assert _read(reader, origin) == BODY
+
+
+def test_no_other_reader_trusts_it(authority: Authority, origin: str) -> None:
+    others = (
+        Reader(retry=QUICK),
+        _reader(Authority("run-2"), origin),
+        _reader(authority, "https://127.0.0.2:1/"),  # trusted, but elsewhere
+        _reader(authority, origin, "127.0.0.2"),
+    )
+    for other in others:
+        with other as reader, pytest.raises(StoreError):
+            _read(reader, origin)
+
+
+def test_pleas_for_fewer_requests_are_counted(authority: Authority, origin: str) -> None:
+    Answering.busy = 2
+    with _reader(authority, origin) as reader:
+        assert _read(reader, origin) == BODY
+        assert reader.slow_downs == 2
+
+
+@pytest.mark.parametrize("requests", [1, 2, 4])
+def test_a_pace_is_kept_to_and_used(authority: Authority, origin: str, requests: int) -> None:
+    Answering.everyone = threading.Barrier(requests)  # nobody is answered before all have asked
+    pieces = [Piece(n, str(n), len(BODY), "") for n in range(8)]
+    locations = [Location(url=f"{origin}1/{n}") for n in range(8)]
+    with _reader(authority, origin) as reader:
+        fetcher = Fetcher(reader, 1 << 20)
+        fetcher.set_requests(requests)
+        assert [d for _, d in fetcher.documents(pieces, locations)] == [BODY] * 8
+        fetcher.close()
+    assert Answering.most_at_once == requests
