@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mapreduce.cluster import events as ev
-from mapreduce.cluster import messages as msg
 from mapreduce.cluster.office import Office, Terms
 from mapreduce.cluster.supply import Supply
 from mapreduce.engines import Event
@@ -167,7 +166,8 @@ class Coordinator:
             await self._over.wait()
         finally:
             server.close()
-            await self._say_goodbye()
+            why = "the run is over" if self._error is None else "the run has stopped"
+            await self._office.close(why, BYE_S)
             for close in closers:
                 close()
             for task in self._tasks:
@@ -217,15 +217,3 @@ class Coordinator:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.end(error)
-
-    async def _say_goodbye(self) -> None:
-        """Let workers end by themselves; close what is left."""
-        office = self._office
-        why = "the run is over" if self._error is None else "the run has stopped"
-        for connection in list(office.connections.values()):
-            connection.send(msg.Goodbye(why))
-        await office.emptied(BYE_S)
-        lines = [connection.line for connection in office.connections.values()]
-        for line in [*lines, *office.porch.peers]:
-            line.end(why, gently=True)
-            line.abort()

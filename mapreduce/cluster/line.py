@@ -40,8 +40,11 @@ class Switch(Protocol):
     def talk(self, line: Line, first: bytes) -> Talk:
         """Say who listens to a proven peer that begins so."""
 
+    def settled(self, line: Line) -> None:
+        """Take in that it is known what it wants, or that it has gone."""
+
     def left(self, line: Line) -> None:
-        """Take in that it is settled what it wants, or that it has gone."""
+        """Take in that its socket is closed."""
 
 
 class Line(asyncio.Protocol):
@@ -109,6 +112,7 @@ class Line(asyncio.Protocol):
         """End, if it has not been ended here."""
         self._room.set()
         self.end(f"the connection broke ({exc})" if exc else "it closed the connection")
+        self._switch.left(self)
 
     def pause_writing(self) -> None:
         """Note that the peer reads more slowly than it is written to."""
@@ -140,7 +144,7 @@ class Line(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self._switch.left(self)
+        self._switch.settled(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes; to a peer that is gone they are not sent."""

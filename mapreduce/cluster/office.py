@@ -141,7 +141,8 @@ class Office:
         self.watch = watch
         self.schedule = Schedule(rules, time.monotonic())
         self.connections: dict[str, Connection] = {}
-        self.porch: Porch[Line] = Porch()
+        self._porch: Porch[Line] = Porch()
+        self.lines: set[Line] = set()
         self._terms = terms
         self._context = context
         self._rules = rules
@@ -212,13 +213,26 @@ class Office:
         self.watch.look(self.schedule.state, now)
         self._tell_advance()
 
-    async def emptied(self, timeout_s: float) -> None:
-        """Wait until all workers have gone, but not for ever."""
+    async def close(self, why: str, timeout_s: float) -> None:
+        """Let workers end by themselves, but not for ever; then close every line."""
+        for connection in list(self.connections.values()):
+            connection.send(msg.Goodbye(why))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self.connections:
-                    self._left.clear()
-                    await self._left.wait()
+                while any(self._hears(worker) for worker in self.connections):
+                    await self._next_left()
+        for line in list(self.lines):
+            line.end(why, gently=True)
+            line.abort()
+        while self.lines:
+            await self._next_left()
+
+    async def _next_left(self) -> None:
+        self._left.clear()
+        await self._left.wait()
+
+    def _hears(self, worker: str) -> bool:
+        return self.schedule.state.roster.workers[worker].present
 
     def dialled(self) -> Line:
         """Make a line for somebody who dials."""
@@ -226,13 +240,19 @@ class Office:
 
     def came(self, line: Line) -> None:
         """Let somebody wait until it has proven who it is."""
-        gone = self.porch.enter(line)
+        self.lines.add(line)
+        gone = self._porch.enter(line)
         if gone is not None:
             gone.end("too many wait")
 
-    def left(self, line: Line) -> None:
+    def settled(self, line: Line) -> None:
         """Let somebody wait no more."""
-        self.porch.leave(line)
+        self._porch.leave(line)
+
+    def left(self, line: Line) -> None:
+        """Forget a line whose socket is closed."""
+        self.lines.discard(line)
+        self._left.set()
 
     def talk(self, line: Line, first: bytes) -> Talk:
         """Listen to a proven peer: a worker, or a worker's slot that asks for an object."""
