@@ -1,8 +1,10 @@
 """What must hold in a schedule's state after every event.
 
 It looks at everything, so it is for tests; it changes nothing and raises `AssertionError` naming
-what does not hold.
+what does not hold. Its `assert`s cost no message while they hold, unlike a function's arguments.
 """
+
+# ruff: noqa: S101 - checks for tests, which are what assert is for
 
 from __future__ import annotations
 
@@ -37,11 +39,6 @@ def check(state: State) -> None:
         _check_nobody_idles(state)
 
 
-def _hold(condition: object, what: str) -> None:
-    if not condition:
-        raise AssertionError(what)
-
-
 def _is_untouched(task: Task) -> bool:
     first = task.fragments[0]
     return first.place is Place.READY and first.whole and not first.attempts and task.open == 1
@@ -49,38 +46,38 @@ def _is_untouched(task: Task) -> bool:
 
 def _check_task(task: Task, state: State) -> None:
     name = f"task {task.number}"
-    _hold(task.number not in state.committed, f"{name} is committed and still open")
+    assert task.number not in state.committed, f"{name} is committed and still open"
     reached = 0
     for fragment in sorted(task.fragments, key=lambda f: f.start):
-        _hold(fragment.start == reached, f"{name}: its fragments leave out or repeat {reached}")
+        assert fragment.start == reached, f"{name}: its fragments leave out or repeat {reached}"
         reached = fragment.stop
         _check_fragment(fragment, state)
-    _hold(reached == len(task.pieces), f"{name}: its fragments end at {reached}")
+    assert reached == len(task.pieces), f"{name}: its fragments end at {reached}"
     settled = (Place.RECEIVED, Place.CRASHED)
     unsettled = sum(f.place not in settled for f in task.fragments)
-    _hold(task.open == unsettled, f"{name}: {task.open} open, but {unsettled} fragments are")
-    _hold(task.committing == (not unsettled), f"{name}: committing is {task.committing}")
+    assert task.open == unsettled, f"{name}: {task.open} open, but {unsettled} fragments are"
+    assert task.committing == (not unsettled), f"{name}: committing is {task.committing}"
     received = sum(f.place is Place.RECEIVED for f in task.fragments)
     crashed = sum(f.place is Place.CRASHED for f in task.fragments)
-    _hold(received == len(task.received), f"{name}: received {len(task.received)}")
-    _hold(crashed == len(task.crashed), f"{name}: crashed {len(task.crashed)}")
+    assert received == len(task.received), f"{name}: received {len(task.received)}"
+    assert crashed == len(task.crashed), f"{name}: crashed {len(task.crashed)}"
 
 
 def _check_fragment(fragment: Fragment, state: State) -> None:
     name, place, live = f"fragment {fragment.order}", fragment.place, fragment.attempts
     if place is Place.OUT:
-        _hold(1 <= len(live) <= MOST_ATTEMPTS, f"{name} is out with {len(live)} attempts")
-        _hold(sum(a.speculative for a in live) <= 1, f"{name} has two speculative attempts")
+        assert 1 <= len(live) <= MOST_ATTEMPTS, f"{name} is out with {len(live)} attempts"
+        assert sum(a.speculative for a in live) <= 1, f"{name} has two speculative attempts"
         coming = sum(a.stage is Stage.PULLING for a in live)
-        _hold(coming <= 1, f"{name} is pulled twice at once")
-        _hold(not any(a.alone for a in live) or len(live) == 1, f"{name} runs alone, twice")
+        assert coming <= 1, f"{name} is pulled twice at once"
+        assert not any(a.alone for a in live) or len(live) == 1, f"{name} runs alone, twice"
     elif place is Place.RECEIVED:
         here = len(live) == 1 and live[0].stage is Stage.RECEIVED
-        _hold(here, f"{name} is received, with {len(live)} attempts")
+        assert here, f"{name} is received, with {len(live)} attempts"
     else:
-        _hold(not live, f"{name} is {place.name} and has {len(live)} attempts")
+        assert not live, f"{name} is {place.name} and has {len(live)} attempts"
     for attempt in live:
-        _hold(state.living.get(attempt.number) is attempt, f"attempt {attempt.number} lives twice")
+        assert state.living.get(attempt.number) is attempt, f"attempt {attempt.number} lives twice"
 
 
 def _check_attempts(state: State) -> None:
@@ -88,58 +85,58 @@ def _check_attempts(state: State) -> None:
     for attempt in state.living.values():
         name, worker = f"attempt {attempt.number}", state.roster.workers[attempt.worker]
         stage, task = attempt.stage, attempt.fragment.task
-        _hold(state.tasks.get(task.number) is task, f"{name} is of no open task")
-        _hold(attempt in attempt.fragment.attempts, f"{name}: its fragment does not know it")
-        _hold(attempt.fragment in task.fragments, f"{name}: its fragment is no more")
+        assert state.tasks.get(task.number) is task, f"{name} is of no open task"
+        assert attempt in attempt.fragment.attempts, f"{name}: its fragment does not know it"
+        assert attempt.fragment in task.fragments, f"{name}: its fragment is no more"
         queued, held = attempt.number in worker.queue, attempt.number in worker.held
-        _hold(queued == (stage is Stage.LEASED), f"{name} is {stage.name}, queued: {queued}")
+        assert queued == (stage is Stage.LEASED), f"{name} is {stage.name}, queued: {queued}"
         wanted = stage in (Stage.OFFERED, Stage.RETURNING, Stage.PULLING)
-        _hold(held == wanted, f"{name} is {stage.name}, held: {held}")
+        assert held == wanted, f"{name} is {stage.name}, held: {held}"
         if stage is not Stage.RECEIVED:
-            _hold(attempt.number in watched, f"{name} has a lease that nobody watches")
+            assert attempt.number in watched, f"{name} has a lease that nobody watches"
     waiting = list(state.backlog.waiting())
     guests = [w.guest for w in state.roster.workers.values() if w.guest is not None]
     waiting += [g for g in guests if g.place is Place.ALONE]
     places = (Place.READY, Place.LATER, Place.ALONE)
     due = [f for t in state.tasks.values() for f in t.fragments if f.place in places]
-    _hold(len(waiting) == len({id(f) for f in waiting}), "a fragment waits in two places")
-    _hold({id(f) for f in waiting} == {id(f) for f in due}, "a fragment waits nowhere, or is done")
+    assert len(waiting) == len({id(f) for f in waiting}), "a fragment waits in two places"
+    assert {id(f) for f in waiting} == {id(f) for f in due}, "a fragment waits nowhere, or is done"
 
 
 def _check_workers(state: State) -> None:
     roster = state.roster
     for name, worker in roster.workers.items():
         had: list[Attempt] = [*worker.queue.values(), *worker.held.values()]
-        _hold(all(state.living.get(a.number) is a for a in had), f"{name} has what is over")
+        assert all(state.living.get(a.number) is a for a in had), f"{name} has what is over"
         ring = roster.ring(worker)
-        _hold((name in roster.idle) == (ring is roster.idle), f"{name}: wrongly idle, or not")
-        _hold((name in roster.roomy) == (ring is roster.roomy), f"{name}: wrongly roomy, or not")
-        _hold((name in state.guests) == (worker.guest is not None), f"{name}: guests differ")
+        assert (name in roster.idle) == (ring is roster.idle), f"{name}: wrongly idle, or not"
+        assert (name in roster.roomy) == (ring is roster.roomy), f"{name}: wrongly roomy, or not"
+        assert (name in state.guests) == (worker.guest is not None), f"{name}: guests differ"
         guest = worker.guest
         if guest is not None and guest.place is Place.OUT:
-            _hold([a.fragment for a in had if a.alone] == [guest], f"{name}: its guest is away")
-            _hold(len(worker.queue) <= 1, f"{name}: its guest is not alone")
+            assert [a.fragment for a in had if a.alone] == [guest], f"{name}: its guest is away"
+            assert len(worker.queue) <= 1, f"{name}: its guest is not alone"
     usable = [w for w in roster.workers.values() if w.usable]
-    _hold(roster.usable == len(usable), "the number of usable workers is wrong")
-    _hold(roster.slots == sum(w.slots for w in usable), "the number of slots is wrong")
+    assert roster.usable == len(usable), "the number of usable workers is wrong"
+    assert roster.slots == sum(w.slots for w in usable), "the number of slots is wrong"
     running = sum(w.busy for w in roster.workers.values())
-    _hold(roster.running == running, f"{running} run, counted as {roster.running}")
+    assert roster.running == running, f"{running} run, counted as {roster.running}"
 
 
 def _check_intake(state: State) -> None:
     coming = [a for a in state.living.values() if a.stage is Stage.PULLING]
     here = [a for a in state.living.values() if a.stage is Stage.RECEIVED]
     total = sum(a.size_bytes for a in coming) + sum(a.size_bytes for a in here)
-    _hold(state.intake.reserved_bytes == total, f"{total} bytes, {state.intake.reserved_bytes}")
+    assert state.intake.reserved_bytes == total, f"{total} bytes, {state.intake.reserved_bytes}"
     committing = sum(a.fragment.task.committing for a in here)
-    _hold(state.intake.busy == len(coming) + committing, f"busy is {state.intake.busy}")
+    assert state.intake.busy == len(coming) + committing, f"busy is {state.intake.busy}"
     queued = state.intake.queued()
     for attempt in state.living.values():
         rivals = any(a.stage is Stage.PULLING for a in attempt.fragment.attempts)
         if attempt.stage is Stage.OFFERED and not rivals:
-            _hold(attempt.number in queued, f"offer {attempt.number} is not queued")
+            assert attempt.number in queued, f"offer {attempt.number} is not queued"
     count = sum(t.committing for t in state.tasks.values())
-    _hold(state.committing == count, f"{count} commits, counted as {state.committing}")
+    assert state.committing == count, f"{count} commits, counted as {state.committing}"
 
 
 def _check_nobody_idles(state: State) -> None:
@@ -151,4 +148,4 @@ def _check_nobody_idles(state: State) -> None:
             f.place is Place.READY and (name not in f.avoid or not roster.elsewhere(f))
             for f in backlog.waiting()
         )
-        _hold(not able, f"{name} idles while work waits")
+        assert not able, f"{name} idles while work waits"

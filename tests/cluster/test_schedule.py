@@ -211,12 +211,12 @@ def test_requests_are_shared_among_slots_and_never_more_run_than_the_limit() -> 
 
 def test_it_wants_no_more_splits_than_it_needs() -> None:
     told = Told()
-    number = 0
-    while told.schedule.wanted:
-        told(ev.Planned(split(number)))
-        number += 1
-    assert number == 64
-    told(ev.Joined("a", 1, 100))
+    wants = [told.schedule.wanted]
+    while wants[-1]:
+        told(ev.Planned(split(len(wants))))
+        wants.append(told.schedule.wanted)
+    assert wants == list(range(64, -1, -1))
+    told(ev.Joined("a", 1, 100))  # it takes them all
     assert told.schedule.wanted == 200
 
 
