@@ -3,23 +3,29 @@
 Each is written whole or not at all. Keys are whatever a bucket holds, so cells are quoted as CSV
 does (RFC 4180, section 2); one that a spreadsheet would run as a formula (it begins with `=`,
 `+`, `-`, `@`, a tab, a carriage return or an apostrophe) gets an apostrophe before it, and plain
-numbers stay as they are. What UTF-8 cannot hold is written as an escape. Nothing is cut.
+numbers stay as they are. Control characters and what UTF-8 cannot hold are written as escapes.
+Nothing is cut.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from mapreduce.errors import JobError
 from mapreduce.json_file import write_json
 from mapreduce.whole import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mapreduce.ledger import Ledger
 
@@ -28,7 +34,37 @@ DROPPED: Final = ("reason", "key", "place")
 RECEIPT: Final = "receipt.json"
 
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but tab and line ends
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+
+
+@contextlib.contextmanager
+def published(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder to write a run's files in; put them in place together, receipt last.
+
+    Where the block raises, the files of the run before stay as they are. What that run wrote and
+    this one did not is removed, since it would tell of other input.
+    """
+    room = Path(tempfile.mkdtemp(prefix=".run.", suffix=".partial", dir=folder))
+    try:
+        yield room
+        before = _files_of(folder)
+        written = {path.name for path in room.iterdir()}
+        for name in sorted(written - {RECEIPT}) + sorted(written & {RECEIPT}):
+            (room / name).replace(folder / name)
+        for name in before - written:
+            (folder / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(room)
+
+
+def _files_of(folder: Path) -> set[str]:
+    """Names of the files that the receipt in a folder lists: plain names alone are believed."""
+    try:
+        files = msgspec.json.decode((folder / RECEIPT).read_bytes())["files"]
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError):
+        return set()
+    return {name for name in files if Path(name).name == name}
 
 
 def write_account(folder: Path, ledger: Ledger) -> list[Path]:
@@ -72,7 +108,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 def escaped(cell: object) -> str:
     """Give a cell's text, with an apostrophe before what a spreadsheet would run."""
-    text = "" if cell is None else str(cell)
+    text = "" if cell is None else _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}", str(cell))
     if text.startswith(_RISKY) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text

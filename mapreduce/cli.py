@@ -17,7 +17,7 @@ import typer
 
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
-from mapreduce.console.terminal import OVER_LIMIT, consequences
+from mapreduce.console.terminal import OVER_LIMIT, consequences, open_standard_streams
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -211,6 +211,7 @@ def _job(reference: str, settings: list[str] | None) -> Job:
 
 def main() -> None:
     """Start the command line."""
+    open_standard_streams()
     app()
 
 

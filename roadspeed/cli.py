@@ -11,7 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from mapreduce.console import options as given
-from mapreduce.console.terminal import OVER_LIMIT, Terminal, consequences
+from mapreduce.console.terminal import (
+    OVER_LIMIT,
+    Terminal,
+    consequences,
+    open_standard_streams,
+)
 from mapreduce.errors import UsageError
 
 app = typer.Typer(
@@ -266,6 +271,7 @@ def _numbers(text: str | None, option: str, count: int) -> Any:
 
 def main() -> None:
     """Start the command line."""
+    open_standard_streams()
     app()
 
 

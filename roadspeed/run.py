@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mapreduce import Options, Progress, UsageError, run
-from mapreduce.accounts import write_account, write_receipt
+from mapreduce.accounts import published, write_account, write_receipt
+from mapreduce.journal import remove
 from roadspeed.outputs import LinkTable, write_outputs
 from roadspeed.speeds import Speeds
 
@@ -97,21 +98,25 @@ def run_speeds(
         folder=wanted.out,
         options=wanted.options,
         on_progress=on_progress,
+        keep_journal=True,  # until all is written: a join or map that fails costs no reading
     )
     joining = time.monotonic()
     joined = _joined(result, wanted.roads, on_progress)
     writing = time.monotonic()
-    files = _written(result, joined, wanted, on_progress)
-    ended = time.monotonic()
     receipt = dict(result.receipt)
     receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
-    receipt["times_s"] = {
-        **receipt["times_s"],
-        "join": round(writing - joining, 3),
-        "write": round(ended - writing, 3),
-        "total": round(ended - started, 3),
-    }
-    write_receipt(wanted.out, receipt, files)
+    with published(wanted.out) as room:
+        files = _written(result, joined, wanted, room)
+        ended = time.monotonic()
+        receipt["times_s"] = {
+            **receipt["times_s"],
+            "join": round(writing - joining, 3),
+            "write": round(ended - writing, 3),
+            "total": round(ended - started, 3),
+        }
+        write_receipt(room, receipt, files)
+    remove(wanted.out)
+    on_progress(Progress("write", len(files), len(files), "files"))
     return receipt
 
 
@@ -142,15 +147,13 @@ def _joined(
     return joined
 
 
-def _written(
-    result: Result, joined: Joined | None, wanted: Wanted, tell: Callable[[Progress], None]
-) -> list[Path]:
+def _written(result: Result, joined: Joined | None, wanted: Wanted, folder: Path) -> list[Path]:
     table = link_table(result, joined, wanted.job.unit)
-    paths = list(write_outputs(wanted.out, table).values())
-    paths += write_account(wanted.out, result.ledger)
+    paths = list(write_outputs(folder, table).values())
+    paths += write_account(folder, result.ledger)
     if wanted.picture is not None and joined is not None:
-        paths += _drawn(table, wanted, wanted.picture, result.receipt["objects"]["ok"])
-    tell(Progress("write", len(paths), len(paths), "files"))
+        trips = result.receipt["objects"]["ok"]
+        paths += _drawn(table, wanted, wanted.picture, trips, folder / MAP_NAME)
     return paths
 
 
@@ -178,7 +181,9 @@ def sample_note(receipt: dict[str, Any]) -> str | None:
     return "only " + ", ".join(said)
 
 
-def _drawn(table: LinkTable, wanted: Wanted, picture: Picture, total_trips: int) -> list[Path]:
+def _drawn(
+    table: LinkTable, wanted: Wanted, picture: Picture, total_trips: int, path: Path
+) -> list[Path]:
     from dataclasses import replace  # noqa: PLC0415 - beside what it serves
 
     from roadspeed.maps.picture import draw  # noqa: PLC0415 - matplotlib loads when needed
@@ -189,7 +194,6 @@ def _drawn(table: LinkTable, wanted: Wanted, picture: Picture, total_trips: int)
         named = {k: v for k, v in wanted.roads.named().items() if k != "id_column"}
         geometry, classes = context(wanted.roads.where, picture.bbox, **named)  # type: ignore[arg-type] # all text
         beneath = {"context_geometry": geometry, "context_class": classes}
-    path = wanted.out / MAP_NAME
     drawn = draw(
         path,
         replace(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import typer
 
-from mapreduce.accounts import write_account, write_receipt, write_rows
+from mapreduce.accounts import published, write_account, write_receipt, write_rows
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.engines.named import engine_named
+from mapreduce.journal import remove
 from mapreduce.runs import run
 
 __all__ = ["engine_named", "run_job", "tell", "texts"]
@@ -45,18 +46,21 @@ def run_job(
             folder=out,
             options=options,
             on_progress=terminal,
+            keep_journal=True,
         )
-    files = [*_write_tables(result, out), *write_account(out, result.ledger)]
-    write_receipt(out, result.receipt, files)
+    with published(out) as room:
+        files = [*_write_tables(result, room), *write_account(room, result.ledger)]
+        write_receipt(room, result.receipt, files)
+    remove(out)
     return result.receipt
 
 
 def tell(receipt: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
     """Print the receipt as JSON, or the summary for people."""
     if as_json:
-        sys.stdout.write((out / "receipt.json").read_text())
+        typer.echo((out / "receipt.json").read_text(), nl=False)
     else:
-        sys.stdout.write(f"{summary(receipt)}\nwritten to {out}\n")
+        typer.echo(f"{summary(receipt)}\nwritten to {out}")
 
 
 def _write_tables(result: Result, out: Path) -> list[Path]:

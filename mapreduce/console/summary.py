@@ -20,7 +20,7 @@ def summary(receipt: Mapping[str, Any]) -> str:
         f"{objects['ok']:,} of {objects['listed']:,} objects{_aside(set_aside)},"
         f" {records['kept']:,} of {records['read']:,} records{_aside(dropped + refused)}"
     )
-    lines = [covered, f"{receipt['digest']}"]
+    lines = [covered, *_geometry(receipt.get("geometry")), f"{receipt['digest']}"]
     spent = ", ".join(f"{name} {s:.1f}" for name, s in times.items() if name != "total" and s)
     rate = objects["bytes"] / 1e6 / max(times["map"], 1e-3)
     lines.append(
@@ -28,6 +28,15 @@ def summary(receipt: Mapping[str, Any]) -> str:
         f" {bounded_by(receipt)}"
     )
     return "\n".join(lines)
+
+
+def _geometry(geometry: Mapping[str, int] | None) -> list[str]:
+    """Say how many rows found a place on the ground, where one was asked for."""
+    if geometry is None or "folded" not in geometry:
+        return []
+    told = ("missing", "merged", "unreadable")
+    notes = [f"{geometry[name]:,} {name}" for name in told if geometry[name]]
+    return [f"{geometry['joined']:,} of {geometry['links']:,} links have a geometry{_aside(notes)}"]
 
 
 def bounded_by(receipt: Mapping[str, Any]) -> str:

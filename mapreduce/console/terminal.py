@@ -8,6 +8,7 @@ so that standard output holds results alone. An error of ours is one message and
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Final, Self
@@ -28,6 +29,15 @@ OVER_LIMIT: Final = 3
 INTERRUPTED: Final = 130
 PLAIN_EVERY_S: Final = 5.0
 MEGA: Final = 1e6
+
+
+def open_standard_streams() -> None:
+    """Where a standard stream is closed, put nothing in its place, lest a file gets its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
 
 
 @contextlib.contextmanager
@@ -52,8 +62,9 @@ def consequences() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    if sys.stderr is not None:  # closed, as under some schedulers
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 class Terminal:
@@ -73,7 +84,7 @@ class Terminal:
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
-        if not self._quiet and sys.stderr.isatty():
+        if not self._quiet and sys.stderr is not None and sys.stderr.isatty():
             self._bars = _bars()
             self._bars.start()
         return self

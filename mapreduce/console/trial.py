@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from mapreduce.console.terminal import amount
 from mapreduce.engines.local import default_workers
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
-from mapreduce.job import Columns, Job
+from mapreduce.job import Columns, Job, finished
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
@@ -35,9 +36,11 @@ TIMED_BYTES = 64 << 20
 def shown(job: Job, source: str, endpoint: str | None) -> str:
     """Run a job over one object in this process; tell its account and its partial sums."""
     store = open_store(source, endpoint=endpoint)
-    entry = next((e for e in store.entries() if not ignored(e.key)), None)
-    if entry is None:
-        raise UsageError(f"{source}: no object there; name a file or s3://bucket/key")
+    found = list(itertools.islice((e for e in store.entries() if not ignored(e.key)), 2))
+    if len(found) != 1:
+        what = "no object" if not found else "more than one object"
+        raise UsageError(f"{source}: {what} there; name one, a file or s3://bucket/key")
+    entry = found[0]
     split = next(iter(Planner().splits_of([entry])))
     partial, ledger, seconds = _attempt(job, store, split.pieces)
     lines = [
@@ -45,11 +48,15 @@ def shown(job: Job, source: str, endpoint: str | None) -> str:
         f"records: {ledger.read:,} read, {ledger.kept:,} kept",
     ]
     lines += [f"  dropped {count:,}: {reason}" for reason, count in sorted(ledger.dropped.items())]
-    lines += [f"  for example record {s.row}: {s.reason}" for s in ledger.samples[:SHOWN_ROWS]]
+    for reason in ledger.dropped:
+        rows = [str(s.row) for s in ledger.samples if s.reason == reason][:SHOWN_ROWS]
+        lines.append(f"  {reason}: for example records {', '.join(rows)}")
     lines += [f"quarantined as {q.reason}: {q.place}" for q in ledger.quarantined]
     for table in partial.tables:
         columns = Columns(table).asdict()
         lines += ["", f"table {table.schema.name}: {len(table):,} rows", *_aligned(columns)]
+    for name, made in finished(job, partial).items():
+        lines += ["", f"finish gives for {name}:", *_aligned(made)]
     return "\n".join(lines)
 
 

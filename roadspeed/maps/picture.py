@@ -16,6 +16,7 @@ import numpy as np
 from mapreduce.errors import UsageError
 from mapreduce.whole import whole
 from roadspeed.maps.colour import GROUNDS, Background
+from roadspeed.maps.frame import checked_bounds, frame_of_scale
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.poster import SENTENCES, compose, page_height_px
 from roadspeed.maps.scene import scene_of
@@ -98,12 +99,22 @@ class Picture:
         for name, pixels in (("width", self.width_px), ("height", self.height_px)):
             if pixels is not None and not low <= pixels <= high:
                 raise UsageError(f"{name}: expected {low} to {high} pixels, got {pixels}")
-        if self.dpi < 1:
-            raise UsageError(f"dpi: expected at least 1, got {self.dpi:g}")
+        if self.dpi < 1 or self.min_fixes < 0:
+            raise UsageError(
+                "dpi and min-fixes: expected at least 1 and 0, got"
+                f" {self.dpi:g} and {self.min_fixes}"
+            )
+        self._check_frame()
+
+    def _check_frame(self) -> None:
         if (self.centre is None) != (self.scale is None):
             raise UsageError("centre and scale: expected both, as --centre LON,LAT --scale 25000")
         if self.bbox is not None and self.centre is not None:
             raise UsageError("bbox and centre: expected one of them; leave the other out")
+        if self.bbox is not None:
+            checked_bounds(self.bbox, exact=True)
+        if self.centre is not None and self.scale is not None:
+            frame_of_scale(self.centre, self.scale, self.dpi, self.width_px, self.height_px)
 
 
 @dataclass(frozen=True, slots=True)

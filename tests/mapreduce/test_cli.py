@@ -73,7 +73,9 @@ def test_the_receipt_alone_is_printed_as_json(trips: Path, tmp_path: Path) -> No
 def test_try_shows_one_object_and_plan_writes_nothing(trips: Path) -> None:
     tried = mapreduce("try", JOB, trips / "a.json")
     assert "records: 3 read, 2 kept" in tried.stdout
-    assert "dropped 1: no_link" in tried.stdout
+    assert "no_link: for example records 2" in tried.stdout
+    assert "finish gives for braking:" in tried.stdout
+    assert mapreduce("try", JOB, trips).returncode == 2
     assert "table braking: 1 rows" in tried.stdout
     before = sorted(trips.parent.rglob("*"))
     planned = mapreduce("plan", JOB, trips)
@@ -96,6 +98,7 @@ def test_try_shows_one_object_and_plan_writes_nothing(trips: Path) -> None:
         (["run", JOB, "{trips}", "--engine", "warp"], "no engine 'warp'"),
         (["run", JOB, "{trips}", "--workers", "0"], "at least 1"),
         (["run", JOB, "{trips}", "--limit", "0"], "limit"),
+        (["run", JOB, "{trips}", "--worker-memory", "1"], "at least 256 MiB"),
         (["run", JOB, "{trips}", "--on-map-error", "shrug"], "stop or quarantine"),
         (["run", JOB, "{trips}", "--match", "*.xml"], "holds no object that the selection wants"),
         (["status", "{trips}"], "is not the --out of a run"),

@@ -71,8 +71,8 @@ def test_a_job_is_found_in_a_module_and_in_a_file(tmp_path: Path) -> None:
 
 def test_the_code_of_a_job_is_part_of_its_name_but_for_comments_and_finish(tmp_path: Path) -> None:
     codes = []
-    finish = "\n    def finish(self, t):\n        return {}\n"
-    for n, more in enumerate(("", "    # said", finish, "    more = 1\n")):
+    finish = "\n        def finish(self, t):\n            return {}\n"
+    for n, more in enumerate(("", "    # said", finish, "        more = 1\n")):
         folder = tmp_path / str(n)
         folder.mkdir()
         codes.append(name_of(load(f"{_file(folder, GOOD + more)}:Mine")).code)

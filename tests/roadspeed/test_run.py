@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,13 @@ def test_a_sample_says_that_it_is_one(town: Path, tmp_path: Path) -> None:
         (["{town}/trips", "--max-bad-objects", "few"], 2, "percentage"),
         (["{town}/trips", "--link", "no.such"], 0, ""),
         (["{town}/trips", "--background", "pink"], 2, "pink"),
+        (["{town}/trips", "--bbox", "3,2,1,1"], 2, "WEST,SOUTH,EAST,NORTH"),
+        (["{town}/trips", "--centre", "1,2", "--scale", "-5"], 2, "N of 1:N"),
+        (["{town}/trips", "--min-fixes", "-1"], 2, "min-fixes"),
+        (["{town}/trips", "--link", "absVelocity"], 1, "absVelocity"),
+        (["{town}/trips", "--link", ""], 1, "path"),
+        (["{town}/trips", "--worker-memory", "-1"], 2, "--worker-memory"),
+        (["{town}/trips", "--worker-memory", "100"], 2, "at least 256 MiB"),
         (["{town}/trips", "--engine", "warp"], 2, "warp"),
         (["s3://u:p@bucket"], 2, "AWS_SECRET_ACCESS_KEY"),
         (["{town}/roads.geojson"], 3, "quarantined"),
@@ -156,6 +164,54 @@ def test_what_is_typed_wrong_is_answered_with_what_to_type(
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_map_that_cannot_be_drawn_costs_no_reading_and_leaves_the_old_run(
+    town: Path, tmp_path: Path
+) -> None:
+    out, roads = tmp_path / "out", town / "roads.geojson"
+    typed: list[str | Path] = ["run", town / "trips", "--roads", roads, "--out", out]
+    assert roadspeed(*typed, "--no-map").returncode == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    failed = roadspeed(*typed, "--limit", "5", "--bbox", "10,10,11,11")
+    assert failed.returncode == 2
+    assert "within the frame" in failed.stderr
+    for name in set(before) - {"command.json"}:
+        assert (out / name).read_bytes() == before[name]
+    again = roadspeed(*typed, "--limit", "5", "--no-map")
+    assert again.returncode == 0
+    assert receipt_of(out)["objects"]["ok"] == 5
+    assert receipt_of(out)["work"]["worked_s"] > 0
+    assert not list(out.glob(".*")) + list(out.glob("journal*"))
+
+
+def test_what_has_no_geometry_is_told(town: Path, tmp_path: Path) -> None:
+    roads = json.loads((town / "roads.geojson").read_text())
+    roads["features"] = roads["features"][::2]
+    (tmp_path / "half.geojson").write_text(json.dumps(roads))
+    done = roadspeed(
+        "run", town / "trips", "--roads", tmp_path / "half.geojson", "--no-map",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    geometry = receipt_of(tmp_path / "out")["geometry"]
+    assert geometry["missing"] > 0
+    told = f"{geometry['joined']:,} of {geometry['links']:,} links have a geometry"
+    assert told in done.stdout
+
+
+def test_a_run_never_reads_what_it_writes(town: Path) -> None:
+    for out in (town / "trips", town / "trips" / "deeper" / "out"):
+        done = roadspeed("run", town / "trips", "--no-map", "--out", out)
+        assert done.returncode == 2
+        assert "choose an --out beside it" in done.stderr
+
+
+def test_closed_standard_streams_are_no_hindrance(town: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "roadspeed.cli", "run", str(town / "trips"), "--no-map"]
+    line = shlex.join([*command, "--out", str(tmp_path / "out")])
+    done = subprocess.run(["sh", "-c", f"{line} >&- 2>&- <&-"], check=False, timeout=100)
+    assert done.returncode == 0
+    assert receipt_of(tmp_path / "out")["objects"]["ok"] == 12
 
 
 def test_inspect_names_the_options_to_use(tmp_path: Path) -> None:
