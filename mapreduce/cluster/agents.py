@@ -31,6 +31,7 @@ NICE: Final = 10
 START_S: Final = 60
 PATIENCE_S: Final = 30.0
 SLACK_S: Final = 20.0
+HOST_S: Final = 90.0
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -104,7 +105,7 @@ def start_agents(
             )
         return Done(f"agent {done.pid} started", done)
 
-    return on_each(hosts, start, board)
+    return on_each(hosts, start, board, timeout_s=START_S + HOST_S)
 
 
 def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
@@ -120,7 +121,7 @@ def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[d
         state = f"{works}; release {facts['current'] or 'none: deploy first'}"
         return Done(state, {"facts": facts, "runs": runs})
 
-    return on_each(hosts, tell_of, board)
+    return on_each(hosts, tell_of, board, timeout_s=HOST_S)
 
 
 def stop(
@@ -143,7 +144,7 @@ def stop(
         killed = f", killed {', '.join(told['killed'])}" if told["killed"] else ""
         return Done(ended + killed, told)
 
-    return on_each(hosts, end, board)
+    return on_each(hosts, end, board, timeout_s=patience_s + HOST_S)
 
 
 def remove(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
@@ -160,7 +161,7 @@ def remove(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[d
             told = remote.ask("agents", own, timeout_s=2 * PATIENCE_S + SLACK_S)
         return Done("removed" if told["removed"] else "nothing was there", told)
 
-    return on_each(hosts, clear, board)
+    return on_each(hosts, clear, board, timeout_s=PATIENCE_S + HOST_S)
 
 
 def logs(

@@ -50,7 +50,6 @@ class Screen:
                 get_renderable=self._table,
                 console=Console(),
                 refresh_per_second=REFRESH_PER_S,
-                vertical_overflow="visible",
             )
             self._live.start()
         return self

@@ -46,6 +46,7 @@ class Deployed:
     environment: str
     platform: Platform
     cores: int
+    memory_free_bytes: int | None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -114,7 +115,8 @@ def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
 def _deployed(facts: dict[str, Any], plan: Plan) -> Deployed:
     platform = platform_of(facts)
     environment = plan.needs.environment(platform)
-    return Deployed(facts["root"], plan.tree.id, environment, platform, facts["cores"])
+    cores, memory = facts["cores"], facts["memory_free_bytes"]
+    return Deployed(facts["root"], plan.tree.id, environment, platform, cores, memory)
 
 
 def _bring(

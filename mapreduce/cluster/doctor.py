@@ -37,6 +37,7 @@ SLOW_BYTES_PER_S: Final = 10e6
 PROBE_BYTES: Final = 8 << 20
 PROBE_S: Final = 10.0
 DIAL_S: Final = 90.0
+EXAMINE_S: Final = 300.0
 THROTTLED: Final = {
     0: "under-voltage now",
     1: "frequency capped now",
@@ -105,7 +106,7 @@ def examine(
                 raise HostError("; ".join(map(str, [*grave, *_mild(health)])))
             return Done(told(health), health)
 
-        return on_each(hosts, look, board)
+        return on_each(hosts, look, board, timeout_s=EXAMINE_S)
 
 
 def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Health:

@@ -88,7 +88,7 @@ def look(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Sho
         was = f", pinned was {shown.before}" if shown.before else ""
         return Done(f"{shown.trust.value}: {shown.fingerprint}{was}", shown)
 
-    return on_each(hosts, fetch, board)
+    return on_each(hosts, fetch, board, timeout_s=LOGIN_S)
 
 
 def host_key(connection: Connection, inventory: Inventory, host: Host) -> Any:

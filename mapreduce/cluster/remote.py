@@ -159,6 +159,11 @@ class Remote:
         self.close()
 
     @property
+    def connection(self) -> Connection:
+        """The open connection itself, for tunnels."""
+        return self._connection
+
+    @property
     def strict_kex(self) -> bool:
         """Tell whether both sides agreed on what closes Terrapin (OpenSSH 9.6, or patched)."""
         return bool(self._connection.transport.agreed_on_strict_kex)

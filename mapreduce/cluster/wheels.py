@@ -47,10 +47,10 @@ class Platform:
 
     @property
     def tag(self) -> str:
-        """Name it: `cp311-aarch64`."""
+        """Name it: `cp311-aarch64-glibc36`; wheels for a newer C library may not load there."""
         threads = "t" if self.free_threaded else ""
-        libc = "" if self.libc == "glibc" else f"-{self.libc}"
-        return f"cp{self.python[0]}{self.python[1]}{threads}-{self.machine}{libc}"
+        python = f"cp{self.python[0]}{self.python[1]}{threads}"
+        return f"{python}-{self.machine}-{self.libc}{self.libc_minor}"
 
     def platforms(self) -> list[str]:
         """Give the names of fitting platforms as pip takes them, the most particular first."""

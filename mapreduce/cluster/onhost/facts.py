@@ -50,8 +50,8 @@ def main() -> None:
     except OSError as error:
         facts["home"], facts["root_error"] = None, str(error)
     facts["disk_free_bytes"] = disk_free(root)
+    facts.update(memory())
     if asked.get("health"):
-        facts.update(memory())
         facts["temperature_c"] = temperature()
         facts["throttled"] = throttled()
         facts["openssh"] = openssh()
