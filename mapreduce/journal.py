@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import sqlite3
 import threading
 from typing import IO, TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.identity import difference
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Split
 
@@ -54,7 +54,7 @@ class Journal:
     folder
         The run's folder; None keeps the journal in memory, for runs that need not resume.
     identity
-        What must be the same for a resumed run: job, parameters, code, source, selection.
+        What must be the same for a resumed run, as `mapreduce.identity` tells it.
 
     Raises
     ------
@@ -257,7 +257,7 @@ class Journal:
         elif row[0] != identity:
             raise UsageError(
                 f"{self._path} belongs to another run, which is not finished:"
-                f" {_difference(row[0], identity)}. Choose another --out, or remove that file to"
+                f" {difference(row[0], identity)}. Choose another --out, or remove that file to"
                 " begin anew."
             )
         elif row[1] is not None:
@@ -286,21 +286,6 @@ def remove(folder: Path) -> None:
     """Remove the journal of a folder whose run is complete and has its receipt."""
     for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CLAIM):
         (folder / name).unlink(missing_ok=True)
-
-
-def _difference(was: str, now: str) -> str:
-    """Say where two identities differ, name by name."""
-    old, new = json.loads(was), json.loads(now)
-    flat_old = {**old, **old.get("parameters", {})}
-    flat_new = {**new, **new.get("parameters", {})}
-    said = [
-        f"its {name.replace('_', '-')} was {flat_old.get(name)!r}, now it is {flat_new.get(name)!r}"
-        for name in sorted(set(flat_old) | set(flat_new))
-        if name not in ("parameters", "code") and flat_old.get(name) != flat_new.get(name)
-    ]
-    if old.get("code") != new.get("code"):
-        said.append("the job's own code has changed")
-    return "; ".join(said)
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,7 @@ from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.gather import Gather, HopelessError
+from mapreduce.identity import identity_of
 from mapreduce.job import Job, finished, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.listing import Lister, is_divisible
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
     from mapreduce.table import Array
-
-LISTER_S: Final = 5.0  # how long a listing under way may take to notice that the run is over
 
 Source: TypeAlias = "str | os.PathLike[str] | Store"
 
@@ -127,7 +126,7 @@ def run(
     engine
         `"local"`, `"dask"`, `"spark"`, or an engine.
     workers
-        Processes on this machine; None for one a core.
+        Processes on this machine; None for one a core. Not beside an engine, which has its own.
     folder
         Where the journal is kept, so that the run can resume; None for a run that need not.
     options
@@ -143,6 +142,9 @@ def run(
     UsageError, JobError, StoreError
         See their texts: what to type, what to mend, what to wait for.
     """
+    if not isinstance(job, Job):
+        what = f"{job.__name__}()" if isinstance(job, type) else "MyJob()"
+        raise UsageError(f"run takes an instance of a job, {what}, got {job!r}")
     told = options or Options()
     return _Run(
         job, source, engine, workers, folder, told, on_progress, keep_journal=keep_journal
@@ -171,18 +173,15 @@ class _Run:
         self.tell = on_progress
         self.engine = _engine(engine, workers)
         self.store = open_store(source, endpoint=options.endpoint, region=options.region)
-        self.schemas, divisible = job.schemas(), is_divisible(job)
+        self.schemas = job.schemas()
+        planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
         folder = None if folder is None else Path(folder)
         if folder is not None:
             _check_apart(folder, self.store)
             folder.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal(folder, self._identity())
-        self.lister = Lister(
-            self.journal,
-            self.store,
-            options.selection,
-            Planner(split_bytes=options.split_bytes, divisible=divisible),
-        )
+        self.journal = Journal(folder, identity_of(self.name, self.store.name, options))
+        self.before = self.journal.last_commit()  # of an earlier run that was interrupted
+        self.lister = Lister(self.journal, self.store, options.selection, planner)
         self.gather = Gather(self.schemas, options.limits.max_keys)
         self.started = time.monotonic()
         self.phases = Phases()
@@ -192,51 +191,35 @@ class _Run:
     def result(self) -> Result:
         """Run it."""
         try:
-            old = self.journal.last_commit()
             listed = self.journal.listing is not None
             if listed:
-                self._take_commits(old)
+                self._take_commits(self.before)
             self.lister.start()
             self._map()
             if not listed:  # only now is it known which splits are still the same
-                self._take_commits(old)
+                self._take_commits(self.before)
+            listing = self._listing()
             merging = time.monotonic()
             partial = self.gather.result()
-            self._check_cover()
+            self._check_cover(listing)
             digest = packed.digest(partial)
             tables = finished(self.job, partial)
             self.phases.merge = time.monotonic() - merging
-            receipt = self._receipt(digest)
+            receipt = self._receipt(digest, listing)
             result = Result(tables, digest, receipt, partial, self.gather.ledger)
             if not self.keep_journal:
                 self.journal.discard()
-        except (HopelessError, UsageError):
+        except HopelessError:
             self.journal.discard()  # the corrected command begins anew, in the same folder
+            raise
+        except UsageError:
+            if not self.before:  # what an earlier run has done is never thrown away
+                self.journal.discard()  # as above
             raise
         finally:
             self.lister.stop()
             self.journal.close()
         return result
-
-    def _identity(self) -> str:
-        """All that must be the same for a journal's commits to be this run's."""
-        selection, limits = self.options.selection, self.options.limits
-        identity = {
-            "job": self.name.shown,
-            "parameters": self.name.parameters,
-            "code": self.name.code,
-            "source": self.store.name,
-            "match": selection.match,
-            "exclude": selection.exclude,
-            "sample": None if selection.sample is None else str(selection.sample),
-            "limit": selection.limit,
-            "split_bytes": self.options.split_bytes,
-            "object_cap_bytes": limits.object_cap_bytes,
-            "line_cap_bytes": limits.line_cap_bytes,
-            "quarantine_map_errors": limits.quarantine_map_errors,
-            "roadspeed": versions()["roadspeed"],
-        }
-        return msgspec.json.encode(identity, order="sorted").decode()
 
     def _take_commits(self, last: int) -> None:
         """Take what an earlier, interrupted run of this folder has committed, up to `last`."""
@@ -284,15 +267,8 @@ class _Run:
         note = f"{self.mapped_objects:,} of {listed:,}{'' if complete else '+'} objects"
         self.tell(Progress("map", self.mapped_bytes, total, "bytes", note))
 
-    def _check_cover(self) -> None:
-        listing = self.journal.listing
-        cover = Cover()
-        for split in self.journal.splits():
-            cover.add(split)
-        cover.close(0 if listing is None else listing.objects)
-
-    def _receipt(self, digest: str) -> dict[str, Any]:
-        ledger, cost = self.gather.ledger, self.gather.cost
+    def _listing(self) -> Listing:
+        """Give what was listed; there is nothing to merge or finish where that is nothing."""
         listing = self.journal.listing or Listing()
         if listing.objects + listing.ignored == 0:
             raise UsageError(
@@ -300,6 +276,16 @@ class _Run:
                 + ("" if self.options.selection.whole else " that the selection wants")
                 + ": is the folder or prefix right?"
             )
+        return listing
+
+    def _check_cover(self, listing: Listing) -> None:
+        cover = Cover()
+        for split in self.journal.splits():
+            cover.add(split)
+        cover.close(listing.objects)
+
+    def _receipt(self, digest: str, listing: Listing) -> dict[str, Any]:
+        ledger, cost = self.gather.ledger, self.gather.cost
         self.phases.list = listing.seconds
         self.phases.total = time.monotonic() - self.started
         whole = self.options.selection.whole
@@ -348,5 +334,7 @@ def _shown(selection: Selection) -> dict[str, Any]:
 
 def _engine(engine: str | Engine, workers: int | None) -> Engine:
     if not isinstance(engine, str):
+        if workers is not None:
+            raise UsageError(f"workers={workers} beside an engine that has its own: leave it out")
         return engine
     return engine_named(engine, workers)

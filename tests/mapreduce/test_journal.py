@@ -120,14 +120,15 @@ def test_who_waits_for_splits_gets_the_error_of_the_listing() -> None:
 
 
 def test_a_journal_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
-    mine = '{"job": "j", "limit": 5, "parameters": {"link": "a"}, "code": "1"}'
-    other = '{"job": "j", "limit": 6, "parameters": {"link": "b"}, "code": "1"}'
+    mine = '{"job": "j", "limit": 5, "parameters": {"limit": "a"}, "code": "1"}'
+    other = '{"job": "j", "limit": 6, "parameters": {"limit": "b"}, "code": "1"}'
     journal = Journal(tmp_path, mine)
     journal.plan(_split(0))
     _commit(journal, 0)
     journal.close()
     with pytest.raises(
-        UsageError, match=r"its limit was 5, now it is 6; its link was 'a', now it is 'b'\. Choose"
+        UsageError,
+        match=r"its limit was 5, now it is 6; its parameter limit was 'a', now it is 'b'\. Choose",
     ):
         Journal(tmp_path, other)
     with pytest.raises(UsageError, match="the job's own code has changed"):

@@ -1,0 +1,69 @@
+"""What makes two runs the same run: only such a run goes on with a journal's commits.
+
+All that a commit depends on counts: job, parameters, code, source, selection, division into splits,
+caps, release. What it does not depend on is left out, so a run may be gone on with by another
+engine, with more workers, a higher `--max-keys` or a mended `finish`. No secret is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mapreduce.receipt import versions
+
+if TYPE_CHECKING:
+    from mapreduce.job import JobName
+    from mapreduce.runs import Options
+
+
+def identity_of(job: JobName, source: str, options: Options) -> str:
+    """Give a run's identity as JSON: equal texts, equal runs.
+
+    Parameters
+    ----------
+    job
+        Class, parameters and code.
+    source
+        The store's name.
+    options
+        Selection, caps, split size.
+    """
+    selection, limits = options.selection, options.limits
+    identity = {
+        "job": job.shown,
+        "parameters": job.parameters,
+        "code": job.code,
+        "source": source,
+        "match": selection.match,
+        "exclude": selection.exclude,
+        "sample": None if selection.sample is None else str(selection.sample),
+        "limit": selection.limit,
+        "split_bytes": options.split_bytes,
+        "object_cap_bytes": limits.object_cap_bytes,
+        "line_cap_bytes": limits.line_cap_bytes,
+        "quarantine_map_errors": limits.quarantine_map_errors,
+        "roadspeed": versions()["roadspeed"],
+    }
+    return msgspec.json.encode(identity, order="sorted").decode()
+
+
+def difference(was: str, now: str) -> str:
+    """Say where two identities differ, name by name."""
+    old, new = json.loads(was), json.loads(now)
+    pairs = [
+        (name.replace("_", "-"), old.get(name), new.get(name))
+        for name in sorted(old.keys() | new.keys())
+        if name not in ("parameters", "code")
+    ]
+    old_set, new_set = old.get("parameters", {}), new.get("parameters", {})
+    pairs += [
+        (f"parameter {name}", old_set.get(name), new_set.get(name))
+        for name in sorted(old_set.keys() | new_set.keys())
+    ]
+    said = [f"its {what} was {a!r}, now it is {b!r}" for what, a, b in pairs if a != b]
+    if old.get("code") != new.get("code"):
+        said.append("the job's own code has changed")
+    return "; ".join(said)
