@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.records import Format, Json, JsonLines, Lines
     from mapreduce.runs import Options, Progress, Result, run
-    from mapreduce.table import Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
+    from mapreduce.table import Array, Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
 
 _HOMES = {
     "Limits": "mapreduce.attempt",
@@ -54,6 +54,7 @@ _HOMES = {
     "Progress": "mapreduce.runs",
     "Result": "mapreduce.runs",
     "run": "mapreduce.runs",
+    "Array": "mapreduce.table",
     "Distinct": "mapreduce.table",
     "Key": "mapreduce.table",
     "Max": "mapreduce.table",
@@ -66,16 +67,19 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name's module when the name is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name's module when the name is first used (PEP 562)."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 __all__ = [
+    "Array",
     "Columns",
     "Distinct",
     "Float",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mapreduce.plan import Piece
     from mapreduce.records import Format
 
-Result: TypeAlias = "Mapping[str, Array]"
+Output: TypeAlias = "Mapping[str, Array]"  # column name -> values, all of one length
 
 
 class Records:
@@ -85,7 +85,7 @@ class Columns:
     Python integers.
     """
 
-    __slots__ = ("_columns", "_stored")
+    __slots__ = ("_columns", "_rows", "_stored")
 
     def __init__(self, partial: TablePartial) -> None:
         schema = partial.schema
@@ -101,6 +101,10 @@ class Columns:
                 columns[name] = None  # made when asked for: exact integers are slow to make
         self._columns = columns
         self._stored = stored
+        self._rows = len(partial)
+
+    def __len__(self) -> int:
+        return self._rows
 
     def __getattr__(self, name: str) -> Array:
         if name not in self._columns:
@@ -135,7 +139,7 @@ class Job:
         """Fold one object's records into rows of the job's tables."""
         raise JobError(f"{type(self).__name__} defines no map(self, r) for {type(r).__name__}")
 
-    def finish(self, *tables: Any) -> Result | Mapping[str, Result]:
+    def finish(self, *tables: Any) -> Output | Mapping[str, Output]:
         """Turn the merged tables into the columns to write: one mapping, or one a table.
 
         By default the tables as they are.

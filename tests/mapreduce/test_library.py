@@ -1,0 +1,70 @@
+"""What somebody meets who imports this: types that fit, and wrong use refused in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import mapreduce as mr
+from mapreduce.engines.local import Local
+from mapreduce.journal import NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Words(mr.Job):
+    """Typed as docs/jobs.md says: the type checker sees this file too."""
+
+    least: int = 1
+
+    records = mr.Lines("text")
+    words = mr.Table(key=mr.Key("word", width=24), count=mr.Sum)
+    lengths = mr.Table(key="length", words=mr.Sum, texts=mr.Distinct(per="object"))
+
+    def map(self, r: mr.Records) -> list[mr.Rows]:
+        words = [w for w in b" ".join(r.text.tolist()).split() if len(w) >= self.least]
+        lengths = [len(w) for w in words]
+        return [self.words.fold(words, count=1), self.lengths.fold(lengths, words=1)]
+
+    def finish(self, words: mr.Columns, lengths: mr.Columns) -> dict[str, dict[str, mr.Array]]:
+        assert len(words) == len(words.word) > 0  # nothing at all is never finished
+        return {"words": words.asdict(), "lengths": {"texts": lengths.texts}}
+
+
+TEXTS = mr.Memory({"a": b"to be or\nnot to be", "b": b"to do"})
+
+
+def test_a_typed_job_of_two_tables_gives_both() -> None:
+    result = mr.run(Words(least=2), TEXTS, workers=1)
+    assert result.tables["words"]["word"].tolist() == [b"be", b"do", b"not", b"or", b"to"]
+    assert result.tables["lengths"]["texts"].tolist() == [2, 1]
+
+
+def test_a_class_in_place_of_a_job_is_refused_with_what_to_write() -> None:
+    with pytest.raises(mr.UsageError, match=r"an instance of a job, Words\(\), got <class"):
+        mr.run(Words, TEXTS)  # type: ignore[arg-type] # the point
+
+
+def test_workers_beside_an_engine_that_has_its_own_are_refused() -> None:
+    with pytest.raises(mr.UsageError, match="workers=3 beside an engine that has its own"):
+        mr.run(Words(), TEXTS, engine=Local(1), workers=3)
+
+
+def test_an_empty_source_is_told_before_finish_sees_nothing() -> None:
+    with pytest.raises(mr.UsageError, match="memory holds no object"):
+        mr.run(Words(), mr.Memory({}), workers=1)
+
+
+def test_wrong_use_of_a_folder_leaves_it_free_for_the_next_run(tmp_path: Path) -> None:
+    with pytest.raises(mr.UsageError, match="a split is 1 byte or more"):
+        mr.run(Words(), TEXTS, folder=tmp_path, options=mr.Options(split_bytes=0))
+    assert mr.run(Words(), TEXTS, workers=1, folder=tmp_path).receipt["complete"]
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_name_that_is_not_ours_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Tabel'"):
+        getattr(mr, "Tabel")  # noqa: B009 - a type checker refuses it, which is the point
+    assert set(mr.__all__) == set(mr._HOMES)
