@@ -147,7 +147,9 @@ class Schedule:
             attempt.lease_until = now + self.rules.lease_s
             self._interrupt(attempt)
         began = {n for n, a in worker.queue.items() if a.started is not None}
-        for number in has.keys() - holding:
+        for number in sorted(has.keys() - holding):
+            if number not in state.living:
+                continue  # given back meanwhile, since its worker was set aside
             faults.vanished(state, has[number], "its worker began anew", ran=number in began)
 
     def _lost(self, event: ev.Lost) -> None:

@@ -23,6 +23,13 @@ def test_every_disaster_ends_with_each_split_committed_once(first: int) -> None:
             )
 
 
+@pytest.mark.parametrize("seed", [1207])
+def test_a_disaster_that_once_failed_ends_well(seed: int) -> None:
+    world = disaster(seed)
+    world.run()
+    world.assert_done()
+
+
 def test_a_disaster_can_be_had_again() -> None:
     runs = [disaster(5).run() for _ in range(2)]
     assert runs[0].steps == runs[1].steps
