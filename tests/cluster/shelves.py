@@ -1,5 +1,8 @@
 """Enrolled shelves, and a release so small that deploying it takes no time and no network."""
 
+import json
+import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -8,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.cluster import enrol
+from mapreduce.cluster import enrol, onhost
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Plan
 from mapreduce.cluster.inventory import Inventory
-from mapreduce.cluster.wheels import Cache, Wanted
-from tests.services.sshd import Shelf, shelf
+from mapreduce.cluster.wheels import Cache, Platform, Wanted, platform_of
+from tests.services.sshd import PYTHON, Shelf, shelf
 
 
 def never_ask(question: str) -> bool:
@@ -61,5 +64,17 @@ def small_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, *, text: str = "x 
     wheel(wheels, "smalldep", "1.0", {"smalldep.py": "y = 2\n"})
     if str(packages) not in sys.path:
         monkeypatch.syspath_prepend(str(packages))
+    needs = Wanted(("smalldep==1.0",))
     cache = Cache(folder / "cache", ("--no-index", "--find-links", str(wheels)))
-    return Plan(needs=Wanted(("smalldep==1.0",)), cache=cache, packages=["smallpkg"])
+    there = folder / "cache" / needs.environment(this_platform(folder))  # as pip would leave it
+    if not there.exists():
+        shutil.copytree(wheels, there)
+    return Plan(needs=needs, cache=cache, packages=["smallpkg"])
+
+
+def this_platform(folder: Path) -> Platform:
+    """Give the platform of the hosts: that of the Python under the tests' own."""
+    asked = json.dumps({"root": str(folder / "facts")})
+    command = [PYTHON, "-I", "-c", onhost.script("facts"), asked]
+    done = subprocess.run(command, check=True, capture_output=True)
+    return platform_of(json.loads(done.stdout))
