@@ -6,6 +6,7 @@ with what peak memory and at which object, is told and not judged.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,15 +67,23 @@ class SlotProcess:
         Its environment; None for ours.
     grouped
         Whether it stays in our process group, and so gets our terminal's Ctrl-C.
+    said_bytes
+        How much of what a process says on standard error is passed on; None for all of it.
     """
 
     def __init__(
-        self, begin: Begin, environ: Mapping[str, str] | None = None, *, grouped: bool = False
+        self,
+        begin: Begin,
+        environ: Mapping[str, str] | None = None,
+        *,
+        grouped: bool = False,
+        said_bytes: int | None = None,
     ) -> None:
         self.schemas: tuple[Schema, ...] = ()
         self._begin = begin
         self._environ = os.environ if environ is None else environ
         self._grouped = grouped
+        self._said_bytes = said_bytes
         self._own_peak_bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
@@ -172,9 +181,13 @@ class SlotProcess:
                 [sys.executable, "-m", "mapreduce.slot"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=None if self._said_bytes is None else subprocess.PIPE,
                 process_group=None if self._grouped else 0,
                 env={**self._environ, "PYTHONPATH": path},
             )
+        if process.stderr is not None:
+            args = (process.stderr, self._said_bytes)
+            threading.Thread(target=_pass_on, args=args, name="said", daemon=True).start()
         try:
             send(_in(process), self._begin)
             answer = receive(_out(process))
@@ -206,6 +219,20 @@ class SlotProcess:
         process.returncode = os.waitstatus_to_exitcode(status)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return Death(process.returncode, peak, bound=peak <= self._own_peak_bytes)
+
+
+def _pass_on(source: IO[bytes], most_bytes: int) -> None:
+    """Pass on the first of what a process says, and take in the rest so that it can go on."""
+    with source:
+        while said := os.read(source.fileno(), 1 << 16):
+            if most_bytes <= 0:
+                continue
+            if len(said) > most_bytes:
+                said = said[:most_bytes] + b"\n(it says more, which is left out)\n"
+                most_bytes = 0
+            most_bytes -= len(said)
+            with contextlib.suppress(OSError):  # nobody reads it: no reason to stop
+                os.write(2, said)
 
 
 def _in(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -24,6 +24,7 @@ STARTS: Final = 3  # tries to start a process before the host is at fault
 START_PAUSE_S: Final = 0.5
 JOIN_S: Final = 5.0
 CAREFUL_PIECES: Final = 128  # up to so many, telling of each costs less than a hundredth
+SAID_BYTES: Final = 1 << 15  # of a process's own words: a job that prints must not fill the card
 TEXT: Final = 1 << 14  # characters of an error that are passed on
 
 End: TypeAlias = Done | Failed | CancelledError | BaseException
@@ -125,7 +126,10 @@ class Crew:
         environ: Mapping[str, str],
         on_end: Callable[[Slot, End], None],
     ) -> None:
-        self.slots = [Slot(SlotProcess(begin, environ, grouped=True), on_end) for _ in range(count)]
+        self.slots = [
+            Slot(SlotProcess(begin, environ, grouped=True, said_bytes=SAID_BYTES), on_end)
+            for _ in range(count)
+        ]
         self._said_slow_downs = 0
 
     def idle(self) -> Slot | None:

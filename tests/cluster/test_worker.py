@@ -506,6 +506,19 @@ def test_a_pace_is_kept_to_and_no_secret_is_seen(
     assert secret.decode() not in repr(config)
 
 
+def test_a_job_that_prints_does_not_fill_the_card(coordinator: Coordinator, tmp_path: Path) -> None:
+    (task,) = _deadly(tmp_path, ["00-deadly"])
+    agent = coordinator.start(coordinator.config(slots=1))
+    line, _ = coordinator.welcome(Deadly(how="chatter"))
+    line.say(task)
+    assert line.take()[0].ledger.ok == 1
+    line.say(Goodbye())
+    assert agent.code() == 0
+    assert "record 0\n" in agent.said()
+    assert "(it says more, which is left out)" in agent.said()
+    assert agent.log.stat().st_size < 1 << 16
+
+
 def test_it_listens_nowhere(coordinator: Coordinator) -> None:
     agent = coordinator.start(coordinator.config(slots=1))
     line, _ = coordinator.welcome(Links())

@@ -51,6 +51,11 @@ def _together(r: Any) -> None:
         raise ValueError("two at once")
 
 
+def _chatter(_: Any) -> None:
+    for n in range(100_000):
+        sys.stdout.write(f"record {n}\n")
+
+
 def _read_input(_: Any) -> None:
     child = subprocess.run([sys.executable, "-c", "input()"], check=False, capture_output=True)
     if sys.stdin.read() or child.returncode == 0:
@@ -67,5 +72,6 @@ DEEDS: dict[str, Callable[[Any], object]] = {
     "together": _together,
     "hang": lambda _: time.sleep(600),
     "read": _read_input,
+    "chatter": _chatter,
     "slow": lambda _: time.sleep(0.3),
 }
