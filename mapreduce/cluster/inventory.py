@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mapreduce.cluster.ranges import expand
+from mapreduce.cluster.tables import ClusterTable, File, HostTable, Store
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,48 +33,6 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,252}", re.ASCII)
 _USER = re.compile(r"[^\s@:\x00-\x1f\x7f-][^\s@:\x00-\x1f\x7f]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class ClusterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[cluster]`: what holds for all hosts."""
-
-    name: str = "cluster"
-    address: str | None = None
-    listen_port: int = 0
-    user: str | None = None
-    ssh_port: int | None = None
-    identity: str | None = None
-    known_hosts: str = "known_hosts"
-    root: str = ".mapreduce"
-    python: str = "python3"
-
-
-class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[store]`: S3-compatible storage that the hosts read. Credentials are found elsewhere."""
-
-    endpoints: tuple[str, ...] = ()
-    region: str = "us-east-1"
-    max_requests: int = 64
-
-
-class HostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[[hosts]]`: a host, or a range of them."""
-
-    name: str
-    address: str | None = None
-    user: str | None = None
-    ssh_port: int | None = None
-    identity: str | None = None
-    python: str | None = None
-    slots: int | None = None
-    endpoint: str | None = None
-    tags: tuple[str, ...] = ()
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    cluster: ClusterTable
-    hosts: tuple[HostTable, ...]
-    store: Store = Store()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +130,7 @@ class _Reading:
         self.folder = path.resolve().parent
         try:
             self.tree = tomllib.loads(text)
-            self.file = msgspec.convert(self.tree, _File)
+            self.file = msgspec.convert(self.tree, File)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path}: not TOML: {error}") from None
         except msgspec.ValidationError as error:
