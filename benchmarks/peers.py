@@ -100,28 +100,26 @@ def measure(
 
 def report(corpus: Corpus, runs: dict[Entrant, list[Watched]]) -> str:
     """Write the table: medians, and our speed over each one's, of paired rounds."""
-    ours = runs[OURS]
     rows = []
     for entrant, mine in runs.items():
-        work_s = statistics.median(r.said["work_s"] for r in mine)
-        whole_s = statistics.median(r.whole_s for r in mine)
+        pairs = list(zip(mine, runs[OURS], strict=False))
         rows.append(
             (
                 entrant.shown,
-                f"{corpus.size_bytes / 1e6 / work_s:,.0f}",
-                f"{work_s:,.2f}",
-                f"{whole_s:,.2f}",
+                f"{rate(corpus, mine):,.0f}",
+                f"{statistics.median(r.said['work_s'] for r in mine):,.2f}",
+                f"{statistics.median(r.whole_s for r in mine):,.2f}",
+                f"{statistics.median(r.cpu_s for r in mine):,.2f}",
                 f"{max(r.peak_bytes for r in mine) / 1e6:,.0f}",
-                _ratio(
-                    [m.said["work_s"] / o.said["work_s"] for m, o in zip(mine, ours, strict=False)]
-                ),
-                _ratio([m.whole_s / o.whole_s for m, o in zip(mine, ours, strict=False)]),
+                _ratio([m.said["work_s"] / o.said["work_s"] for m, o in pairs]),
+                _ratio([m.whole_s / o.whole_s for m, o in pairs]),
+                _ratio([m.cpu_s / o.cpu_s for m, o in pairs]),
                 str(len(mine)),
             )
         )
     head = (
-        "program", "MB/s", "work, s", "whole process, s", "peak memory, MB",
-        "we are, by work", "by whole process", "rounds",
+        "program", "MB/s", "work, s", "whole process, s", "processor, s", "peak memory, MB",
+        "we are, by work", "by whole process", "by processor", "rounds",
     )  # fmt: skip
     return (
         f"{corpus.told}. Counts are equal and means within {answers.TOLERANCE:g} in all"
