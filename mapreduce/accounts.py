@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mapreduce.errors import JobError
+from mapreduce.journal import remove as remove_journal
 from mapreduce.json_file import write_json
 from mapreduce.whole import whole
 
@@ -42,8 +43,9 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 def published(folder: Path) -> Iterator[Path]:
     """Give a hidden folder to write a run's files in; put them in place together, receipt last.
 
-    Where the block raises, the files of the run before stay as they are. What that run wrote and
-    this one did not is removed, since it would tell of other input.
+    With that the run is over, and its journal goes. Where the block raises, the journal and the
+    files of the run before stay as they are. What that run wrote and this one did not is removed,
+    since it would tell of other input.
     """
     room = Path(tempfile.mkdtemp(prefix=".run.", suffix=".partial", dir=folder))
     try:
@@ -54,6 +56,7 @@ def published(folder: Path) -> Iterator[Path]:
             (room / name).replace(folder / name)
         for name in before - written:
             (folder / name).unlink(missing_ok=True)
+        remove_journal(folder)
     finally:
         shutil.rmtree(room)
 

@@ -134,8 +134,8 @@ def run(
     on_progress
         Called a few times a second.
     keep_journal
-        Leave the journal in `folder`, for a caller with more to do that may fail; it is that
-        caller's to `mapreduce.journal.remove` then.
+        Leave the journal in `folder`, for a caller with more to do that may fail, such as writing
+        files: `mapreduce.accounts.published` removes it then.
 
     Raises
     ------

@@ -16,7 +16,6 @@ import numpy as np
 
 from mapreduce import Options, Progress, UsageError, run
 from mapreduce.accounts import published, write_account, write_receipt
-from mapreduce.journal import remove
 from roadspeed.outputs import LinkTable, write_outputs
 from roadspeed.speeds import Speeds
 
@@ -115,7 +114,6 @@ def run_speeds(
             "total": round(ended - started, 3),
         }
         write_receipt(room, receipt, files)
-    remove(wanted.out)
     on_progress(Progress("write", len(files), len(files), "files"))
     return receipt
 

@@ -11,7 +11,6 @@ from mapreduce.accounts import published, write_account, write_receipt, write_ro
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.engines.named import engine_named
-from mapreduce.journal import remove
 from mapreduce.runs import run
 
 __all__ = ["engine_named", "run_job", "tell", "texts"]
@@ -51,7 +50,6 @@ def run_job(
     with published(out) as room:
         files = [*_write_tables(result, room), *write_account(room, result.ledger)]
         write_receipt(room, result.receipt, files)
-    remove(out)
     return result.receipt
 
 
