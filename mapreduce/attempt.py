@@ -133,7 +133,7 @@ class Attempt:
                     for parsed in blocks:
                         self._take(piece, parsed, account, gathered)
             except ObjectError as error:
-                gathered.forget(piece)
+                gathered.forget()
                 quarantined = Quarantined(
                     piece.ordinal, piece.key, piece.etag, error.reason, error.place
                 )
@@ -276,9 +276,8 @@ class _Gathered:
                     partial.Partial(tuple(self._held[name])), self._limits.max_keys, 1, None
                 )
 
-    def forget(self, piece: Piece) -> None:
+    def forget(self) -> None:
         """Drop what was held of an object that turned out to be bad."""
-        del piece
         self._held = {name: [] for name in self._tables}
 
     def partial(self) -> Partial:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError
+from mapreduce.table import INT64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,6 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
 NUMBERS: Final = frozenset((float, int, NoneType))
-INT64_MAX: Final = 2**63 - 1
 INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
 MAX_REMEMBERED: Final = 1 << 16
 MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing

@@ -104,7 +104,8 @@ class Gather:
         first = f" First: {ledger.quarantined[0].place}." if ledger.quarantined else ""
         raise HopelessError(
             f"the first {ledger.ok + len(ledger.quarantined)} objects gave no record ({told})."
-            f"{first} Are the paths right? Look at what the documents hold with `inspect SOURCE`."
+            f"{first} Are the paths right? Look at what the documents hold with `inspect SOURCE`,"
+            " and at what the job makes of one with `mapreduce try JOB OBJECT`."
         )
 
     def _accept(self, part: Partial, ledger: Ledger) -> None:

@@ -18,14 +18,14 @@ import numpy.typing as npt
 from mapreduce import structure
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.fields import Field, Mask, Shape
+from mapreduce.ledger import SAMPLES_PER_REASON
+from mapreduce.lines import BOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mapreduce.table import Array
 
-BOM: Final = b"\xef\xbb\xbf"
-SAMPLES_PER_REASON: Final = 20
 NOT_A_RECORD: Final = "not_a_record"
 TAKEN: Final = frozenset(("has", "object", "part", "rows"))
 UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep

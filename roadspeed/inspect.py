@@ -6,7 +6,6 @@ guesses the options that a run needs. Guesses are by name and by range and are s
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 from dataclasses import dataclass, field
@@ -95,6 +94,7 @@ class Findings:
 
     objects: int = 0
     records: int = 0
+    not_records: int = 0
     at: str | None = None
     lines: bool = False
     faults: list[str] = field(default_factory=list)
@@ -167,11 +167,13 @@ def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
 
 
 def _take(records: list[Any], found: Findings) -> None:
-    with contextlib.suppress(AttributeError):
-        for record in records:
-            found.records += 1
-            for path, value in _leaves(record):
-                found.leaves.setdefault(path, Leaf()).add(value)
+    for record in records:
+        found.records += 1
+        if not isinstance(record, dict):
+            found.not_records += 1
+            continue
+        for path, value in _leaves(record):
+            found.leaves.setdefault(path, Leaf()).add(value)
 
 
 def _leaves(record: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -193,6 +195,8 @@ def told(found: Findings, source: str) -> str:
         missing = found.records - leaf.filled
         share = 100 * missing / max(1, found.records)
         lines.append(f"  {path:<{width}}  {share:5.1f} % null  {leaf.looks:<28} {leaf.example}")
+    if found.not_records:
+        lines.append(f"  no JSON objects: {found.not_records:,} of these records")
     lines += [f"  could not be read: {fault}" for fault in found.faults]
     lines += ["", *_advice(found, source)]
     return "\n".join(lines)

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
-from roadspeed.statistics import deviation, half_width_95, mean, units
+from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
 from roadspeed.trip import SPEED_UNITS
 
-MICRO: Final = 1_000_000
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
 

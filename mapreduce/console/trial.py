@@ -14,6 +14,7 @@ from mapreduce.engines.local import default_workers
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.job import Columns, Job, finished
+from mapreduce.listing import is_divisible
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
@@ -63,7 +64,7 @@ def shown(job: Job, source: str, endpoint: str | None) -> str:
 def planned(job: Job, source: str, options: Options, workers: int | None) -> str:
     """List a source and time a little of it; tell what a run would do."""
     store = open_store(source, endpoint=options.endpoint)
-    planner = Planner(split_bytes=options.split_bytes, divisible=job.records.by_line)
+    planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
     wanted = (e for e in options.selection.take(store.entries()) if not ignored(e.key))
     first: Split | None = None
     started = time.monotonic()

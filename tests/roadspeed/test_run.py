@@ -216,11 +216,12 @@ def test_closed_standard_streams_are_no_hindrance(town: Path, tmp_path: Path) ->
 
 def test_inspect_names_the_options_to_use(tmp_path: Path) -> None:
     fixes = [{"m": {"edge_id": str(10**8 + i)}, "kmh_speed": 10.5 + i, "t": None} for i in range(9)]
-    (tmp_path / "a.json").write_text(json.dumps({"trip": {"points": fixes}}))
+    (tmp_path / "a.json").write_text(json.dumps({"trip": {"points": [None, *fixes, 7]}}))
     done = roadspeed("inspect", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "--records-at trip.points --link m.edge_id --speed kmh_speed" in done.stdout
     assert "100.0 % null" in done.stdout
+    assert "no JSON objects: 2 of these records" in done.stdout
 
 
 def test_the_demo_needs_nothing_and_says_where_its_map_is(tmp_path: Path) -> None:
