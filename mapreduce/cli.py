@@ -17,7 +17,7 @@ import typer
 
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
-from mapreduce.console.terminal import OVER_LIMIT, consequences, open_standard_streams
+from mapreduce.console.terminal import consequences, open_standard_streams
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def run_command(
 
     Examples:
 
-        mapreduce run examples.braking:HarshBraking trips/ --out braking
+        mapreduce run examples/words.py:Words texts/ --out words
 
-        mapreduce run ./words.py:Words s3://texts/2019 --out words --set minimum=3
+        mapreduce run examples/braking.py:HarshBraking s3://trips --out braking --set limit=2.5
     """
     with consequences():
         from mapreduce.console import command  # noqa: PLC0415 - numpy loads when it is needed
@@ -112,11 +112,7 @@ def run_command(
         given.remember_command(out, "mapreduce")
         receipt = command.run_job(_job(job, settings), source, out, told, chosen, quiet=as_json)
         command.tell(receipt, out, as_json=as_json)
-        over = given.over_limits(receipt, max_bad_objects, max_dropped)
-        for text in over:
-            typer.echo(text, err=True)
-        if over:
-            raise SystemExit(OVER_LIMIT)
+        given.end_over_limits(receipt, max_bad_objects, max_dropped)
 
 
 @app.command("try")
@@ -130,7 +126,7 @@ def try_command(
 
     Example:
 
-        mapreduce try examples.braking:HarshBraking trips/00/trip-000001.json
+        mapreduce try examples/braking.py:HarshBraking trips/000/trip-000001.json
     """
     with consequences():
         from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed

@@ -11,12 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mapreduce.console import options as given
-from mapreduce.console.terminal import (
-    OVER_LIMIT,
-    Terminal,
-    consequences,
-    open_standard_streams,
-)
+from mapreduce.console.terminal import Terminal, consequences, open_standard_streams
 from mapreduce.errors import UsageError
 
 app = typer.Typer(
@@ -175,11 +170,7 @@ def run_command(
         with Terminal(quiet=as_json) as terminal:
             receipt = run_speeds(source, wanted, chosen, terminal)
         tell(receipt, out, as_json=as_json)
-        over = given.over_limits(receipt, max_bad_objects, max_dropped)
-        for text in over:
-            typer.echo(text, err=True)
-        if over:
-            raise SystemExit(OVER_LIMIT)
+        given.end_over_limits(receipt, max_bad_objects, max_dropped)
 
 
 @app.command("inspect")

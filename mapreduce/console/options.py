@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from mapreduce.console.terminal import OVER_LIMIT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ Match: TypeAlias = Annotated[
 ]
 Exclude: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--exclude", help="Glob a key must not fit.", rich_help_panel=SELECTION),
+    typer.Option(
+        "--exclude", help="Glob a key must not fit; may be repeated.", rich_help_panel=SELECTION
+    ),
 ]
 MaxBad: TypeAlias = Annotated[
     str,
@@ -236,6 +239,15 @@ def over_limits(receipt: dict[str, Any], max_bad: str, max_dropped: str | None) 
             f" {max_dropped} allows: see dropped.csv"
         )
     return said
+
+
+def end_over_limits(receipt: dict[str, Any], max_bad: str, max_dropped: str | None) -> None:
+    """End a command whose run exceeded a limit: say which, exit code 3."""
+    over = over_limits(receipt, max_bad, max_dropped)
+    for text in over:
+        typer.echo(text, err=True)
+    if over:
+        raise SystemExit(OVER_LIMIT)
 
 
 def check_tolerances(max_bad: str, max_dropped: str | None) -> None:
