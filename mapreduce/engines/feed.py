@@ -54,7 +54,8 @@ class Feed:
 
     def landed(self, count: int = 1) -> None:
         """Make room for more."""
-        self._room.release(count)
+        if count:
+            self._room.release(count)
 
     def widen(self, window: int) -> None:
         """Make the window as wide as this, never narrower."""
@@ -158,9 +159,9 @@ def explained(engine: str, text: str) -> MapReduceError:
     if missing is not None:
         name = missing[1]
         needed = " ".join(NEEDED) if name.partition(".")[0] in NEEDED else name
-        return MapReduceError(
-            f"the workers of {engine} have no Python package {name!r}. Install it where they are,"
-            f" and type the same command again: pip install {needed}"
+        return UsageError(
+            f"the workers of {engine} have no Python package {name!r}. Install it where they are:"
+            f" pip install {needed}"
         )
     return MapReduceError(f"{engine} gave the run up: {text}")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines.feed import Desk, checked, explained
-from mapreduce.engines.shipping import shipment
+from mapreduce.engines.shipping import Shipment, shipment
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ rootLogger.appenderRef.nowhere.ref = nowhere
 LOOPBACK: Final = "127.0.0.1"
 CONF: Final = {
     "spark.app.name": "mapreduce",
+    # PySpark's own, in each executor, of a pandas that is not used here.
+    "spark.executorEnv.PYTHONWARNINGS": "ignore:PySpark does not yet:FutureWarning",
     "spark.log.level": "FATAL",  # what matters is in the errors raised here
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -100,10 +102,8 @@ class Spark:
         from mapreduce.engines.spark_batches import Batches  # noqa: PLC0415 - needs the extra
 
         goods = shipment(assignment.job)
-        with tempfile.TemporaryDirectory() as folder, self._connected() as context:
-            path = list(sys.path)
-            context.addPyFile(str(goods.write(Path(folder))))
-            sys.path[:] = path  # the archive is for executors
+        with self._connected() as context:
+            _ship(context, goods)
             with contextlib.closing(Batches(context, Desk(assignment, goods), splits)) as batches:
                 yield from batches.events()
 
@@ -159,6 +159,16 @@ def _quiet(conf: SparkConf) -> Iterator[None]:
         if not conf.contains(JAVA_OPTIONS):
             conf.set(JAVA_OPTIONS, f"-Dlog4j2.configurationFile=file:{file.name}")
         yield
+
+
+def _ship(context: SparkContext, goods: Shipment) -> None:
+    """Have the archive on every executor, those that come later too, while the context lives."""
+    folder = Path(str(context._temp_dir))  # noqa: SLF001 - goes when the context does
+    archive = folder / goods.archive
+    if not archive.exists():
+        path = list(sys.path)
+        context.addPyFile(str(goods.write(folder)))
+        sys.path[:] = path  # the archive is for executors
 
 
 def _import() -> Any:

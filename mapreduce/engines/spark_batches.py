@@ -38,7 +38,7 @@ BATCHES: Final = 2  # at once: one fills the cores that the last tasks of anothe
 MOST_SPLITS: Final = 256  # in a batch
 SPLITS_A_CORE: Final = 8  # in a batch
 DEPTH: Final = 2  # of the tree
-LOOK_S: Final = 0.2
+LOOK_S: Final = 0.2  # how long to wait for more splits before those that wait are sent
 EXECUTORS_S: Final = 60.0  # how long there may be no executor at all
 
 
@@ -117,7 +117,7 @@ class Batches:
         self._waiting: list[tuple[Split, bool]] = []
         self._under_way: dict[int, set[int]] = {}  # batch -> numbers noted as done
         self._batches = 0
-        self._seen_executors = time.monotonic()
+        self._seen_executors = self._looked = time.monotonic()
 
     def events(self) -> Generator[Event]:
         """Run until the splits have ended and all of them have come back."""
@@ -135,9 +135,9 @@ class Batches:
                 yield from self._landed(said)
             elif said is not None:
                 raise said
-            if self._said.empty():
+            if said is None or ended or len(self._waiting) >= self._most:
                 self._launch()
-                self._look()
+            self._look()
 
     def close(self) -> None:
         """Take no more splits and end what is under way."""
@@ -211,6 +211,9 @@ class Batches:
     def _look(self) -> None:
         """See that there are executors: without any, Spark would wait for ever."""
         now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
         tracker = self._context._jsc.sc().statusTracker()  # noqa: SLF001 - the Python one tells less
         if len(tracker.getExecutorInfos()) > 1 or str(self._context.master).startswith("local"):
             self._seen_executors = now  # one of them is the driver

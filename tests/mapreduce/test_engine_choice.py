@@ -1,0 +1,167 @@
+"""Engines by name: from the command line and the library, and what is said where one is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+import urllib3
+
+from mapreduce.engines.named import Where, engine_named
+from mapreduce.engines.spark import Spark
+from mapreduce.errors import UsageError
+from mapreduce.objects.memory import Memory
+from mapreduce.runs import run
+from tests.jobs.deadly import Deadly
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+    from mapreduce.engines import Engine
+
+ROOT = Path(__file__).parents[2]
+ONE = Memory({"a": b'{"data": [{"link": 1}]}'})
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"), [("dask", "distributed", "dask"), ("spark", "pyspark", "spark")]
+)
+def test_a_missing_package_is_named_with_what_installs_it(
+    name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf"needs the package '{package}'.*roadspeed\[{extra}\]"):
+        run(Deadly(), ONE, engine=name)
+
+
+def test_a_missing_java_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(UsageError, match=r"needs Java 17.*apt-get install default-jre-headless"):
+        run(Deadly(), ONE, engine=Spark())
+    monkeypatch.setenv("JAVA_HOME", "/not/there")
+    with pytest.raises(UsageError, match=r"JAVA_HOME \(/not/there\) has no bin/java"):
+        run(Deadly(), ONE, engine=Spark())
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "said"),
+    [
+        ("dask", Where(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler answers at tcp://127"),
+        ("dask", Where(scheduler="warp://x"), "no Dask scheduler answers at warp://x"),
+        ("dask", Where(scheduler="tls://127.0.0.1:9"), "--tls-ca, --tls-cert and --tls-key"),
+        ("dask", Where(scheduler="tls://a", tls_ca="none.pem"), "no file none.pem"),
+        ("spark", Where(master="spark://127.0.0.1:9"), "no Spark master answers at spark://127"),
+        ("spark", Where(master="spark://nowhere"), "Expected --master spark://host:7077"),
+        ("spark", Where(spark_conf=("memory",)), "--spark-conf takes name=value, got 'memory'"),
+        ("local", Where(master="local"), "--master is for --engine spark, not local"),
+        ("spark", Where(scheduler="tcp://a"), "--scheduler is for --engine dask, not spark"),
+        ("dask", Where(worker_memory=9), "dask worker --memory-limit"),
+    ],
+)
+def test_what_cannot_be_meant_or_reached_is_said_at_once(
+    name: str, where: Where, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapreduce.engines.dask.CONNECT_S", 1.0)
+    with pytest.raises(UsageError) as caught:
+        run(Deadly(), ONE, engine=engine_named(name, None, where))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("dask", Where(scheduler="tcp://a:1")), ("spark", Where(master="spark://a:1"))],
+)
+def test_workers_are_not_started_where_they_are_already(name: str, where: Where) -> None:
+    with pytest.raises(UsageError, match="was started with"):
+        engine_named(name, 3, where)
+    with pytest.raises(UsageError, match="--workers is at least 1"):
+        engine_named(name, 0)
+
+
+def _bare_python(folder: Path, *packages: Any) -> str:
+    """Make an interpreter that finds these packages and Spark's own, and no others."""
+    found = folder / "packages"
+    found.mkdir()
+    for package in packages:
+        home = Path(package.__file__).parent
+        for part in (home, home.parent / f"{home.name}.libs"):
+            if part.exists():
+                (found / part.name).symlink_to(part)
+    python = folder / "python"
+    path = f'PYTHONPATH="$PYTHONPATH:{found}"'
+    python.write_text(f'#!/bin/sh\n{path} exec "{sys.executable}" -S "$@"\n')
+    python.chmod(0o755)
+    return str(python)
+
+
+@pytest.mark.xdist_group("spark")
+def test_executors_need_three_packages_and_say_which_is_missing(
+    spark_context: SparkContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: Engine = Spark(context=spark_context)
+    (tmp_path / "two").mkdir()
+    monkeypatch.setattr(spark_context, "pythonExec", _bare_python(tmp_path / "two", np, urllib3))
+    with pytest.raises(UsageError, match=r"no Python package 'msgspec'.*pip install numpy msgspec"):
+        run(Deadly(), ONE, engine=engine)
+    monkeypatch.setattr(spark_context, "pythonExec", _bare_python(tmp_path, np, urllib3, msgspec))
+    assert run(Deadly(), ONE, engine=engine).receipt["objects"]["ok"] == 1
+
+
+def _typed(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+
+@pytest.fixture
+def trips(tmp_path: Path) -> Path:
+    """Write three trips of two fixes."""
+    folder = tmp_path / "trips"
+    folder.mkdir()
+    fix = {"dbResponse": {"linkID": "5"}, "absVelocity": 40.0, "tangAccel": -4.0}
+    for name in "abc":
+        (folder / f"{name}.json").write_text(json.dumps({"data": [fix, fix]}))
+    return folder
+
+
+def test_roadspeed_runs_on_the_scheduler_that_is_typed(
+    dask_address: str, trips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    place = ("--engine", "dask", "--scheduler", dask_address)
+    done = _typed("roadspeed.cli", "run", trips, "--out", out, "--no-map", *place)
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads((out / "receipt.json").read_text())
+    assert (receipt["engine"], receipt["records"]["kept"]) == ("dask", 6)
+
+
+@pytest.mark.xdist_group("spark")
+def test_a_job_in_a_file_runs_on_the_master_that_is_typed(
+    spark_master: str, trips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    place = ("--engine", "spark", "--master", spark_master, "--spark-conf", "spark.cores.max=1")
+    memory = ("--spark-conf", "spark.executor.memory=480m")
+    done = _typed(
+        "mapreduce.cli", "run", "examples/braking.py:HarshBraking", trips, "--out", out,
+        *place, *memory,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads((out / "receipt.json").read_text())
+    assert (receipt["engine"], receipt["records"]["kept"]) == ("spark", 6)
+    assert (out / "braking.csv").read_text() == "link,fixes,share\n5,6,1.0\n"
+    assert "ERROR" not in done.stderr
