@@ -159,9 +159,9 @@ def explained(engine: str, text: str) -> MapReduceError:
     if missing is not None:
         name = missing[1]
         needed = " ".join(NEEDED) if name.partition(".")[0] in NEEDED else name
-        return UsageError(
-            f"the workers of {engine} have no Python package {name!r}. Install it where they are:"
-            f" pip install {needed}"
+        return MapReduceError(
+            f"the workers of {engine} have no Python package {name!r}. Install it where they are,"
+            f" and type the same command again: pip install {needed}"
         )
     return MapReduceError(f"{engine} gave the run up: {text}")
 

@@ -23,7 +23,7 @@ from pyspark import AccumulatorParam
 from mapreduce.engines import Advance
 from mapreduce.engines.feed import NO_MODULE, Ended, Feed, explained
 from mapreduce.engines.task import Fault, decode_answer, encode, merge, run
-from mapreduce.errors import UsageError
+from mapreduce.errors import MapReduceError
 from mapreduce.plan import Split
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Batches:
         if len(tracker.getExecutorInfos()) > 1 or str(self._context.master).startswith("local"):
             self._seen_executors = now  # one of them is the driver
         elif self._under_way and now - self._seen_executors > EXECUTORS_S:
-            raise UsageError(
+            raise MapReduceError(
                 f"{self._context.master} gave no executor for {EXECUTORS_S:.0f} s: are workers up,"
                 " with the cores and memory asked for? What is committed stays: the same command"
                 " goes on from there"

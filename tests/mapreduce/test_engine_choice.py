@@ -16,7 +16,7 @@ import urllib3
 
 from mapreduce.engines.named import Where, engine_named
 from mapreduce.engines.spark import Spark
-from mapreduce.errors import UsageError
+from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run
 from tests.jobs.deadly import Deadly
@@ -109,7 +109,7 @@ def test_executors_need_three_packages_and_say_which_is_missing(
     engine: Engine = Spark(context=spark_context)
     (tmp_path / "two").mkdir()
     monkeypatch.setattr(spark_context, "pythonExec", _bare_python(tmp_path / "two", np, urllib3))
-    with pytest.raises(UsageError, match=r"no Python package 'msgspec'.*pip install numpy msgspec"):
+    with pytest.raises(MapReduceError, match=r"no Python package 'msgspec'.*pip install numpy msgspec"):
         run(Deadly(), ONE, engine=engine)
     monkeypatch.setattr(spark_context, "pythonExec", _bare_python(tmp_path, np, urllib3, msgspec))
     assert run(Deadly(), ONE, engine=engine).receipt["objects"]["ok"] == 1
