@@ -97,10 +97,13 @@ class Channel:
     def _read(self) -> bytes:
         pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(RECORD_BYTES):
+            while self._in.pending or self._tls.pending():
+                piece = self._tls.read(RECORD_BYTES)
+                if not piece:
+                    self.ended = True
+                    break
                 pieces.append(piece)
-            self.ended = True
-        except ssl.SSLWantReadError:
+        except ssl.SSLWantReadError:  # a record that is not whole yet
             pass
         except ssl.SSLZeroReturnError:
             self.ended = True

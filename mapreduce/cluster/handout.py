@@ -87,6 +87,7 @@ class Handout:
         self._schemas = schemas
         self._origins = origins
         self._given: dict[int, Given] = {}
+        self._checking = asyncio.Lock()
         self._unsent: dict[str, deque[Given]] = {}
 
     def give(self, command: Assign) -> None:
@@ -174,12 +175,13 @@ class Handout:
 
     async def _check_beside(self, given: Given, body: bytearray) -> None:
         ledger, cost = given.offered
-        work = asyncio.get_running_loop().run_in_executor(
-            self._loop.pool, checked, body, ledger, given.sent, self._schemas
-        )
-        del body
+        loop = asyncio.get_running_loop()
         try:
-            raw = await work
+            async with self._checking:  # one after the other: each is in memory twice meanwhile
+                raw = await loop.run_in_executor(
+                    self._loop.pool, checked, body, ledger, given.sent, self._schemas
+                )
+                del body
         except PartialError as error:
             self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
         else:

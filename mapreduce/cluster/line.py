@@ -70,6 +70,7 @@ class Line(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._deadline: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._unsent: list[bytes | bytearray | memoryview] = []
         self._full_since: float | None = None
         self._room = asyncio.Event()
         self._room.set()
@@ -150,7 +151,7 @@ class Line(asyncio.Protocol):
         """Send bytes; to a peer that is gone they are not sent."""
         if self.over or self._channel is None or self._transport is None:
             return
-        self._channel.write(data)
+        self._unsent.append(data)
         if not self._flushing:  # what is said in one turn of the loop goes out together
             self._flushing = True
             self._loop.call_soon(self._flush)
@@ -161,9 +162,10 @@ class Line(asyncio.Protocol):
         """Close the line: once what was written has gone out, or where that is much, at once."""
         if self.over:
             return
+        self._flush()
         if self._channel is not None and gently:
             self._channel.close()
-        self._flush()
+            self._flush()
         self.over = True
         if self._transport is not None:
             if gently or not self._transport.get_write_buffer_size():
@@ -182,6 +184,9 @@ class Line(asyncio.Protocol):
     def _flush(self) -> None:
         self._flushing = False
         if self._channel is not None and self._transport is not None and not self.over:
+            if self._unsent:
+                self._channel.write(b"".join(self._unsent))
+                self._unsent.clear()
             data = self._channel.outgoing()
             if data:
                 self._transport.write(data)

@@ -1,0 +1,274 @@
+"""The engine over hosts with real agents, here as processes: one digest, whatever befalls them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from mapreduce.cluster.rules import Rules
+from mapreduce.engines.cluster import Cluster
+from mapreduce.errors import JobError, MapReduceError, StoreError
+from mapreduce.journal import progress_of
+from mapreduce.objects.memory import Memory
+from mapreduce.objects.s3 import S3
+from mapreduce.runs import Options, Progress, run
+from tests.cluster.launching import Processes
+from tests.jobs.counting import Links
+from tests.jobs.deadly import Deadly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import mapreduce as mr
+    from mapreduce.engines import Engine
+    from tests.services.seaweed import Seaweed
+
+ROOT = Path(__file__).parents[2]
+QUICK = Rules(heartbeat_s=0.3, silent_s=1.0, lease_s=2.0, reconnect_s=1.0)
+SMALL = Options(split_bytes=400_000)
+SINGLE = Options(split_bytes=1)
+
+
+def _trip(seed: int, fixes: int = 200) -> bytes:
+    fix = [{"link": (seed * 31 + i) % 197, "v": (i * 7.5 + seed) % 130} for i in range(fixes)]
+    return json.dumps({"data": fix}).encode()
+
+
+OBJECTS = {f"trips/{n:03}": _trip(n) for n in range(40)} | {"trips/bad": b"{", "_note": b""}
+
+
+@pytest.fixture(scope="module")
+def local() -> mr.Result:
+    return run(Links(), Memory(OBJECTS), workers=1)
+
+
+def _cluster(launcher: Processes, *hosts: str, **given: Any) -> Cluster:
+    return Cluster(dict.fromkeys(hosts, 1), launcher, address="127.0.0.3", **given)
+
+
+def _same(got: mr.Result, local: mr.Result) -> None:
+    assert got.digest == local.digest
+    assert got.receipt["objects"] == local.receipt["objects"]
+    assert got.receipt["records"] == local.receipt["records"]
+    assert got.ledger.samples == local.ledger.samples
+
+
+def _all_ended(launcher: Processes) -> bool:
+    return all(agent.poll() is not None for agent in launcher.agents.values())
+
+
+def test_a_store_in_memory_is_served_by_the_coordinator(local: mr.Result) -> None:
+    launcher = Processes()
+    got = run(Links(), Memory(OBJECTS), engine=_cluster(launcher, "a", "b"), options=SMALL)
+    _same(got, local)
+    assert launcher.ended == {"a": 0, "b": 0}
+
+
+def test_a_folder_is_served_and_the_rest_goes_on_without_a_broken_host(
+    local: mr.Result, tmp_path: Path
+) -> None:
+    for key, body in OBJECTS.items():
+        path = tmp_path / key
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(body)
+    launcher = Processes()
+    engine = _cluster(launcher, "a", "broken")
+    got = run(Links(), tmp_path, engine=engine, options=SMALL)
+    _same(got, local)
+    assert engine.status is not None
+    states = {h.host: (h.state, h.note) for h in engine.status.hosts}
+    assert states["broken"] == ("failed", "broken has no Python")
+    assert engine.status.objects == 41
+
+
+def test_a_bucket_is_read_by_presigned_urls(
+    local: mr.Result, seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in seaweed.environ.items():
+        monkeypatch.setenv(name, value)
+    bucket = seaweed.bucket()
+    seaweed.put(bucket, OBJECTS)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    store = _signing(seaweed, bucket)
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name)  # so that no agent can have it
+    launcher = Processes()
+    got = run(Links(), store, engine=_cluster(launcher, "a"), options=SMALL)
+    _same(got, local)
+
+
+def _signing(seaweed: Seaweed, bucket: str) -> S3:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in seaweed.environ.items():
+            patch.setenv(name, value)
+        return S3.from_url(f"s3://{bucket}")
+
+
+@dataclass
+class _After:
+    """Calls something once, when some tasks are committed."""
+
+    engine: Cluster
+    tasks: int
+    act: Callable[[], None]
+
+    def __call__(self, _: Progress) -> None:
+        status = self.engine.status
+        if self.tasks and status is not None and status.committed >= self.tasks:
+            self.tasks = 0
+            self.act()
+
+
+def _slowly(source: dict[str, bytes]) -> Memory:
+    """Deadly("slow") takes 0.3 s for each of these."""
+    return Memory({f"deadly-{key}": body for key, body in source.items()})
+
+
+SLOW = {f"{n:02}": json.dumps({"data": [{"link": n}, {"link": 1}]}).encode() for n in range(10)}
+
+
+@pytest.fixture(scope="module")
+def slow() -> mr.Result:
+    """What the slow objects give; their names alone make them slow."""
+    return run(Deadly(), Memory(SLOW), workers=1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+def test_a_host_that_is_lost_or_leaves_changes_nothing(
+    number: signal.Signals, slow: mr.Result
+) -> None:
+    launcher = Processes()
+    engine = _cluster(launcher, "a", "b", rules=QUICK)
+
+    def strike() -> None:
+        os.killpg(launcher.agents["a"].pid, number)
+
+    def back() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(launcher.agents["a"].pid, signal.SIGCONT)
+
+    later = threading.Timer(4.5, back)  # beyond its lease
+    later.start()
+    got = run(
+        Deadly(how="slow"),
+        _slowly(SLOW),
+        engine=engine,
+        options=SINGLE,
+        on_progress=_After(engine, 2, strike),
+    )
+    later.cancel()
+    assert got.digest == slow.digest
+    assert got.receipt["objects"] == slow.receipt["objects"]
+    assert _all_ended(launcher)
+
+
+def test_an_object_that_kills_is_set_aside_and_nothing_else() -> None:
+    source = Memory(SLOW | {"07-deadly": SLOW["07"]})
+    expected = run(Deadly(how="kill"), source, workers=1)
+    launcher = Processes()
+    got = run(Deadly(how="kill"), source, engine=_cluster(launcher, "a", "b"), options=SMALL)
+    assert got.digest == expected.digest
+    assert got.receipt["objects"] == expected.receipt["objects"]
+    assert [(q.key, q.reason) for q in got.ledger.quarantined] == [("07-deadly", "crashed")]
+    assert "SIGKILL" in got.ledger.quarantined[0].place
+
+
+def test_a_fault_in_map_stops_the_run_with_its_place() -> None:
+    source = Memory({"1-deadly": json.dumps({"data": [{"link": 1}, {"link": 13}]}).encode()})
+    launcher = Processes()
+    with pytest.raises(JobError, match=r"(?s)'1-deadly', record 1.*thirteen"):
+        run(Deadly(how="fail"), source, engine=_cluster(launcher, "a"))
+    assert launcher.ended == {"a": 0}
+
+
+def test_hosts_that_can_all_not_be_started_are_named() -> None:
+    engine = _cluster(Processes(), "broken1", "broken2")
+    with pytest.raises(StoreError, match=r"(?s)broken1 has no Python.*broken2 has no Python"):
+        run(Links(), Memory(OBJECTS), engine=engine)
+
+
+def test_a_job_that_is_not_there_is_the_jobs_fault() -> None:
+    def elsewhere(config: Any) -> Any:
+        return msgspec.structs.replace(config, release="r-other")
+
+    engine = _cluster(Processes(elsewhere), "a", rules=Rules(nobody_deadline_s=3.0))
+    with pytest.raises(StoreError, match="no worker"):
+        run(Links(), Memory(OBJECTS), engine=engine)
+    assert engine.status is not None
+    assert "r-other" in engine.status.hosts[0].note
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from mapreduce.objects.memory import Memory
+from mapreduce.runs import run
+from tests.cluster.test_cluster_engine import SLOW, SINGLE, _cluster, _slowly
+from tests.cluster.launching import Processes
+from tests.jobs.deadly import Deadly
+
+class Telling(Processes):
+    def start(self, host, config):
+        super().start(host, config)
+        print(self.agents[host].pid, flush=True)
+
+folder = Path(sys.argv[1])
+if __name__ == "__main__":
+    engine = _cluster(Telling(), "a", "b")
+    got = run(Deadly(how="slow"), _slowly(SLOW), engine=engine, options=SINGLE, folder=folder)
+    print(got.digest)
+"""
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_interrupted_it_leaves_nothing_and_goes_on_where_it_stopped(
+    tmp_path: Path, slow: mr.Result
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SCRIPT)
+    folder = tmp_path / "out"
+    command = [sys.executable, str(program), str(folder)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ)
+    assert first.stdout is not None
+    agents = [int(first.stdout.readline()) for _ in "ab"]
+    until = time.monotonic() + 30
+    while _committed(folder) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+    assert first.returncode != 0
+    assert all(_gone(pid) for pid in agents)
+    before = _committed(folder)
+    assert before >= 2
+    second = subprocess.run(command, capture_output=True, env=environ, timeout=60, check=True)
+    assert second.stdout.decode().split()[-1] == slow.digest
+
+
+def _committed(folder: Path) -> int:
+    with contextlib.suppress(MapReduceError, AttributeError, OSError):
+        return progress_of(folder).committed
+    return 0
+
+
+def _engine_protocol(engine: Cluster) -> Engine:
+    return engine
