@@ -59,6 +59,9 @@ def run_command(
     engine: given.EngineName = "local",
     workers: given.Workers = None,
     worker_memory: given.WorkerMemory = 0,
+    inventory: given.Inventory = None,
+    only: given.Only = None,
+    tag: given.Tags = None,
     scheduler: given.Scheduler = None,
     tls_ca: given.TlsCa = None,
     tls_cert: given.TlsCert = None,
@@ -101,6 +104,10 @@ def run_command(
         )
         where = given.where(
             worker_memory=worker_memory,
+            inventory=inventory,
+            only=only,
+            tags=tag,
+            folder=out,
             scheduler=scheduler,
             tls_ca=tls_ca,
             tls_cert=tls_cert,

@@ -90,6 +90,9 @@ def run_command(
     engine: given.EngineName = "local",
     workers: given.Workers = None,
     worker_memory: given.WorkerMemory = 0,
+    inventory: given.Inventory = None,
+    only: given.Only = None,
+    tag: given.Tags = None,
     scheduler: given.Scheduler = None,
     tls_ca: given.TlsCa = None,
     tls_cert: given.TlsCert = None,
@@ -158,6 +161,10 @@ def run_command(
         )
         where = given.where(
             worker_memory=worker_memory,
+            inventory=inventory,
+            only=only,
+            tags=tag,
+            folder=out,
             scheduler=scheduler,
             tls_ca=tls_ca,
             tls_cert=tls_cert,
@@ -167,7 +174,7 @@ def run_command(
         )
         chosen = engine_named(engine, workers, where)
         given.remember_command(out, "roadspeed")
-        with Terminal(quiet=as_json) as terminal:
+        with Terminal(quiet=as_json, engine=chosen) as terminal:
             receipt = run_speeds(source, wanted, chosen, terminal)
         tell(receipt, out, as_json=as_json)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)

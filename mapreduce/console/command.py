@@ -37,7 +37,7 @@ def run_job(
     quiet: bool,
 ) -> dict[str, Any]:
     """Run a job and write `TABLE.csv` for each table, the lists and the receipt."""
-    with Terminal(quiet=quiet) as terminal:
+    with Terminal(quiet=quiet, engine=engine) as terminal:
         result = run(
             job,
             source,

@@ -27,7 +27,7 @@ Workers: TypeAlias = Annotated[
     typer.Option("--workers", help="Processes; one a core by default.", rich_help_panel=ENGINE),
 ]
 EngineName: TypeAlias = Annotated[
-    str, typer.Option("--engine", help="local, dask or spark.", rich_help_panel=ENGINE)
+    str, typer.Option("--engine", help="local, ssh, dask or spark.", rich_help_panel=ENGINE)
 ]
 Endpoint: TypeAlias = Annotated[
     str | None,
@@ -42,6 +42,20 @@ WorkerMemory: TypeAlias = Annotated[
     typer.Option(
         "--worker-memory", help="MiB a process may use; 0: no limit.", rich_help_panel=ENGINE
     ),
+]
+Inventory: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--inventory", help="With --engine ssh: the hosts; else hosts.toml.", rich_help_panel=ENGINE
+    ),
+]
+Only: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Of its hosts: names, ranges or globs.", rich_help_panel=ENGINE),
+]
+Tags: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="Of its hosts: those with any of these.", rich_help_panel=ENGINE),
 ]
 Scheduler: TypeAlias = Annotated[
     str | None,
@@ -174,6 +188,10 @@ def run_options(
 def where(
     *,
     worker_memory: int,
+    inventory: str | None,
+    only: list[str] | None,
+    tags: list[str] | None,
+    folder: Path,
     scheduler: str | None,
     tls_ca: str | None,
     tls_cert: str | None,
@@ -186,6 +204,10 @@ def where(
 
     return Where(
         worker_memory=worker_memory,
+        inventory=inventory,
+        only=tuple(only or ()),
+        tags=tuple(tags or ()),
+        folder=folder,
         scheduler=scheduler,
         tls_ca=tls_ca,
         tls_cert=tls_cert,

@@ -13,14 +13,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from mapreduce.console.hosts import Lines, table
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from rich.console import RenderableType
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
 
+    from mapreduce.cluster.watch import Status
     from mapreduce.runs import Progress
 
 FAILED: Final = 1
@@ -74,10 +77,14 @@ class Terminal:
     ----------
     quiet
         Show nothing.
+    engine
+        Where attempts run: if it has hosts, they are shown.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, engine: object = None) -> None:
         self._quiet = quiet
+        self._engine = engine
+        self._hosts = Lines()
         self._bars: RichBars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, tuple[float, bool]] = {}
@@ -85,7 +92,7 @@ class Terminal:
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr is not None and sys.stderr.isatty():
-            self._bars = _bars()
+            self._bars = _bars(self._status)
             self._bars.start()
         return self
 
@@ -99,12 +106,20 @@ class Terminal:
             return
         if self._bars is None:
             self._line(progress)
+            status = self._status()
+            for line in self._hosts.of(status) if status is not None else ():
+                _say(line)
             return
         task = self._tasks.get(progress.phase)
         if task is None:
             task = self._bars.add_task(progress.phase, total=None, unit=progress.unit, note="")
             self._tasks[progress.phase] = task
         self._bars.update(task, completed=progress.done, total=progress.total, note=progress.note)
+
+    def _status(self) -> Status | None:
+        """Give how the engine's hosts fare, where it has any."""
+        status: Status | None = getattr(self._engine, "status", None)
+        return status
 
     def _line(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -132,7 +147,7 @@ def _part(done: float, total: float | None, unit: str) -> str:
     return f"{amount(done, unit).rpartition(' ')[0]} of {amount(total, unit)}"
 
 
-def _bars() -> RichBars:
+def _bars(status: Callable[[], Status | None]) -> RichBars:
     # Rich takes a while to load, and a pipe never needs it.
     from rich.console import Console  # noqa: PLC0415 - see above
     from rich.progress import (  # noqa: PLC0415 - see above
@@ -160,7 +175,16 @@ def _bars() -> RichBars:
             unit = str(task.fields["unit"])
             return Text("" if not speed else f"{amount(speed, unit)}/s", style="cyan")
 
-    return Progress(
+    class Bars(Progress):
+        """The bars, and below them the hosts."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield from super().get_renderables()
+            known = status()
+            if known is not None:
+                yield table(known)
+
+    return Bars(
         TextColumn("{task.description:>5}"),
         BarColumn(bar_width=32),
         Done(),

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mapreduce.engines import Engine
 
 OWN: Final = {
     "local": ("worker_memory",),
+    "ssh": ("inventory", "only", "tags"),
     "dask": ("scheduler", "tls_ca", "tls_cert", "tls_key"),
     "spark": ("master", "spark_conf"),
 }
@@ -24,10 +27,15 @@ OWN: Final = {
 class Where:
     """What engines can be told beside the number of workers; each has its own.
 
-    `worker_memory` is in MiB, 0 for no limit; `spark_conf` holds `name=value` texts.
+    `worker_memory` is in MiB, 0 for no limit; `inventory` a hosts.toml, of which `only` and `tags`
+    choose; `spark_conf` holds `name=value` texts. `folder` is the run's own.
     """
 
     worker_memory: int = 0
+    inventory: str | None = None
+    only: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    folder: Path | None = None
     scheduler: str | None = None
     tls_ca: str | None = None
     tls_cert: str | None = None
@@ -48,6 +56,8 @@ def engine_named(name: str, workers: int | None = None, where: Where | None = No
     if name not in OWN:
         raise UsageError(f"no engine {name!r}; there are: {', '.join(OWN)}")
     _check_own(name, where)
+    if name == "ssh":
+        return _over_ssh(workers, where)
     if name == "dask":
         from mapreduce.engines.dask import Dask  # noqa: PLC0415 - engines load when used
 
@@ -65,6 +75,16 @@ def engine_named(name: str, workers: int | None = None, where: Where | None = No
     from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
 
     return Local(workers, where.worker_memory << 20)
+
+
+def _over_ssh(workers: int | None, where: Where) -> Engine:
+    from mapreduce.cluster.inventory import NAME, load  # noqa: PLC0415 - engines load when used
+    from mapreduce.cluster.launch import cluster_of  # noqa: PLC0415 - as above
+
+    if workers is not None:
+        raise UsageError("--workers is for one machine: hosts have their slots from the inventory")
+    inventory = load(where.inventory or NAME)
+    return cluster_of(inventory, inventory.select(where.only, (), where.tags), where.folder)
 
 
 def _check_own(name: str, where: Where) -> None:
