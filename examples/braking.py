@@ -6,7 +6,6 @@ As a script it shows the same from Python: `python examples/braking.py TRIPS`.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import mapreduce as mr
 
@@ -19,11 +18,11 @@ class HarshBraking(mr.Job):
     records = mr.Json(at="data", link=mr.Int("dbResponse.linkID"), accel=mr.Float("tangAccel"))
     braking = mr.Table(key="link", fixes=mr.Sum, harsh=mr.Sum)
 
-    def map(self, r: Any) -> mr.Rows:
+    def map(self, r: mr.Records) -> mr.Rows:
         """`r.link`: int64[n]; `r.accel`: float64[n] in m/s², negative when braking."""
         return self.braking.fold(r.link, fixes=1, harsh=r.accel < -self.limit)
 
-    def finish(self, t: Any) -> dict[str, Any]:
+    def finish(self, t: mr.Columns) -> dict[str, mr.Array]:
         """`t`: the merged table, ascending by link."""
         return {"link": t.link, "fixes": t.fixes, "share": t.harsh / t.fixes}
 

@@ -5,8 +5,6 @@ A key of two columns, one of them text: an hour is read from characters 11 and 1
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 import mapreduce as mr
@@ -24,7 +22,7 @@ class RoadHours(mr.Job):
         key=(mr.Key("road", width=24), "hour"), fixes=mr.Sum, trips=mr.Distinct(per="object")
     )
 
-    def map(self, r: Any) -> mr.Rows:
+    def map(self, r: mr.Records) -> mr.Rows:
         """Fold fixes by road type and hour; `r.road` and `r.time` are bytes."""
         text = r.time.view(np.uint8).reshape(len(r), -1)
         hour = (text[:, 11] - np.int64(ord("0"))) * 10 + text[:, 12] - np.int64(ord("0"))

@@ -6,7 +6,7 @@ counted in the receipt as a refused key, never cut.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import mapreduce as mr
 
@@ -17,7 +17,7 @@ class Words(mr.Job):
     records: ClassVar[mr.Format] = mr.Lines("text")
     words = mr.Table(key=mr.Key("word", width=24), count=mr.Sum)
 
-    def map(self, r: Any) -> mr.Rows:
+    def map(self, r: mr.Records) -> mr.Rows:
         """`r.text`: an object array of bytes, one a line."""
         return self.words.fold(b" ".join(r.text.tolist()).lower().split(), count=1)
 

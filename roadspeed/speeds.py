@@ -8,7 +8,7 @@ space-mean speed of the link; a mean over traversals would be another thing.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
@@ -62,12 +62,12 @@ class Speeds(mr.Job):
         speed = mr.Float(self.speed, low=0.0, high=self.max_speed)
         return mr.Json(at=self.records_at, link=mr.Int(self.link), speed=speed)
 
-    def map(self, r: Any) -> mr.Rows:
+    def map(self, r: mr.Records) -> mr.Rows:
         """Fold the fixes of a trip: `r.link` int64[n], `r.speed` float64[n] in `unit`."""
         v = mr.scaled(r.speed, MICRO)
         return self.links.fold(r.link, fixes=1, total=v, squares=v * v, lowest=v, highest=v)
 
-    def finish(self, t: Any) -> dict[str, Any]:
+    def finish(self, t: mr.Columns) -> dict[str, mr.Array]:
         """Statistics of each link, speeds in `unit`; see `roadspeed.statistics`."""
         high, low = t.limbs("squares")
         std = deviation(t.total, high, low, t.fixes)

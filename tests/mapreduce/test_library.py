@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import mapreduce as mr
 from mapreduce.engines.local import Local
 from mapreduce.journal import NAME
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Words(mr.Job):
@@ -40,6 +37,16 @@ def test_a_typed_job_of_two_tables_gives_both() -> None:
     result = mr.run(Words(least=2), TEXTS, workers=1)
     assert result.tables["words"]["word"].tolist() == [b"be", b"do", b"not", b"or", b"to"]
     assert result.tables["lengths"]["texts"].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("page", ["docs/jobs.md", "README.md"])
+def test_the_job_in_the_docs_is_found_and_runs(page: str, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / page).read_text()
+    (tmp_path / "job.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    name = "Words" if "Words" in text else "HarshBraking"
+    trip = b'{"data":[{"dbResponse":{"linkID":"5"}, "tangAccel": -3.5}]}'
+    result = mr.run(mr.load(f"{tmp_path}/job.py:{name}"), mr.Memory({"a": trip}), workers=1)
+    assert all(len(column) for column in result.rows.values())
 
 
 def test_a_class_in_place_of_a_job_is_refused_with_what_to_write() -> None:
