@@ -118,5 +118,5 @@ def escaped(cell: object) -> str:
 
 
 def unescaped(text: str) -> str:
-    """Give back what `escaped` was given."""
+    """Take off the apostrophe that `escaped` put before a text; other escapes stay."""
     return text.removeprefix("'")
