@@ -13,6 +13,7 @@ import msgspec
 
 from mapreduce.cluster import agents
 from mapreduce.cluster import config as configs
+from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, deploy, deploy_overlay
 from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.release import overlay, own_packages
@@ -26,19 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce.cluster.config import AgentConfig
-    from mapreduce.cluster.fleet import Outcome, Table
+    from mapreduce.cluster.fleet import Table
     from mapreduce.cluster.inventory import Host, Inventory
     from mapreduce.job import JobName
-
-
-class Quiet:
-    """A board that nobody looks at: the run shows its hosts itself."""
-
-    def show(self, host: str, state: str) -> None:
-        """Show nothing."""
-
-    def done(self, outcome: Outcome[Any]) -> None:
-        """Show nothing."""
 
 
 class OverSSH:
