@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mapreduce import lines, partial, stack
+from mapreduce import lines, stack
+from mapreduce.combiner import ROWS_HELD, Combiner
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.job import Job, Records
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
 
     from mapreduce.objects import Location
     from mapreduce.objects.reader import Reader
-    from mapreduce.partial import Partial, TablePartial
-    from mapreduce.table import Table
+    from mapreduce.partial import Partial
 
-ROWS_HELD: Final = 1 << 18
 OBJECT_CAP_BYTES: Final = 256 << 20
 GZIP: Final = b"\x1f\x8b\x08"
 NO_ROWS: Final = np.zeros(0, dtype=np.int64)
@@ -123,7 +122,7 @@ class Attempt:
             The store as a whole failed.
         """
         ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
-        gathered = _Gathered(self._tables, self._limits)
+        combiner = Combiner(self._tables, self._limits.max_keys)
         read = self._by_line if self._format.by_line else self._whole
         for piece, blocks in read(pieces, locations):
             on_object(piece)
@@ -131,17 +130,17 @@ class Attempt:
             try:
                 with contextlib.closing(blocks):
                     for parsed in blocks:
-                        self._take(piece, parsed, account, gathered)
+                        self._take(piece, parsed, account, combiner)
             except ObjectError as error:
-                gathered.forget()
+                combiner.forget()
                 quarantined = Quarantined(
                     piece.ordinal, piece.key, piece.etag, error.reason, error.place
                 )
                 ledger.quarantined.append(quarantined)
             else:
-                gathered.accept(piece, account.rows)
+                combiner.accept(piece, account.rows)
                 _book(ledger, piece, account)
-        result = gathered.partial()
+        result = combiner.partial()
         ledger.check()
         return result, ledger
 
@@ -188,7 +187,7 @@ class Attempt:
         with self._reader.open(entry_of(piece), location, 0, len(GZIP)) as body:
             return body.read().startswith(GZIP)
 
-    def _take(self, piece: Piece, parsed: Parsed, account: _Account, gathered: _Gathered) -> None:
+    def _take(self, piece: Piece, parsed: Parsed, account: _Account, combiner: Combiner) -> None:
         first_row = account.read
         account.read += parsed.read
         account.kept += len(parsed.rows)
@@ -206,7 +205,7 @@ class Attempt:
                 account.refused[name] = account.refused.get(name, 0) + rows.refused
             account.rows.append(rows)
         if sum(map(len, account.rows)) > ROWS_HELD:
-            gathered.hold(piece, account.rows)
+            combiner.hold(piece, account.rows)
             account.rows = []
 
     def _mapped(self, records: Records) -> Sequence[Rows]:
@@ -234,68 +233,6 @@ class Attempt:
             if not isinstance(one, Rows) or self._tables.get(one.table.name) is not one.table:
                 raise MapError(f"map gives rows made by fold of the job's own tables, got {one!r}")
         return rows
-
-
-class _Gathered:
-    """Rows of many objects, combined whenever there are enough of them."""
-
-    def __init__(self, tables: dict[str, Table], limits: Limits) -> None:
-        self._tables = tables
-        self._limits = limits
-        self._rows: dict[str, list[tuple[Rows, int]]] = {name: [] for name in tables}
-        self._count = 0
-        self._objects = 0
-        self._done = partial.empty([t.schema for t in tables.values()])
-        self._held: dict[str, list[TablePartial]] = {name: [] for name in tables}
-
-    def accept(self, piece: Piece, rows: Sequence[Rows]) -> None:
-        """Take what an object, now known to be whole, brought."""
-        self._objects += 1
-        if any(self._held.values()):
-            self.hold(piece, rows)
-            held = tuple(partial.within_object(t, self._held[n]) for n, t in self._tables.items())
-            self._held = {name: [] for name in self._tables}
-            self._done = partial.merge([self._done, partial.Partial(held)])
-            partial.check_keys(self._done, self._limits.max_keys, self._objects, None)
-            return
-        for one in rows:
-            self._rows[one.table.name].append((one, piece.ordinal))
-            self._count += len(one)
-        if self._count > ROWS_HELD:
-            self._combine()
-
-    def hold(self, piece: Piece, rows: Sequence[Rows]) -> None:
-        """Combine rows of an object that is still being read, apart from the others."""
-        for name, table in self._tables.items():
-            mine = [r for r in rows if r.table is table]
-            held = self._held[name]
-            held.append(partial.combine(table, mine, [piece.ordinal] * len(mine)))
-            if len(held) > 1 and sum(map(len, held[1:])) > max(len(held[0]), ROWS_HELD):
-                self._held[name] = [partial.within_object(table, held)]
-                partial.check_keys(
-                    partial.Partial(tuple(self._held[name])), self._limits.max_keys, 1, None
-                )
-
-    def forget(self) -> None:
-        """Drop what was held of an object that turned out to be bad."""
-        self._held = {name: [] for name in self._tables}
-
-    def partial(self) -> Partial:
-        """Give the partial of all objects taken."""
-        self._combine()
-        return self._done
-
-    def _combine(self) -> None:
-        combined = tuple(
-            partial.combine(
-                table, [r for r, _ in self._rows[name]], [o for _, o in self._rows[name]]
-            )
-            for name, table in self._tables.items()
-        )
-        self._rows = {name: [] for name in self._tables}
-        self._count = 0
-        self._done = partial.merge([self._done, partial.Partial(combined)])
-        partial.check_keys(self._done, self._limits.max_keys, self._objects, None)
 
 
 def _book(ledger: Ledger, piece: Piece, account: _Account) -> None:

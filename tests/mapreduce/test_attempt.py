@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import attempt, lines, packed, partial
+from mapreduce import attempt, combiner, lines, packed, partial
 from mapreduce.attempt import Attempt, Limits, MapError
 from mapreduce.errors import JobError, StoreError
 from mapreduce.gather import Gather
@@ -105,7 +105,8 @@ def test_a_large_object_combined_in_parts_is_that_combined_at_once(
     rows = [json.dumps({"id": n % 50 if n % 7 else "x"}).encode() for n in range(4000)]
     objects = {"a": b"\n".join(rows), "b": b"\n".join(rows[:40]), "c": b"\n".join(rows[::3])}
     at_once, ledger = done(Rows(), objects)
-    monkeypatch.setattr(attempt, "ROWS_HELD", 5)
+    for module in (attempt, combiner):
+        monkeypatch.setattr(module, "ROWS_HELD", 5)
     monkeypatch.setattr(lines, "BLOCK_BYTES", 64)
     monkeypatch.setattr(lines.blocks, "__kwdefaults__", {"block_bytes": 64, "cap_bytes": 1 << 20})
     in_parts, again = done(Rows(), objects)
@@ -116,7 +117,8 @@ def test_a_large_object_combined_in_parts_is_that_combined_at_once(
 
 
 def test_an_object_that_turns_out_bad_late_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "ROWS_HELD", 5)
+    for module in (attempt, combiner):
+        monkeypatch.setattr(module, "ROWS_HELD", 5)
     monkeypatch.setattr(lines.blocks, "__kwdefaults__", {"block_bytes": 64, "cap_bytes": 1 << 20})
     good = b'{"id":1}\n' * 300
     cut = gzip.compress(np.random.default_rng(1).bytes(99) + good * 99)[:-20]
