@@ -13,6 +13,7 @@ import typer
 from mapreduce.console import options as given
 from mapreduce.console.terminal import Terminal, consequences, open_standard_streams
 from mapreduce.errors import UsageError
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
 app = typer.Typer(
     name="roadspeed",
@@ -57,15 +58,13 @@ def run_command(
     ] = None,
     unit: Annotated[
         str, _option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
-    ] = "km/h",
+    ] = DEFAULT_SPEED_UNIT,
     max_speed: Annotated[
         float, _option("--max-speed", "Faster fixes are dropped and counted.", TRIPS)
-    ] = 400.0,
-    records_at: Annotated[str, _option("--records-at", "Path of the fixes.", TRIPS)] = "data",
-    link: Annotated[
-        str, _option("--link", "Path of the link id in a fix.", TRIPS)
-    ] = "dbResponse.linkID",
-    speed: Annotated[str, _option("--speed", "Path of the speed in a fix.", TRIPS)] = "absVelocity",
+    ] = DEFAULT_MAX_SPEED,
+    records_at: Annotated[str, _option("--records-at", "Path of the fixes.", TRIPS)] = PATHS.data,
+    link: Annotated[str, _option("--link", "Path of the link id in a fix.", TRIPS)] = PATHS.link,
+    speed: Annotated[str, _option("--speed", "Path of the speed in a fix.", TRIPS)] = PATHS.speed,
     draw: Annotated[
         bool, typer.Option("--map/--no-map", help="Draw map.png.", rich_help_panel=MAP)
     ] = True,

@@ -18,6 +18,7 @@ from mapreduce.objects.inflate import read_all
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
+from roadspeed.trip import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -212,9 +213,9 @@ def _advice(found: Findings, source: str) -> list[str]:
     options = [
         f"--{name} {value}"
         for name, value, default in (
-            ("records-at", found.at, "data"),
-            ("link", link, "dbResponse.linkID"),
-            ("speed", speed, "absVelocity"),
+            ("records-at", found.at, PATHS.data),
+            ("link", link, PATHS.link),
+            ("speed", speed, PATHS.speed),
         )
         if value != default
     ]

@@ -13,7 +13,7 @@ from typing import Final
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
-from roadspeed.trip import SPEED_UNITS
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS, SPEED_UNITS
 
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
@@ -31,11 +31,11 @@ class Speeds(mr.Job):
         Dotted paths of the list of fixes, of the link id in a fix, and of its speed.
     """
 
-    unit: str = "km/h"
-    max_speed: float = 400.0
-    records_at: str = "data"
-    link: str = "dbResponse.linkID"
-    speed: str = "absVelocity"
+    unit: str = DEFAULT_SPEED_UNIT
+    max_speed: float = DEFAULT_MAX_SPEED
+    records_at: str = PATHS.data
+    link: str = PATHS.link
+    speed: str = PATHS.speed
 
     links = mr.Table(
         key="link",

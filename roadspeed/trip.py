@@ -22,6 +22,7 @@ METRES_PER_SECOND: Mapping[str, float] = MappingProxyType(
 )
 SPEED_UNITS = tuple(METRES_PER_SECOND)
 DEFAULT_SPEED_UNIT = "km/h"
+DEFAULT_MAX_SPEED = 400.0  # in the unit of the input
 
 # Field of a fix -> unit or kind of its value. Every one may be null or absent.
 FIX_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -85,6 +86,10 @@ class TripPaths:
     matched_longitude: str = "dbResponse.matchLongitude"
     tangential_acceleration: str = "tangAccel"
     radial_acceleration: str = "radAccel"
+
+
+PATHS = TripPaths()
+"""As documents had it in 2019: what each option's default is."""
 
 
 def speed_in(unit: str, to: str) -> float:
