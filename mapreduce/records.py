@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from mapreduce import structure
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.fields import Field, Mask, Shape
+from mapreduce.fields import Field, Mask, Shape, Text
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.lines import BOM
+from mapreduce.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -250,8 +251,14 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _checked(fields: Mapping[str, Field]) -> dict[str, Field]:
-    for name in fields:
+    for name, one in fields.items():
         _check_name(name)
+        if not isinstance(one, Field):
+            raise JobError(f"field {name!r}: expected Int, Float or Text of a path, got {one!r}")
+        if isinstance(one, Text) and one.width is not None and not 0 < one.width <= MAX_KEY_WIDTH:
+            raise JobError(
+                f"field {name!r}: a width is 1 to {MAX_KEY_WIDTH} bytes, got {one.width}"
+            )
     if not fields:
         raise JobError("a format needs at least one field: Json(at='data', link=Int('linkID'))")
     return dict(fields)

@@ -42,7 +42,7 @@ class Selection:
     Raises
     ------
     UsageError
-        A share or limit out of range.
+        A share or limit out of range, or one text in place of several globs.
     """
 
     match: tuple[str, ...] = ()
@@ -51,6 +51,9 @@ class Selection:
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        for name, globs in (("match", self.match), ("exclude", self.exclude)):
+            if isinstance(globs, str):  # each of its letters would be a glob
+                raise UsageError(f"{name} is a tuple of globs, ({globs!r},), not {globs!r}")
         if self.sample is not None and not 0 < self.sample <= 1:
             raise UsageError(f"a sample is above 0 % and at most 100 %, not {self.sample}")
         if self.limit is not None and self.limit < 1:

@@ -75,3 +75,15 @@ def test_a_name_that_is_not_ours_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Tabel'"):
         getattr(mr, "Tabel")  # noqa: B009 - a type checker refuses it, which is the point
     assert set(mr.__all__) == set(mr._HOMES)
+
+
+def test_one_glob_in_place_of_several_is_refused() -> None:
+    with pytest.raises(mr.UsageError, match=r"a tuple of globs, \('2019/\*',\), not '2019/\*'"):
+        mr.Selection(match="2019/*")  # type: ignore[arg-type] # the point
+
+
+def test_fields_that_are_none_are_refused_by_name() -> None:
+    with pytest.raises(mr.JobError, match="field 'link': expected Int, Float or Text of a path"):
+        mr.Json(at="data", link="linkID")  # type: ignore[arg-type] # the point
+    with pytest.raises(mr.JobError, match="a width is 1 to 1024 bytes, got 0"):
+        mr.JsonLines(word=mr.Text("word", width=0))
