@@ -204,7 +204,7 @@ def town_command(
     out: Annotated[Path, _option("--out", "Folder for roads.geojson and trips/.")],
     trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
     seed: Annotated[int | None, _option("--seed", "Another number, another town.")] = None,
-    size: Annotated[float, _option("--size", "1 is some 3,500 links; 50 is a city.")] = 1.0,
+    size: Annotated[float, _option("--size", "1 is some 4,000 links; 50 is a city.")] = 1.0,
     compress: Annotated[bool, _option("--compress", "Write .json.gz.")] = False,
     workers: given.Workers = None,
 ) -> None:

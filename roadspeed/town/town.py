@@ -14,6 +14,7 @@ import numpy as np
 import ujson
 
 from mapreduce.errors import UsageError
+from mapreduce.whole import whole
 from roadspeed.town.drives import drive
 from roadspeed.town.errands import plan_errand
 from roadspeed.town.fixes import LinkWords, document
@@ -106,6 +107,6 @@ class Town:
 
     def write_roads(self, path: Path) -> None:
         """Write `roads()` to `path`, whole or not at all."""
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(ujson.dumps(self.roads(), escape_forward_slashes=False), encoding="utf-8")
-        part.replace(path)
+        with whole(path) as part:
+            text = ujson.dumps(self.roads(), escape_forward_slashes=False)
+            part.write_text(text, encoding="utf-8")
