@@ -7,6 +7,7 @@ command, so that `--help` is quick.
 from __future__ import annotations
 
 import getpass
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -43,6 +44,9 @@ Tags: TypeAlias = Annotated[
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 Run: TypeAlias = Annotated[str | None, typer.Option("--run", help="One run; else all.")]
+Out: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", help="The --out of a run at work here, not its hosts.")
+]
 HOSTS = Path("hosts.toml")
 
 
@@ -52,6 +56,12 @@ def _choice(
     from mapreduce.cluster.operations import Choice  # noqa: PLC0415 - SSH loads when it is needed
 
     return Choice(inventory, tuple(only or ()), tuple(without or ()), tuple(tags or ()))
+
+
+def _ask(out: Path, what: str) -> str:
+    from mapreduce.cluster import control  # noqa: PLC0415 - loads when it is needed
+
+    return json.dumps(control.ask(out, what), indent=1)
 
 
 @app.command("init")
@@ -157,10 +167,17 @@ def deploy_command(
 
 @app.command("status")
 def status_command(
-    inventory: InventoryPath = HOSTS, only: Only = None, without: Without = None, tag: Tags = None
+    inventory: InventoryPath = HOSTS,
+    only: Only = None,
+    without: Without = None,
+    tag: Tags = None,
+    out: Out = None,
 ) -> None:
-    """Tell each host's release and runs."""
+    """Tell each host's release and runs; or, with --out, how a run and its hosts fare, as JSON."""
     with consequences():
+        if out is not None:
+            typer.echo(_ask(out, "status"))
+            return
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.status_of_hosts(_choice(inventory, only, without, tag))
@@ -194,9 +211,13 @@ def stop_command(
     patience: Annotated[
         float, typer.Option("--patience", help="Seconds to drain before agents are killed.")
     ] = 30.0,
+    out: Out = None,
 ) -> None:
-    """Have agents finish what they are at, and end."""
+    """Have agents finish what they are at, and end; or, with --out, one run and all its agents."""
     with consequences():
+        if out is not None:
+            typer.echo(_ask(out, "stop"))
+            return
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.stop_agents(_choice(inventory, only, without, tag), run, patience_s=patience)
