@@ -1,4 +1,4 @@
-"""`python -m benchmarks peers|bounds|scale|join|pictures|all`: measure, print, and write the page.
+"""`python -m benchmarks peers|engines|bounds|scale|join|pictures|all`: measure, print, write.
 
 Fails where answers do not agree or a limit is broken. `--quick` is a small corpus and few rounds,
 to see that all works; its figures mean nothing and are not written.
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import bounds, page, peers, scale
+from benchmarks import bounds, engines, page, peers, scale
 from benchmarks.corpus import corpus
 from benchmarks.processes import ROOT
 
@@ -28,6 +28,7 @@ def main() -> None:
     options = _options()
     sections: dict[str, Callable[[argparse.Namespace], list[Section]]] = {
         "peers": _peers,
+        "engines": _engines,
         "bounds": _bounds,
         "scale": _scale,
         "join": lambda _: [("join", _script("join"))],
@@ -43,13 +44,15 @@ def main() -> None:
             print(f"\n## {section}\n\n{text}\n", flush=True)
             failed |= "Broken:" in text
             if options.write and not options.quick:
-                page.write(section, text)
+                page.write(section, text, page.ENGINES if section == "engines" else page.PAGE)
     sys.exit(1 if failed else 0)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=("peers", "bounds", "scale", "join", "pictures", "all"))
+    parser.add_argument(
+        "what", choices=("peers", "engines", "bounds", "scale", "join", "pictures", "all")
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into the page")
     parser.add_argument("--quick", action="store_true", help="only see that it works")
     parser.add_argument(
@@ -82,6 +85,15 @@ def _peers(options: argparse.Namespace) -> list[Section]:
         ("peers", f"{machine} {peers.report(measured, runs)}"),
         ("bounds", bounds.report(rates, chdb_mbs)),
     ]
+
+
+def _engines(options: argparse.Namespace) -> list[Section]:
+    measured = corpus(options.corpus, options.files, options.objects)
+    few = corpus(options.corpus, 12, 12)
+    machine = page.machine()
+    runs = peers.measure(measured, few, engines.ENTRANTS, min(options.rounds, peers.FEW))
+    text = f"{machine} {engines.report(measured, runs)}"
+    return [("engines", "\n\n".join([text, *([] if options.quick else engines.broken(runs))]))]
 
 
 def _bounds(options: argparse.Namespace) -> list[Section]:

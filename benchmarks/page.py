@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: generated tables between markers, prose around them left alone."""
+"""Tables between markers in docs/benchmarks.md and docs/engines.md; the prose is left alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+ENGINES = PAGE.with_name("engines.md")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -34,7 +35,7 @@ def machine() -> str:
     )
 
 
-def write(section: str, text: str) -> None:
+def write(section: str, text: str, path: Path = PAGE) -> None:
     """Replace what stands between the section's markers.
 
     Raises
@@ -43,9 +44,9 @@ def write(section: str, text: str) -> None:
         Where the page has no such markers.
     """
     begin, end = f"<!-- {section}:begin -->\n", f"<!-- {section}:end -->"
-    page = PAGE.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
     head, found, rest = page.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
-        raise ValueError(f"{PAGE.name} has no markers {begin.strip()} and {end}")
-    PAGE.write_text(f"{head}{begin}\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")
+        raise ValueError(f"{path.name} has no markers {begin.strip()} and {end}")
+    path.write_text(f"{head}{begin}\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")

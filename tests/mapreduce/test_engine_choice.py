@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +16,25 @@ import msgspec
 import numpy as np
 import pytest
 import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.asymmetric import ec
 
+import mapreduce as mr
+from mapreduce.attempt import Limits
+from mapreduce.engines import shipping, task
+from mapreduce.engines.dask import Dask
 from mapreduce.engines.named import Where, engine_named
+from mapreduce.engines.shipping import shipment
 from mapreduce.engines.spark import Spark
+from mapreduce.engines.task import Order, Work
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.job import name_of
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run
 from tests.jobs.deadly import Deadly
+from tests.services.dask_cluster import dask_cluster
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -109,7 +124,7 @@ def test_executors_need_three_packages_and_say_which_is_missing(
     engine: Engine = Spark(context=spark_context)
     (tmp_path / "two").mkdir()
     monkeypatch.setattr(spark_context, "pythonExec", _bare_python(tmp_path / "two", np, urllib3))
-    with pytest.raises(MapReduceError, match=r"no Python package 'msgspec'.*pip install numpy msgspec"):
+    with pytest.raises(MapReduceError, match=r"package 'msgspec'.*pip install numpy msgspec"):
         run(Deadly(), ONE, engine=engine)
     monkeypatch.setattr(spark_context, "pythonExec", _bare_python(tmp_path, np, urllib3, msgspec))
     assert run(Deadly(), ONE, engine=engine).receipt["objects"]["ok"] == 1
@@ -165,3 +180,65 @@ def test_a_job_in_a_file_runs_on_the_master_that_is_typed(
     assert (receipt["engine"], receipt["records"]["kept"]) == ("spark", 6)
     assert (out / "braking.csv").read_text() == "link,fixes,share\n5,6,1.0\n"
     assert "ERROR" not in done.stderr
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> dict[str, str]:
+    """Make a certificate that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cluster")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(form.Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    )
+    cert, key_path = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    return {"tls_ca": cert, "tls_cert": cert, "tls_key": key_path}
+
+
+def test_a_dask_cluster_behind_tls_takes_those_with_a_certificate_alone(
+    sealed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca, cert, key = sealed.values()
+    options = ["--protocol", "tls", "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key]
+    (tmp_path / "cluster").mkdir()
+    with dask_cluster(tmp_path / "cluster", 1, options) as address:
+        assert address.startswith("tls://127.0.0.1:")
+        got = run(Deadly(), ONE, engine=Dask(address, **sealed))
+        assert got.receipt["objects"]["ok"] == 1
+        monkeypatch.setattr("mapreduce.engines.dask.CONNECT_S", 1.0)
+        with pytest.raises(UsageError, match="no Dask scheduler answers at tls://"):
+            run(Deadly(), ONE, engine=Dask(address))
+
+
+def test_a_worker_of_another_release_does_nothing() -> None:
+    goods = shipment(name_of(Deadly()))
+    order = Order(goods.archive, "another", goods.job, Limits(), Deadly.schemas())
+    answer = task.run(task.encode(order), task.encode(Work(0, (), ())))
+    (fault,) = task.decode_answer(answer).faults
+    assert fault.kind == "job"
+    assert f"runs release {goods.release} of this program, the coordinator another" in fault.message
+
+
+def test_what_is_sent_is_named_by_its_content(tmp_path: Path) -> None:
+    first, second = shipment(name_of(Deadly())), shipment(name_of(Deadly(how="exit")))
+    assert (first.archive, first.content) == (second.archive, second.content)
+    assert first.release == shipping.release()
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import mapreduce as mr\nclass Mine(mr.Job):\n    t = mr.Table(key='k', n=mr.Sum)\n"
+    )
+    mine = shipment(name_of(mr.load(f"{path}:Mine")))
+    with zipfile.ZipFile(io.BytesIO(mine.content)) as archive:
+        names = archive.namelist()
+    assert mine.release == first.release
+    assert mine.archive != first.archive
+    assert {n.partition("/")[0] for n in names} == {"mapreduce", mine.job.reference.split(".")[0]}
+    assert mine.job.reference.endswith(".mine:Mine")
