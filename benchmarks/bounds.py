@@ -17,7 +17,7 @@ import msgspec
 import mapreduce as mr
 from benchmarks import page
 from mapreduce.attempt import Attempt, Limits
-from mapreduce.job import Records
+from mapreduce.columns import Records
 from mapreduce.objects import Location
 from mapreduce.objects.files import file_etag
 from mapreduce.objects.reader import Reader

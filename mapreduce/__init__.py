@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mapreduce.attempt import Limits, MapError
+    from mapreduce.columns import Columns, Records
     from mapreduce.errors import (
         JobError,
         MapReduceError,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mapreduce.fields import Float, Int, Text
-    from mapreduce.job import Columns, Job, Records, load
+    from mapreduce.job import Job, load
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.records import Format, Json, JsonLines, Lines
@@ -39,9 +40,9 @@ _HOMES = {
     "Float": "mapreduce.fields",
     "Int": "mapreduce.fields",
     "Text": "mapreduce.fields",
-    "Columns": "mapreduce.job",
+    "Columns": "mapreduce.columns",
     "Job": "mapreduce.job",
-    "Records": "mapreduce.job",
+    "Records": "mapreduce.columns",
     "load": "mapreduce.job",
     "Memory": "mapreduce.objects.memory",
     "Selection": "mapreduce.objects.selection",

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mapreduce import lines, stack
+from mapreduce.columns import Records
 from mapreduce.combiner import ROWS_HELD, Combiner
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
-from mapreduce.job import Job, Records
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, Quarantined
 from mapreduce.objects.inflate import inflated
 from mapreduce.plan import TO_THE_END, Piece
@@ -28,6 +28,7 @@ from mapreduce.table import Rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from mapreduce.job import Job
     from mapreduce.objects import Location
     from mapreduce.objects.reader import Reader
     from mapreduce.partial import Partial

@@ -17,109 +17,24 @@ import importlib.util
 import sys
 import traceback
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
 
 import msgspec
 import numpy as np
 
+from mapreduce.columns import Columns
 from mapreduce.errors import JobError, MapReduceError, UsageError
-from mapreduce.partial import Partial, TablePartial, wide_total
-from mapreduce.records import Parsed
 from mapreduce.table import Array, Rows, Schema, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from mapreduce.fields import Mask
-    from mapreduce.plan import Piece
+    from mapreduce.partial import Partial
     from mapreduce.records import Format
 
 Output: TypeAlias = "Mapping[str, Array]"  # column name -> values, all of one length
-
-
-class Records:
-    """One object's records, in the document's order, as `map` sees them.
-
-    Each field is an attribute: an array of length n. `object` says which object this is (its
-    `key`, `ordinal`, `etag`), `rows` (int64[n]) each record's place in it, and `has(name)` where
-    an optional field is present. A large object of lines comes as several `Records`; where it is
-    divided, places are counted from the piece's beginning, `object.start` (a byte).
-    """
-
-    __slots__ = ("_columns", "_present", "object", "rows")
-
-    def __init__(self, piece: Piece, parsed: Parsed, first_row: int = 0) -> None:
-        self.object = piece
-        self.rows = parsed.rows + first_row if first_row else parsed.rows
-        self._columns = parsed.columns
-        self._present = parsed.present
-
-    def __getattr__(self, name: str) -> Array:
-        try:
-            return self._columns[name]
-        except KeyError:
-            have = ", ".join(self._columns)
-            raise AttributeError(f"no field {name!r} in the job's records; it has {have}") from None
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def part(self, start: int, stop: int) -> Records:
-        """Give some of the records by themselves: to find the one at which a job fails."""
-        some = slice(start, stop)
-        columns = {name: column[some] for name, column in self._columns.items()}
-        present = {name: mask[some] for name, mask in self._present.items()}
-        return Records(self.object, Parsed(columns, present, self.rows[some], stop - start))
-
-    def has(self, name: str) -> Mask:
-        """Where the optional field `name` is present: bool[n]."""
-        mask = self._present.get(name)
-        return np.ones(len(getattr(self, name)), dtype=bool) if mask is None else mask
-
-
-class Columns:
-    """One merged table as `finish` sees it: its keys and values as attributes, ascending by key.
-
-    Sums, minima, maxima and distinct counts are int64; a wide sum is an object array of exact
-    Python integers.
-    """
-
-    __slots__ = ("_columns", "_rows", "_stored")
-
-    def __init__(self, partial: TablePartial) -> None:
-        schema = partial.schema
-        columns: dict[str, Array | None] = dict(
-            zip((k.name for k in schema.keys), partial.keys, strict=True)
-        )
-        stored = dict(zip((c.name for c in schema.columns), partial.values, strict=True))
-        for column in schema.columns:
-            name, _, limb = column.name.partition(".")
-            if not limb:
-                columns[name] = stored[name]
-            elif limb == "hi":
-                columns[name] = None  # made when asked for: exact integers are slow to make
-        self._columns = columns
-        self._stored = stored
-        self._rows = len(partial)
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def __getattr__(self, name: str) -> Array:
-        if name not in self._columns:
-            have = ", ".join(self._columns)
-            raise AttributeError(f"no column {name!r} in the table; it has {have}")
-        column = self._columns[name]
-        return wide_total(*self.limbs(name)) if column is None else column
-
-    def limbs(self, name: str) -> tuple[Array, Array]:
-        """Give a wide sum as two int64 arrays: hi * 2**32 + lo, 0 <= lo < 2**32."""
-        return self._stored[f"{name}.hi"], self._stored[f"{name}.lo"]
-
-    def asdict(self) -> dict[str, Array]:
-        """All columns by name, keys first."""
-        return {name: getattr(self, name) for name in self._columns}
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -362,13 +277,24 @@ def finished(job: Job, partial: Partial) -> dict[str, dict[str, Array]]:
             f"{''.join(traceback.format_exception(error)).rstrip()}\n"
             "Mend finish and type the same command again: nothing is read twice."
         ) from error
-    whole = dict(given) if len(tables) > 1 else {next(iter(tables)): given}
-    out: dict[str, dict[str, Array]] = {}
-    for name, columns in whole.items():
-        if not hasattr(columns, "items"):
-            raise JobError(f"finish: expected a mapping of columns for {name!r}, got {columns!r}")
-        out[name] = dict(columns.items())
-        lengths = {c: len(v) for c, v in out[name].items()}
-        if len(set(lengths.values())) > 1:
-            raise JobError(f"finish: columns of {name!r} differ in length: {lengths}")
-    return out
+    whole = given if len(tables) > 1 else {next(iter(tables)): given}
+    if not isinstance(whole, Mapping):
+        raise JobError(f"finish: expected table name -> columns, got {given!r}")
+    return {name: _checked(name, columns) for name, columns in whole.items()}
+
+
+def _checked(table: str, given: Any) -> dict[str, Array]:
+    """Give what `finish` gave for a table as arrays of one dimension and one length."""
+    if not isinstance(given, Mapping):
+        raise JobError(f"finish: expected a mapping of columns for {table!r}, got {given!r}")
+    columns = {name: np.asarray(values) for name, values in given.items()}
+    for name, column in columns.items():
+        if column.ndim != 1:
+            raise JobError(
+                f"finish: column {name!r} of {table!r} has {column.ndim} dimensions, not one:"
+                f" {column!r}"
+            )
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise JobError(f"finish: columns of {table!r} differ in length: {lengths}")
+    return columns

@@ -11,6 +11,7 @@ from mapreduce.accounts import published, write_account, write_receipt, write_ro
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.engines.named import engine_named
+from mapreduce.errors import JobError
 from mapreduce.runs import run
 
 __all__ = ["engine_named", "run_job", "tell", "texts"]
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mapreduce.table import Array
 
 ROWS_AT_ONCE = 65_536
+OURS = frozenset(("quarantine", "dropped"))
 
 
 def run_job(
@@ -36,7 +38,15 @@ def run_job(
     *,
     quiet: bool,
 ) -> dict[str, Any]:
-    """Run a job and write `TABLE.csv` for each table, the lists and the receipt."""
+    """Run a job and write `TABLE.csv` for each table, the lists and the receipt.
+
+    Raises
+    ------
+    JobError
+        Where a table has the name of one of the lists.
+    """
+    for name in OURS & job.tables().keys():
+        raise JobError(f"a table cannot be called {name!r}: {name}.csv is the run's; rename it")
     with Terminal(quiet=quiet, engine=engine) as terminal:
         result = run(
             job,

@@ -8,12 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from mapreduce.attempt import Attempt, Limits
+from mapreduce.columns import Columns
 from mapreduce.console.command import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import default_workers
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
-from mapreduce.job import Columns, Job, finished
+from mapreduce.job import Job, finished
 from mapreduce.listing import is_divisible
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored

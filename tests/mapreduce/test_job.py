@@ -14,8 +14,9 @@ import pytest
 
 import mapreduce as mr
 from mapreduce import partial
+from mapreduce.columns import Columns
 from mapreduce.errors import JobError, UsageError
-from mapreduce.job import Columns, configured, finished, load, name_of, parameters
+from mapreduce.job import configured, finished, load, name_of, parameters
 from mapreduce.partial import Partial
 from tests.jobs.counting import Links, Rows
 
@@ -228,7 +229,7 @@ def test_columns_that_differ_in_length_are_refused() -> None:
 
 
 def test_records_know_their_fields() -> None:
-    from mapreduce.job import Records  # noqa: PLC0415 - used here alone
+    from mapreduce.columns import Records  # noqa: PLC0415 - used here alone
     from mapreduce.plan import Piece  # noqa: PLC0415 - the same
 
     form = mr.JsonLines(a=mr.Int("a"), b=mr.Int("b", optional=True))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from pathlib import Path
 
 import pytest
 
 import mapreduce as mr
+from mapreduce.columns import Columns
 from mapreduce.engines.local import Local
 from mapreduce.journal import NAME
 
@@ -87,3 +90,25 @@ def test_fields_that_are_none_are_refused_by_name() -> None:
         mr.Json(at="data", link="linkID")  # type: ignore[arg-type] # the point
     with pytest.raises(mr.JobError, match="a width is 1 to 1024 bytes, got 0"):
         mr.JsonLines(word=mr.Text("word", width=0))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"words": {"n": 3}, "lengths": {}}, "column 'n' of 'words' has 0 dimensions, not one"),
+        ({"words": {"n": [3], "m": []}}, "columns of 'words' differ in length: {'n': 1, 'm': 0}"),
+        ({"words": None}, "a mapping of columns for 'words', got None"),
+        (None, "table name -> columns, got None"),
+    ],
+)
+def test_what_finish_may_not_give_is_told(
+    given: object, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Words, "finish", lambda *_: given)
+    with pytest.raises(mr.JobError, match=re.escape(says)):
+        mr.run(Words(), TEXTS, workers=1)
+
+
+def test_columns_can_be_copied() -> None:
+    table = mr.run(Words(), TEXTS, workers=1).partial.tables[0]
+    assert copy.copy(Columns(table)).word.tolist() == table.keys[0].tolist()

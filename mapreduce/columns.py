@@ -1,0 +1,108 @@
+"""What a job's code sees: an object's records, and a merged table, as named columns.
+
+Arrays are given as they are, never copied, and nothing is computed but the whole value of a wide
+sum, when it is asked for. A name that is not there is answered with those that are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mapreduce.partial import wide_total
+from mapreduce.records import Parsed
+
+if TYPE_CHECKING:
+    from mapreduce.fields import Mask
+    from mapreduce.partial import TablePartial
+    from mapreduce.plan import Piece
+    from mapreduce.table import Array
+
+
+class Records:
+    """One object's records, in the document's order, as `map` sees them.
+
+    Each field is an attribute: an array of length n. `object` says which object this is (its
+    `key`, `ordinal`, `etag`), `rows` (int64[n]) each record's place in it, and `has(name)` where
+    an optional field is present. A large object of lines comes as several `Records`; where it is
+    divided, places are counted from the piece's beginning, `object.start` (a byte).
+    """
+
+    __slots__ = ("_columns", "_present", "object", "rows")
+
+    def __init__(self, piece: Piece, parsed: Parsed, first_row: int = 0) -> None:
+        self.object = piece
+        self.rows = parsed.rows + first_row if first_row else parsed.rows
+        self._columns = parsed.columns
+        self._present = parsed.present
+
+    def __getattr__(self, name: str) -> Array:
+        if name.startswith("_"):  # no field is called so, and ours are not there yet in a copy
+            raise AttributeError(name)
+        try:
+            return self._columns[name]
+        except KeyError:
+            have = ", ".join(self._columns)
+            raise AttributeError(f"no field {name!r} in the job's records; it has {have}") from None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, start: int, stop: int) -> Records:
+        """Give some of the records by themselves: to find the one at which a job fails."""
+        some = slice(start, stop)
+        columns = {name: column[some] for name, column in self._columns.items()}
+        present = {name: mask[some] for name, mask in self._present.items()}
+        return Records(self.object, Parsed(columns, present, self.rows[some], stop - start))
+
+    def has(self, name: str) -> Mask:
+        """Where the optional field `name` is present: bool[n]."""
+        mask = self._present.get(name)
+        return np.ones(len(getattr(self, name)), dtype=bool) if mask is None else mask
+
+
+class Columns:
+    """One merged table as `finish` sees it: its keys and values as attributes, ascending by key.
+
+    Sums, minima, maxima and distinct counts are int64; a wide sum is an object array of exact
+    Python integers.
+    """
+
+    __slots__ = ("_columns", "_rows", "_stored")
+
+    def __init__(self, partial: TablePartial) -> None:
+        schema = partial.schema
+        columns: dict[str, Array | None] = dict(
+            zip((k.name for k in schema.keys), partial.keys, strict=True)
+        )
+        stored = dict(zip((c.name for c in schema.columns), partial.values, strict=True))
+        for column in schema.columns:
+            name, _, limb = column.name.partition(".")
+            if not limb:
+                columns[name] = stored[name]
+            elif limb == "hi":
+                columns[name] = None  # made when asked for: exact integers are slow to make
+        self._columns = columns
+        self._stored = stored
+        self._rows = len(partial)
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getattr__(self, name: str) -> Array:
+        if name.startswith("_"):  # as above
+            raise AttributeError(name)
+        if name not in self._columns:
+            have = ", ".join(self._columns)
+            raise AttributeError(f"no column {name!r} in the table; it has {have}")
+        column = self._columns[name]
+        return wide_total(*self.limbs(name)) if column is None else column
+
+    def limbs(self, name: str) -> tuple[Array, Array]:
+        """Give a wide sum as two int64 arrays: hi * 2**32 + lo, 0 <= lo < 2**32."""
+        return self._stored[f"{name}.hi"], self._stored[f"{name}.lo"]
+
+    def asdict(self) -> dict[str, Array]:
+        """All columns by name, keys first."""
+        return {name: getattr(self, name) for name in self._columns}
