@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mapreduce.engines import Advance, Assignment, Event, Outcome, located
 from mapreduce.engines.local import FAULTS, SIGNATURES
 from mapreduce.engines.task import Answer, Fault, Order, Work, encode
-from mapreduce.errors import MapReduceError, StoreError, UsageError
+from mapreduce.errors import ExpiredError, MapReduceError, UsageError
 from mapreduce.ledger import Ledger, Quarantined, merged
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Desk:
             case "expired" if tries < SIGNATURES:
                 return False
             case "expired":
-                raise StoreError(fault.message)
+                raise ExpiredError(fault.message)
             case "killed" if tries <= DEATHS:
                 return True
             case kind:

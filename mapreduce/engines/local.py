@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from mapreduce import packed, partial
 from mapreduce.attempt import MapError
 from mapreduce.engines import Advance, Assignment, Event, Outcome, located
-from mapreduce.errors import JobError, MapReduceError, StoreError, UsageError
+from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError, UsageError
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.slot import Begin, Done, Failed, Reached, Work
 from mapreduce.slot_process import SlotProcess
@@ -189,7 +189,7 @@ class _Slot:
             message = answer.message
             if answer.kind != "expired":
                 raise FAULTS.get(answer.kind, MapReduceError)(message)
-        raise StoreError(message)
+        raise ExpiredError(message)
 
     def _answer(self, work: Work, pieces: Sequence[Piece]) -> Done | Failed:
         objects = read_bytes = 0

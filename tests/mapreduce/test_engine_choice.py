@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
 
+pytestmark = pytest.mark.timeout(240)  # clusters start within it
 ROOT = Path(__file__).parents[2]
 ONE = Memory({"a": b'{"data": [{"link": 1}]}'})
 
@@ -183,8 +184,8 @@ def test_a_job_in_a_file_runs_on_the_master_that_is_typed(
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> dict[str, str]:
-    """Make a certificate that is its own authority, and its key."""
+def sealed(tmp_path: Path) -> tuple[str, str]:
+    """Make a certificate that is its own authority, and its key; say where they are."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cluster")])
     now = datetime.now(UTC)
@@ -199,19 +200,18 @@ def sealed(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "key.pem").write_bytes(
         key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     )
-    cert, key_path = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    return {"tls_ca": cert, "tls_cert": cert, "tls_key": key_path}
+    return str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
 
 
 def test_a_dask_cluster_behind_tls_takes_those_with_a_certificate_alone(
-    sealed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sealed: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ca, cert, key = sealed.values()
-    options = ["--protocol", "tls", "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key]
+    cert, key = sealed
+    options = ["--protocol", "tls", "--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]
     (tmp_path / "cluster").mkdir()
     with dask_cluster(tmp_path / "cluster", 1, options) as address:
         assert address.startswith("tls://127.0.0.1:")
-        got = run(Deadly(), ONE, engine=Dask(address, **sealed))
+        got = run(Deadly(), ONE, engine=Dask(address, tls_ca=cert, tls_cert=cert, tls_key=key))
         assert got.receipt["objects"]["ok"] == 1
         monkeypatch.setattr("mapreduce.engines.dask.CONNECT_S", 1.0)
         with pytest.raises(UsageError, match="no Dask scheduler answers at tls://"):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
     from tests.services.seaweed import Seaweed
 
+pytestmark = pytest.mark.timeout(240)  # clusters start within it
 SPARK = pytest.param("spark", marks=pytest.mark.xdist_group("spark"))
 OTHERS = pytest.mark.parametrize("name", ["dask", SPARK])
 ONE_EACH = Options(split_bytes=1)

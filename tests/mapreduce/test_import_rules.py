@@ -18,6 +18,8 @@ CALLS = {"eval", "exec", "compile", "__import__"}
 ALONE = {
     "minio": {"mapreduce/objects/s3.py"},
     "psycopg2": {"roadspeed/roads/postgis.py", "roadspeed/roads/faults.py"},
+    "distributed": {f"mapreduce/engines/{name}.py" for name in ("dask", "dask_tree")},
+    "pyspark": {f"mapreduce/engines/{name}.py" for name in ("spark", "spark_batches")},
     "fabric": {f"mapreduce/cluster/{name}.py" for name in ("deploy", "remote", "enrol", "fab")},
 }
 # State machines: what time it is and what chance says is told them.
