@@ -151,7 +151,9 @@ def test_what_is_ignored_and_what_is_left_out_is_accounted_for(tmp_path: Path) -
 
 def test_a_run_of_nothing_but_bad_objects_stops_and_says_what_to_look_at() -> None:
     bad = {f"{n:03}": b"<html>" for n in range(150)}
-    with pytest.raises(JobError, match=r"gave no record \(.*not_json\)\. First: .*`inspect SOURCE`"):
+    with pytest.raises(
+        JobError, match=r"gave no record \(.*not_json\)\. First: .*`inspect SOURCE`"
+    ):
         run(Links(), Memory(bad), workers=1)
 
 
