@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOSTLY = 0.7
+HARDLY = 0.5
 
 
 def summary(receipt: Mapping[str, Any]) -> str:
@@ -43,8 +44,7 @@ def bounded_by(receipt: Mapping[str, Any]) -> str:
     """Say what the run's mapping waited for most."""
     times, work = receipt["times_s"], receipt["work"]
     busy = work["worked_s"] + work["waited_s"]
-    slots = max(1, work.get("slots", 1))
-    if not busy or busy < (1 - MOSTLY) * times["map"] * slots:
+    if busy < HARDLY * times["map"]:  # together they did less than half of what one could
         listing = times["list"] > MOSTLY * times["map"]
         return "listing the source" if listing else "starting the workers (a small run)"
     if work["waited_s"] > MOSTLY * busy:
