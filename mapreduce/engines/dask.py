@@ -167,5 +167,6 @@ def _shipped(client: Client, goods: Shipment) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError, TimeoutError):  # the scheduler may be gone
+        # The scheduler may be gone, and its connections (RuntimeError) with it.
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
             client.unregister_worker_plugin(name)

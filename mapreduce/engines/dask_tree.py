@@ -120,7 +120,8 @@ class Tree:
     def close(self) -> None:
         """Take no more splits and drop what is under way."""
         self._feed.close()
-        with contextlib.suppress(OSError, TimeoutError):  # the scheduler may be gone
+        # The scheduler may be gone, and its connections (RuntimeError) with it.
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
             self._client.cancel([node.future for node in self._flying], force=True)
 
     def _attempt(self, split: Split, *, apart: bool = False) -> None:
@@ -173,6 +174,8 @@ class Tree:
     def _lost(self, node: _Node) -> Iterator[Event]:
         """Run anew what came to nothing, or raise why that would not help."""
         error = node.future.exception() if node.future.status == "error" else CancelledError()
+        if self._client.status != "running":
+            raise MapReduceError(f"the Dask scheduler is gone. {RESUMES}")
         if isinstance(error, FaultError):
             faults = [msgspec.msgpack.decode(error.args[0], type=Fault)]
         elif isinstance(error, KilledWorker | CancelledError):
@@ -194,8 +197,8 @@ class Tree:
         self._looked = now
         try:
             threads = sum(self._client.nthreads().values())
-        except (OSError, CancelledError, TimeoutError) as error:
-            raise MapReduceError(f"the Dask scheduler is gone: {error}. {RESUMES}") from error
+        except (OSError, CancelledError, TimeoutError, RuntimeError) as error:
+            raise MapReduceError(f"the Dask scheduler is gone ({error}). {RESUMES}") from error
         if threads:
             self._seen_workers = now
             self._feed.widen(FAN_IN + WAITING_A_THREAD * threads)

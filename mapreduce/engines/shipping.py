@@ -63,12 +63,13 @@ def shipment(job: JobName) -> Shipment:
     release = _digest(files)
     where, _, name = job.reference.rpartition(":")
     top = where.partition(".")[0]
-    if where.endswith(".py") or top == where:
-        path = Path(where) if where.endswith(".py") else _file_of(where)
+    path = Path(where) if where.endswith(".py") else _lone_file(where)
+    if path is not None:
         content = path.read_bytes()
         top = f"{OURS}_job_{hashlib.sha256(content).hexdigest()[:16]}"
-        files |= {f"{top}/__init__.py": b"", f"{top}/{path.name}": content}
-        job = msgspec.structs.replace(job, reference=f"{top}.{path.stem}:{name}")
+        stem = path.stem.replace(".", "_")
+        files |= {f"{top}/__init__.py": b"", f"{top}/{stem}.py": content}
+        job = msgspec.structs.replace(job, reference=f"{top}.{stem}:{name}")
     elif top != OURS:
         files |= dict(_sources(top))
     size = sum(map(len, files.values()))
@@ -85,9 +86,12 @@ def release() -> str:
     return _digest(dict(_sources(OURS)))
 
 
-def _file_of(module: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+def _lone_file(module: str) -> Path | None:
+    """Give the file of a module that belongs to no package."""
+    spec = None if "." in module else importlib.util.find_spec(module)
+    if spec is None or spec.submodule_search_locations:
+        return None
+    if spec.origin is None or not spec.origin.endswith(".py"):
         raise UsageError(f"the source of {module!r} cannot be found, so no worker can be given it")
     return Path(spec.origin)
 
