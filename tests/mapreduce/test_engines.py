@@ -271,7 +271,7 @@ def test_keys_beyond_the_limit_stop_the_run(engine: Engine) -> None:
 
 @OTHERS
 def test_a_run_goes_on_from_what_was_committed(engine: Engine, tmp_path: Path) -> None:
-    objects = {f"{n:04}": _trip(n, 1) for n in range(130)}
+    objects = {f"{n:04}": _trip(n, 1) for n in range(70)}
     note, out = tmp_path / "note", tmp_path / "out"
     job = Deadly(note=str(note))
 
@@ -301,12 +301,12 @@ def test_a_run_goes_on_from_what_was_committed(engine: Engine, tmp_path: Path) -
         )
     stopped.set()
     committed = progress_of(out).committed
-    assert 1 < committed < 130
+    assert 1 < committed < 70
     note.unlink()
     got = run(job, Memory(objects), engine=engine, folder=out, options=ONE_EACH)
-    assert len(note.read_text().splitlines()) == 130 - committed
+    assert len(note.read_text().splitlines()) == 70 - committed
     assert got.digest == run(Deadly(), Memory(objects), engine=Local(1)).digest
-    assert got.receipt["objects"]["ok"] == 130
+    assert got.receipt["objects"]["ok"] == 70
 
 
 @OTHERS

@@ -56,7 +56,7 @@ def spark_context(spark_master: str) -> Iterator[SparkContext]:
         "spark.cores.max": str(WORKERS),  # one each; the rest is for another program
         "spark.executor.memory": "512m",
         "spark.log.level": "FATAL",
-        "spark.task.maxFailures": "3",
+        "spark.task.maxFailures": "2",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
