@@ -46,7 +46,7 @@ lint: setup  ## ruff, mypy strict, import rules
 
 bench: setup  ## this project beside its peers on the same trips; writes docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
-	$(BIN)/python -m benchmarks all
+	$(BIN)/python -m benchmarks all --write
 
 clean:  ## what the above made
 	rm -rf $(VENV) demo

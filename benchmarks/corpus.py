@@ -39,7 +39,7 @@ class Corpus:
 def corpus(root: Path, files: int, objects: int) -> Corpus:
     """Make the corpus under `root`, or find it there."""
     town = root / f"town-{files}"
-    made = make_town(town, files, workers=1 if town.exists() else os.cpu_count() or 1)
+    made = make_town(town, files, workers=os.cpu_count() or 1)
     trips = sorted(made.trips.glob("*/*.json"))
     sizes = [trip.stat().st_size for trip in trips]
     folder = root / f"links-{files}-{objects}"

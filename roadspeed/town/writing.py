@@ -84,7 +84,7 @@ def write_trips(
         if on_progress is not None:
             on_progress(done, count)
 
-    if processes <= 1 or len(batches) == 1:
+    if processes <= 1 or len(batches) <= 1:
         for batch in batches:
             report(_write_batch(town, out_dir, batch, compress=compress))
         return len(numbers)

@@ -161,6 +161,8 @@ def test_a_town_on_disk_is_resumed_but_never_mixed_with_another(tmp_path: Path) 
     before = hashlib.sha256((made.trips / trip_key(1)).read_bytes()).digest()
     more = make_town(tmp_path, 3)
     assert (more.written, more.kept) == (1, 2)
+    again = make_town(tmp_path, 3, workers=2)
+    assert (again.written, again.kept) == (0, 3)
     assert hashlib.sha256((made.trips / trip_key(1)).read_bytes()).digest() == before
     assert json.loads(more.roads.read_bytes())["type"] == "FeatureCollection"
     with pytest.raises(UsageError, match="another town"):
