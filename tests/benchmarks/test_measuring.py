@@ -98,17 +98,14 @@ def test_a_broken_limit_is_named(few: Corpus) -> None:
     assert "not steady" in told
 
 
-def test_a_table_replaces_only_what_stands_between_its_markers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("before\n<!-- x:begin -->\nold\n<!-- x:end -->\nafter\n")
-    monkeypatch.setattr(page, "PAGE", path)
-    page.write("x", page.table(("a", "b"), [("1", "2")]))
+    page.write("x", page.table(("a", "b"), [("1", "2")]), path)
     text = path.read_text()
     assert "| 1 | 2 |" in text
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith("-->\nafter\n")
     with pytest.raises(ValueError, match="no markers"):
-        page.write("y", "")
+        page.write("y", "", path)
