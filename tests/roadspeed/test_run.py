@@ -210,7 +210,7 @@ def test_closed_standard_streams_are_no_hindrance(town: Path, tmp_path: Path) ->
     command = [sys.executable, "-m", "roadspeed.cli", "run", str(town / "trips"), "--no-map"]
     line = shlex.join([*command, "--out", str(tmp_path / "out")])
     done = subprocess.run(["sh", "-c", f"{line} >&- 2>&- <&-"], check=False, timeout=100)
-    assert done.returncode == 0
+    assert done.returncode == 0, (tmp_path / "out" / "quarantine.csv").read_text()
     assert receipt_of(tmp_path / "out")["objects"]["ok"] == 12
 
 
