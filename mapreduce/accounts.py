@@ -23,7 +23,7 @@ import msgspec
 from mapreduce.errors import JobError
 from mapreduce.journal import remove as remove_journal
 from mapreduce.json_file import write_json
-from mapreduce.whole import whole
+from mapreduce.whole import settled, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,15 +47,20 @@ def published(folder: Path) -> Iterator[Path]:
     files of the run before stay as they are. What that run wrote and this one did not is removed,
     since it would tell of other input.
     """
+    for left in folder.glob(".run.*.partial"):  # by a run that was killed while it wrote
+        shutil.rmtree(left)
     room = Path(tempfile.mkdtemp(prefix=".run.", suffix=".partial", dir=folder))
     try:
         yield room
         before = _files_of(folder)
         written = {path.name for path in room.iterdir()}
         for name in sorted(written - {RECEIPT}) + sorted(written & {RECEIPT}):
+            if name == RECEIPT:
+                settled(folder)  # the receipt is there only where all that it lists is
             (room / name).replace(folder / name)
         for name in before - written:
             (folder / name).unlink(missing_ok=True)
+        settled(folder)
         remove_journal(folder)
     finally:
         shutil.rmtree(room)

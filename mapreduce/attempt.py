@@ -124,6 +124,7 @@ class Attempt:
         """
         ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
         combiner = Combiner(self._tables, self._limits.max_keys)
+        sampled: dict[str, int] = {}
         read = self._by_line if self._format.by_line else self._whole
         for piece, blocks in read(pieces, locations):
             on_object(piece)
@@ -140,7 +141,7 @@ class Attempt:
                 ledger.quarantined.append(quarantined)
             else:
                 combiner.accept(piece, account.rows)
-                _book(ledger, piece, account)
+                _book(ledger, piece, account, sampled)
         result = combiner.partial()
         ledger.check()
         return result, ledger
@@ -236,7 +237,8 @@ class Attempt:
         return rows
 
 
-def _book(ledger: Ledger, piece: Piece, account: _Account) -> None:
+def _book(ledger: Ledger, piece: Piece, account: _Account, sampled: dict[str, int]) -> None:
+    """Enter a whole object; `sampled` counts the ledger's samples by reason."""
     ledger.ok += piece.whole
     ledger.ok_bytes += piece.size_bytes if piece.whole else 0
     ledger.read += account.read
@@ -245,12 +247,9 @@ def _book(ledger: Ledger, piece: Piece, account: _Account) -> None:
         ledger.dropped[reason] = ledger.dropped.get(reason, 0) + count
     for table, count in account.refused.items():
         ledger.refused_keys[table] = ledger.refused_keys.get(table, 0) + count
-    have: dict[str, int] = {}
-    for sample in ledger.samples:
-        have[sample.reason] = have.get(sample.reason, 0) + 1
     for reason, row in account.samples:
-        have[reason] = have.get(reason, 0) + 1
-        if have[reason] <= SAMPLES_PER_REASON:
+        if sampled.get(reason, 0) < SAMPLES_PER_REASON:
+            sampled[reason] = sampled.get(reason, 0) + 1
             ledger.samples.append(Dropped(reason, piece.ordinal, row, piece.key))
 
 

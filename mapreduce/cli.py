@@ -6,8 +6,6 @@ packages load inside a command, so that `--help` is quick.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +16,6 @@ import typer
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
 from mapreduce.console.terminal import consequences, open_standard_streams
-from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from mapreduce.job import Job
@@ -90,7 +87,7 @@ def run_command(
         mapreduce run examples/braking.py:HarshBraking s3://trips --out braking --set limit=2.5
     """
     with consequences():
-        from mapreduce.console import command  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.console import command, typed  # noqa: PLC0415 - numpy loads when it is needed
 
         given.check_tolerances(max_bad_objects, max_dropped)
         told = given.run_options(
@@ -116,7 +113,7 @@ def run_command(
             spark_conf=spark_conf,
         )
         chosen = command.engine_named(engine, workers, where)
-        given.remember_command(out, "mapreduce")
+        typed.remember(out, "mapreduce")
         receipt = command.run_job(_job(job, settings), source, out, told, chosen, quiet=as_json)
         command.tell(receipt, out, as_json=as_json)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
@@ -175,17 +172,14 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The --out o
 def resume_command(folder: FolderArgument) -> None:
     """Go on with a run that was interrupted, as it was typed then."""
     with consequences():
-        path = folder / given.COMMAND
-        if not path.exists():
-            raise UsageError(f"{folder} is not the --out of a run: it has no {given.COMMAND}")
+        from mapreduce.console import typed  # noqa: PLC0415 - loads when used
+
+        said = typed.remembered(folder)
         if not (folder / JOURNAL).exists():
             typer.echo(f"{folder} holds a finished run: nothing is left to resume")
             return
-        said = json.loads(path.read_text())
-        where = {"mapreduce": "mapreduce.cli", "roadspeed": "roadspeed.cli"}[said["program"]]
-        os.chdir(said["folder"])
-        done = subprocess.run([sys.executable, "-m", where, *said["arguments"]], check=False)
-        raise SystemExit(done.returncode)
+        command = [sys.executable, "-m", f"{said.program}.cli", *said.arguments]
+        raise SystemExit(subprocess.run(command, cwd=said.folder, check=False).returncode)
 
 
 @app.command("status")

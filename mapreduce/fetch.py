@@ -1,5 +1,6 @@
-"""Objects fetched ahead, in threads, while the one before is decoded.
+"""Objects fetched ahead, while the one before is decoded.
 
+What has a URL is read by threads; of files the kernel is told, and reads them ahead by itself.
 Order is kept; what is held is bounded in objects and in bytes. They are held as they are stored:
 gzip is taken off when an object's turn comes, so that of many bombs one at a time unfolds. An
 object's own fault is handed on in its place, a fault of the store is raised. Objects to be
@@ -11,15 +12,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.body import BytesBody
+from mapreduce.objects.files import announce
 from mapreduce.objects.inflate import read_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mapreduce.objects.reader import Reader
     from mapreduce.plan import Piece
@@ -31,6 +34,21 @@ AHEAD_BYTES: Final = 16 << 20
 def entry_of(piece: Piece) -> Entry:
     """Give the listed entry that a piece is of."""
     return Entry(piece.key, piece.size_bytes, piece.etag)
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A file's bytes, read when they are asked for: a thread would cost more than it saves."""
+
+    read: Callable[[Piece, Location], bytes]
+    piece: Piece
+    location: Location
+
+    def result(self) -> bytes:
+        return self.read(self.piece, self.location)
+
+    def cancel(self) -> None:
+        """Nothing has begun."""
 
 
 class Fetcher:
@@ -76,7 +94,7 @@ class Fetcher:
         StoreError
             Where the store as a whole failed.
         """
-        ahead: deque[tuple[Piece, Future[bytes]]] = deque()
+        ahead: deque[tuple[Piece, Future[bytes] | _Later]] = deque()
         waiting = deque(zip(pieces, locations, strict=True))
         held_bytes = 0
         try:
@@ -86,7 +104,7 @@ class Fetcher:
                         break
                     piece, location = waiting.popleft()
                     held_bytes += piece.size_bytes
-                    ahead.append((piece, self._threads.submit(self._read, piece, location)))
+                    ahead.append((piece, self._begun(piece, location)))
                 piece, future = ahead.popleft()
                 document = self._document(piece, future)
                 held_bytes -= piece.size_bytes
@@ -97,7 +115,14 @@ class Fetcher:
             for _, future in ahead:
                 future.cancel()
 
-    def _document(self, piece: Piece, future: Future[bytes]) -> bytes | ObjectError:
+    def _begun(self, piece: Piece, location: Location) -> Future[bytes] | _Later:
+        if location.url is not None:
+            return self._threads.submit(self._read, piece, location)
+        if location.path is not None:
+            announce(location.path)
+        return _Later(self._read, piece, location)
+
+    def _document(self, piece: Piece, future: Future[bytes] | _Later) -> bytes | ObjectError:
         started = time.monotonic()
         try:
             stored = future.result()

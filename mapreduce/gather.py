@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TIER: Final = 8  # partials of one tier that are merged into one of the next
 HOPELESS_AFTER: Final = 100
+HOPELESS_CRASHES: Final = 10  # each costs a process or two
 
 
 class HopelessError(JobError):
@@ -87,7 +88,7 @@ class Gather:
         return whole
 
     def check_hopeless(self) -> None:
-        """Stop early where the first hundred objects brought no record at all.
+        """Stop early where the first hundred objects, or ten crashes, brought no record at all.
 
         Raises
         ------
@@ -95,7 +96,10 @@ class Gather:
             With the commonest reasons and what to try.
         """
         ledger = self.ledger
-        if ledger.ok + len(ledger.quarantined) < HOPELESS_AFTER or ledger.kept:
+        if ledger.kept:
+            return
+        crashed = sum(bad.reason == "crashed" for bad in ledger.quarantined[:HOPELESS_AFTER])
+        if ledger.ok + len(ledger.quarantined) < HOPELESS_AFTER and crashed < HOPELESS_CRASHES:
             return
         reasons: dict[str, int] = dict(ledger.dropped)
         for bad in ledger.quarantined:

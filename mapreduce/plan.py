@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
 
 OPEN_COST_BYTES: Final = 1 << 17
-SPLIT_BYTES: Final = 64 << 20
+SPLIT_BYTES: Final = 32 << 20
 FIRST_SPLIT_BYTES: Final = 2 << 20
 MIN_RANGE_BYTES: Final = 1 << 16  # of a divided object: each range is a request, and a task
-SPLITS_A_STEP: Final = 8
+SPLITS_A_STEP: Final = 16
 MAX_OBJECTS: Final = 1024
 TO_THE_END: Final = -1
 
@@ -67,7 +67,7 @@ class Planner:
     Parameters
     ----------
     split_bytes
-        Size a split aims at; None lets it grow from small first splits to 64 MiB.
+        Size a split aims at; None lets it grow from small first splits to 32 MiB.
     divisible
         Whether large plain objects may be divided by byte range (formats of lines without a
         distinct count).

@@ -9,12 +9,12 @@ from __future__ import annotations
 import platform
 import secrets
 import time
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from mapreduce import __version__
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def run_id() -> str:
 def versions() -> dict[str, str]:
     """Versions of what made the numbers."""
     return {
-        "roadspeed": metadata.version("roadspeed"),
+        "roadspeed": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "msgspec": metadata.version("msgspec"),
+        "msgspec": msgspec.__version__,
     }
 
 

@@ -27,6 +27,7 @@ Array: TypeAlias = npt.NDArray[Any]
 LIMB_BITS: Final = 32
 LIMB_MASK: Final = (1 << LIMB_BITS) - 1
 INT64_MAX: Final = 2**63 - 1
+SCALED_LIMIT: Final = 2.0**62
 MAX_KEY_WIDTH: Final = 1024
 TAKEN: Final = frozenset(("asdict", "limbs", "self"))
 
@@ -224,7 +225,8 @@ def scaled(values: npt.NDArray[np.float64], per_unit: int) -> Ints:
     """
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
         product = np.rint(np.asarray(values, dtype=np.float64) * per_unit)
-    if not np.all(np.abs(product) < 2.0**62):  # false for NaN too
+    most = SCALED_LIMIT
+    if len(product) and not (-most < product.min() and product.max() < most):  # false for NaN too
         raise JobError(
             f"scaled: a value is NaN, infinite, or above 2**62 / {per_unit}; mask it first"
         )

@@ -49,14 +49,14 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         partial = room / target.name
         yield partial
-        _sync(partial)
+        settled(partial)
         partial.replace(target)
-        _sync(target.parent)
+        settled(target.parent)
     finally:
         shutil.rmtree(room)
 
 
-def _sync(path: Path) -> None:
+def settled(path: Path) -> None:
     """Make a file's content, or a folder's entries, reach the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

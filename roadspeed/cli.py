@@ -121,7 +121,8 @@ def run_command(
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
     with consequences():
-        from mapreduce.console.command import engine_named, tell  # noqa: PLC0415 - see above
+        from mapreduce.console import typed  # noqa: PLC0415 - see above
+        from mapreduce.console.command import engine_named, tell  # noqa: PLC0415 - as above
         from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy, as above
         from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
@@ -172,7 +173,7 @@ def run_command(
             spark_conf=spark_conf,
         )
         chosen = engine_named(engine, workers, where)
-        given.remember_command(out, "roadspeed")
+        typed.remember(out, "roadspeed")
         with Terminal(quiet=as_json, engine=chosen) as terminal:
             receipt = run_speeds(source, wanted, chosen, terminal)
         tell(receipt, out, as_json=as_json)

@@ -27,7 +27,8 @@ from mapreduce.cluster.link import Link, LostError, UntrustedError
 from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.engines.local import default_workers
 from mapreduce.errors import MapReduceError
-from mapreduce.objects.backoff import Backoff, Retry
+from mapreduce.objects.backoff import Backoff
+from mapreduce.objects.patience import Retry
 from mapreduce.slot import Begin, Done, Peer
 from mapreduce.slot_process import CancelledError
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -15,6 +12,8 @@ from mapreduce.console.terminal import OVER_LIMIT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mapreduce.engines.named import Where
     from mapreduce.runs import Options
 
@@ -276,13 +275,3 @@ def check_tolerances(max_bad: str, max_dropped: str | None) -> None:
     """Refuse tolerances that mean nothing before the work begins."""
     for text in (max_bad, max_dropped or "0"):
         Tolerance(text).exceeded(0, 1)
-
-
-COMMAND = "command.json"
-
-
-def remember_command(folder: Path, program: str) -> None:
-    """Note in the run's folder what was typed, for `mapreduce resume`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    said = {"program": program, "arguments": sys.argv[1:], "folder": str(Path.cwd())}
-    (folder / COMMAND).write_text(json.dumps(said, indent=1) + "\n")

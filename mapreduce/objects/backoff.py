@@ -8,7 +8,6 @@ of a row of failures: progress ends the row, so a long object may take as long a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -16,26 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
+    from mapreduce.objects.patience import Retry
+
 _MOST_DOUBLINGS = 30  # keeps 2**n a small number
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How patient a reader is.
-
-    Parameters
-    ----------
-    first_s
-        The first wait, in seconds.
-    longest_s
-        The longest wait of its own accord.
-    deadline_s
-        How long a row of failures may last in all; a server's `Retry-After` is cut to it.
-    """
-
-    first_s: float = 0.2
-    longest_s: float = 20.0
-    deadline_s: float = 180.0
 
 
 class Backoff:

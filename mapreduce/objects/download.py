@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from mapreduce.objects import Entry
-    from mapreduce.objects.backoff import Retry
+    from mapreduce.objects.patience import Retry
 
 _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
 _TOO_MUCH = {429, 503}

@@ -8,6 +8,7 @@ away or a folder that is gone as a whole is the store's (`StoreError`).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -36,6 +37,18 @@ _MOST_AT_ONCE = 1 << 30  # one read(2) gives 2 GiB at most
 def file_etag(status: os.stat_result) -> str:
     """Name the version of a file: nanoseconds of its last change and its size, both in hex."""
     return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def announce(path: str) -> None:
+    """Tell the kernel that all of a file will be read soon, where it takes such a hint."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    with contextlib.suppress(OSError):  # whatever is wrong is told when it is read
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(fd)
 
 
 class FileBody:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Progress: TypeAlias = Callable[[int, int | None], None]
+    OnRows: TypeAlias = Callable[[int, int | None], None]
     """Called with rows looked at so far and, where it is known, how many there will be."""
     Objects: TypeAlias = NDArray[np.object_]
     BBox: TypeAlias = tuple[float, float, float, float]
     """West, south, east, north in degrees (EPSG:4326)."""
 
-__all__ = ["BBox", "Columns", "Joined", "Objects", "Progress", "RoadsError", "context", "join"]
+__all__ = ["BBox", "Joined", "Named", "Objects", "OnRows", "RoadsError", "context", "join"]
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -37,7 +37,7 @@ class RoadsError(MapReduceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Named:
     """What the user named, if anything: table or layer, columns, and the coordinates' CRS."""
 
     table: str | None = None
@@ -86,7 +86,7 @@ def join(
     geometry_column: str | None = None,
     class_column: str | None = None,
     crs: str | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnRows | None = None,
 ) -> Joined:
     """Find the geometry of each id in a file or a PostGIS database.
 
@@ -118,7 +118,7 @@ def join(
     from roadspeed.roads import merging  # noqa: PLC0415 - shapely loads when used
 
     _check_ids(ids)
-    named = Columns(table, id_column, geometry_column, class_column, crs)
+    named = Named(table, id_column, geometry_column, class_column, crs)
     return merging.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
 
 
@@ -131,7 +131,7 @@ def context(
     geometry_column: str | None = None,
     class_column: str | None = None,
     crs: str | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnRows | None = None,
 ) -> tuple[Objects, Objects]:
     """Return all roads that touch a box, to be drawn faintly beneath a map.
 
@@ -156,7 +156,7 @@ def context(
     UsageError, RoadsError
         As for `join`.
     """
-    named = Columns(table, None, geometry_column, class_column, crs)
+    named = Named(table, None, geometry_column, class_column, crs)
     geometry, road_class = [], []
     left = limit
     for rows in _source(roads).within(bbox, roads, named, left, on_progress):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from roadspeed.roads import Columns
+    from roadspeed.roads import Named
 
 OURS = {
     "table": "table",
@@ -37,10 +37,10 @@ class Address:
 
     dsn: str
     """What libpq is given: no secret in it, nothing of ours in it."""
-    named: Columns
+    named: Named
 
 
-def address_of(url: str, named: Columns) -> Address:
+def address_of(url: str, named: Named) -> Address:
     """Take an address apart.
 
     Parameters
@@ -55,7 +55,7 @@ def address_of(url: str, named: Columns) -> Address:
     UsageError
         A password in the address; an empty or doubled parameter.
     """
-    from roadspeed.roads import Columns  # noqa: PLC0415 - the contract imports this room's parts
+    from roadspeed.roads import Named  # noqa: PLC0415 - the contract imports this room's parts
 
     parts = urlsplit(url)
     if ":" in parts.netloc.rpartition("@")[0]:
@@ -72,5 +72,5 @@ def address_of(url: str, named: Columns) -> Address:
         else:
             ours[OURS[name]] = value
     dsn = urlunsplit(parts._replace(query=urlencode(theirs, quote_via=quote), fragment=""))
-    fields = {name: getattr(named, name) or ours.get(name) for name in Columns.__slots__}
-    return Address(dsn=dsn, named=Columns(**fields))
+    fields = {name: getattr(named, name) or ours.get(name) for name in Named.__slots__}
+    return Address(dsn=dsn, named=Named(**fields))

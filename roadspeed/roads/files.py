@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import BBox, Columns, Objects, Progress
+    from roadspeed.roads import BBox, Named, Objects, OnRows
 
 PARQUET = (".parquet", ".geoparquet", ".pq")
 DELIMITED = (".csv", ".tsv", ".txt")
@@ -51,7 +51,7 @@ def open_layer(path: str, table: str | None) -> Layer:
 
 
 def matching(
-    ids: NDArray[np.int64], path: str, named: Columns, on_progress: Progress | None
+    ids: NDArray[np.int64], path: str, named: Named, on_progress: OnRows | None
 ) -> Iterator[Rows]:
     """Read the rows whose id is wanted.
 
@@ -93,9 +93,9 @@ def matching(
 def within(
     bbox: BBox | None,
     path: str,
-    named: Columns,
+    named: Named,
     _limit: int | None,
-    on_progress: Progress | None,
+    on_progress: OnRows | None,
 ) -> Iterator[Rows]:
     """Read all rows that touch a box (EPSG:4326); those without geometry are left out."""
     layer = open_layer(path, named.table)
@@ -110,14 +110,12 @@ def within(
     reading.check()
 
 
-def _attributes(layer: Layer, named: Columns) -> list[str]:
+def _attributes(layer: Layer, named: Named) -> list[str]:
     """Return the columns that can hold ids or classes."""
     return [n for n in layer.names if n not in (layer.native_geometry, named.geometry_column)]
 
 
-def _selection(
-    layer: Layer, named: Columns, id_column: str | None = None, **where: Any
-) -> Selection:
+def _selection(layer: Layer, named: Named, id_column: str | None = None, **where: Any) -> Selection:
     geometry = layer.native_geometry
     if geometry is None or named.geometry_column not in (None, geometry):
         geometry = columns.choose_geometry(layer.names, named.geometry_column, layer.where)
@@ -129,7 +127,7 @@ class _Reading:
     """Turns batches into rows in EPSG:4326 and keeps count of what could not be read."""
 
     def __init__(
-        self, layer: Layer, named: Columns, selection: Selection, on_progress: Progress | None
+        self, layer: Layer, named: Named, selection: Selection, on_progress: OnRows | None
     ) -> None:
         self.layer = layer
         self.on_progress = on_progress

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import BBox, Columns, Objects, Progress
+    from roadspeed.roads import BBox, Named, Objects, OnRows
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ WANTED = sql.SQL("JOIN unnest({ids}::bigint[]) AS w(id) ON w.id = {whole}")
 
 
 def matching(
-    ids: NDArray[np.int64], url: str, named: Columns, on_progress: Progress | None
+    ids: NDArray[np.int64], url: str, named: Named, on_progress: OnRows | None
 ) -> list[Rows]:
     """Read the rows whose id is wanted.
 
@@ -147,7 +147,7 @@ def matching(
 
 
 def within(
-    bbox: BBox | None, url: str, named: Columns, limit: int | None, on_progress: Progress | None
+    bbox: BBox | None, url: str, named: Named, limit: int | None, on_progress: OnRows | None
 ) -> Iterable[Rows]:
     """Read all rows whose box touches a box (EPSG:4326), at most `limit`, in any order."""
     address = address_of(url, named)
@@ -184,7 +184,7 @@ def within(
 class _Table:
     """A table of roads inside an open transaction."""
 
-    def __init__(self, cursor: Any, dsn: str, named: Columns) -> None:
+    def __init__(self, cursor: Any, dsn: str, named: Named) -> None:
         self.cursor = cursor
         self.came = 0
         cursor.execute(BEGIN + RELATIONS, {"table": named.table})
@@ -204,7 +204,7 @@ class _Table:
             kind = sql.Identifier(self.relation.postgis_schema, "geometry")
             self.shape = sql.SQL("{shape}::{kind}").format(shape=self.shape, kind=kind)
 
-    def count(self, rows: int, on_progress: Progress | None, of: int | None) -> None:
+    def count(self, rows: int, on_progress: OnRows | None, of: int | None) -> None:
         """Tell how many rows came so far."""
         self.came += rows
         if on_progress is not None:
@@ -295,7 +295,7 @@ def projected(rows: Rows, known: dict[int, Any], where: str) -> Rows:
     return Rows(rows.positions, geometry, rows.road_class, rows.unreadable + lost)
 
 
-def _asked(dsn: str, named: Columns, read: Callable[[_Table], T]) -> T:
+def _asked(dsn: str, named: Named, read: Callable[[_Table], T]) -> T:
     """Ask the server; if it drops the line half-way, once more."""
     try:
         return _in_thread(dsn, named, read)
@@ -310,7 +310,7 @@ def _asked(dsn: str, named: Columns, read: Callable[[_Table], T]) -> T:
         ) from again
 
 
-def _in_thread(dsn: str, named: Columns, read: Callable[[_Table], T]) -> T:
+def _in_thread(dsn: str, named: Named, read: Callable[[_Table], T]) -> T:
     """Read in a thread, since libpq waits deaf: so an interrupt is heard, and cancels."""
     opened: list[Any] = []
 
@@ -329,7 +329,7 @@ def _in_thread(dsn: str, named: Columns, read: Callable[[_Table], T]) -> T:
 
 
 @contextlib.contextmanager
-def _transaction(dsn: str, named: Columns, opened: list[Any]) -> Iterator[_Table]:
+def _transaction(dsn: str, named: Named, opened: list[Any]) -> Iterator[_Table]:
     with connecting(dsn):
         theirs = psycopg2.extensions.parse_dsn(dsn)
         settings = {name: value for name, value in CONNECT.items() if name not in theirs}

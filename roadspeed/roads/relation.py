@@ -18,7 +18,7 @@ from roadspeed.roads.columns import choose_geometry, listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roadspeed.roads import Columns
+    from roadspeed.roads import Named
 
 CatalogueRow = tuple[str, str, str, str, str, str, str | None]
 """Schema, table, column, type, its category, its full words, schema of PostGIS."""
@@ -100,7 +100,7 @@ class Relation:
         return next(column for column in self.columns if column.name == name)
 
 
-def chosen(found: Sequence[CatalogueRow], named: Columns, where: str) -> Relation:
+def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
     """Choose the table that is meant.
 
     Parameters

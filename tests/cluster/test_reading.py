@@ -12,7 +12,7 @@ from mapreduce.cluster.tls import Authority, client_context, server_context
 from mapreduce.errors import StoreError
 from mapreduce.fetch import Fetcher
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.backoff import Retry
+from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.plan import Piece
 
@@ -72,7 +72,7 @@ def origin(authority: Authority) -> Iterator[str]:
 
 def _reader(authority: Authority, origin: str, name: str = "127.0.0.1") -> Reader:
     context = client_context(authority.worker("w1"))
-    return Reader(retry=QUICK, trusted=Trusted(origin, context, name))
+    return Reader(Patience(QUICK), trusted=Trusted(origin, context, name))
 
 
 def _read(reader: Reader, origin: str) -> bytes:
@@ -87,7 +87,7 @@ def test_the_runs_own_server_is_read_by_its_authority(authority: Authority, orig
 
 def test_no_other_reader_trusts_it(authority: Authority, origin: str) -> None:
     others = (
-        Reader(retry=QUICK),
+        Reader(Patience(QUICK)),
         _reader(Authority("run-2"), origin),
         _reader(authority, "https://127.0.0.2:1/"),  # trusted, but elsewhere
         _reader(authority, origin, "127.0.0.2"),

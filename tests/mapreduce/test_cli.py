@@ -191,6 +191,12 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert process.returncode == code
     assert b"Traceback" not in said
     assert not (out / "receipt.json").exists()
+    command = (out / "command.json").read_bytes()
+    (out / "command.json").write_bytes(command[:20])
+    damaged = mapreduce("resume", out)
+    assert damaged.returncode == 2
+    assert "type that run's command again" in damaged.stderr
+    (out / "command.json").write_bytes(command)
     resumed = mapreduce("resume", out)
     assert resumed.returncode == 0, resumed.stderr
     whole = mapreduce(*typed, tmp_path / "whole")

@@ -10,7 +10,7 @@ import pytest
 import mapreduce as mr
 from mapreduce import packed, partial
 from mapreduce.errors import JobError, PartialError
-from mapreduce.gather import HOPELESS_AFTER, Gather
+from mapreduce.gather import HOPELESS_AFTER, HOPELESS_CRASHES, Gather
 from mapreduce.ledger import Cost, Dropped, Ledger, Quarantined
 from mapreduce.partial import Partial
 from mapreduce.plan import Piece, Split
@@ -91,6 +91,15 @@ def test_a_hundred_objects_without_a_record_stop_the_run() -> None:
     bad = Ledger(quarantined=[Quarantined(99, "k", "e", "not_json", "byte 3")])
     with pytest.raises(JobError, match=r"99 no_link, 1 not_json.*First: byte 3\..*inspect"):
         gather.add([_whole(99)], _raw(), bad, Cost())
+
+
+def test_ten_crashes_without_a_record_stop_the_run() -> None:
+    gather = Gather(SCHEMAS, 1000)
+    crash = [Quarantined(n, "k", "e", "crashed", "exit code 1") for n in range(HOPELESS_CRASHES)]
+    for number, bad in enumerate(crash[:-1]):
+        gather.add([_whole(number)], _raw(), Ledger(quarantined=[bad]), Cost())
+    with pytest.raises(JobError, match=r"10 crashed.*First: exit code 1"):
+        gather.add([_whole(9)], _raw(), Ledger(quarantined=crash[-1:]), Cost())
 
 
 def test_one_record_among_a_hundred_objects_is_hope() -> None:

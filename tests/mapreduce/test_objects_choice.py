@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from mapreduce.errors import ExpiredError, ObjectError, StoreError, UsageError
 from mapreduce.objects import Entry
-from mapreduce.objects.backoff import Backoff, Retry, retry_after_s
+from mapreduce.objects.backoff import Backoff, retry_after_s
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
+from mapreduce.objects.patience import Retry
 from mapreduce.objects.refusals import refusal
 from mapreduce.objects.selection import Selection, ignored, parse_sample
 from mapreduce.objects.source import open_store

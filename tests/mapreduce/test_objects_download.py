@@ -15,8 +15,8 @@ import pytest
 
 from mapreduce.errors import ExpiredError, MapReduceError, ObjectError, StoreError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.backoff import Retry
 from mapreduce.objects.inflate import inflated, read_all
+from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.settings import Keys, Settings
@@ -56,7 +56,7 @@ def found(seaweed: Seaweed, bucket: str, proxy: Proxy) -> tuple[Entry, Location]
 
 @pytest.fixture
 def reader() -> Iterator[Reader]:
-    with Reader(retry=QUICK, read_s=5, seed=1) as running:
+    with Reader(Patience(retry=QUICK, read_s=5, seed=1)) as running:
         yield running
 
 
@@ -206,7 +206,7 @@ def test_a_busy_store_is_asked_again_when_it_said(
     patient = Retry(first_s=0.01, longest_s=0.02, deadline_s=10)
     proxy.lay(busy)
     started_s = time.monotonic()
-    with Reader(retry=patient) as longer, longer.open(*found) as body:
+    with Reader(Patience(retry=patient)) as longer, longer.open(*found) as body:
         assert body.read() == CONTENT
     assert 0.99 <= time.monotonic() - started_s < 3
     proxy.lay(Fault(status=503), Fault(status=429), Fault(status=500), Fault(status=502))
@@ -245,7 +245,7 @@ def test_a_store_that_is_restarted_is_waited_for(
     seaweed: Seaweed, proxy: Proxy, found: tuple[Entry, Location]
 ) -> None:
     assert seaweed.endpoint
-    with Reader(retry=Retry(first_s=0.01, longest_s=0.05, deadline_s=20)) as reader:
+    with Reader(Patience(retry=Retry(first_s=0.01, longest_s=0.05, deadline_s=20))) as reader:
         with reader.open(*found) as body:
             body.read()
         proxy.hang_up()  # the kept connection is dead now
@@ -258,7 +258,7 @@ def test_a_store_that_is_restarted_is_waited_for(
 def test_a_silent_server_is_asked_again(proxy: Proxy, found: tuple[Entry, Location]) -> None:
     hold = threading.Event()
     proxy.lay(Fault(hold=hold))
-    with Reader(retry=QUICK, read_s=0.2) as reader, reader.open(*found) as body:
+    with Reader(Patience(retry=QUICK, read_s=0.2)) as reader, reader.open(*found) as body:
         assert body.read() == CONTENT
     hold.set()
     assert len(proxy.asked) == 2
@@ -266,7 +266,7 @@ def test_a_silent_server_is_asked_again(proxy: Proxy, found: tuple[Entry, Locati
 
 def test_stopping_ends_a_long_pause(proxy: Proxy, found: tuple[Entry, Location]) -> None:
     proxy.lay(Fault(status=503, headers={"Retry-After": "100"}))
-    with Reader(retry=Retry(deadline_s=100)) as reader, ThreadPoolExecutor(1) as pool:
+    with Reader(Patience(retry=Retry(deadline_s=100))) as reader, ThreadPoolExecutor(1) as pool:
         opening = pool.submit(reader.open, *found)
         while proxy.faults:  # until the refusal is on its way
             assert not opening.done()
@@ -296,7 +296,7 @@ def test_no_error_shows_a_signature(
     assert len(signature) == 64
     proxy.lay(*[fault] * 50)
     with (
-        Reader(retry=Retry(deadline_s=0.05)) as reader,
+        Reader(Patience(retry=Retry(deadline_s=0.05))) as reader,
         pytest.raises(MapReduceError) as caught,
     ):
         reader.open(*found)
@@ -357,7 +357,7 @@ def test_three_thousand_reads_use_up_no_sockets_and_no_ports(seaweed: Seaweed) -
     port = int(seaweed.endpoint.rpartition(":")[2])
     before = (sockets(), waiting(port))
 
-    with Reader(connections=4) as one, ThreadPoolExecutor(4) as pool:
+    with Reader(Patience(connections=4)) as one, ThreadPoolExecutor(4) as pool:
 
         def read(number: int) -> int:
             with one.open(*places[number % 50]) as body:

@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.roads import Columns, RoadsError, faults
+from roadspeed.roads import Named, RoadsError, faults
 from roadspeed.roads import postgis as postgis_room
 from roadspeed.roads.address import address_of
 from tests.services.delay import delayed
@@ -346,12 +346,12 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(url: str) -> None
 def test_an_address_is_taken_apart() -> None:
     address = address_of(
         "postgresql://u@h1,h2:5433/db?sslmode=require&table=gis.roads&id=a%26b&geom=g",
-        Columns(id_column="c"),
+        Named(id_column="c"),
     )
     assert address.dsn == "postgresql://u@h1,h2:5433/db?sslmode=require"
-    assert address.named == Columns("gis.roads", "c", "g")
+    assert address.named == Named("gis.roads", "c", "g")
     with pytest.raises(UsageError, match="one value for table="):
-        address_of("postgresql:///db?table=a&table=b", Columns())
+        address_of("postgresql:///db?table=a&table=b", Named())
 
 
 def test_no_ids_ask_nothing() -> None:

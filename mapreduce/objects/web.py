@@ -1,0 +1,98 @@
+"""Downloads, and the connections that a reader keeps for them.
+
+It is made when the first URL is read: whoever reads files alone never loads the HTTP client,
+which takes as long as decoding 50 MB. It sets logging of urllib3 so that signed URLs are cut
+where the signature begins, whatever level is on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING
+
+import urllib3
+
+from mapreduce.objects.download import Count, Download, Line
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from mapreduce.objects import Entry
+    from mapreduce.objects.patience import Patience
+    from mapreduce.objects.reader import Trusted
+
+
+class Web:
+    """Opens URLs.
+
+    Parameters
+    ----------
+    patience
+        How long to wait, how often to ask again, and how many connections to keep.
+    stopped
+        Set by whoever wants all pauses and requests to end.
+    trusted
+        A server that proves itself otherwise than by the public authorities.
+    """
+
+    def __init__(self, patience: Patience, stopped: Event, trusted: Trusted | None) -> None:
+        _hush()
+        timeout = urllib3.Timeout(connect=patience.connect_s, read=patience.read_s)
+        pools = urllib3.PoolManager(
+            num_pools=64,
+            maxsize=patience.connections,
+            timeout=timeout,
+            ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
+        )
+        rng = Random(patience.seed)  # noqa: S311 - spreads pauses, guards nothing
+        self._line = Line(pools, patience.retry, rng, stopped, Count())
+        self._trusted_line: Line | None = None
+        self._trusted_origin = ""
+        if trusted is not None:
+            pools = urllib3.PoolManager(
+                maxsize=patience.connections,
+                timeout=timeout,
+                ssl_context=trusted.context,
+                server_hostname=trusted.server_name,
+            )
+            self._trusted_line = replace(self._line, pools=pools)
+            self._trusted_origin = trusted.origin.rstrip("/") + "/"
+
+    @property
+    def slow_downs(self) -> int:
+        """How often a store has asked for fewer requests (429, 503) so far."""
+        return self._line.slow_downs.value
+
+    def open(self, entry: Entry, url: str, start: int, stop: int) -> Download:
+        """Ask for bytes `start` to `stop` of an object; see `Download` for what it raises."""
+        line = self._line
+        if self._trusted_line is not None and url.startswith(self._trusted_origin):
+            line = self._trusted_line
+        return Download(line, entry, url, start, stop)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._line.pools.clear()
+        if self._trusted_line is not None:
+            self._trusted_line.pools.clear()
+
+
+class _Redact(logging.Filter):
+    """Cuts the query off whatever urllib3 logs of a URL: a presigned one is a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.partition("?")[0] + "?…" if isinstance(arg, str) and "X-Amz-" in arg else arg
+                for arg in record.args
+            )
+        return True
+
+
+def _hush() -> None:
+    logger = logging.getLogger("urllib3.connectionpool")
+    if not any(isinstance(one, _Redact) for one in logger.filters):
+        logger.addFilter(_Redact())
