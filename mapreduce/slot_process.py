@@ -64,7 +64,8 @@ class SlotProcess:
     begin
         What each process is told first.
     environ
-        Its environment; None for ours.
+        Its environment; None for ours. Unless it says otherwise numpy gets one thread, for there
+        is a slot a core.
     grouped
         Whether it stays in our process group, and so gets our terminal's Ctrl-C.
     said_bytes
@@ -183,7 +184,7 @@ class SlotProcess:
                 stdout=subprocess.PIPE,
                 stderr=None if self._said_bytes is None else subprocess.PIPE,
                 process_group=None if self._grouped else 0,
-                env={**self._environ, "PYTHONPATH": path},
+                env={"OPENBLAS_NUM_THREADS": "1", **self._environ, "PYTHONPATH": path},
             )
         if process.stderr is not None:
             args = (process.stderr, self._said_bytes)
