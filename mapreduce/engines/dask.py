@@ -77,9 +77,9 @@ class Dask:
         Raises
         ------
         UsageError
-            Where no scheduler answers, or its workers lack a package.
+            Where no scheduler answers.
         JobError, StoreError, MapReduceError
-            What ended the run.
+            What ended the run; workers that lack a package, too.
         """
         from mapreduce.engines.dask_tree import Tree  # noqa: PLC0415 - needs the extra
 

@@ -95,9 +95,9 @@ class Spark:
         Raises
         ------
         UsageError
-            Where there is no Java or no master, or executors lack a package.
+            Where there is no Java or no master.
         JobError, StoreError, MapReduceError
-            What ended the run.
+            What ended the run; executors that lack a package, too.
         """
         from mapreduce.engines.spark_batches import Batches  # noqa: PLC0415 - needs the extra
 
