@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from mapreduce.engines.feed import Desk
 
 BATCHES: Final = 2  # at once: one fills the cores that the last tasks of another leave idle
-MOST_SPLITS: Final = 256  # in a batch
-SPLITS_A_CORE: Final = 8  # in a batch
+MOST_SPLITS: Final = 512  # in a batch
+SPLITS_A_CORE: Final = 32  # in a batch
+TASKS_A_CORE: Final = 2  # in a batch: each costs Spark some 80 ms, whatever it does
+FLAT: Final = 16  # most tasks whose answers the driver merges by itself; a tree takes more tasks
 DEPTH: Final = 2  # of the tree
 LOOK_S: Final = 0.2  # how long to wait for more splits before those that wait are sent
 EXECUTORS_S: Final = 60.0  # how long there may be no executor at all
@@ -110,6 +112,7 @@ class Batches:
         self._desk = desk
         self._said: queue.Queue[Any] = queue.Queue()
         self._most = min(MOST_SPLITS, SPLITS_A_CORE * context.defaultParallelism)
+        self._tasks = TASKS_A_CORE * context.defaultParallelism
         self._feed = Feed(splits, self._said, (BATCHES + 1) * self._most)
         self._group = f"mapreduce-{secrets.token_hex(4)}"
         self._notes = context.accumulator([], Notes())
@@ -164,8 +167,11 @@ class Batches:
             self._context.setJobGroup(self._group, "mapreduce", interruptOnCancel=True)
             order = self._desk.order
             attempts = functools.partial(noted, order, self._notes, batch.id)
-            tasks = self._context.parallelize(works, len(works)).map(attempts)
-            answer = tasks.treeReduce(functools.partial(merge, order), DEPTH)
+            count = len(works) if batch.apart else min(len(works), self._tasks)
+            dealt = [work for first in range(count) for work in works[first::count]]
+            answers = self._context.parallelize(dealt, count).map(attempts)
+            depth = 1 if count <= FLAT else DEPTH
+            answer = answers.treeReduce(functools.partial(merge, order), depth)
         except BaseException as error:  # noqa: BLE001 - looked at where the run waits
             self._said.put(_Landed(batch, error))
         else:
