@@ -1,8 +1,8 @@
 """What ails a host: facts are asked for, judged here, and each trouble told with its remedy.
 
 Judging is one pure function of facts. Measuring the way to this machine opens the very address
-and port that workers will dial and sends zeros to whoever comes, parsing nothing. A wrong clock
-is told and does no harm: nothing here relies on a host's time.
+and port that workers will dial (or the way back through SSH) and sends zeros to whoever comes,
+parsing nothing. A wrong clock is told and does no harm: nothing here relies on a host's time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from mapreduce.cluster.deploy import Plan
 from mapreduce.cluster.fleet import Done, on_each
 from mapreduce.cluster.inventory import TUNNEL
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
+from mapreduce.cluster.tunnel import lead_back
 from mapreduce.cluster.wheels import platform_of
 from mapreduce.errors import UsageError
 
@@ -98,8 +99,7 @@ def examine(
                     tell("waits to be measured")
                     with turn:
                         tell("reads from here")
-                        dial = {"dial": [inventory.address, port]}
-                        facts["dial"] = remote.ask("facts", dial, timeout_s=DIAL_S)["dial"]
+                        facts["dial"] = _dialled(remote, inventory, port)
             health = judge(facts, skew, plan.tree.id)
             grave = [f for f in health.findings if f.grave]
             if grave:
@@ -201,6 +201,8 @@ def _ways(
             ' address = "ssh" needs no way back'
         )
         yield Finding(f"cannot reach this machine ({dial['error']})", remedy, grave=True)
+    if "closed" in dial:
+        yield Finding("no way back through SSH", dial["closed"], grave=True)
     if rate is not None and rate < SLOW_BYTES_PER_S:
         remedy = "a cable instead of Wi-Fi, a switch of 1 Gbit/s"
         yield Finding(f"reads {rate / 1e6:.1f} MB/s from this machine", remedy)
@@ -247,6 +249,17 @@ def _imports(remote: Remote, facts: dict[str, Any], plan: Plan) -> None:
         facts["numpy"] = remote.ask("facts", {"path": path}, timeout_s=DIAL_S)["numpy"]
 
 
+def _dialled(remote: Remote, inventory: Inventory, port: int) -> Any:
+    """Have a host read from here as its worker would: straight, or back through SSH."""
+    place = [inventory.address, port]
+    if inventory.address == TUNNEL:
+        try:
+            place = [LOOPBACK, lead_back(remote, (LOOPBACK, port))]
+        except HostError as error:
+            return {"closed": str(error)}
+    return remote.ask("facts", {"dial": place}, timeout_s=DIAL_S)["dial"]
+
+
 def _skew(facts: Mapping[str, Any], before: float, after: float) -> float:
     """Give its clock minus ours, as far as the time of the question allows to tell."""
     least, most = facts["clock_end"] - after, facts["clock"] - before
@@ -264,10 +277,10 @@ def _span(seconds: float) -> str:
 @contextlib.contextmanager
 def _listening(inventory: Inventory) -> Iterator[int | None]:
     """Open the coordinator's address as a run would; send zeros to whoever comes."""
-    if inventory.address in {None, TUNNEL}:
+    if inventory.address is None:
         yield None
         return
-    address = str(inventory.address)
+    address = LOOPBACK if inventory.address == TUNNEL else inventory.address
     try:
         place = socket.getaddrinfo(address, inventory.listen_port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[4][:2], family=place[0])
