@@ -17,7 +17,7 @@ import msgspec
 
 from mapreduce import packed
 from mapreduce.attempt import Limits
-from mapreduce.engines import Advance, Assignment, Outcome
+from mapreduce.engines import Advance, Assignment, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
@@ -26,7 +26,9 @@ from mapreduce.identity import identity_of
 from mapreduce.job import Job, finished, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.listing import Lister, is_divisible
+from mapreduce.objects import Spread
 from mapreduce.objects.directory import Directory
+from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
@@ -172,7 +174,13 @@ class _Run:
         self.options = options
         self.tell = on_progress
         self.engine = _engine(engine, workers)
-        self.store = open_store(source, endpoint=options.endpoint, region=options.region)
+        sites = self.engine.sites if isinstance(self.engine, Sited) else Sites()
+        self.store = open_store(
+            source,
+            endpoint=options.endpoint,
+            region=options.region or sites.region,
+            endpoints=sites.endpoints,
+        )
         self.schemas = job.schemas()
         planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
         folder = None if folder is None else Path(folder)
@@ -230,7 +238,15 @@ class _Run:
 
     def _map(self) -> None:
         started = time.monotonic()
-        assignment = Assignment(self.name, self.options.limits, self._locate, self.schemas)
+        store, chosen = self.store, self.options.endpoint is not None
+        assignment = Assignment(
+            self.name,
+            self.options.limits,
+            self._locate,
+            self.schemas,
+            spread=store if isinstance(store, Spread) and not chosen else None,
+            asks=not isinstance(store, Directory | Memory),
+        )
         splits: dict[int, Split] = {}
 
         def remembered() -> Iterator[Split]:

@@ -21,6 +21,7 @@ from mapreduce.cluster.release import overlay, own_packages
 from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tunnel import Tunnel
+from mapreduce.engines import Sites
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import UsageError
 
@@ -129,6 +130,12 @@ def cluster_of(inventory: Inventory, hosts: Sequence[Host], folder: Path | None 
         ways=launcher if tunnelled else None,
         rules=Rules(max_requests=inventory.store.max_requests, budget_bytes=256 << 20),
         folder=folder,
+        sites=Sites(
+            inventory.store.endpoints,
+            inventory.store.region,
+            {host.name: host.endpoint for host in hosts if host.endpoint},
+            inventory.store.shared,
+        ),
     )
 
 

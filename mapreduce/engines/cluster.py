@@ -7,6 +7,7 @@ what does not end by that is ended through the launcher. How a host is reached i
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import secrets
 import threading
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.control import Control
 from mapreduce.cluster.coordinator import Coordinator
-from mapreduce.cluster.office import NoWorkersError, Terms
+from mapreduce.cluster.office import NoWorkersError
+from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
-from mapreduce.engines import Assignment, Event, Outcome
+from mapreduce.engines import Assignment, Event, Outcome, Sites
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.job import load
 
@@ -115,8 +118,8 @@ class Cluster:
         Memory a slot may use; 0 for what its host allows.
     patience_s
         How long agents wait for a coordinator that is gone.
-    shared
-        Whether every host sees this machine's files at the same paths.
+    sites
+        Where hosts find input.
     """
 
     name = "ssh"
@@ -133,7 +136,7 @@ class Cluster:
         folder: Path | None = None,
         memory_bytes: int = 0,
         patience_s: float = 120.0,
-        shared: bool = False,
+        sites: Sites | None = None,
     ) -> None:
         if not hosts:
             raise UsageError("a cluster has at least one host")
@@ -146,7 +149,7 @@ class Cluster:
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._patience_s = patience_s
-        self._shared = shared
+        self.sites = sites or Sites()
         self._watch: Watch | None = None
 
     @property
@@ -177,20 +180,20 @@ class Cluster:
             assignment.limits,
             self._launcher.release,
             self._launcher.overlay,
-            assignment.locate,
-            {} if self._shared else start.origins,
+            self._places(assignment, start.origins),
             start.names,
             self._memory_bytes,
         )
         context = server_context(authority.coordinator(self._name))
-        coordinator = Coordinator(terms, splits, context, self._listen, self._rules, start.watch)
+        rules = dataclasses.replace(self._rules, asks=assignment.asks)
+        coordinator = Coordinator(terms, splits, context, self._listen, rules, start.watch)
         if self._folder is not None:
             control = Control(self._folder, lambda: start.watch.status, coordinator.drain)
             coordinator.beside(control.serve)
         port = coordinator.start()
         try:
             here = self._listen[0], port
-            start.begin(coordinator, here, lambda *there: self._config(*there, authority, run))
+            start.begin(coordinator, here, lambda h, at: self._config(h, at, authority, run))
             while (said := coordinator.said.get()) is not None:
                 if isinstance(said, BaseException):
                     raise said
@@ -201,6 +204,15 @@ class Cluster:
             coordinator.stop()
             coordinator.join(JOIN_S)
             start.end()
+
+    def _places(self, assignment: Assignment, origins: dict[str, str]) -> Places:
+        return Places(
+            assignment.locate,
+            origins,
+            spread=assignment.spread,
+            nearest=self.sites.nearest,
+            shared=self.sites.shared,
+        )
 
     def _config(
         self, host: str, dials: tuple[str, int], authority: Authority, run: str
