@@ -22,6 +22,7 @@ from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
 from mapreduce.cluster.tunnel import lead_back
 from mapreduce.cluster.wheels import platform_of
+from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def examine(
 ) -> Table[Health]:
     """Look at every host; one that can't run a worker has failed."""
     plan = plan or Plan()
+    folders = witnesses(inventory)
     turn = threading.Lock()  # one at a time, or they would measure each other
 
     with _listening(inventory) as port:
@@ -89,9 +91,8 @@ def examine(
             with Remote(host, inventory) as remote:
                 tell("is asked how it is")
                 before = time.time()
-                facts = remote.ask(
-                    "facts", {"health": True, "reach": _store_places(host, inventory)}
-                )
+                looks = {"reach": _store_places(host, inventory), "sees": folders}
+                facts = remote.ask("facts", {"health": True, **looks})
                 skew = _skew(facts, before, time.time())
                 facts["strict_kex"] = remote.strict_kex
                 _imports(remote, facts, plan)
@@ -124,6 +125,7 @@ def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Health:
     dial = facts.get("dial") or {}
     rate = dial["bytes"] / max(dial["seconds"], 1e-6) if "bytes" in dial else None
     found = [*_python(facts), *_room(facts), *_heat(facts), *_ways(facts, dial, rate)]
+    found += _folders(facts)
     if abs(skew_s) > SKEW_S:
         found.append(
             Finding(
@@ -210,6 +212,13 @@ def _ways(
         if error:
             remedy = "check endpoints in hosts.toml, and that the store is on"
             yield Finding(f"cannot reach the store at {place} ({error})", remedy, grave=True)
+
+
+def _folders(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    for folder, error in (facts.get("folders") or {}).items():
+        if error:
+            remedy = "mount it there; until then it does nothing on what lies there"
+            yield Finding(f"does not see {folder} as this machine does ({error})", remedy)
 
 
 def _ssh_version(said: str | None, *, strict: bool) -> Iterator[Finding]:
