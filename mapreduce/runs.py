@@ -32,7 +32,15 @@ from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
-from mapreduce.receipt import Phases, objects_of, records_of, rounded, run_id, versions
+from mapreduce.receipt import (
+    Phases,
+    objects_of,
+    records_of,
+    rounded,
+    run_id,
+    selection_of,
+    versions,
+)
 
 if TYPE_CHECKING:
     import os
@@ -238,15 +246,10 @@ class _Run:
 
     def _map(self) -> None:
         started = time.monotonic()
-        store, chosen = self.store, self.options.endpoint is not None
-        assignment = Assignment(
-            self.name,
-            self.options.limits,
-            self._locate,
-            self.schemas,
-            spread=store if isinstance(store, Spread) and not chosen else None,
-            asks=not isinstance(store, Directory | Memory),
-        )
+        store, told = self.store, self.options
+        spread = store if isinstance(store, Spread) and told.endpoint is None else None
+        asks = not isinstance(store, Directory | Memory)
+        assignment = Assignment(self.name, told.limits, self._locate, self.schemas, spread, asks)
         splits: dict[int, Split] = {}
 
         def remembered() -> Iterator[Split]:
@@ -313,7 +316,7 @@ class _Run:
             "engine": self.engine.name,
             "digest": digest,
             "complete": whole,
-            "selection": None if whole else _shown(self.options.selection),
+            "selection": selection_of(self.options.selection),
             "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
             "records": records_of(ledger),
             "times_s": rounded(self.phases),
@@ -336,16 +339,6 @@ def _check_apart(folder: Path, store: Store) -> None:
             f"the run's folder {folder} lies in its source {store.name}, and would be read as"
             " input: choose an --out beside it"
         )
-
-
-def _shown(selection: Selection) -> dict[str, Any]:
-    sample = None if selection.sample is None else float(selection.sample)
-    return {
-        "match": list(selection.match),
-        "exclude": list(selection.exclude),
-        "sample": sample,
-        "limit": selection.limit,
-    }
 
 
 def _engine(engine: str | Engine, workers: int | None) -> Engine:
