@@ -39,6 +39,13 @@ class Places:
         For each worker, the node that it asks first, if it has one.
     shared
         Folders that every host sees at the same paths.
+
+    Attributes
+    ----------
+    here
+        Where a piece is for this machine.
+    nodes
+        All nodes that may be asked, by `host:port`.
     """
 
     def __init__(
@@ -55,13 +62,9 @@ class Places:
         self._spread = spread
         self._nodes = () if spread is None else spread.endpoints
         self._nearest = dict(nearest or {}) if spread is not None else {}
-        self._shared = tuple(folder.rstrip("/") + "/" for folder in shared)
-
-    @property
-    def nodes(self) -> frozenset[str]:
-        """All nodes that may be asked, by `host:port`."""
         urls = (*self._nodes, *self._nearest.values())
-        return frozenset(url.partition("://")[2].rstrip("/") for url in urls)
+        self.nodes = frozenset(url.partition("://")[2].rstrip("/") for url in urls)
+        self._shared = tuple(folder.rstrip("/") + "/" for folder in shared)
 
     def there(self, worker: str, attempt: int, piece: Piece) -> Location:
         """Give where a worker reads a piece.

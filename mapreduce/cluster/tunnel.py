@@ -3,7 +3,8 @@
 The host's SSH server listens on its own 127.0.0.1 and hands each connection to us on the line that
 we opened; here it goes on to the coordinator byte by byte. TLS runs through it from end to end, so
 whoever else dials that port gains nothing. A line that breaks is made again to the same port, where
-the agent dials. What is on its way is bounded by SSH's windows. It understands nothing it carries.
+the agent dials. What is on its way is bounded by SSH's windows, and connections by number: anybody
+on the host may dial. It understands nothing it carries.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES: Final = 1 << 19  # on its way here, of each connection
 CHUNK_BYTES: Final = 1 << 15
+MOST_LINES: Final = 256  # of one host at a time: a slot has up to four, the agent one
 CONNECT_S: Final = 10.0
 ALIVE_S: Final = 10  # between signs of life, which also keep a NAT's memory fresh
 LOST_S: Final = 30  # without an answer, after which the line is taken for broken
@@ -50,9 +52,14 @@ def lead_back(remote: Remote, target: tuple[str, int], port: int = 0) -> int:
     transport = remote.connection.transport
     transport.default_window_size = WINDOW_BYTES
 
+    room = threading.BoundedSemaphore(MOST_LINES)
+
     def took(channel: Any, _origin: object, _server: object) -> None:
-        name = f"tunnel-{remote.host.name}"
-        threading.Thread(target=_carry, args=(channel, target), name=name, daemon=True).start()
+        if not room.acquire(blocking=False):
+            channel.close()
+            return
+        name, args = f"tunnel-{remote.host.name}", (channel, target, room)
+        threading.Thread(target=_carry, args=args, name=name, daemon=True).start()
 
     return remote.forward(port, took)
 
@@ -151,9 +158,11 @@ class Tunnel:
                 return
 
 
-def _carry(channel: Any, target: tuple[str, int]) -> None:
-    """Carry one connection, both ways, until either side closes it."""
-    with contextlib.closing(channel):
+def _carry(channel: Any, target: tuple[str, int], room: threading.BoundedSemaphore) -> None:
+    """Carry one connection, both ways, until either side closes it; then there is room again."""
+    with contextlib.ExitStack() as ended:
+        ended.callback(room.release)
+        ended.enter_context(contextlib.closing(channel))
         try:
             near = socket.create_connection(target, timeout=CONNECT_S)
         except OSError:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from mapreduce.cluster import agents
+from mapreduce.cluster import agents, tunnel
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.doctor import examine
 from mapreduce.cluster.launch import cluster_of
+from mapreduce.cluster.remote import Remote
 from mapreduce.job import load
 from mapreduce.runs import Options, Progress, run
 from tests.cluster.shelves import enrolled_shelf
+from tests.cluster.stand_in import soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +148,43 @@ def test_hosts_that_cannot_dial_come_back_through_ssh_also_when_it_is_cut(
     assert cut.comes
     assert host.log.count("tcpip-forward") >= began + 2
     _left_nothing(inventory)
+
+
+def test_a_stranger_on_the_host_fills_the_way_back_and_no_more(
+    tunnelled: tuple[Shelf, Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory = tunnelled[1]
+    monkeypatch.setattr(tunnel, "MOST_LINES", 2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as here,
+        Remote(inventory.hosts[0], inventory) as remote,
+        contextlib.ExitStack() as lines,
+    ):
+        place = "127.0.0.1", tunnel.lead_back(remote, here.getsockname())
+        came = []
+        for _ in range(2):
+            lines.enter_context(socket.create_connection(place))
+            came.append(lines.enter_context(here.accept()[0]))
+        with socket.create_connection(place, timeout=10) as third:
+            assert third.recv(1) == b""
+        came[0].close()
+        here.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            here.accept()  # the third has not come here
+        here.settimeout(10)
+
+        def again() -> bool:
+            with socket.create_connection(place, timeout=10) as fourth:
+                fourth.sendall(b"x")
+                return fourth.recv(1) == b"y"
+
+        def answer() -> None:
+            line, _ = here.accept()
+            with line:
+                line.sendall(line.recv(1).replace(b"x", b"y"))
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert soon(again)
 
 
 def test_the_way_back_through_ssh_is_measured_and_told(
