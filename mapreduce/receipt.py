@@ -19,6 +19,7 @@ from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
+    from mapreduce.objects.selection import Selection
 
 
 class Phases(msgspec.Struct):
@@ -67,6 +68,19 @@ def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
         "quarantined": len(ledger.quarantined),
         "ignored": ignored,
         "bytes": ledger.ok_bytes,
+    }
+
+
+def selection_of(selection: Selection) -> dict[str, Any] | None:
+    """Give which objects were taken; None where all were."""
+    if selection.whole:
+        return None
+    sample = None if selection.sample is None else float(selection.sample)
+    return {
+        "match": list(selection.match),
+        "exclude": list(selection.exclude),
+        "sample": sample,
+        "limit": selection.limit,
     }
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from mapreduce import packed
 from mapreduce.attempt import Limits
-from mapreduce.engines import Advance, Assignment, Outcome
+from mapreduce.engines import Advance, Assignment, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
@@ -26,11 +26,21 @@ from mapreduce.identity import identity_of
 from mapreduce.job import Job, finished, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.listing import Lister, is_divisible
+from mapreduce.objects import Spread
 from mapreduce.objects.directory import Directory
+from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
-from mapreduce.receipt import Phases, objects_of, records_of, rounded, run_id, versions
+from mapreduce.receipt import (
+    Phases,
+    objects_of,
+    records_of,
+    rounded,
+    run_id,
+    selection_of,
+    versions,
+)
 
 if TYPE_CHECKING:
     import os
@@ -172,7 +182,13 @@ class _Run:
         self.options = options
         self.tell = on_progress
         self.engine = _engine(engine, workers)
-        self.store = open_store(source, endpoint=options.endpoint, region=options.region)
+        sites = self.engine.sites if isinstance(self.engine, Sited) else Sites()
+        self.store = open_store(
+            source,
+            endpoint=options.endpoint,
+            region=options.region or sites.region,
+            endpoints=sites.endpoints,
+        )
         self.schemas = job.schemas()
         planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
         folder = None if folder is None else Path(folder)
@@ -230,7 +246,10 @@ class _Run:
 
     def _map(self) -> None:
         started = time.monotonic()
-        assignment = Assignment(self.name, self.options.limits, self._locate, self.schemas)
+        store, told = self.store, self.options
+        spread = store if isinstance(store, Spread) and told.endpoint is None else None
+        asks = not isinstance(store, Directory | Memory)
+        assignment = Assignment(self.name, told.limits, self._locate, self.schemas, spread, asks)
         splits: dict[int, Split] = {}
 
         def remembered() -> Iterator[Split]:
@@ -297,7 +316,7 @@ class _Run:
             "engine": self.engine.name,
             "digest": digest,
             "complete": whole,
-            "selection": None if whole else _shown(self.options.selection),
+            "selection": selection_of(self.options.selection),
             "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
             "records": records_of(ledger),
             "times_s": rounded(self.phases),
@@ -320,16 +339,6 @@ def _check_apart(folder: Path, store: Store) -> None:
             f"the run's folder {folder} lies in its source {store.name}, and would be read as"
             " input: choose an --out beside it"
         )
-
-
-def _shown(selection: Selection) -> dict[str, Any]:
-    sample = None if selection.sample is None else float(selection.sample)
-    return {
-        "match": list(selection.match),
-        "exclude": list(selection.exclude),
-        "sample": sample,
-        "limit": selection.limit,
-    }
 
 
 def _engine(engine: str | Engine, workers: int | None) -> Engine:

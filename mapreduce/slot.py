@@ -97,7 +97,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 class Reached(msgspec.Struct, frozen=True, tag=True):
     """How far the present attempt is; `ordinal` is the object about to be decoded.
 
-    `slow_downs` counts the store's pleas for fewer requests since this process began.
+    `slow_downs` counts the store's pleas for fewer requests since this process began, and
+    `silent_nodes` are those of the store that gave no answer.
     """
 
     number: int
@@ -105,6 +106,7 @@ class Reached(msgspec.Struct, frozen=True, tag=True):
     objects: int
     read_bytes: int
     slow_downs: int = 0
+    silent_nodes: tuple[str, ...] = ()
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -115,6 +117,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     ledger: Ledger
     cost: Cost
     slow_downs: int = 0
+    silent_nodes: tuple[str, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -124,6 +127,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     kind: str
     message: str
     slow_downs: int = 0
+    silent_nodes: tuple[str, ...] = ()
 
 
 Message: TypeAlias = Begin | Work | Ready | Reached | Done | Failed
@@ -172,8 +176,10 @@ class _Teller:
         now = time.monotonic()
         if now - self._told >= self._every_s:
             self._told = now
-            told = (piece.ordinal, self._objects, self._bytes, self._reader.slow_downs)
-            send(self._stream, Reached(self._number, *told))
+            told = (piece.ordinal, self._objects, self._bytes)
+            reader = self._reader
+            of_store = (reader.slow_downs, reader.silent_nodes)
+            send(self._stream, Reached(self._number, *told, *of_store))
         self._objects += 1
 
 
@@ -197,7 +203,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     try:
         while isinstance(work := inbox.get(), Work):
             answer = _run(attempt, work, _Teller(sink, work, reader))
-            send(sink, msgspec.structs.replace(answer, slow_downs=reader.slow_downs))
+            of_store = {"slow_downs": reader.slow_downs, "silent_nodes": reader.silent_nodes}
+            send(sink, msgspec.structs.replace(answer, **of_store))
             del answer
     finally:
         attempt.close()

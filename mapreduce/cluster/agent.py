@@ -291,8 +291,8 @@ class Agent:
             running = (self._crew.progress(a) for a in self._bench.running)
             waiting = (say.Progress(a) for a in self._bench.waiting)
             kept = (k.progress for k in self._bench.kept.values())
-            slow_downs = self._crew.new_slow_downs()
-            link.say(say.Heartbeat((*running, *waiting, *kept), health, slow_downs))
+            of_store = (self._crew.new_slow_downs(), self._crew.silent_nodes)
+            link.say(say.Heartbeat((*running, *waiting, *kept), health, *of_store))
 
     @staticmethod
     async def _first_of(*acts: Coroutine[Any, Any, None]) -> None:

@@ -20,6 +20,8 @@ from mapreduce.slot_process import CancelledError, Death, SlotProcess, StartErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mapreduce.slot import Failed as NotDone
+
 STARTS: Final = 3  # tries to start a process before the host is at fault
 START_PAUSE_S: Final = 0.5
 JOIN_S: Final = 5.0
@@ -38,6 +40,7 @@ class Slot:
         self.attempt: int | None = None
         self.reached: Reached | None = None
         self.slow_downs = 0
+        self.silent_nodes: tuple[str, ...] = ()
         self._known_slow_downs = 0  # of the present process
         self._on_end = on_end
         self._inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
@@ -87,7 +90,7 @@ class Slot:
                 time.sleep(START_PAUSE_S)
         if isinstance(answer, Death):
             return _crashed(work, answer)
-        self._count(answer.slow_downs)
+        self._count(answer)
         if isinstance(answer, Done):
             return answer
         kind: Kind = answer.kind if answer.kind in get_args(Kind) else "bug"  # type: ignore[assignment]  # looked up
@@ -95,9 +98,10 @@ class Slot:
 
     def _on_reached(self, reached: Reached) -> None:
         self.reached = reached
-        self._count(reached.slow_downs)
+        self._count(reached)
 
-    def _count(self, slow_downs: int) -> None:
+    def _count(self, told: Reached | Done | NotDone) -> None:
+        slow_downs, self.silent_nodes = told.slow_downs, told.silent_nodes
         if slow_downs < self._known_slow_downs:
             self._known_slow_downs = 0  # another process, which counts from 0
         self.slow_downs += slow_downs - self._known_slow_downs
@@ -155,6 +159,11 @@ class Crew:
         total = sum(s.slow_downs for s in self.slots)
         new, self._said_slow_downs = total - self._said_slow_downs, total
         return new
+
+    @property
+    def silent_nodes(self) -> tuple[str, ...]:
+        """Nodes of the store that gave no answer here."""
+        return tuple(sorted({node for s in self.slots for node in s.silent_nodes}))
 
     def stop(self) -> None:
         """End all processes, and wait for them to be gone."""

@@ -78,7 +78,7 @@ def _may_be_helped(fragment: Fragment) -> bool:
 
 
 def _may_run(state: State) -> bool:
-    return state.roster.running < state.pacing.limit
+    return state.pacing.has_room(state.roster.running)
 
 
 def _fill(state: State) -> None:
@@ -94,7 +94,8 @@ def _fill(state: State) -> None:
             assign(state, worker, fragment)
     roster.idle.update(dict.fromkeys(passed))
     enough = roster.slots if state.listed else 0  # near the end nobody hoards
-    within = roster.running <= state.pacing.limit  # what waits begins only when another ends
+    # what waits begins only when another ends: as many as may run may have one more waiting
+    within = state.pacing.has_room(roster.running - 1)
     while within and roster.roomy and backlog.ready > enough:
         worker = roster.workers[next(iter(roster.roomy))]
         fragment = backlog.take(worker.name, roster.elsewhere)

@@ -1,8 +1,8 @@
 """What ails a host: facts are asked for, judged here, and each trouble told with its remedy.
 
 Judging is one pure function of facts. Measuring the way to this machine opens the very address
-and port that workers will dial and sends zeros to whoever comes, parsing nothing. A wrong clock
-is told and does no harm: nothing here relies on a host's time.
+and port that workers will dial (or the way back through SSH) and sends zeros to whoever comes,
+parsing nothing. A wrong clock is told and does no harm: nothing here relies on a host's time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from urllib.parse import urlsplit
 from mapreduce.cluster.deploy import Plan
 from mapreduce.cluster.fleet import Done, on_each
 from mapreduce.cluster.inventory import TUNNEL
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
+from mapreduce.cluster.tunnel import lead_back
 from mapreduce.cluster.wheels import platform_of
+from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def examine(
 ) -> Table[Health]:
     """Look at every host; one that can't run a worker has failed."""
     plan = plan or Plan()
+    folders = witnesses(inventory)
     turn = threading.Lock()  # one at a time, or they would measure each other
 
     with _listening(inventory) as port:
@@ -88,9 +91,8 @@ def examine(
             with Remote(host, inventory) as remote:
                 tell("is asked how it is")
                 before = time.time()
-                facts = remote.ask(
-                    "facts", {"health": True, "reach": _store_places(host, inventory)}
-                )
+                looks = {"reach": _store_places(host, inventory), "sees": folders}
+                facts = remote.ask("facts", {"health": True, **looks})
                 skew = _skew(facts, before, time.time())
                 facts["strict_kex"] = remote.strict_kex
                 _imports(remote, facts, plan)
@@ -98,8 +100,7 @@ def examine(
                     tell("waits to be measured")
                     with turn:
                         tell("reads from here")
-                        dial = {"dial": [inventory.address, port]}
-                        facts["dial"] = remote.ask("facts", dial, timeout_s=DIAL_S)["dial"]
+                        facts["dial"] = _dialled(remote, inventory, port)
             health = judge(facts, skew, plan.tree.id)
             grave = [f for f in health.findings if f.grave]
             if grave:
@@ -124,6 +125,7 @@ def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Health:
     dial = facts.get("dial") or {}
     rate = dial["bytes"] / max(dial["seconds"], 1e-6) if "bytes" in dial else None
     found = [*_python(facts), *_room(facts), *_heat(facts), *_ways(facts, dial, rate)]
+    found += _folders(facts)
     if abs(skew_s) > SKEW_S:
         found.append(
             Finding(
@@ -201,6 +203,8 @@ def _ways(
             ' address = "ssh" needs no way back'
         )
         yield Finding(f"cannot reach this machine ({dial['error']})", remedy, grave=True)
+    if "closed" in dial:
+        yield Finding("no way back through SSH", dial["closed"], grave=True)
     if rate is not None and rate < SLOW_BYTES_PER_S:
         remedy = "a cable instead of Wi-Fi, a switch of 1 Gbit/s"
         yield Finding(f"reads {rate / 1e6:.1f} MB/s from this machine", remedy)
@@ -208,6 +212,13 @@ def _ways(
         if error:
             remedy = "check endpoints in hosts.toml, and that the store is on"
             yield Finding(f"cannot reach the store at {place} ({error})", remedy, grave=True)
+
+
+def _folders(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    for folder, error in (facts.get("folders") or {}).items():
+        if error:
+            remedy = "mount it there; until then it does nothing on what lies there"
+            yield Finding(f"does not see {folder} as this machine does ({error})", remedy)
 
 
 def _ssh_version(said: str | None, *, strict: bool) -> Iterator[Finding]:
@@ -247,6 +258,17 @@ def _imports(remote: Remote, facts: dict[str, Any], plan: Plan) -> None:
         facts["numpy"] = remote.ask("facts", {"path": path}, timeout_s=DIAL_S)["numpy"]
 
 
+def _dialled(remote: Remote, inventory: Inventory, port: int) -> Any:
+    """Have a host read from here as its worker would: straight, or back through SSH."""
+    place = [inventory.address, port]
+    if inventory.address == TUNNEL:
+        try:
+            place = [LOOPBACK, lead_back(remote, (LOOPBACK, port))]
+        except HostError as error:
+            return {"closed": str(error)}
+    return remote.ask("facts", {"dial": place}, timeout_s=DIAL_S)["dial"]
+
+
 def _skew(facts: Mapping[str, Any], before: float, after: float) -> float:
     """Give its clock minus ours, as far as the time of the question allows to tell."""
     least, most = facts["clock_end"] - after, facts["clock"] - before
@@ -264,10 +286,10 @@ def _span(seconds: float) -> str:
 @contextlib.contextmanager
 def _listening(inventory: Inventory) -> Iterator[int | None]:
     """Open the coordinator's address as a run would; send zeros to whoever comes."""
-    if inventory.address in {None, TUNNEL}:
+    if inventory.address is None:
         yield None
         return
-    address = str(inventory.address)
+    address = LOOPBACK if inventory.address == TUNNEL else inventory.address
     try:
         place = socket.getaddrinfo(address, inventory.listen_port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[4][:2], family=place[0])

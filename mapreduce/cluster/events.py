@@ -75,6 +75,14 @@ class Damaged(msgspec.Struct, frozen=True):
     why: str
 
 
+class Unseen(msgspec.Struct, frozen=True):
+    """A worker's host does not see, in a shared folder, what this machine sees there."""
+
+    worker: str
+    attempt: int
+    why: str
+
+
 class Failed(msgspec.Struct, frozen=True):
     """An attempt ended without a result."""
 
@@ -113,6 +121,7 @@ Event: TypeAlias = (
     | Offered
     | Received
     | Damaged
+    | Unseen
     | Failed
     | Committed
     | Leaving

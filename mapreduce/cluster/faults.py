@@ -1,7 +1,8 @@
 """What follows when an attempt fails, by whose fault it was.
 
 The job's code: the run stops. The store: wait, ask it less, stop once it has failed for too long.
-An expired signature: sign anew, a few times. A process or a worker that died: `verdicts` judges.
+An expired signature: sign anew, a few times. A shared folder that a host does not see: the host is
+set aside. A process or a worker that died: `verdicts` judges.
 This program: elsewhere, a few times. Each attempt has been ended before it comes here, but for
 those that vanish with their worker.
 """
@@ -37,6 +38,14 @@ def failed(state: State, attempt: Attempt, kind: Kind, message: str) -> None:
         _signature_expired(state, attempt, message)
     else:
         _store_failed(state, attempt, message)
+
+
+def unseen(state: State, attempt: Attempt, why: str) -> None:
+    """Set a worker aside whose host does not see the input: all it read there is for nothing."""
+    worker = state.roster.workers[attempt.worker]
+    worker.failures = max(worker.failures, state.rules.host_failures)
+    _blame(state, worker, why)
+    _try_later(state, attempt, why, 0.0)
 
 
 def vanished(state: State, attempt: Attempt, how: str, *, ran: bool) -> None:
@@ -100,13 +109,18 @@ def _signature_expired(state: State, attempt: Attempt, message: str) -> None:
 
 
 def _store_failed(state: State, attempt: Attempt, message: str) -> None:
-    fragment, troubles, rules = attempt.fragment, attempt.fragment.troubles, state.rules
     if state.pacing.failing_since is None:  # until now it served others
         _blame(state, state.roster.workers[attempt.worker], message)
     state.pacing.failed(state.now)
+    since = state.pacing.failing_since
+    _try_later(state, attempt, message, 0.0 if since is None else state.now - since)
+
+
+def _try_later(state: State, attempt: Attempt, message: str, failing_s: float) -> None:
+    """Have a task tried again, elsewhere and after a wait; stop where it has failed for long."""
+    fragment, troubles, rules = attempt.fragment, attempt.fragment.troubles, state.rules
     if troubles.store_since is None:
         troubles.store_since = state.now
-    failing_s = state.now - (state.pacing.failing_since or troubles.store_since)
     alone_s = state.now - troubles.store_since if troubles.store_tries >= FEWEST_TRIES else 0.0
     if max(failing_s, alone_s) >= rules.store_deadline_s:
         state.abort("store", message)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import dataclasses
+import functools
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,22 +19,24 @@ from mapreduce.cluster import messages as msg
 from mapreduce.cluster.results import Given, checked, outcome
 from mapreduce.engines import located
 from mapreduce.errors import PartialError, StoreError
-from mapreduce.objects import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Sequence
     from concurrent.futures import Executor
     from typing import Any
 
     from mapreduce.cluster.commands import Assign, Commit
     from mapreduce.cluster.connection import Connection
+    from mapreduce.cluster.places import Places
     from mapreduce.cluster.watch import Watch
     from mapreduce.engines import Outcome
     from mapreduce.ledger import Cost, Ledger, Quarantined
+    from mapreduce.objects import Location
     from mapreduce.plan import Piece
     from mapreduce.table import Schema
 
 SMALL_BYTES: Final = 1 << 16  # a partial that is checked sooner than handed to a thread
+DOUBTFUL: Final = ("gone", "changed", "unreadable")  # of a shared folder: is it the host's fault?
 AT_ONCE: Final = 32  # attempts whose objects are located together
 
 
@@ -55,6 +58,9 @@ class Loop(Protocol):
     def connection(self, worker: str) -> Connection | None:
         """Give the worker's connection, if it has one."""
 
+    def failed(self, worker: str, told: msg.Failed) -> None:
+        """Let the schedule know how an attempt failed."""
+
     def brought(self, outcome: Outcome) -> None:
         """Hand an outcome to the run."""
 
@@ -66,26 +72,16 @@ class Handout:
     ----------
     loop
         Who does this.
-    locate
+    places
         Where an attempt's piece is read.
     schemas
         The tables that a partial has.
-    origins
-        For each worker, how the URLs begin at which it reads what is on this machine; without one
-        it is told the paths.
     """
 
-    def __init__(
-        self,
-        loop: Loop,
-        locate: Callable[[Piece], Location],
-        schemas: Sequence[Schema],
-        origins: Mapping[str, str],
-    ) -> None:
+    def __init__(self, loop: Loop, places: Places, schemas: Sequence[Schema]) -> None:
         self._loop = loop
-        self._locate = locate
+        self._places = places
         self._schemas = schemas
-        self._origins = origins
         self._given: dict[int, Given] = {}
         self._checking = asyncio.Lock()
         self._unsent: dict[str, deque[Given]] = {}
@@ -119,7 +115,7 @@ class Handout:
         given = self._known(worker, attempt)
         if given is None or given.body:  # too late, or again: the schedule knows
             self._loop.happen(ev.Received(worker, attempt))
-        elif len(body) > SMALL_BYTES:
+        elif len(body) > SMALL_BYTES or (given.by_path and given.offered[0].quarantined):
             self._loop.spawn(self._check_beside(given, body))
         else:
             ledger, cost = given.offered
@@ -129,6 +125,14 @@ class Handout:
                 self._loop.happen(ev.Damaged(worker, attempt, str(error)))
             else:
                 self._received(given, raw, ledger, cost)
+
+    def failed(self, worker: str, told: msg.Failed) -> None:
+        """Report how an attempt failed, once it is known whose fault that is."""
+        given = self._known(worker, told.attempt)
+        if given is not None and given.by_path and told.kind == "store":
+            self._loop.spawn(self._look(given, told))
+        else:
+            self._loop.failed(worker, told)
 
     def piece(self, worker: str, attempt: int, ordinal: int) -> Piece | None:
         """Give a piece that was sent to this worker and is not forgotten."""
@@ -178,14 +182,45 @@ class Handout:
         loop = asyncio.get_running_loop()
         try:
             async with self._checking:  # one after the other: each is in memory twice meanwhile
+                pool = self._loop.pool
                 raw = await loop.run_in_executor(
-                    self._loop.pool, checked, body, ledger, given.sent, self._schemas
+                    pool, checked, body, ledger, given.sent, self._schemas
                 )
                 del body
+                why = await loop.run_in_executor(pool, self._unseen, given, ledger)
         except PartialError as error:
             self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
         else:
-            self._received(given, raw, ledger, cost)
+            if why is None:
+                self._received(given, raw, ledger, cost)
+            else:
+                self._tell_unseen(given, why)
+
+    def _unseen(self, given: Given, ledger: Ledger) -> str | None:
+        """Say so where an object is set aside that this machine sees, and the worker's does not."""
+        if not given.by_path:
+            return None
+        pieces = {p.ordinal: p for p in given.sent}
+        doubtful = (q for q in ledger.quarantined if q.reason in DOUBTFUL)
+        said = (
+            self._places.unseen(given.worker, pieces[q.ordinal], f"{q.key}: {q.reason}")
+            for q in doubtful
+        )
+        return next(filter(None, said), None)
+
+    async def _look(self, given: Given, told: msg.Failed) -> None:
+        """Find out whose fault it is that the folder was not to be read."""
+        why = await asyncio.get_running_loop().run_in_executor(
+            self._loop.pool, self._places.unseen, given.worker, given.sent[0], told.message
+        )
+        if why is None:
+            self._loop.failed(given.worker, told)
+        else:
+            self._tell_unseen(given, why)
+
+    def _tell_unseen(self, given: Given, why: str) -> None:
+        self._loop.watch.say(given.worker, "sees no input", why)
+        self._loop.happen(ev.Unseen(given.worker, given.attempt, why))
 
     async def _merge_beside(self, command: Commit, given: Sequence[Given]) -> None:
         made = await asyncio.get_running_loop().run_in_executor(
@@ -209,22 +244,12 @@ class Handout:
     def _located(self, some: Sequence[Given]) -> list[_Found | StoreError]:
         found: list[_Found | StoreError] = []
         for given in some:
+            at = functools.partial(self._places.there, given.worker, given.attempt)
             try:
-                found.append(_Found(*located(given.pieces, self._at(given))))
+                found.append(_Found(*located(given.pieces, at)))
             except StoreError as error:
                 found.append(error)
         return found
-
-    def _at(self, given: Given) -> Callable[[Piece], Location]:
-        origin = self._origins.get(given.worker)
-
-        def at(piece: Piece) -> Location:
-            found = self._locate(piece)
-            if found.url is not None or origin is None:
-                return found
-            return Location(url=f"{origin}{given.attempt}/{piece.ordinal}")
-
-        return at
 
     def _send(self, connection: Connection, given: Given, found: _Found | StoreError) -> None:
         if isinstance(found, StoreError):
@@ -232,6 +257,7 @@ class Handout:
             self.forget(given.worker, given.attempt)
             return
         given.sent, given.set_aside = tuple(found.pieces), found.set_aside
+        given.by_path = any(place.path is not None for place in found.locations)
         connection.send(msg.Task(given.task, given.attempt, given.sent, tuple(found.locations)))
 
 

@@ -170,6 +170,11 @@ class _Reading:
     def _check_store(self, store: Store) -> None:
         for url in store.endpoints:
             self._url("store", 0, "endpoints", url)
+        for folder in store.shared:
+            self._plain("store", 0, "shared", folder)
+            if not Path(folder).is_absolute() or {"..", "/"} & {*Path(folder).parts[1:], folder}:
+                expected = "expected a folder's whole path, such as /mnt/trips"
+                raise self.refusal("store", 0, "shared", expected, repr(folder))
         if store.max_requests < 1:
             at = ("store", 0, "max_requests")
             raise self.refusal(*at, "expected 1 or more", str(store.max_requests))

@@ -7,6 +7,7 @@ agent is told goes to its standard input and nowhere else. It decides nothing ab
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,8 +18,10 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, deploy, deploy_overlay
 from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.release import overlay, own_packages
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
 from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.tunnel import Tunnel
+from mapreduce.engines import Sites
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import UsageError
 
@@ -52,6 +55,7 @@ class OverSSH:
         self._job: JobName | None = None
         self._placed: dict[str, Deployed] = {}
         self._overlays: dict[str, tuple[str, ...]] = {}
+        self._tunnels: dict[str, Tunnel] = {}
 
     def prepare(self, job: JobName) -> None:
         """Name the release, and the overlay if the job is no part of it."""
@@ -75,8 +79,9 @@ class OverSSH:
         return msgspec.structs.replace(self._job, reference=there.reference)
 
     def start(self, host: str, config: AgentConfig) -> None:
-        """Start an agent, and wait until it is welcomed."""
-        with Remote(self._hosts[host], self._inventory) as remote:
+        """Start an agent, and wait until it is welcomed; through its tunnel, if it has one."""
+        tunnel, own = self._tunnels.get(host), Remote(self._hosts[host], self._inventory)
+        with own if tunnel is None else contextlib.nullcontext(tunnel.remote) as remote:
             agents.start_agent(
                 remote,
                 config.run,
@@ -90,6 +95,18 @@ class OverSSH:
         there = [self._hosts[h] for h in hosts]
         agents.stop(self._inventory, there, Quiet(), run_id=run, patience_s=1.0)
 
+    def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
+        """Make a way back through SSH; give where the host dials."""
+        tunnel = self._tunnels[host] = Tunnel(self._hosts[host], self._inventory, target)
+        tunnel.open()
+        return LOOPBACK, tunnel.port
+
+    def close(self) -> None:
+        """Close the ways back."""
+        for tunnel in self._tunnels.values():
+            tunnel.close()
+        self._tunnels.clear()
+
 
 def cluster_of(inventory: Inventory, hosts: Sequence[Host], folder: Path | None = None) -> Cluster:
     """Make the engine for hosts of an inventory.
@@ -99,18 +116,26 @@ def cluster_of(inventory: Inventory, hosts: Sequence[Host], folder: Path | None 
     UsageError
         Where it is not known which address of this machine they dial.
     """
-    if inventory.address is None or inventory.address == TUNNEL:
+    if inventory.address is None:
         raise UsageError(
             f'{inventory.path}: expected address = "…" in [cluster], the one address of this'
-            f" machine that the hosts dial; found {inventory.address or 'none'}"
+            ' machine that the hosts dial ("ssh" where they cannot); found none'
         )
+    launcher, tunnelled = OverSSH(inventory, hosts), inventory.address == TUNNEL
     return Cluster(
         {host.name: host.slots or 0 for host in hosts},
-        OverSSH(inventory, hosts),
-        address=inventory.address,
+        launcher,
+        address=LOOPBACK if tunnelled else inventory.address,
         port=inventory.listen_port,
+        ways=launcher if tunnelled else None,
         rules=Rules(max_requests=inventory.store.max_requests, budget_bytes=256 << 20),
         folder=folder,
+        sites=Sites(
+            inventory.store.endpoints,
+            inventory.store.region,
+            {host.name: host.endpoint for host in hosts if host.endpoint},
+            inventory.store.shared,
+        ),
     )
 
 

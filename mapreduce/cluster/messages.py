@@ -77,12 +77,14 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
 class Heartbeat(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """A sign of life: every attempt the worker has, running, waiting, or done and not accepted.
 
-    `slow_downs` counts the store's 503 answers since the last heartbeat.
+    `slow_downs` counts the store's 503 answers since the last heartbeat; `silent_nodes` are those
+    of the store that gave no answer here, while others did.
     """
 
     attempts: Annotated[tuple[Progress, ...], Meta(max_length=8 * MAX_SLOTS)] = ()
     health: Health = Health()
     slow_downs: Count = 0
+    silent_nodes: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
 
 
 class Offer(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):

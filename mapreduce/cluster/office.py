@@ -29,17 +29,13 @@ from mapreduce.errors import JobError, MapReduceError, StoreError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
-    from mapreduce.attempt import Limits
     from mapreduce.cluster.rules import Rules
+    from mapreduce.cluster.terms import Terms
     from mapreduce.cluster.watch import Watch
     from mapreduce.engines import Event, Outcome
-    from mapreduce.job import JobName
-    from mapreduce.objects import Location
-    from mapreduce.plan import Piece
-    from mapreduce.table import Schema
 
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
 
@@ -59,43 +55,6 @@ ENDS: Final = {
     "bug": MapReduceError,
     "workers": NoWorkersError,
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Terms:
-    """What a run offers to its workers, and asks of them.
-
-    Attributes
-    ----------
-    run
-        Its id.
-    job, schemas
-        What is to be done, and the tables it makes.
-    limits
-        What an attempt may use.
-    release, overlay
-        The code that every worker must run.
-    locate
-        Where a piece is read: may wait, and is called beside the loop.
-    origins
-        For each worker, how the URLs begin at which it reads what is on this machine; without one
-        it sees this machine's files at the same paths.
-    names
-        For each worker how the job is named there, where that is not as here.
-    memory_bytes
-        What a slot may use; 0 for what its host allows.
-    """
-
-    run: str
-    job: JobName
-    schemas: tuple[Schema, ...]
-    limits: Limits
-    release: str
-    overlay: str
-    locate: Callable[[Piece], Location]
-    origins: Mapping[str, str]
-    names: Mapping[str, JobName]
-    memory_bytes: int = 0
 
 
 class Loop(Protocol):
@@ -147,8 +106,9 @@ class Office:
         self._context = context
         self._rules = rules
         self._loop = loop
-        self._handout = Handout(self, terms.locate, terms.schemas, terms.origins)
-        self._serving = Serving(self._handout, terms.locate, loop.pool, loop.spawn)
+        self._handout = Handout(self, terms.places, terms.schemas)
+        self._serving = Serving(self._handout, terms.places.here, loop.pool, loop.spawn)
+        self._told: set[str] = set()
         self._numbers = 0
         self._happened: deque[ev.Event] = deque()
         self._busy = False
@@ -307,6 +267,7 @@ class Office:
         match event:
             case msg.Heartbeat(attempts=attempts, health=health, slow_downs=slow_downs):
                 self.watch.fares(worker, health)
+                self._silent(worker, event.silent_nodes)
                 for told in attempts:
                     self._handout.progressed(worker, told)
                 self.happen(ev.Beat(worker, attempts, slow_downs))
@@ -315,12 +276,23 @@ class Office:
                 self.happen(ev.Offered(worker, attempt, size_bytes))
             case Arrived(attempt=attempt, body=body):
                 self._handout.arrived(worker, attempt, body)
-            case msg.Failed(attempt=attempt):
-                self.happen(ev.Failed(worker, attempt, event.kind, told_of(event)))
-                if attempt not in self.schedule.state.living:
-                    self._handout.forget(worker, attempt)
+            case msg.Failed():
+                self._handout.failed(worker, event)
             case msg.Goodbye():
                 self.happen(ev.Leaving(worker))
+
+    def failed(self, worker: str, told: msg.Failed) -> None:
+        """Let the schedule know how an attempt failed."""
+        how = told.message or f"it failed ({told.kind})"
+        self.happen(ev.Failed(worker, told.attempt, told.kind, how))
+        if told.attempt not in self.schedule.state.living:
+            self._handout.forget(worker, told.attempt)
+
+    def _silent(self, worker: str, nodes: tuple[str, ...]) -> None:
+        """Tell, once, of a node of the store that gives no answer."""
+        for node in (self._terms.places.nodes & {*nodes}) - self._told:
+            self._told.add(node)
+            self.watch.news(f"{node} gives {worker} no answer: its objects are read elsewhere")
 
     def _tell_advance(self) -> None:
         advance = self.watch.advance()
@@ -370,8 +342,3 @@ class Office:
         connection = self.connections.get(worker)
         if connection is not None:
             connection.send(message)
-
-
-def told_of(failed: msg.Failed) -> str:
-    """Say how an attempt failed, for people."""
-    return failed.message or f"it failed ({failed.kind})"

@@ -1,15 +1,19 @@
 """How hard the store may be asked: requests in flight in the whole cluster.
 
 Halved when the store says it is too much, raised by an eighth while it does not; and since when the
-store fails as a whole, which is so while nothing is read between its failures. It knows no task.
+store fails as a whole, which is so while nothing is read between its failures. Where no store is
+asked, attempts are as many as there are slots. It knows no task.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from mapreduce.cluster.rules import Rules
+
+
+FEWEST_UNPACED: Final = 2  # objects read at once by a slot where no store is asked: one ahead
 
 
 class Pacing:
@@ -55,6 +59,11 @@ class Pacing:
             self.limit = min(self._rules.max_requests, self.limit + max(1, self.limit // 8))
             self._raised = now
 
+    def has_room(self, running: int) -> bool:
+        """Whether one more attempt may run beside so many: each asks at least once at a time."""
+        return not self._rules.asks or running < self.limit
+
     def requests_a_slot(self, slots: int) -> int:
         """How many requests each of so many slots may have in flight."""
-        return max(1, self.limit // max(1, slots))
+        fewest = 1 if self._rules.asks else FEWEST_UNPACED
+        return max(fewest, self.limit // max(1, slots))

@@ -29,7 +29,7 @@ from mapreduce.cluster.trust import pin_name, pinned
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mapreduce.cluster.inventory import Host, Inventory
 
@@ -41,6 +41,7 @@ STEP_S: Final = 30.0
 MOST_ANSWER_BYTES: Final = 8 << 20
 CHUNK_BYTES: Final = 1 << 15
 NOT_FOUND: Final = 127
+LOOPBACK: Final = "127.0.0.1"  # of a host: nobody else reaches what listens there
 
 
 class HostError(MapReduceError):
@@ -240,6 +241,33 @@ class Remote:
                     yield body
             except OSError as error:
                 raise HostError(f"the connection ended: {error}") from None
+
+    def forward(self, port: int, took: Callable[[Any, object, object], None]) -> int:
+        """Have the host listen on its loopback and hand us each connection; give the port.
+
+        Parameters
+        ----------
+        port
+            Which one; 0 for any free one.
+        took
+            Gets the channel of each connection, and where it came from and went to; must not wait.
+
+        Raises
+        ------
+        HostError
+            The host does not allow it, or the port is taken.
+        """
+        transport = self._connection.transport
+        with self._deadline(STEP_S):
+            try:
+                return int(transport.request_port_forward(LOOPBACK, port, took))
+            except SSHException as error:
+                if not transport.is_active():
+                    raise
+                raise HostError(
+                    f"its SSH server leads no port back here ({error}): `AllowTcpForwarding yes`"
+                    " in /etc/ssh/sshd_config there, then `sudo systemctl reload ssh`"
+                ) from None
 
     @contextlib.contextmanager
     def _deadline(self, timeout_s: float) -> Iterator[None]:

@@ -31,6 +31,8 @@ class Given:
     ----------
     sent
         The pieces it was to read; `set_aside` are those that could not be located.
+    by_path
+        Whether it reads them in a folder that its host is to see.
     told
         Objects and bytes it is known to have done: for progress alone.
     offered
@@ -45,6 +47,7 @@ class Given:
     pieces: tuple[Piece, ...]
     sent: tuple[Piece, ...] = ()
     set_aside: list[Quarantined] = field(default_factory=list)
+    by_path: bool = False
     told: tuple[int, int] = (0, 0)
     offered: tuple[Ledger, Cost] = field(default_factory=lambda: (Ledger(), Cost()))
     ledger: Ledger = field(default_factory=Ledger)

@@ -26,6 +26,9 @@ class Rules:
         Partials in the coordinator's memory, being pulled or committed.
     max_requests
         Store requests in flight in the whole cluster.
+    asks
+        Whether reading asks a store at all. Where it does not (what is read is on the coordinator's
+        machine, or in a folder that every host sees) `max_requests` limits nothing.
     ease_s
         The store's limit is lowered once, and raised a step, in so long.
     store_deadline_s, nobody_deadline_s
@@ -61,6 +64,7 @@ class Rules:
     prefetch: int = 1
     budget_bytes: int = 512 << 20
     max_requests: int = 64
+    asks: bool = True
     ease_s: float = 5.0
     store_deadline_s: float = 300.0
     store_wait_s: float = 1.0

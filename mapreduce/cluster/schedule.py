@@ -60,6 +60,7 @@ class Schedule:
             ev.Offered: self._offered,
             ev.Received: self._received,
             ev.Damaged: self._damaged,
+            ev.Unseen: self._unseen,
             ev.Failed: self._failed,
             ev.Committed: self._committed,
             ev.Leaving: self._leaving,
@@ -110,8 +111,7 @@ class Schedule:
         state, split = self.state, event.split
         if state.listed or split.number in state.tasks or split.number in state.committed:
             raise ScheduleError(f"split {split.number} is planned twice, or after the listing")
-        task = undivided(split.number, split.pieces)
-        state.tasks[task.number] = task
+        task = state.tasks[split.number] = undivided(split.number, split.pieces)
         state.backlog.add(task.fragments[0])
 
     def _listed(self, _: ev.Listed) -> None:
@@ -254,6 +254,12 @@ class Schedule:
             return
         state.drop(attempt, "it was damaged")
         faults.failed(state, attempt, "bug", f"a partial was damaged: {event.why}")
+
+    def _unseen(self, event: ev.Unseen) -> None:
+        attempt = self._living(event.worker, event.attempt)
+        if attempt is not None and attempt.stage is not Stage.RECEIVED:
+            self.state.drop(attempt, "its host does not see what it reads")
+            faults.unseen(self.state, attempt, event.why)
 
     def _committed(self, event: ev.Committed) -> None:
         state = self.state

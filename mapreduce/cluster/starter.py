@@ -46,7 +46,8 @@ python = "python3"              # on each host: 3.11 or newer, nothing installed
 # [store]
 # endpoints = ["http://192.168.10.66:9000"]   # several nodes of one store share the reading
 # region = "us-east-1"
-# max_requests = 64             # in flight, across the whole cluster
+# max_requests = 64             # to the store, in flight, across the whole cluster
+# shared = ["/mnt/trips"]       # folders that this machine and every host see at the same path
 """
 
 HOSTS: Final = """\

@@ -23,11 +23,15 @@ class ClusterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[store]`: S3-compatible storage that the hosts read. Credentials are found elsewhere."""
+    """`[store]`: S3-compatible storage that the hosts read, and folders that all of them see.
+
+    Credentials are found elsewhere.
+    """
 
     endpoints: tuple[str, ...] = ()
-    region: str = "us-east-1"
+    region: str | None = None
     max_requests: int = 64
+    shared: tuple[str, ...] = ()
 
 
 class HostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -32,7 +32,8 @@ Endpoint: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--endpoint",
-        help="Address of S3-compatible storage; else AWS_ENDPOINT_URL_S3, else AWS.",
+        help="Address of S3-compatible storage; else hosts.toml with --engine ssh, else"
+        " AWS_ENDPOINT_URL_S3, else AWS.",
         rich_help_panel=ENGINE,
     ),
 ]

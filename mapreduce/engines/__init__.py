@@ -7,8 +7,8 @@ it was not asked to, and never decides what a result means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -20,9 +20,9 @@ from mapreduce.plan import Piece, Split
 from mapreduce.table import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from mapreduce.objects import Location
+    from mapreduce.objects import Location, Spread
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -45,13 +45,39 @@ Event: TypeAlias = Outcome | Advance
 
 
 @dataclass(frozen=True, slots=True)
+class Sites:
+    """Where an engine's workers find input, as its own settings say.
+
+    Attributes
+    ----------
+    endpoints, region
+        Nodes of S3-compatible storage.
+    nearest
+        For hosts that have one, the node that each asks first.
+    shared
+        Folders that every host sees at the same paths.
+    """
+
+    endpoints: tuple[str, ...] = ()
+    region: str | None = None
+    nearest: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
-    """All that an engine needs to know of a run."""
+    """All that an engine needs to know of a run.
+
+    `spread` is the store, where it has nodes of which the engine may choose; `asks` is whether
+    reading asks a store at all, which then is not to be asked too much at once.
+    """
 
     job: JobName
     limits: Limits
     locate: Callable[[Piece], Location]
     schemas: tuple[Schema, ...] = ()
+    spread: Spread | None = None
+    asks: bool = True
 
 
 class Engine(Protocol):
@@ -63,6 +89,15 @@ class Engine(Protocol):
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come."""
+
+
+@runtime_checkable
+class Sited(Protocol):
+    """An engine that has settings of its own on where input is."""
+
+    @property
+    def sites(self) -> Sites:
+        """Give them."""
 
 
 def located(

@@ -7,20 +7,23 @@ what does not end by that is ended through the launcher. How a host is reached i
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.control import Control
 from mapreduce.cluster.coordinator import Coordinator
-from mapreduce.cluster.office import NoWorkersError, Terms
+from mapreduce.cluster.office import NoWorkersError
+from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
-from mapreduce.engines import Assignment, Event, Outcome
+from mapreduce.engines import Assignment, Event, Outcome, Sites
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.job import load
 
@@ -35,6 +38,10 @@ AT_ONCE: Final = 16  # hosts that are started together
 JOIN_S: Final = 15.0
 FILES: Final = 1 << 16  # connections of workers and their slots
 BUDGET_BYTES: Final = 256 << 20
+NAME: Final = "coordinator"  # what it proves to be where hosts dial no address of its own
+
+
+ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
 
 
 class Launcher(Protocol):
@@ -74,6 +81,22 @@ class Launcher(Protocol):
         """End the agents of a run that have not ended by themselves."""
 
 
+class Ways(Protocol):
+    """How hosts that cannot dial this machine come to it."""
+
+    def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
+        """Make a way to an address of this machine; give where the host dials for it.
+
+        Raises
+        ------
+        MapReduceError
+            Why there is none.
+        """
+
+    def close(self) -> None:
+        """Close all ways, once every agent has ended."""
+
+
 class Cluster:
     """Runs attempts on hosts.
 
@@ -85,6 +108,8 @@ class Cluster:
         How agents come there.
     address, port
         What is bound here and dialled from there; port 0 for any free one.
+    ways
+        How hosts come to that address where they cannot dial it; None where they can.
     rules
         Figures of the schedule; None for the usual.
     folder
@@ -93,8 +118,8 @@ class Cluster:
         Memory a slot may use; 0 for what its host allows.
     patience_s
         How long agents wait for a coordinator that is gone.
-    shared
-        Whether every host sees this machine's files at the same paths.
+    sites
+        Where hosts find input.
     """
 
     name = "ssh"
@@ -106,22 +131,25 @@ class Cluster:
         *,
         address: str,
         port: int = 0,
+        ways: Ways | None = None,
         rules: Rules | None = None,
         folder: Path | None = None,
         memory_bytes: int = 0,
         patience_s: float = 120.0,
-        shared: bool = False,
+        sites: Sites | None = None,
     ) -> None:
         if not hosts:
             raise UsageError("a cluster has at least one host")
         self._hosts = dict(hosts)
         self._launcher = launcher
         self._listen = (address, port)
+        self._name = address if ways is None else NAME
+        self._ways = ways
         self._rules = rules or Rules(budget_bytes=BUDGET_BYTES)
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._patience_s = patience_s
-        self._shared = shared
+        self.sites = sites or Sites()
         self._watch: Watch | None = None
 
     @property
@@ -139,13 +167,12 @@ class Cluster:
         JobError, StoreError, MapReduceError
             What ended the run; no agent is left by then.
         """
-        start = _Start(self._hosts, self._launcher, Watch(_run_id(), self._hosts))
+        start = _Start(self._hosts, self._launcher, self._ways, Watch(_run_id(), self._hosts))
         self._watch = start.watch
         _allow_files()
         self._launcher.prepare(assignment.job)
         run = start.watch.status.run
         authority = Authority(run)
-        address = self._listen[0]
         terms = Terms(
             run,
             assignment.job,
@@ -153,19 +180,20 @@ class Cluster:
             assignment.limits,
             self._launcher.release,
             self._launcher.overlay,
-            assignment.locate,
-            {} if self._shared else start.origins,
+            self._places(assignment, start.origins),
             start.names,
             self._memory_bytes,
         )
-        context = server_context(authority.coordinator(address))
-        coordinator = Coordinator(terms, splits, context, self._listen, self._rules, start.watch)
+        context = server_context(authority.coordinator(self._name))
+        rules = dataclasses.replace(self._rules, asks=assignment.asks)
+        coordinator = Coordinator(terms, splits, context, self._listen, rules, start.watch)
         if self._folder is not None:
             control = Control(self._folder, lambda: start.watch.status, coordinator.drain)
             coordinator.beside(control.serve)
         port = coordinator.start()
         try:
-            start.begin(coordinator, lambda host: self._config(host, port, authority, run))
+            here = self._listen[0], port
+            start.begin(coordinator, here, lambda h, at: self._config(h, at, authority, run))
             while (said := coordinator.said.get()) is not None:
                 if isinstance(said, BaseException):
                     raise said
@@ -177,15 +205,26 @@ class Cluster:
             coordinator.join(JOIN_S)
             start.end()
 
-    def _config(self, host: str, port: int, authority: Authority, run: str) -> AgentConfig:
+    def _places(self, assignment: Assignment, origins: dict[str, str]) -> Places:
+        return Places(
+            assignment.locate,
+            origins,
+            spread=assignment.spread,
+            nearest=self.sites.nearest,
+            shared=self.sites.shared,
+        )
+
+    def _config(
+        self, host: str, dials: tuple[str, int], authority: Authority, run: str
+    ) -> AgentConfig:
         own = authority.worker(host)
         return AgentConfig(
             run=run,
             worker=host,
             host=host,
-            address=self._listen[0],
-            port=port,
-            server_name=self._listen[0],
+            address=dials[0],
+            port=dials[1],
+            server_name=self._name,
             release=self._launcher.release,
             authority=own.authority.encode(),
             certificate=own.certificate.encode(),
@@ -200,8 +239,11 @@ class Cluster:
 class _Start:
     """The agents of a run: started in threads, so that the first begins while others come."""
 
-    def __init__(self, hosts: Iterable[str], launcher: Launcher, watch: Watch) -> None:
+    def __init__(
+        self, hosts: Iterable[str], launcher: Launcher, ways: Ways | None, watch: Watch
+    ) -> None:
         self.watch = watch
+        self._ways = ways
         self.origins: dict[str, str] = {}
         self.names: dict[str, JobName] = {}
         self._hosts = tuple(hosts)
@@ -211,10 +253,10 @@ class _Start:
         self._over = threading.Event()
         self._threads = ThreadPoolExecutor(AT_ONCE, "start")
 
-    def begin(self, coordinator: Coordinator, config_of: Callable[[str], AgentConfig]) -> None:
-        """Start all agents; the run ends if none can be."""
+    def begin(self, coordinator: Coordinator, here: tuple[str, int], config_of: ConfigOf) -> None:
+        """Start all agents, told what listens here; the run ends if none can be."""
         for host in self._hosts:
-            self._threads.submit(self._one, host, coordinator, config_of)
+            self._threads.submit(self._one, host, coordinator, here, config_of)
 
     def end(self) -> None:
         """Leave no agent behind."""
@@ -222,9 +264,11 @@ class _Start:
         self._threads.shutdown(wait=True, cancel_futures=True)
         if self._begun:
             self._launcher.stop(tuple(self._begun), self.watch.status.run)
+        if self._ways is not None:
+            self._ways.close()
 
     def _one(
-        self, host: str, coordinator: Coordinator, config_of: Callable[[str], AgentConfig]
+        self, host: str, coordinator: Coordinator, here: tuple[str, int], config_of: ConfigOf
     ) -> None:
         try:
             if self._over.is_set():
@@ -233,7 +277,8 @@ class _Start:
             name = self._launcher.place(host)
             if name is not None:
                 self.names[host] = name
-            config = config_of(host)
+            dials = here if self._ways is None else self._ways.open(host, here)
+            config = config_of(host, dials)
             self.origins[host] = _origin(config)
             if self._over.is_set():
                 return

@@ -7,12 +7,12 @@ decodes what it reads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -27,12 +27,14 @@ class Location(msgspec.Struct, frozen=True):
     """Where one version of an object can be read without credentials.
 
     Exactly one is set: `url` (presigned, a secret), `path` (a file), or `body` (the bytes
-    themselves, for stores in memory).
+    themselves, for stores in memory). `others` are URLs of the same object at other nodes of its
+    store, for when `url` gives no answer.
     """
 
     url: str | None = None
     path: str | None = None
     body: bytes | None = None
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Name the kind alone: a traceback with locals must not print a signed URL."""
@@ -52,3 +54,13 @@ class Store(Protocol):
 
     def locate(self, entry: Entry) -> Location:
         """Where a worker reads this version of the object, for the next hour at least."""
+
+
+@runtime_checkable
+class Spread(Protocol):
+    """A store that can be reached at several nodes, each with URLs of its own."""
+
+    endpoints: tuple[str, ...]
+
+    def locate_at(self, entry: Entry, endpoints: Sequence[str]) -> Location:
+        """Where a worker reads it: at the first of these, or where that is silent, at another."""

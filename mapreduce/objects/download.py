@@ -2,13 +2,15 @@
 
 Every request carries `If-Match`; etag and length of what comes are checked. A body that is cut
 or short is gone on with by `Range` from where it stopped, and a server that is busy or away is
-asked again after a pause, until the deadline. Whatever happens, the connection is closed or
-given back. A URL is a secret: it appears in no message.
+asked again after a pause, until the deadline; other nodes of its store take turns with it.
+Whatever happens, the connection is closed or given back. A URL is a secret: it appears in no
+message.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from mapreduce.objects import Entry
+    from mapreduce.objects.nodes import Nodes
     from mapreduce.objects.patience import Retry
 
 _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
@@ -59,6 +62,7 @@ class Line:
     rng: Random
     stopped: Event
     slow_downs: Count  # answers that asked for fewer requests
+    nodes: Nodes
 
 
 class Download:
@@ -74,6 +78,8 @@ class Download:
         Where to read it: presigned, or open to all.
     start, stop
         Range in bytes; `stop` at most the size.
+    others
+        URLs of the same object at other nodes of its store.
 
     Raises
     ------
@@ -95,16 +101,22 @@ class Download:
         "_response",
         "_stop",
         "_target",
-        "_url",
+        "_urls",
     )
 
-    def __init__(self, line: Line, entry: Entry, url: str, start: int, stop: int) -> None:
+    def __init__(
+        self,
+        line: Line,
+        entry: Entry,
+        url: str,
+        start: int,
+        stop: int,
+        others: tuple[str, ...] = (),
+    ) -> None:
         self._line = line
         self._entry = entry
-        self._url = url
-        parts = urlsplit(url)
-        self._host = parts.netloc.rpartition("@")[2]
-        self._target = parts.path + ("?" + parts.query if parts.query else "")
+        self._urls = deque(line.nodes.in_order((url, *others), _node, monotonic()))
+        self._turn_to(self._urls[0])
         self._offset = start
         self._stop = stop
         self._backoff = Backoff(line.retry, line.rng)
@@ -136,6 +148,11 @@ class Download:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _turn_to(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host = _node(url)
+        self._target = parts.path + ("?" + parts.query if parts.query else "")
+
     def _piece(self, n: int) -> bytes:
         while n and self._offset < self._stop:
             response = self._response or self._ask()
@@ -159,7 +176,7 @@ class Download:
             if self._line.stopped.is_set():
                 raise StoreError("reading was stopped")
             try:
-                pool = self._line.pools.connection_from_url(self._url)
+                pool = self._line.pools.connection_from_url(self._urls[0])
                 # The pool's own urlopen sends the target as it is; the manager's would take
                 # dots out of the path and spoil the signature.
                 response = pool.urlopen(
@@ -176,6 +193,8 @@ class Download:
                     " set SSL_CERT_FILE to the authority's"
                 ) from error
             except (HTTPError, OSError) as error:
+                if len(self._urls) > 1:
+                    self._line.nodes.was_silent(self._host, monotonic())
                 self._pause(f"no answer ({type(error).__name__})")
                 continue
             if response.status in {_OK, _PARTIAL}:
@@ -273,6 +292,13 @@ class Download:
                 f" last asked for {self._entry.key}. Resume when it answers again"
             )
         self._line.stopped.wait(wait_s)
+        if len(self._urls) > 1:
+            self._urls.rotate(-1)
+            self._turn_to(self._urls[0])
+
+
+def _node(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _dismiss(response: BaseHTTPResponse) -> None:

@@ -55,6 +55,11 @@ class Reader:
         """How often a store has asked for fewer requests (429, 503) so far."""
         return 0 if self._web is None else self._web.slow_downs
 
+    @property
+    def silent_nodes(self) -> tuple[str, ...]:
+        """Nodes of a store that gave no answer, so that others were asked (`host:port`)."""
+        return () if self._web is None else self._web.silent_nodes
+
     def open(
         self, entry: Entry, location: Location, start: int = 0, stop: int | None = None
     ) -> Body:
@@ -81,7 +86,7 @@ class Reader:
         stop = entry.size_bytes if stop is None else min(stop, entry.size_bytes)
         start = min(start, stop)
         if location.url is not None:
-            return self._online().open(entry, location.url, start, stop)
+            return self._online().open(entry, location, start, stop)
         if location.path is not None:
             return FileBody(location.path, entry, start, stop)
         if location.body is not None:

@@ -1,9 +1,9 @@
 """A bucket of any S3-compatible storage, or what in it begins with a prefix.
 
 The only file that knows the `minio` client, which lists and signs; it never reads an object.
-Pages are asked for again with growing pauses when the store is busy, and given up soon if it
-has never answered. Credentials stay here: what leaves is presigned URLs, or plain ones where
-no credentials were found. Every fault is the store's (`StoreError`) and says what to do.
+Of several nodes of one store the first that answers lists, and each signs for itself, since a
+signature covers the host. Credentials stay here: what leaves is presigned URLs, or plain ones
+where no credentials were found. Every fault is the store's (`StoreError`) and says what to do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from xml.etree.ElementTree import ParseError
 
 from minio import Minio
@@ -24,13 +24,12 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, SS
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Entry, Location
+from mapreduce.objects.http import Http
 from mapreduce.objects.refusals import REMEDIES
 from mapreduce.objects.settings import Settings, find_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from urllib3.response import BaseHTTPResponse
+    from collections.abc import Iterator, Sequence
 
 _URL = re.compile(r"s3://([^/]+)(?:/(.*))?", re.DOTALL)
 _RENEW_BEFORE = timedelta(minutes=15)
@@ -47,6 +46,8 @@ class S3:
         What keys begin with; end it with `/` to mean a folder.
     settings
         How to reach the store; None to look where S3 tools look.
+    endpoints
+        Nodes of one store, instead of the one in the settings.
     expires_s
         How long presigned URLs are honoured, in seconds; keys of a session may end earlier.
     literal
@@ -65,6 +66,7 @@ class S3:
         prefix: str = "",
         settings: Settings | None = None,
         *,
+        endpoints: Sequence[str] = (),
         expires_s: int = 7200,
         literal: bool = True,
     ) -> None:
@@ -77,22 +79,13 @@ class S3:
         self.prefix = prefix
         self._literal = literal or prefix.endswith("/") or not prefix
         self._expires = timedelta(seconds=expires_s)
-        self._http = _Http()
-        keys = _provider(self._settings)
-        self._anonymous = keys is None
-        try:
-            self._client = Minio(
-                self._settings.host,
-                secure=self._settings.secure,
-                # Amazon is asked for the bucket's region; others take any, and usually this.
-                region=self._settings.region or ("us-east-1" if self._settings.endpoint else None),
-                credentials=keys,
-                http_client=self._http,
-            )
-        except ValueError as error:
-            raise UsageError(
-                f"the endpoint {self._settings.host} cannot be used: {error}"
-            ) from None
+        self._http = Http()
+        self._keys = _provider(self._settings)
+        self.endpoints = tuple(endpoints) or tuple(filter(None, [self._settings.endpoint]))
+        self._clients: dict[str, Minio] = {}
+        self._nodes = [self._settings.at(one) for one in self.endpoints] or [self._settings]
+        for node in self._nodes:
+            self._client(node)  # refused here, not where it is used
 
     @classmethod
     def from_url(
@@ -101,6 +94,7 @@ class S3:
         *,
         endpoint: str | None = None,
         region: str | None = None,
+        endpoints: Sequence[str] = (),
         expires_s: int = 7200,
     ) -> Self:
         """Store that `s3://bucket/prefix` means; nothing in it is percent-decoded.
@@ -115,12 +109,13 @@ class S3:
         parts = _URL.fullmatch(url)
         if parts is None:
             raise UsageError(f"a bucket is typed as s3://BUCKET/PREFIX, not {url}")
-        settings = find_settings(endpoint, region)
+        settings = find_settings(endpoint or next(iter(endpoints), None), region)
         prefix = parts[2] or ""
         return cls(
             parts[1],
             prefix.removesuffix("*"),
             settings,
+            endpoints=() if endpoint else endpoints,
             expires_s=expires_s,
             literal=prefix.endswith("*"),
         )
@@ -140,18 +135,18 @@ class S3:
         UsageError
             The prefix means several things.
         """
-        first: dict[bool, str] = {}
-        try:
-            found = self._client.list_objects(self.bucket, prefix=self.prefix, recursive=True)
-            for item in found:
-                key = item.object_name or ""
-                if not self._literal:
-                    first.setdefault(key.startswith(self.prefix + "/"), key)
-                    if len(first) > 1:
-                        raise self._ambiguous(first)
-                yield Entry(key, item.size or 0, item.etag or "")
-        except (MinioException, HTTPError, ValueError, ParseError) as error:
-            raise self._failure(error) from None
+        while True:
+            node, listed = self._nodes[0], False
+            try:
+                for entry in self._listed(self._client(node)):
+                    listed = True
+                    yield entry
+            except (MinioException, HTTPError, ValueError, ParseError) as error:
+                if listed or len(self._nodes) == 1 or not isinstance(error, HTTPError):
+                    raise self._failure(error, node) from None
+                del self._nodes[0]  # nobody answers there: the next one may
+            else:
+                return
 
     def locate(self, entry: Entry) -> Location:
         """Sign a URL; a plain one where there are no credentials.
@@ -163,13 +158,56 @@ class S3:
         StoreError
             The bucket's region or credentials cannot be had.
         """
+        return Location(url=self._signed(entry, self._nodes[0]))
+
+    def locate_at(self, entry: Entry, endpoints: Sequence[str]) -> Location:
+        """Sign a URL for each of some nodes, the first of which is to be asked first.
+
+        Raises
+        ------
+        ObjectError, StoreError
+            As `locate` does.
+        """
+        first, *others = (self._signed(entry, self._settings.at(one)) for one in endpoints)
+        return Location(url=first, others=tuple(others))
+
+    def _client(self, node: Settings) -> Minio:
+        client = self._clients.get(node.host)
+        if client is not None:
+            return client
         try:
-            url = self._client.presigned_get_object(self.bucket, entry.key, expires=self._expires)
+            # Amazon is asked for the bucket's region; others take any, and usually this.
+            region = node.region or ("us-east-1" if node.endpoint else None)
+            made = Minio(
+                node.host,
+                secure=node.secure,
+                region=region,
+                credentials=self._keys,
+                http_client=self._http,
+            )
+        except ValueError as error:
+            raise UsageError(f"the endpoint {node.host} cannot be used: {error}") from None
+        return self._clients.setdefault(node.host, made)
+
+    def _listed(self, client: Minio) -> Iterator[Entry]:
+        first: dict[bool, str] = {}
+        for item in client.list_objects(self.bucket, prefix=self.prefix, recursive=True):
+            key = item.object_name or ""
+            if not self._literal:
+                first.setdefault(key.startswith(self.prefix + "/"), key)
+                if len(first) > 1:
+                    raise self._ambiguous(first)
+            yield Entry(key, item.size or 0, item.etag or "")
+
+    def _signed(self, entry: Entry, node: Settings) -> str:
+        try:
+            return self._client(node).presigned_get_object(
+                self.bucket, entry.key, expires=self._expires
+            )
         except ValueError as error:
             raise ObjectError("unreadable", f"{entry.key}: {error}") from None
         except (MinioException, HTTPError, ParseError) as error:
-            raise self._failure(error) from None
-        return Location(url=url)
+            raise self._failure(error, node) from None
 
     def _ambiguous(self, first: dict[bool, str]) -> UsageError:
         return UsageError(
@@ -177,8 +215,8 @@ class S3:
             f" type {self.name}/ for the folder, or {self.name}* for all that begins so"
         )
 
-    def _failure(self, error: Exception) -> StoreError:
-        where = f"{self.name} at {self._settings.host}"
+    def _failure(self, error: Exception, node: Settings) -> StoreError:
+        where = f"{self.name} at {node.host}"
         if isinstance(error, S3Error):
             return StoreError(f"{where}: {error.code}: {self._remedy(error)}")
         cause = error.reason if isinstance(error, MaxRetryError) else error
@@ -197,7 +235,7 @@ class S3:
     def _remedy(self, error: S3Error) -> str:
         if error.code in REMEDIES:
             return REMEDIES[error.code]
-        if error.code == "AccessDenied" and self._anonymous:
+        if error.code == "AccessDenied" and self._keys is None:
             return (
                 "no credentials were found and it is not open to all: set AWS_ACCESS_KEY_ID and"
                 " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
@@ -207,37 +245,6 @@ class S3:
         if error.code in {"ExpiredToken", "TokenRefreshRequired"}:
             return "the credentials have expired: renew them and resume"
         return f"{error.message or 'it said no more'}; resume when that is mended"
-
-
-class _Http(PoolManager):
-    """Connections of the client: impatient until the store has answered once."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            maxsize=8,
-            timeout=Timeout(connect=10, read=60),
-            ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
-        )
-        self._answered = False
-
-    # as minio calls it; the two base classes disagree already
-    def urlopen(  # type: ignore[override]
-        self, method: str, url: str, redirect: bool = True, **options: Any
-    ) -> BaseHTTPResponse:
-        patient = Retry(
-            total=8,
-            connect=8 if self._answered else 2,
-            status=8,
-            backoff_factor=0.2,
-            backoff_max=20,
-            backoff_jitter=0.2,
-            status_forcelist=[429, 500, 502, 503, 504],
-            raise_on_status=False,
-            retry_after_max=120,
-        )
-        response = super().urlopen(method, url, redirect, retries=patient, **options)
-        self._answered = True
-        return response
 
 
 class _Keys(Provider):

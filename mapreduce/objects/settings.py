@@ -9,7 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -139,6 +139,10 @@ class Settings:
                 )
             if parts.path.strip("/") or parts.query:
                 raise UsageError(f"an endpoint has no path: {parts.scheme}://{parts.netloc}")
+
+    def at(self, endpoint: str) -> Settings:
+        """Give the same for another node of the store."""
+        return replace(self, endpoint=endpoint)
 
     @property
     def host(self) -> str:

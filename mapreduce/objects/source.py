@@ -16,6 +16,8 @@ from mapreduce.errors import UsageError
 from mapreduce.objects.directory import Directory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mapreduce.objects import Store
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -26,6 +28,7 @@ def open_store(
     *,
     endpoint: str | None = None,
     region: str | None = None,
+    endpoints: Sequence[str] = (),
 ) -> Store:
     """Store that a source means.
 
@@ -38,6 +41,8 @@ def open_store(
         tools look.
     region
         Of the bucket; None likewise.
+    endpoints
+        Nodes of one store, where no endpoint is given.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def open_store(
         case "s3":
             from mapreduce.objects.s3 import S3  # noqa: PLC0415 - minio loads when used
 
-            return S3.from_url(source, endpoint=endpoint, region=region)
+            return S3.from_url(source, endpoint=endpoint, region=region, endpoints=endpoints)
         case "file":
             return Directory(_file_path(source))
         case "http" | "https":

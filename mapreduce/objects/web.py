@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from mapreduce.objects.download import Count, Download, Line
+from mapreduce.objects.nodes import Nodes
 
 if TYPE_CHECKING:
     from threading import Event
 
-    from mapreduce.objects import Entry
+    from mapreduce.objects import Entry, Location
     from mapreduce.objects.patience import Patience
     from mapreduce.objects.reader import Trusted
 
@@ -48,7 +49,7 @@ class Web:
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
         )
         rng = Random(patience.seed)  # noqa: S311 - spreads pauses, guards nothing
-        self._line = Line(pools, patience.retry, rng, stopped, Count())
+        self._line = Line(pools, patience.retry, rng, stopped, Count(), Nodes())
         self._trusted_line: Line | None = None
         self._trusted_origin = ""
         if trusted is not None:
@@ -66,12 +67,17 @@ class Web:
         """How often a store has asked for fewer requests (429, 503) so far."""
         return self._line.slow_downs.value
 
-    def open(self, entry: Entry, url: str, start: int, stop: int) -> Download:
+    @property
+    def silent_nodes(self) -> tuple[str, ...]:
+        """Nodes of a store that gave no answer, so that others were asked (`host:port`)."""
+        return self._line.nodes.silent
+
+    def open(self, entry: Entry, location: Location, start: int, stop: int) -> Download:
         """Ask for bytes `start` to `stop` of an object; see `Download` for what it raises."""
-        line = self._line
+        line, url = self._line, location.url or ""
         if self._trusted_line is not None and url.startswith(self._trusted_origin):
             line = self._trusted_line
-        return Download(line, entry, url, start, stop)
+        return Download(line, entry, url, start, stop, location.others)
 
     def close(self) -> None:
         """Close idle connections."""

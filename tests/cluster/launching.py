@@ -17,7 +17,7 @@ from mapreduce.cluster import config as configs
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.job import JobName
@@ -31,7 +31,12 @@ class Processes:
     release = "r-test"
     overlay = ""
 
-    def __init__(self, change: Callable[[AgentConfig], AgentConfig] = lambda c: c) -> None:
+    def __init__(
+        self,
+        change: Callable[[AgentConfig], AgentConfig] = lambda c: c,
+        before: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._before = before or {}  # a host -> what starts its agent's program
         self.agents: dict[str, subprocess.Popen[bytes]] = {}
         self.configs: dict[str, AgentConfig] = {}
         self.logs: dict[str, str] = {}
@@ -55,7 +60,7 @@ class Processes:
             self.logs[host] = log.name
         with Path(self.logs[host]).open("wb") as errors:
             agent = subprocess.Popen(
-                [sys.executable, "-m", "mapreduce.cluster.worker"],
+                [*self._before.get(host, ()), sys.executable, "-m", "mapreduce.cluster.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

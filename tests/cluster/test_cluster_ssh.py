@@ -2,48 +2,198 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import replace
+import os
+import socket
+import threading
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster import agents
+import psutil
+import pytest
+
+from mapreduce.cluster import agents, tunnel
 from mapreduce.cluster.board import Quiet
+from mapreduce.cluster.deploy import deploy
+from mapreduce.cluster.doctor import examine
 from mapreduce.cluster.launch import cluster_of
+from mapreduce.cluster.remote import Remote
 from mapreduce.job import load
-from mapreduce.runs import Options, run
+from mapreduce.runs import Options, Progress, run
 from tests.cluster.shelves import enrolled_shelf
+from tests.cluster.stand_in import soon
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.engines.cluster import Cluster
+    from tests.services.sshd import Shelf, SshHost
+
 JOB = """
+import time
+
 import mapreduce as mr
 
 class Own(mr.Job):
+    nap_s: float = 0.0
+
     records = mr.Json(at="data", link=mr.Int("link"))
     links = mr.Table(key="link", n=mr.Sum)
 
     def map(self, r):
+        time.sleep(self.nap_s)
         return self.links.fold(r.link, n=1)
 """
+SINGLE = Options(split_bytes=1)
 
 
-def test_a_job_of_ones_own_runs_on_hosts_that_knew_nothing_of_it(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(JOB)
-    source = tmp_path / "in"
-    source.mkdir()
-    for n in range(8):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job of one's own, and objects for it."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.py").write_text(JOB)
+    (folder / "in").mkdir()
+    for n in range(24):
         body = {"data": [{"link": link % 7} for link in range(n, n + 20)]}
-        (source / f"{n}.json").write_text(json.dumps(body))
-    job = load(f"{tmp_path / 'own.py'}:Own")
-    local = run(job, source, workers=1)
-    with enrolled_shelf(2) as (_, enrolled):
-        inventory = replace(enrolled, address="127.0.0.1")
-        engine = cluster_of(inventory, inventory.hosts)
-        got = run(job, source, engine=engine, options=Options(split_bytes=1))
-        assert got.digest == local.digest
-        assert got.receipt["objects"] == local.receipt["objects"]
-        table = agents.status(inventory, inventory.hosts, Quiet())
-        assert not table.failed
-        runs = [r for told in table.values_by_host.values() for r in told["runs"]]
-        assert not [r for r in runs if r["alive"]]
+        (folder / "in" / f"{n:02}.json").write_text(json.dumps(body))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[tuple[Shelf, Inventory]]:
+    with enrolled_shelf(2) as (shelf, enrolled):
+        yield shelf, enrolled
+
+
+@pytest.fixture
+def tunnelled(hosts: tuple[Shelf, Inventory]) -> Iterator[tuple[Shelf, Inventory]]:
+    """Hosts that come back through SSH; the second leads no port back."""
+    shelf, inventory = hosts
+    deploy(inventory, inventory.hosts, Quiet()).check("deploy")
+    for forwarding in ("no", "yes"):
+        shelf.hosts[1].stop()
+        shelf.hosts[1].forwarding = forwarding
+        shelf.hosts[1].start()
+        if forwarding == "no":
+            yield shelf, replace(inventory, address="ssh")
+
+
+def _left_nothing(inventory: Inventory) -> None:
+    table = agents.status(inventory, inventory.hosts, Quiet())
+    assert not table.failed
+    runs = [r for told in table.values_by_host.values() for r in told["runs"]]
+    assert not [r for r in runs if r["alive"]]
+
+
+def test_a_job_of_ones_own_runs_on_hosts_that_knew_nothing_of_it(
+    folder: Path, hosts: tuple[Shelf, Inventory]
+) -> None:
+    inventory = hosts[1]
+    job = load(f"{folder / 'own.py'}:Own")
+    local = run(job, folder / "in", workers=1)
+    engine = cluster_of(inventory, inventory.hosts)
+    got = run(job, folder / "in", engine=engine, options=SINGLE)
+    assert got.digest == local.digest
+    assert got.receipt["objects"] == local.receipt["objects"]
+    _left_nothing(inventory)
+
+
+@dataclass
+class _Cut:
+    """Looks at an agent's connections while it works, then cuts SSH under it, once."""
+
+    engine: Cluster
+    host: SshHost
+    dials: set[tuple[str, int]] = field(default_factory=set)
+    comes: set[int] = field(default_factory=set)
+
+    def __call__(self, _: Progress) -> None:
+        status = self.engine.status
+        if self.dials or status is None or status.committed < 2:
+            return
+        (pid,) = self.host.agents()
+        agent = psutil.Process(pid)
+        for one in [agent, *agent.children(recursive=True)]:
+            self.dials |= {tuple(c.raddr) for c in one.net_connections("tcp") if c.raddr}
+        for c in psutil.Process(os.getpid()).net_connections("tcp"):
+            if c.status == psutil.CONN_LISTEN and c.laddr.ip == "127.0.0.1":
+                self.comes.add(c.laddr.port)
+        self.host.hang_up()
+
+
+def test_hosts_that_cannot_dial_come_back_through_ssh_also_when_it_is_cut(
+    folder: Path, tunnelled: tuple[Shelf, Inventory]
+) -> None:
+    shelf, inventory = tunnelled
+    job = load(f"{folder / 'own.py'}:Own", {"nap_s": 0.2})
+    local = run(load(f"{folder / 'own.py'}:Own"), folder / "in", workers=1)
+    engine = cluster_of(inventory, inventory.hosts)
+    host = shelf.hosts[0]
+    began = host.log.count("tcpip-forward")
+    cut = _Cut(engine, host)
+    got = run(job, folder / "in", engine=engine, options=SINGLE, on_progress=cut)
+    assert got.digest == local.digest
+    assert got.receipt["objects"] == local.receipt["objects"]
+    assert engine.status is not None
+    states = {h.host: h for h in engine.status.hosts}
+    assert states["pi1"].done == 24
+    assert states["pi2"].state == "failed"
+    assert "AllowTcpForwarding" in states["pi2"].note
+    ((address, port),) = cut.dials  # of agent and slots: one place for words and for objects
+    assert address == "127.0.0.1"
+    assert port not in cut.comes  # which is not where the coordinator listens, and it does listen
+    assert cut.comes
+    assert host.log.count("tcpip-forward") >= began + 2
+    _left_nothing(inventory)
+
+
+def test_a_stranger_on_the_host_fills_the_way_back_and_no_more(
+    tunnelled: tuple[Shelf, Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory = tunnelled[1]
+    monkeypatch.setattr(tunnel, "MOST_LINES", 2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as here,
+        Remote(inventory.hosts[0], inventory) as remote,
+        contextlib.ExitStack() as lines,
+    ):
+        place = "127.0.0.1", tunnel.lead_back(remote, here.getsockname())
+        came = []
+        for _ in range(2):
+            lines.enter_context(socket.create_connection(place))
+            came.append(lines.enter_context(here.accept()[0]))
+        with socket.create_connection(place, timeout=10) as third:
+            assert third.recv(1) == b""
+        came[0].close()
+        here.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            here.accept()  # the third has not come here
+        here.settimeout(10)
+
+        def again() -> bool:
+            with socket.create_connection(place, timeout=10) as fourth:
+                fourth.sendall(b"x")
+                return fourth.recv(1) == b"y"
+
+        def answer() -> None:
+            line, _ = here.accept()
+            with line:
+                line.sendall(line.recv(1).replace(b"x", b"y"))
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert soon(again)
+
+
+def test_the_way_back_through_ssh_is_measured_and_told(
+    tunnelled: tuple[Shelf, Inventory],
+) -> None:
+    inventory = tunnelled[1]
+    table = examine(inventory, inventory.hosts, Quiet())
+    good, stubborn = table.values()
+    assert good.value is not None
+    assert (good.value.bytes_per_s or 0) > 1e6
+    assert not stubborn.ok
+    assert "AllowTcpForwarding" in stubborn.state

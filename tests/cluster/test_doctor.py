@@ -1,6 +1,7 @@
 import re
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.doctor import examine, judge, throttled_words
 from mapreduce.cluster.fleet import FleetError
+from mapreduce.cluster.inventory import load
+from mapreduce.cluster.onhost import facts
+from mapreduce.cluster.tables import Store
+from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan
 
@@ -66,6 +71,8 @@ def test_nothing_ails_a_healthy_host() -> None:
         ({"addresses": {"10.0.0.2:9000": "refused"}}, r"store at 10\.0\.0\.2:9000 \(refused", True),
         ({"dial": {"error": "timed out"}}, r"cannot reach this machine \(timed out\)", True),
         ({"dial": {"bytes": 1 << 20, "seconds": 1.0}}, "reads 1.0 MB/s .* a cable", False),
+        ({"dial": {"closed": "AllowTcpForwarding"}}, "no way back .* AllowTcpForwarding", True),
+        ({"folders": {"/mnt/t": "No such"}}, r"not see /mnt/t .*\(No such\): mount it", False),
         ({"current": None}, "release none, here it is abc: mapreduce cluster deploy", False),
         ({"numpy": {"error": "No module"}}, "import numpy: No module: mapreduce cluster d", True),
         ({"root_error": "read-only"}, "cannot be written .read-only.: root = ", True),
@@ -118,7 +125,10 @@ def test_real_hosts_are_examined_and_hot_ones_found(tmp_path: Path, monkeypatch:
         hosts.overrides["pi3"] = {"endpoint": f"http://127.0.0.1:{gone}"}
         up = f"http://127.0.0.1:{store.getsockname()[1]}"
         hosts.overrides["pi1"] = {"endpoint": up}
-        inventory = hosts.inventory()
+        (tmp_path / "shared" / "deep").mkdir(parents=True)
+        (tmp_path / "shared" / "deep" / "trip").write_bytes(b"{}")
+        shared = Store(shared=(str(tmp_path / "shared"),))
+        inventory = replace(hosts.inventory(), store=shared)
         plan = small_plan(tmp_path, monkeypatch)
         deploy(inventory, inventory.hosts[:1], Quiet(), plan).check("deploy")
         table = examine(inventory, inventory.hosts, Quiet(), plan)
@@ -130,9 +140,28 @@ def test_real_hosts_are_examined_and_hot_ones_found(tmp_path: Path, monkeypatch:
         assert "365 days behind" in wrong_clock.state
         assert "release none" in wrong_clock.state
         assert wrong_clock.value is not None
+        assert wrong_clock.value.facts["folders"] == {str(tmp_path / "shared"): None}
         assert (wrong_clock.value.bytes_per_s or 0) > 1e6
         assert not cut_off.ok
         assert f"cannot reach the store at 127.0.0.1:{gone}" in cut_off.state
+
+
+def test_a_shared_folder_is_seen_by_a_file_of_it_in_its_version(tmp_path: Path) -> None:
+    path, folder = tmp_path / "hosts.toml", tmp_path / "trips"
+    path.write_text(f'[cluster]\n[store]\nshared = ["{folder}"]\n[[hosts]]\nname = "pi1"\n')
+    with pytest.raises(UsageError, match="no folder of this machine"):
+        witnesses(load(path))
+    folder.mkdir()
+    assert witnesses(load(path)) == {str(folder): None}
+    assert facts.sees(str(folder), None) is None
+    (folder / "trip").write_bytes(b"{}")
+    witness = witnesses(load(path))[str(folder)]
+    assert witness is not None
+    assert facts.sees(str(folder), list(witness)) is None
+    (folder / "trip").write_bytes(b"{} ")
+    assert "another file" in str(facts.sees(str(folder), list(witness)))
+    (folder / "trip").unlink()
+    assert "No such file" in str(facts.sees(str(folder), list(witness)))
 
 
 def test_an_address_that_is_not_this_machines_is_refused_before_hosts_are_asked(

@@ -140,6 +140,7 @@ def test_the_example_at_the_top_is_true() -> None:
         "python",
         "endpoints",
         "max_requests",
+        "shared",
         "slots",
     ):
         assert f"{key} = " in (TOP / "hosts.toml").read_text()

@@ -89,6 +89,8 @@ def test_paths_count_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: An
         (CLUSTER + PIS.replace("116", "115"), "hosts.toml:6: [[hosts]] 1 address: expected as"),
         (CLUSTER + PIS.replace("[01-16]", "[16-01]"), "hosts.toml:5: [[hosts]] 1 name: 16-01"),
         (CLUSTER + PIS + "[store]\nendpoints = ['ftp://x']\n", "hosts.toml:10: [store] endpoints"),
+        (CLUSTER + PIS + "[store]\nshared = ['trips']\n", "hosts.toml:10: [store] shared: expe"),
+        (CLUSTER + PIS + "[store]\nshared = ['/']\n", "hosts.toml:10: [store] shared: expected a"),
         (CLUSTER + PIS + "[store]\nsecret_key = 'x'\n", "hosts.toml:10: [store] secret_key: no"),
         (CLUSTER + "listen_port = 70000\n" + PIS, "hosts.toml:4: [cluster] listen_port: expe"),
         (CLUSTER + "root = '/'\n" + PIS, "hosts.toml:4: [cluster] root: expected a folder of its"),

@@ -209,6 +209,26 @@ def test_requests_are_shared_among_slots_and_never_more_run_than_the_limit() -> 
     assert told.schedule.requests == 1
 
 
+def test_where_no_store_is_asked_every_slot_works_whatever_the_limit() -> None:
+    told = Told(Rules(max_requests=10, prefetch=1, asks=False))
+    told(*(ev.Planned(split(n)) for n in range(40)))
+    told(ev.Joined("a", 1, 4), ev.Joined("b", 2, 8))
+    assert told.schedule.state.roster.running == 12
+    assert told.schedule.requests == 2
+
+
+def test_a_host_that_does_not_see_its_input_is_set_aside_at_once_and_its_work_done_elsewhere(
+    told: Told,
+) -> None:
+    told(ev.Joined("a", 1, 1), ev.Joined("b", 2, 1), ev.Planned(split(0)))
+    told(ev.Offered("a", 0, 10))
+    follows = told(ev.Unseen("a", 0, "it is not mounted"))
+    assert only(follows, cmd.SetAside) == cmd.SetAside("a", "it is not mounted", 60.0)
+    assert only(follows, cmd.DropLate).attempt == 0
+    again = only(told(ev.Tick(), at=5.0), cmd.Assign)
+    assert (again.worker, again.task) == ("b", 0)
+
+
 def test_it_wants_no_more_splits_than_it_needs() -> None:
     told = Told()
     wants = [told.schedule.wanted]

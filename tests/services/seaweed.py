@@ -16,9 +16,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PORTS = (
     "master.port",
@@ -46,6 +47,18 @@ _READY_S = 40.0
 
 
 @dataclass(frozen=True)
+class Gateway:
+    """An S3 server of its own over a store that others serve too."""
+
+    endpoint: str
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    def kill(self) -> None:
+        """End it at once."""
+        _stop(self.process)
+
+
+@dataclass(frozen=True)
 class Seaweed:
     """Where it answers, who may do what, and how to fill it."""
 
@@ -54,6 +67,31 @@ class Seaweed:
     secret: str = field(repr=False)
     lister: tuple[str, str] = field(repr=False)
     client: Minio = field(repr=False)
+    filer: str = ""
+    config: Path = Path()
+
+    @contextmanager
+    def another_gateway(self) -> Iterator[Gateway]:
+        """Run a second S3 server over the same store, with the same keys."""
+        port, grpc = _free_ports(2)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            options = {
+                "filer": self.filer,
+                "config": self.config,
+                "port": port,
+                "port.grpc": grpc,
+                "ip.bind": "127.0.0.1",
+                "port.iceberg": 0,
+                "port.lance": 0,
+                "localSocket": folder / "s3.sock",
+            }
+            command = [_program(), "-logtostderr=true", "s3"]
+            process = _spawned([*command, *(f"-{n}={v}" for n, v in options.items())], folder)
+            try:
+                yield _answering(Gateway(f"http://127.0.0.1:{port}", process), folder)
+            finally:
+                _stop(process)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -147,8 +185,17 @@ def _started(program: str, folder: Path) -> tuple[subprocess.Popen[bytes], Seawe
         "-volume.minFreeSpace=1MiB",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
+    process = _spawned(command, folder)
+    host = f"127.0.0.1:{ports['s3.port']}"
+    quick = PoolManager(timeout=Timeout(connect=1, read=10), retries=False, maxsize=8)
+    client = Minio(host, access, secret, secure=False, region="us-east-1", http_client=quick)
+    filer = f"127.0.0.1:{ports['filer.port']}.{ports['filer.port.grpc']}"
+    return process, Seaweed(f"http://{host}", access, secret, lister, client, filer, config)
+
+
+def _spawned(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             cwd=folder,
             env={"HOME": str(folder), "PATH": os.environ["PATH"], "GOGC": "50"},
@@ -157,10 +204,20 @@ def _started(program: str, folder: Path) -> tuple[subprocess.Popen[bytes], Seawe
             stderr=log,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads touch the child before exec
         )
-    host = f"127.0.0.1:{ports['s3.port']}"
-    quick = PoolManager(timeout=Timeout(connect=1, read=10), retries=False, maxsize=8)
-    client = Minio(host, access, secret, secure=False, region="us-east-1", http_client=quick)
-    return process, Seaweed(f"http://{host}", access, secret, lister, client)
+
+
+def _answering(gateway: Gateway, folder: Path) -> Gateway:
+    """Wait until a gateway answers: with a refusal, since it is asked without keys."""
+    with PoolManager(timeout=Timeout(connect=1, read=10), retries=False) as pool:
+        until = time.monotonic() + _READY_S
+        while gateway.process.poll() is None and time.monotonic() < until:
+            try:
+                pool.request("GET", gateway.endpoint)
+            except HTTPError:
+                time.sleep(0.05)
+            else:
+                return gateway
+    pytest.fail((folder / "weed.log").read_text(errors="replace")[-2000:])
 
 
 def _identities(admin: tuple[str, str], lister: tuple[str, str]) -> dict[str, object]:

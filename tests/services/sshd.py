@@ -65,6 +65,7 @@ class SshHost:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     drain: threading.Thread | None = None
+    forwarding: str = "yes"
     logged: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     @property
@@ -140,7 +141,7 @@ class SshHost:
                 "UsePAM no",
                 "PermitRootLogin yes",
                 "StrictModes no",
-                "AllowTcpForwarding yes",
+                f"AllowTcpForwarding {self.forwarding}",
                 "LogLevel DEBUG1",
                 "",
             ]
@@ -159,6 +160,13 @@ class SshHost:
         assert self.process.stderr is not None
         self.process.stderr.close()
         self.process = None
+
+    def hang_up(self) -> None:
+        """End every session, as a connection that is cut does; the server goes on."""
+        assert self.process is not None
+        for pid in _children(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def agents(self) -> list[int]:
         """Return the pids of agents that are noted and still run."""

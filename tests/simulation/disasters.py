@@ -36,12 +36,14 @@ def disaster(seed: int) -> World:
         store_down=((at := dice.uniform(2, 20), at + dice.uniform(1, 12)),)
         if dice.random() < 0.3
         else (),
+        unseen=0.0 if seed % 3 else 0.02,
     )
     rules = dataclasses.replace(
         FAST_RULES,
         budget_bytes=dice.choice([10, 25, 60]),
         max_requests=dice.choice([3, 40]),
         prefetch=dice.choice([0, 1, 1, 2]),
+        asks=bool(seed % 4),
     )
     pieces = dice.choice([1, 2, 4, 8])
     world = World(splits_of(dice.randint(8, 24), pieces), seed=seed, rules=rules, chances=chances)

@@ -49,6 +49,7 @@ class Chances:
     delay_s: float = 0.05
     doubled: float = 0.0
     damaged: float = 0.0
+    unseen: float = 0.0
     expired: float = 0.0
     crash: float = 0.0
     bug: float = 0.0
@@ -256,6 +257,9 @@ class World:
                 return
             if self.random.random() < self.chances.damaged:
                 self.report(ev.Damaged(agent.name, attempt, "a bit flipped"))
+                return
+            if self.chances.unseen and self.random.random() < self.chances.unseen:
+                self.report(ev.Unseen(agent.name, attempt, "it is not mounted"))
                 return
             self._bodies[attempt] = objects
             self.outcome.most_bytes = max(

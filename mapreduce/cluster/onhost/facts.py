@@ -56,6 +56,7 @@ def main() -> None:
         facts["throttled"] = throttled()
         facts["openssh"] = openssh()
         facts["addresses"] = {a: reach(a) for a in asked.get("reach", [])}
+        facts["folders"] = {f: sees(f, w) for f, w in asked.get("sees", {}).items()}
     if asked.get("path"):
         facts["numpy"] = imports(root, asked["path"])
     if asked.get("dial"):
@@ -184,6 +185,19 @@ def reach(address: str) -> str | None:
     except (OSError, ValueError) as error:
         return str(error)
     return None
+
+
+def sees(folder: str, witness: list[Any] | None) -> str | None:
+    """Look for a file of a shared folder, in its version; give null where it is there."""
+    try:
+        if witness is None:
+            os.listdir(folder)
+            return None
+        status = os.stat(os.path.join(folder, witness[0]))
+    except OSError as error:
+        return str(error)
+    same = [status.st_mtime_ns, status.st_size] == witness[1:]
+    return None if same else f"its {witness[0]} is another file there"
 
 
 def dial(host: str, port: int) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""Where each host reads an object: at a node of the store, in a folder it sees, or from here.
+
+A store's nodes share the reading, object by object; a host that has a node of its own asks that
+first. A folder that every host sees is read there by its path; what else is on this machine is
+asked of the coordinator. It may sign, which can take long, and reads nothing but, where a host
+says that a shared file is not there, what this machine itself sees of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import MapReduceError
+from mapreduce.fetch import entry_of
+from mapreduce.objects import Location
+from mapreduce.objects.files import FileBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mapreduce.objects import Spread
+    from mapreduce.plan import Piece
+
+OTHERS: Final = 2  # nodes beside the first that a URL is signed for
+
+
+class Places:
+    """Where pieces are read.
+
+    Parameters
+    ----------
+    locate
+        Where the store says that a piece is.
+    origins
+        For each worker, how the URLs begin at which it reads what is on this machine.
+    spread
+        The store, if it can be reached at several nodes.
+    nearest
+        For each worker, the node that it asks first, if it has one.
+    shared
+        Folders that every host sees at the same paths.
+
+    Attributes
+    ----------
+    here
+        Where a piece is for this machine.
+    nodes
+        All nodes that may be asked, by `host:port`.
+    """
+
+    def __init__(
+        self,
+        locate: Callable[[Piece], Location],
+        origins: Mapping[str, str],
+        *,
+        spread: Spread | None = None,
+        nearest: Mapping[str, str] | None = None,
+        shared: Sequence[str] = (),
+    ) -> None:
+        self.here = locate
+        self._origins = origins
+        self._spread = spread
+        self._nodes = () if spread is None else spread.endpoints
+        self._nearest = dict(nearest or {}) if spread is not None else {}
+        urls = (*self._nodes, *self._nearest.values())
+        self.nodes = frozenset(url.partition("://")[2].rstrip("/") for url in urls)
+        self._shared = tuple(folder.rstrip("/") + "/" for folder in shared)
+
+    def there(self, worker: str, attempt: int, piece: Piece) -> Location:
+        """Give where a worker reads a piece.
+
+        Raises
+        ------
+        ObjectError, StoreError
+            As the store's own `locate`.
+        """
+        order = self._order(worker, piece.ordinal)
+        if self._spread is not None and order:
+            return self._spread.locate_at(entry_of(piece), order)
+        found = self.here(piece)
+        if found.url is not None or self._is_shared(found):
+            return found
+        return Location(url=f"{self._origins[worker]}{attempt}/{piece.ordinal}")
+
+    def unseen(self, worker: str, piece: Piece, how: str) -> str | None:
+        """Say so where a worker's host does not see a piece that this machine sees.
+
+        Parameters
+        ----------
+        how
+            What the worker made of it.
+        """
+        found = self.here(piece)
+        if found.path is None or not self._is_shared(found):
+            return None
+        try:
+            FileBody(found.path, entry_of(piece), 0, 0).close()
+        except MapReduceError:
+            return None  # so it is, for all
+        folder = next(f for f in self._shared if found.path.startswith(f))
+        return (
+            f"{worker} does not see {folder} as this machine does ({how}): is it mounted there?"
+            " `mapreduce cluster doctor`, or take it out of shared in hosts.toml"
+        )
+
+    def _is_shared(self, location: Location) -> bool:
+        return location.path is not None and location.path.startswith(self._shared)
+
+    def _order(self, worker: str, ordinal: int) -> tuple[str, ...]:
+        """Give the nodes to ask, in order: each is first, and each second, for as many objects."""
+        nodes, own = self._nodes, self._nearest.get(worker)
+        if own is None and len(nodes) <= 1:
+            return ()  # as the store itself would
+        turn, first = divmod(ordinal, max(1, len(nodes)))
+        rest = nodes[first:] + nodes[:first]
+        if own is not None:
+            return (own, *(n for n in rest if n != own))[: 1 + OTHERS]
+        others = rest[1:]
+        turn %= len(others)
+        return (rest[0], *others[turn:], *others[:turn])[: 1 + OTHERS]

@@ -1,0 +1,47 @@
+"""What a run offers to its workers, and asks of them. Values alone: what follows is elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mapreduce.attempt import Limits
+    from mapreduce.cluster.places import Places
+    from mapreduce.job import JobName
+    from mapreduce.table import Schema
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run offers to its workers, and asks of them.
+
+    Attributes
+    ----------
+    run
+        Its id.
+    job, schemas
+        What is to be done, and the tables it makes.
+    limits
+        What an attempt may use.
+    release, overlay
+        The code that every worker must run.
+    places
+        Where a piece is read: may wait, and is asked beside the loop.
+    names
+        For each worker how the job is named there, where that is not as here.
+    memory_bytes
+        What a slot may use; 0 for what its host allows.
+    """
+
+    run: str
+    job: JobName
+    schemas: tuple[Schema, ...]
+    limits: Limits
+    release: str
+    overlay: str
+    places: Places
+    names: Mapping[str, JobName]
+    memory_bytes: int = 0

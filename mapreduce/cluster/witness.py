@@ -1,0 +1,46 @@
+"""A file of a shared folder by which a host shows that it sees the folder as this machine does.
+
+An empty folder is seen where one was not mounted too: so a file is asked for, in its version. Few
+names are looked at, and no file is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.inventory import Inventory
+
+MOST_LOOKS: Final = 1000  # folders on the way to a first file
+Witness: TypeAlias = "tuple[str, int, int]"  # path below the folder, time of change in ns, bytes
+
+
+def witnesses(inventory: Inventory) -> dict[str, Witness | None]:
+    """Give a file of each shared folder; None where none was found soon.
+
+    Raises
+    ------
+    UsageError
+        This machine itself does not see a folder.
+    """
+    return {folder: _witness(folder, inventory) for folder in inventory.store.shared}
+
+
+def _witness(folder: str, inventory: Inventory) -> Witness | None:
+    top = Path(folder)
+    if not top.is_dir():
+        raise UsageError(
+            f"{inventory.path}: [store] shared names {folder}, which is no folder of this machine:"
+            " mount it here too, or take it out"
+        )
+    for place, _, names in islice(os.walk(top), MOST_LOOKS):
+        for path in (Path(place, name) for name in names):
+            if path.is_file():
+                status = path.stat()
+                return str(path.relative_to(top)), status.st_mtime_ns, status.st_size
+    return None
