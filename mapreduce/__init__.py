@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.records import Format, Json, JsonLines, Lines
     from mapreduce.runs import Options, Progress, Result, run
+    from mapreduce.side_file import SideFile
     from mapreduce.table import Array, Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
 
 _HOMES = {
@@ -57,6 +58,7 @@ _HOMES = {
     "Progress": "mapreduce.runs",
     "Result": "mapreduce.runs",
     "run": "mapreduce.runs",
+    "SideFile": "mapreduce.side_file",
     "Array": "mapreduce.table",
     "Distinct": "mapreduce.table",
     "Key": "mapreduce.table",
@@ -108,6 +110,7 @@ __all__ = [
     "Result",
     "Rows",
     "Selection",
+    "SideFile",
     "StoreError",
     "Sum",
     "Table",

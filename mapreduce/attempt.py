@@ -23,6 +23,7 @@ from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, Quarantined
 from mapreduce.objects.inflate import inflated
 from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.records import NOT_A_RECORD, Parsed
+from mapreduce.side_file import side_files
 from mapreduce.table import Rows
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Attempt:
         self._job = job
         self._format = job.records
         self._tables = job.tables()
+        self._side_files = side_files(job)
         self._reader = reader
         self._limits = limits
         self._fetcher = Fetcher(reader, limits.object_cap_bytes)
@@ -144,6 +146,8 @@ class Attempt:
                 _book(ledger, piece, account, sampled)
         result = combiner.partial()
         ledger.check()
+        for file in self._side_files:
+            file.check()
         return result, ledger
 
     def _whole(

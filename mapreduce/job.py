@@ -19,6 +19,7 @@ import traceback
 import typing
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
 
 import msgspec
@@ -26,6 +27,7 @@ import numpy as np
 
 from mapreduce.columns import Columns
 from mapreduce.errors import JobError, MapReduceError, UsageError
+from mapreduce.side_file import PREFIX, Seal, SideFile, from_parameter, side_files
 from mapreduce.table import Array, Rows, Schema, Table
 
 if TYPE_CHECKING:
@@ -86,12 +88,14 @@ class JobName(msgspec.Struct, frozen=True):
     """A job as it is named to a worker: where its class is found, and its parameters.
 
     `reference` is `package.module:Class` or `/path/file.py:Class`; `code` tells what the file that
-    defines it says (but for `finish`), so that a resumed run notices a change.
+    defines it says (but for `finish`), so that a resumed run notices a change. Of a side input the
+    parameters have the hash, and `files` where whoever is told this name finds it.
     """
 
     reference: str
     parameters: dict[str, Any]
     code: str = ""
+    files: dict[str, Seal] = {}
 
     @property
     def shown(self) -> str:
@@ -100,10 +104,39 @@ class JobName(msgspec.Struct, frozen=True):
         return f"{Path(where).name if where.endswith('.py') else where}:{name}"
 
 
-def parameters(job: Job) -> dict[str, Any]:
-    """Give the job's parameters as plain JSON values."""
+    def load(self) -> Job:
+        """Find the job, with its parameters; raises as `load` does."""
+        files = {name: SideFile.of(seal) for name, seal in self.files.items()}
+        return load(self.reference, {**self.parameters, **files})
+
+
+def _sealed(job: Job) -> dict[str, Seal]:
+    """Seal a job's side inputs, by parameter."""
+    found = {}
+    for name, kind in _parameter_types(type(job)).items():
+        value = getattr(job, name)
+        if isinstance(value, SideFile):
+            found[name] = value.seal()
+        elif SideFile in (kind, *typing.get_args(kind)) and value is not None:
+            raise UsageError(
+                f"{type(job).__name__}({name}={value!r}): give a side input as SideFile({value!r})"
+            )
+    return found
+
+
+def parameters(job: Job, files: Mapping[str, Seal] = MappingProxyType({})) -> dict[str, Any]:
+    """Give the job's parameters as plain JSON values; of a side input its hash."""
+
+    def refused(value: Any) -> Any:
+        raise JobError(
+            f"{type(job).__name__}: a parameter holds {value!r}, which has no plain form; a side"
+            " input is a parameter by itself: name: mr.SideFile"
+        )
+
     fields = dataclasses.fields(job)  # type: ignore[arg-type] # every subclass is a dataclass
-    return {f.name: msgspec.to_builtins(getattr(job, f.name)) for f in fields}
+    plain = (f.name for f in fields if f.name not in files)
+    given = {n: msgspec.to_builtins(getattr(job, n), enc_hook=refused) for n in plain}
+    return given | {name: f"{PREFIX}{seal.sha256}" for name, seal in files.items()}
 
 
 def name_of(job: Job) -> JobName:
@@ -113,6 +146,8 @@ def name_of(job: Job) -> JobName:
     ------
     JobError
         For a class no other process can find: inside a function, or typed at a prompt.
+    UsageError
+        For a side input that cannot be read.
     """
     cls = type(job)
     module = sys.modules[cls.__module__]
@@ -125,7 +160,8 @@ def name_of(job: Job) -> JobName:
     code = _code(Path(path))
     by_path = cls.__module__ == "__main__" or cls.__module__.startswith(_FILE_MODULE)
     where = str(Path(path).resolve()) if by_path else cls.__module__
-    return JobName(f"{where}:{cls.__name__}", parameters(job), code)
+    files = _sealed(job)
+    return JobName(f"{where}:{cls.__name__}", parameters(job, files), code, files)
 
 
 def _code(path: Path) -> str:
@@ -182,6 +218,31 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
     UsageError
         For an unknown parameter or a value of the wrong type.
     """
+    known = _parameter_types(cls)
+    converted = {}
+    for name, value in values.items():
+        if name not in known:
+            have = ", ".join(known) or "none"
+            raise UsageError(f"{cls.__name__} has no parameter {name!r}; it has: {have}")
+        try:
+            converted[name] = msgspec.convert(
+                value, known[name], strict=not text, dec_hook=from_parameter
+            )
+        except msgspec.ValidationError as error:
+            raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: {error}") from None
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type] # as above
+    if missing:
+        raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: give it by --set name=value")
+    try:
+        job = cls(**converted)
+    except ValueError as error:
+        raise UsageError(f"parameters of {cls.__name__}: {error}") from error
+    for file in side_files(job):
+        file.check()
+    return job
+
+
+def _parameter_types(cls: type[Job]) -> dict[str, Any]:
     try:
         hints = typing.get_type_hints(cls)
     except (NameError, TypeError) as error:
@@ -189,23 +250,7 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
             f"a parameter of {cls.__name__} has a type that cannot be found ({error}): import it at"
             " the top of the file, not under TYPE_CHECKING"
         ) from None
-    known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    converted = {}
-    for name, value in values.items():
-        if name not in known:
-            have = ", ".join(known) or "none"
-            raise UsageError(f"{cls.__name__} has no parameter {name!r}; it has: {have}")
-        try:
-            converted[name] = msgspec.convert(value, known[name], strict=not text)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: {error}") from None
-    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type] # as above
-    if missing:
-        raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: give it by --set name=value")
-    try:
-        return cls(**converted)
-    except ValueError as error:
-        raise UsageError(f"parameters of {cls.__name__}: {error}") from error
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type] # every subclass is a dataclass
 
 
 def _is_required(parameter: dataclasses.Field[Any]) -> bool:

@@ -26,7 +26,7 @@ import msgspec
 from mapreduce import packed
 from mapreduce.attempt import Attempt, Limits, MapError
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job import JobName, load
+from mapreduce.job import JobName
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
@@ -191,7 +191,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     sys.path[:] = [*begin.path, *(p for p in sys.path if p not in begin.path)]
     _stand_back(begin)
     try:
-        job = load(begin.job.reference, begin.job.parameters)
+        job = begin.job.load()
         reader = _reader(begin.peer)
         attempt, schemas = Attempt(job, reader, begin.limits), job.schemas()
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything

@@ -50,6 +50,7 @@ def start_agent(
     deployed: Deployed,
     *,
     overlays: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     module: str = WORKER,
     timeout_s: int = START_S,
 ) -> Started:
@@ -63,6 +64,8 @@ def start_agent(
         What `deploy` put there.
     overlays
         Folders under ROOT that come before the release: `Overlay.paths`.
+    inputs
+        Files under ROOT that the job reads: `inputs.bring_inputs` put them there.
 
     Raises
     ------
@@ -74,6 +77,7 @@ def start_agent(
         "run": checked_run(run_id),
         "host": remote.host.name,
         "path": [*overlays, *deployed.path],
+        "inputs": list(inputs),
         "command": ["-m", module],
         "nice": NICE,
         "timeout_s": timeout_s,

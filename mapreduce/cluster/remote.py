@@ -29,7 +29,7 @@ from mapreduce.cluster.trust import pin_name, pinned
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mapreduce.cluster.inventory import Host, Inventory
 
@@ -178,7 +178,7 @@ class Remote:
         self,
         script: str,
         asked: Mapping[str, Any],
-        stdin: bytes = b"",
+        stdin: bytes | Iterable[bytes] = b"",
         *,
         timeout_s: float = STEP_S,
     ) -> dict[str, Any]:
@@ -204,7 +204,9 @@ class Remote:
             raise HostError(str(told["error"]))
         return told
 
-    def call(self, command: str, stdin: bytes = b"", *, timeout_s: float = STEP_S) -> Answer:
+    def call(
+        self, command: str, stdin: bytes | Iterable[bytes] = b"", *, timeout_s: float = STEP_S
+    ) -> Answer:
         """Run a command line that `shell` built, hand it input, wait for its end.
 
         Raises
@@ -292,11 +294,18 @@ class Remote:
             raise HostError(f"no answer within {timeout_s:g} s: the step was given up")
 
 
-def _send(channel: Any, body: bytes) -> None:
+def _send(channel: Any, body: bytes | Iterable[bytes]) -> None:
     """Hand on input; a command that ends without reading it all says itself what was wrong."""
     with contextlib.suppress(OSError, EOFError):
-        channel.sendall(body)
+        for part in _parts(body) if isinstance(body, bytes) else body:
+            channel.sendall(part)
         channel.shutdown_write()
+
+
+def _parts(body: bytes) -> Iterator[bytes]:
+    """Cut it up: paramiko copies all that is left of what it is given with each packet."""
+    for start in range(0, len(body), CHUNK_BYTES):
+        yield body[start : start + CHUNK_BYTES]
 
 
 def _no_answer(answer: Answer, python: str) -> str:

@@ -25,7 +25,6 @@ from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
 from mapreduce.engines import Assignment, Event, Outcome, Sites
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.job import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -176,7 +175,7 @@ class Cluster:
         terms = Terms(
             run,
             assignment.job,
-            load(assignment.job.reference, assignment.job.parameters).schemas(),
+            assignment.job.load().schemas(),
             assignment.limits,
             self._launcher.release,
             self._launcher.overlay,

@@ -154,14 +154,18 @@ def _cluster(workers: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _shipped(client: Client, goods: Shipment) -> Iterator[None]:
-    """Have the archive on every worker, those that come later too, for as long as the run lasts."""
+    """Have all of it on every worker, those that come later too, for as long as the run lasts."""
     from distributed.diagnostics.plugin import UploadFile  # noqa: PLC0415 - an extra
 
     name = f"{goods.archive}-{secrets.token_hex(4)}"
-    with tempfile.TemporaryDirectory() as folder:
-        plugin = UploadFile(str(goods.write(Path(folder))))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        plugins = {name: UploadFile(str(goods.write(folder)))}
+        for path in goods.write_inputs(folder):
+            plugins[f"{path.name}-{name}"] = UploadFile(str(path), load=False)
     try:
-        client.register_plugin(plugin, name=name)
+        for one, plugin in plugins.items():
+            client.register_plugin(plugin, name=one)
     except Exception as error:
         raise explained("Dask", f"{type(error).__name__}: {error}") from error
     try:
@@ -169,4 +173,5 @@ def _shipped(client: Client, goods: Shipment) -> Iterator[None]:
     finally:
         # The scheduler may be gone, and its connections (RuntimeError) with it.
         with contextlib.suppress(OSError, TimeoutError, RuntimeError):
-            client.unregister_worker_plugin(name)
+            for one in plugins:
+                client.unregister_worker_plugin(one)

@@ -3,7 +3,8 @@
 Workers of Dask and Spark need numpy, msgspec and urllib3; the rest comes with the run, named by
 its content. A job keeps its module's name, and its whole package goes along; a job in a file of
 its own gets a name made of what the file holds. Sources alone are shipped: a package with compiled
-parts has to be installed where the workers are.
+parts has to be installed where the workers are. Side inputs go beside the archive, each under a
+name made of its content.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.errors import UsageError
+from mapreduce.side_file import Seal, copied
+from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +46,30 @@ class Shipment:
     content: bytes
     job: JobName
     release: str
+    inputs: tuple[Seal, ...] = ()
 
     def write(self, folder: Path) -> Path:
         """Write the archive into a folder and say where."""
         path = folder / self.archive
         path.write_bytes(self.content)
         return path
+
+    def write_inputs(self, folder: Path) -> list[Path]:
+        """Copy the side inputs that a folder does not hold yet into it, and say where.
+
+        Raises
+        ------
+        JobError
+            Where one is not any more what it was when the run began.
+        """
+        paths = []
+        for seal in self.inputs:
+            path = folder / input_name(seal)
+            if not path.exists():
+                with whole(path) as partial, partial.open("wb") as out:
+                    copied(seal, out.write)
+                paths.append(path)
+        return paths
 
 
 def shipment(job: JobName) -> Shipment:
@@ -72,13 +93,21 @@ def shipment(job: JobName) -> Shipment:
         job = msgspec.structs.replace(job, reference=f"{top}.{stem}:{name}")
     elif top != OURS:
         files |= dict(_sources(top))
+    inputs = tuple(job.files.values())
+    there = {n: Seal(input_name(s), s.sha256, s.size_bytes) for n, s in job.files.items()}
+    job = msgspec.structs.replace(job, files=there)
     size = sum(map(len, files.values()))
     if size > MAX_BYTES:
         raise UsageError(
             f"the sources of {top} are {size:,} bytes, more than the {MAX_BYTES:,} that are sent to"
             " workers: put the job in a package or file of its own"
         )
-    return Shipment(f"{OURS}-{_digest(files)}.zip", _zipped(files), job, release)
+    return Shipment(f"{OURS}-{_digest(files)}.zip", _zipped(files), job, release, inputs)
+
+
+def input_name(seal: Seal) -> str:
+    """Name a side input as workers have it, beside the archive."""
+    return f"{OURS}-input-{seal.sha256}"
 
 
 def release() -> str:

@@ -162,13 +162,15 @@ def _quiet(conf: SparkConf) -> Iterator[None]:
 
 
 def _ship(context: SparkContext, goods: Shipment) -> None:
-    """Have the archive on every executor, those that come later too, while the context lives."""
+    """Have all of it on every executor, those that come later too, while the context lives."""
     folder = Path(str(context._temp_dir))  # noqa: SLF001 - goes when the context does
     archive = folder / goods.archive
     if not archive.exists():
         path = list(sys.path)
         context.addPyFile(str(goods.write(folder)))
         sys.path[:] = path  # the archive is for executors
+    for one in goods.write_inputs(folder):
+        context.addFile(str(one))
 
 
 def _import() -> Any:

@@ -26,12 +26,13 @@ from mapreduce.engines import Assignment, Outcome
 from mapreduce.engines.local import Local
 from mapreduce.engines.shipping import OURS, release
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job import JobName, load
+from mapreduce.job import JobName
 from mapreduce.ledger import Cost, merged
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Split
+from mapreduce.side_file import verified
 from mapreduce.table import Schema
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _attempt(order: Order, work: Work, raw_order: bytes) -> Outcome:
 
 def _apart(order: Order, work: Work) -> Outcome:
     where = {piece.ordinal: place for piece, place in zip(work.pieces, work.locations, strict=True)}
-    assignment = Assignment(order.job, order.limits, lambda piece: where[piece.ordinal])
+    assignment = Assignment(_placed(order), order.limits, lambda piece: where[piece.ordinal])
     split = Split(work.number, work.pieces)
     with contextlib.closing(Local(1).events(assignment, iter([split]))) as events:
         return next(event for event in events if isinstance(event, Outcome))
@@ -163,7 +164,7 @@ class _Bench(threading.local):
             while len(self._attempts) >= KEPT:
                 self._attempts.pop(next(iter(self._attempts))).close()
             try:
-                job = load(order.job.reference, order.job.parameters)
+                job = _placed(order).load()
             except Exception as error:
                 message = str(error) if isinstance(error, MapReduceError) else _traced(error)
                 raise JobError(f"a worker process could not load the job: {message}") from error
@@ -206,6 +207,23 @@ def _ready(order: Order) -> None:
                 del sys.modules[name]
         importlib.invalidate_caches()
         _archive_of[top] = order.archive
+
+
+def _placed(order: Order) -> JobName:
+    """Give the job's name with its side inputs where they are here: beside the archive.
+
+    They are read to the end and compared once for each attempt that is made ready.
+    """
+    if not order.job.files:
+        return order.job
+    folder = next((Path(p).parent for p in sys.path if Path(p).name == order.archive), None)
+    if folder is None:
+        raise JobError(f"{order.archive}, which the engine was given for its workers, is not here")
+    files = {
+        name: verified(msgspec.structs.replace(seal, path=str(folder / seal.path)))
+        for name, seal in order.job.files.items()
+    }
+    return msgspec.structs.replace(order.job, files=files)
 
 
 def _is_from(module: ModuleType | None, archives: Sequence[str]) -> bool:

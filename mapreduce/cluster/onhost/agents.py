@@ -65,6 +65,11 @@ def start(asked: Asked) -> Asked:
         if not os.path.isdir(place):
             return {"error": f"{place} is not there: deploy first"}
         os.utime(place)  # used just now: prune keeps it
+    for name in asked.get("inputs", []):
+        file = os.path.join(asked["root"], name)
+        if not os.path.isfile(file):
+            return {"error": f"{file} is not there any more: run it again"}
+        os.utime(file)  # as above
     environ = dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1")
     environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     os.nice(asked["nice"])
@@ -82,6 +87,7 @@ def start(asked: Asked) -> Asked:
     )
     os.close(log)
     body = {"pid": agent.pid, "began": began(agent.pid), "path": asked["path"]}
+    body["inputs"] = asked.get("inputs", [])
     body["node"] = os.uname().nodename
     write(os.path.join(folder, "agent.pid"), json.dumps(body))
     assert agent.stdin is not None  # noqa: S101 - both are pipes

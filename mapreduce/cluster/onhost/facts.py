@@ -43,6 +43,7 @@ def main() -> None:
         "releases": listed(root, "releases"),
         "environments": listed(root, "environments"),
         "overlays": listed(root, "overlays"),
+        "inputs": listed(root, "inputs"),
         "current": current(root),
     }
     try:

@@ -3,7 +3,8 @@
 A tar comes on standard input; the whole is checked against its SHA-256, wheels are unpacked from
 memory (nothing is written twice to a card), and the tree is renamed into place. What an
 interrupted one left behind is removed by the next. Then, if asked, `current` is switched in one
-step and what is old is pruned: never the current release, nor one that a living agent uses.
+step and what is old is pruned: never the current release, nor one that a living agent uses. A
+job's side input comes as it is, and is put in place under its SHA-256 in the same way.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def main() -> None:
     try:
         if asked.get("place"):
             place(root, asked)
+        if asked.get("input"):
+            place_input(root, asked["input"])
         if asked.get("switch"):
             switch(root, asked["switch"], asked.get("environment"))
         removed = prune(root, asked) if asked.get("prune") else []
@@ -62,22 +65,43 @@ def main() -> None:
 def place(root: str, asked: Asked) -> None:
     """Receive a tree into `root/asked["place"]`."""
     target = inside(root, asked["place"])
+    with incoming(root, target) as room:
+        tree = os.path.join(room, "tree")
+        os.mkdir(tree)
+        receive(tree, asked["sha256"])
+        check(tree, asked)
+        try:
+            os.rename(tree, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise  # else another deployment has put the same there
+
+
+def place_input(root: str, sha256: str) -> None:
+    """Receive a file into `root/inputs`, under the name that its content makes."""
+    target = inside(root, os.path.join("inputs", sha256))
+    with incoming(root, target) as room:
+        source = Hashed()
+        path = os.path.join(room, "input")
+        with open(path, "wb") as out:
+            shutil.copyfileobj(source, out, 1 << 16)  # type: ignore[misc] # reads only
+        if source.digest.hexdigest() != sha256:
+            raise Refused("the transfer was cut, or is not what was announced")
+        os.chmod(path, 0o400)
+        os.rename(path, target)
+
+
+@contextlib.contextmanager
+def incoming(root: str, target: str) -> Iterator[str]:
+    """Give a room to receive something in, on the file system of its target; leave none behind."""
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     heal(root)
-    incoming = os.path.join(root, INCOMING)
-    os.makedirs(incoming, mode=0o700, exist_ok=True)
-    room = tempfile.mkdtemp(dir=incoming)
+    rooms = os.path.join(root, INCOMING)
+    os.makedirs(rooms, mode=0o700, exist_ok=True)
+    room = tempfile.mkdtemp(dir=rooms)
     try:
         with locked(room):
-            tree = os.path.join(room, "tree")
-            os.mkdir(tree)
-            receive(tree, asked["sha256"])
-            check(tree, asked)
-            try:
-                os.rename(tree, target)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise  # else another deployment has put the same there
+            yield room
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
@@ -174,9 +198,9 @@ def locked(room: str) -> Iterator[None]:
 
 def heal(root: str) -> None:
     """Remove what interrupted deployments left: rooms whose lock nobody holds."""
-    incoming = os.path.join(root, INCOMING)
-    for name in os.listdir(incoming) if os.path.isdir(incoming) else []:
-        room = os.path.join(incoming, name)
+    rooms = os.path.join(root, INCOMING)
+    for name in os.listdir(rooms) if os.path.isdir(rooms) else []:
+        room = os.path.join(rooms, name)
         try:
             with open(os.path.join(room, "lock")) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -202,9 +226,10 @@ def switch(root: str, release: str, environment: str | None) -> None:
 
 
 def prune(root: str, asked: Asked) -> list[str]:
-    """Remove old releases, the environments none of the rest uses, and old overlays."""
+    """Remove old releases, environments none of the rest uses, old overlays and side inputs."""
     used = living(root)
     used |= {asked["switch"]} if asked.get("switch") else set()
+    used.update(asked.get("keep", []))
     releases = newest(os.path.join(root, "releases"))
     kept = set(releases[:KEEP]) | used
     wanted = used | ({asked["environment"]} if asked.get("environment") else set())
@@ -220,8 +245,15 @@ def prune(root: str, asked: Asked) -> list[str]:
     for kind in ("overlays", "environments"):
         old = [n for n in newest(os.path.join(root, kind)) if kind == "overlays" or n[0] == "x"]
         removed += [os.path.join(kind, n) for n in old[4 * KEEP :] if n not in used]
+    inputs = newest(os.path.join(root, "inputs"))[KEEP:]  # they may be large
+    removed += [os.path.join("inputs", n) for n in inputs if n not in used]
     for name in removed:
-        shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+        path = os.path.join(root, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):  # pruned by a host that shares it
+                os.unlink(path)
     return removed
 
 
@@ -235,7 +267,7 @@ def newest(folder: str) -> list[str]:
 
 
 def living(root: str) -> set[str]:
-    """Give the names of releases, environments and overlays that running agents use.
+    """Give the names of releases, environments, overlays and inputs that running agents use.
 
     Of an agent on another node, which shares this home, nothing can be seen: it counts as running.
     """
@@ -247,7 +279,7 @@ def living(root: str) -> set[str]:
         except (OSError, ValueError):
             continue
         if note.get("node") != os.uname().nodename or os.path.exists(f"/proc/{note['pid']}"):
-            used |= {os.path.basename(p) for p in note.get("path", [])}
+            used |= {os.path.basename(p) for p in note.get("path", []) + note.get("inputs", [])}
     return used
 
 

@@ -1,0 +1,81 @@
+"""A job's side inputs onto hosts: each file once a host, under the name that its content makes.
+
+On a host it is `ROOT/inputs/SHA256`, read-only, checked when it came, and the same for every run
+and release that wants it; the last few stay, and those that a running agent reads. A host that has
+it is asked nothing more; hosts that share a home take turns, so the second finds it there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.cluster.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
+from mapreduce.cluster.remote import STEP_S, HostError, Remote
+from mapreduce.side_file import CHUNK_BYTES, Seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+FOLDER: Final = "inputs"
+
+
+def place_of(seal: Seal) -> str:
+    """Give where a side input is under a host's ROOT."""
+    return f"{FOLDER}/{seal.sha256}"
+
+
+def bring_inputs(
+    remote: Remote, files: Mapping[str, Seal], turn: AbstractContextManager[Any]
+) -> dict[str, Seal]:
+    """Send a connected host the side inputs it lacks; give them as they are found there.
+
+    Parameters
+    ----------
+    files
+        By parameter.
+    turn
+        Held while something is sent, by one of the hosts that share a home.
+
+    Raises
+    ------
+    HostError
+        Where there is no room, or what came is not what was sealed.
+    """
+    facts = remote.ask("facts", {})
+    if _missing(facts, files.values()):
+        with turn:
+            facts = remote.ask("facts", {})
+            _send_all(remote, facts, _missing(facts, files.values()), [*files.values()])
+    root = facts["root"]
+    return {
+        name: Seal(f"{root}/{place_of(seal)}", seal.sha256, seal.size_bytes)
+        for name, seal in files.items()
+    }
+
+
+def _missing(facts: Mapping[str, Any], seals: Iterable[Seal]) -> list[Seal]:
+    return [*{s.sha256: s for s in seals if s.sha256 not in facts["inputs"]}.values()]
+
+
+def _send_all(
+    remote: Remote, facts: Mapping[str, Any], missing: list[Seal], wanted: list[Seal]
+) -> None:
+    free, room = facts["disk_free_bytes"], sum(s.size_bytes for s in missing) + SPARE_BYTES
+    if missing and free is not None and free < room:
+        raise HostError(
+            f"its disk is full: {room >> 20:,} MiB are needed under {facts['root']} for side"
+            f" inputs, {free >> 20:,} are free: free some, or move root = … in hosts.toml to"
+            " another disk"
+        )
+    for seal in missing:
+        asked = {"input": seal.sha256, "prune": True, "keep": [s.sha256 for s in wanted]}
+        timeout_s = STEP_S + seal.size_bytes / SLOWEST_BYTES_PER_S
+        remote.ask("unpack", asked, _chunks(seal), timeout_s=timeout_s)
+
+
+def _chunks(seal: Seal) -> Iterator[bytes]:
+    with Path(seal.path).open("rb") as file:
+        while body := file.read(CHUNK_BYTES):
+            yield body
