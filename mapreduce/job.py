@@ -103,7 +103,6 @@ class JobName(msgspec.Struct, frozen=True):
         where, _, name = self.reference.rpartition(":")
         return f"{Path(where).name if where.endswith('.py') else where}:{name}"
 
-
     def load(self) -> Job:
         """Find the job, with its parameters; raises as `load` does."""
         files = {name: SideFile.of(seal) for name, seal in self.files.items()}

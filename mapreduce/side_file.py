@@ -13,7 +13,7 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ from mapreduce.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import BufferedReader
 
 CHUNK_BYTES: Final = 1 << 20
 PREFIX: Final = "sha256:"  # of a parameter's value in receipt and identity
@@ -57,7 +58,7 @@ class SideFile:
     def of(cls, seal: Seal) -> SideFile:
         """Give the file that a seal names, as a worker has it."""
         made = cls(seal.path)
-        made._seal = seal  # noqa: SLF001 - our own
+        made._seal = seal
         return made
 
     def __repr__(self) -> str:
@@ -157,7 +158,7 @@ def copied(seal: Seal, write: Callable[[bytes], object]) -> None:
         raise JobError(_changed(seal.path))
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str) -> BufferedReader:
     """Open a file to read; refuse what is none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - refused before it is opened

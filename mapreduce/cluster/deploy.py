@@ -21,6 +21,7 @@ from mapreduce.cluster.wheels import (
     Cache,
     Platform,
     Wanted,
+    named_by_content,
     platform_of,
     unpacked_bytes,
     worker_needs,
@@ -212,6 +213,7 @@ def deploy_overlay(
     target: str,
     board: Board,
     *,
+    sends_code: bool = True,
     requirements: Sequence[str] = (),
     cache: Cache | None = None,
 ) -> Table[Overlay]:
@@ -221,11 +223,14 @@ def deploy_overlay(
     ----------
     target
         `./file.py:Job` or `package.module:Job`.
+    sends_code
+        Whether its code is to be sent: not where it is part of the release.
     requirements
-        What it needs beyond a worker's own, such as `shapely==2.1.1`: as wheels.
+        What it needs beyond a worker's own, such as `shapely==2.1.1`: as wheels, in an environment
+        named by their contents.
     """
-    tree, reference = overlay(target)
-    body = tree.tar()
+    tree, reference = overlay(target) if sends_code else (None, target)
+    body = tree.tar() if tree is not None else b""
     cache = cache or Cache()
     needs = Wanted(tuple(requirements)) if requirements else None
 
@@ -234,20 +239,22 @@ def deploy_overlay(
         with Remote(host, inventory) as remote:
             facts = remote.ask("facts", {})
             platform = platform_of(facts)
-            paths = [f"overlays/{tree.id}"]
-            new = tree.id not in facts["overlays"]
+            paths = [f"overlays/{tree.id}"] if tree is not None else []
+            new = tree is not None and tree.id not in facts["overlays"]
             if new:
                 tell("pushes the code")
                 push(remote, paths[0], body)
             if needs is not None:
-                name = needs.environment(platform, "x-")
+                tell("wants wheels")
+                name = named_by_content(cache.get(needs, platform), platform, "x-")
                 paths.append(f"environments/{name}")
                 if name not in facts["environments"]:
                     put_wheels(remote, facts, needs, cache, name, tell)
                     new = True
             where, _, job = reference.rpartition(":")
             there = f"{facts['root']}/{paths[0]}/{where}" if where.endswith(".py") else where
-            done = Overlay(tree.id, f"{there}:{job}", tuple(paths))
-            return Done(f"{'pushed' if new else 'unchanged'}: {tree.id}", done)
+            id_ = "" if tree is None else tree.id
+            done = Overlay(id_, f"{there}:{job}", tuple(paths))
+            return Done(f"{'pushed' if new else 'unchanged'}: {' '.join(paths)}", done)
 
     return on_each(hosts, put, board)

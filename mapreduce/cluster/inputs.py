@@ -15,7 +15,7 @@ from mapreduce.cluster.remote import STEP_S, HostError, Remote
 from mapreduce.side_file import CHUNK_BYTES, Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
 FOLDER: Final = "inputs"
@@ -27,7 +27,9 @@ def place_of(seal: Seal) -> str:
 
 
 def bring_inputs(
-    remote: Remote, files: Mapping[str, Seal], turn: AbstractContextManager[Any]
+    remote: Remote,
+    files: Mapping[str, Seal],
+    turn_of: Callable[[str | None], AbstractContextManager[Any]],
 ) -> dict[str, Seal]:
     """Send a connected host the side inputs it lacks; give them as they are found there.
 
@@ -35,8 +37,8 @@ def bring_inputs(
     ----------
     files
         By parameter.
-    turn
-        Held while something is sent, by one of the hosts that share a home.
+    turn_of
+        Gives what is held while something is sent into a home that hosts may share.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def bring_inputs(
     """
     facts = remote.ask("facts", {})
     if _missing(facts, files.values()):
-        with turn:
+        with turn_of(facts["home"]):
             facts = remote.ask("facts", {})
             _send_all(remote, facts, _missing(facts, files.values()), [*files.values()])
     root = facts["root"]

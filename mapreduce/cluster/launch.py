@@ -15,12 +15,14 @@ import msgspec
 from mapreduce.cluster import agents
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Deployed, Plan, deploy, deploy_overlay
+from mapreduce.cluster.deploy import Deployed, Overlay, Plan, deploy, deploy_overlay
+from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.release import overlay, own_packages
 from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tunnel import Tunnel
+from mapreduce.cluster.wheels import Cache, requirement
 from mapreduce.engines import Sites
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import UsageError
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class OverSSH:
-    """Starts agents on hosts of an inventory.
+    """Starts agents on hosts of an inventory, each with what the job needs there.
 
     Parameters
     ----------
@@ -44,18 +46,25 @@ class OverSSH:
         How they are reached.
     hosts
         Those that take part.
+    requirements
+        What the job needs there beyond a worker's own: as wheels.
     """
 
-    def __init__(self, inventory: Inventory, hosts: Sequence[Host]) -> None:
+    def __init__(
+        self, inventory: Inventory, hosts: Sequence[Host], requirements: Sequence[str] = ()
+    ) -> None:
+        self._requirements = tuple(requirement(text) for text in requirements)
         self.release = ""
         self.overlay = ""
         self._inventory = inventory
         self._hosts = {host.name: host for host in hosts}
         self._plan: Plan | None = None
+        self._cache = Cache()
         self._job: JobName | None = None
         self._placed: dict[str, Deployed] = {}
         self._overlays: dict[str, tuple[str, ...]] = {}
         self._tunnels: dict[str, Tunnel] = {}
+        self._inputs: dict[str, tuple[str, ...]] = {}
 
     def prepare(self, job: JobName) -> None:
         """Name the release, and the overlay if the job is no part of it."""
@@ -72,11 +81,30 @@ class OverSSH:
             raise UsageError("the hosts are placed before the job is known: call prepare first")
         one = [self._hosts[host]]
         self._placed[host] = _of(host, deploy(self._inventory, one, Quiet(), self._plan))
-        if not self.overlay:
-            return None
-        there = _of(host, deploy_overlay(self._inventory, one, self._job.reference, Quiet()))
-        self._overlays[host] = there.paths
-        return msgspec.structs.replace(self._job, reference=there.reference)
+        job = self._job
+        if self.overlay or self._requirements:
+            there = self._with_own(one, job.reference)
+            self._overlays[host] = there.paths
+            job = msgspec.structs.replace(job, reference=there.reference)
+        if job.files:
+            with Remote(self._hosts[host], self._inventory) as remote:
+                files = bring_inputs(remote, job.files, self._plan.lock)
+            self._inputs[host] = tuple(place_of(seal) for seal in files.values())
+            job = msgspec.structs.replace(job, files=files)
+        return None if job is self._job else job
+
+    def _with_own(self, one: Sequence[Host], reference: str) -> Overlay:
+        table = deploy_overlay(
+            self._inventory,
+            one,
+            reference,
+            Quiet(),
+            sends_code=bool(self.overlay),
+            requirements=self._requirements,
+            cache=self._cache,
+        )
+        there: Overlay = _of(one[0].name, table)
+        return there
 
     def start(self, host: str, config: AgentConfig) -> None:
         """Start an agent, and wait until it is welcomed; through its tunnel, if it has one."""
@@ -88,6 +116,7 @@ class OverSSH:
                 configs.encode(config),
                 self._placed[host],
                 overlays=self._overlays.get(host, ()),
+                inputs=self._inputs.get(host, ()),
             )
 
     def stop(self, hosts: Sequence[str], run: str) -> None:
@@ -108,20 +137,35 @@ class OverSSH:
         self._tunnels.clear()
 
 
-def cluster_of(inventory: Inventory, hosts: Sequence[Host], folder: Path | None = None) -> Cluster:
+def cluster_of(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    folder: Path | None = None,
+    *,
+    requirements: Sequence[str] = (),
+    memory_bytes: int = 0,
+) -> Cluster:
     """Make the engine for hosts of an inventory.
+
+    Parameters
+    ----------
+    requirements
+        What the job needs there beyond a worker's own.
+    memory_bytes
+        Memory a slot may use; 0 for what its host allows.
 
     Raises
     ------
     UsageError
-        Where it is not known which address of this machine they dial.
+        Where it is not known which address of this machine they dial, or a requirement is none.
     """
     if inventory.address is None:
         raise UsageError(
             f'{inventory.path}: expected address = "…" in [cluster], the one address of this'
             ' machine that the hosts dial ("ssh" where they cannot); found none'
         )
-    launcher, tunnelled = OverSSH(inventory, hosts), inventory.address == TUNNEL
+    launcher = OverSSH(inventory, hosts, requirements)
+    tunnelled = inventory.address == TUNNEL
     return Cluster(
         {host.name: host.slots or 0 for host in hosts},
         launcher,
@@ -136,6 +180,7 @@ def cluster_of(inventory: Inventory, hosts: Sequence[Host], folder: Path | None 
             {host.name: host.endpoint for host in hosts if host.endpoint},
             inventory.store.shared,
         ),
+        memory_bytes=memory_bytes,
     )
 
 

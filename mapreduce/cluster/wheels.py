@@ -181,6 +181,33 @@ class Cache:
             shutil.rmtree(room, ignore_errors=True)
 
 
+def requirement(text: str) -> str:
+    """Give a requirement as pip takes it; a wheel's file is named with its SHA-256.
+
+    Raises
+    ------
+    UsageError
+        For a file that is not there, and what pip would take for an option.
+    """
+    if not text.strip() or text.startswith("-"):
+        raise UsageError(f"expected a requirement such as shapely==2.1, got {text!r}")
+    if not text.endswith(".whl") or "://" in text:
+        return text
+    path = Path(text).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"no wheel {text}: expected a file, or a requirement such as shapely==2.1")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{path.name.partition('-')[0]} @ {path.as_uri()}#sha256={digest}"
+
+
+def named_by_content(wheels: Sequence[Path], platform: Platform, prefix: str) -> str:
+    """Name the environment that wheels make, by what is in them."""
+    digest = hashlib.sha256()
+    for path in sorted(wheels, key=lambda p: p.name):
+        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return f"{prefix}{platform.tag}-{digest.hexdigest()[:12]}"
+
+
 def pip_download(
     platform: Platform, requirements: Sequence[str], folder: Path, sources: Sequence[str] = ()
 ) -> list[str]:
@@ -191,9 +218,7 @@ def pip_download(
     UsageError
         For a requirement that pip would take for an option.
     """
-    for text in requirements:
-        if text.startswith("-"):
-            raise UsageError(f"expected a requirement such as shapely==2.1, got {text!r}")
+    wanted = [requirement(text) for text in requirements]
     major, minor = platform.python
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder)]
@@ -204,7 +229,7 @@ def pip_download(
         command += ["--platform", name]
     if platform.machine in ARM_32:
         command += ["--extra-index-url", PIWHEELS]
-    return [*command, *sources, "--", *requirements]
+    return [*command, *sources, "--", *wanted]
 
 
 def unpacked_bytes(wheels: Sequence[Path]) -> int:

@@ -40,7 +40,9 @@ Endpoint: TypeAlias = Annotated[
 WorkerMemory: TypeAlias = Annotated[
     int,
     typer.Option(
-        "--worker-memory", help="MiB a process may use; 0: no limit.", rich_help_panel=ENGINE
+        "--worker-memory",
+        help="MiB a process may use; 0: no limit; with --engine ssh: what its host allows.",
+        rich_help_panel=ENGINE,
     ),
 ]
 Inventory: TypeAlias = Annotated[
@@ -56,6 +58,15 @@ Only: TypeAlias = Annotated[
 Tags: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--tag", help="Of its hosts: those with any of these.", rich_help_panel=ENGINE),
+]
+With: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        help="With --engine ssh: a package the job needs there, shapely==2.1 or a wheel's file;"
+        " may be repeated.",
+        rich_help_panel=ENGINE,
+    ),
 ]
 Scheduler: TypeAlias = Annotated[
     str | None,
@@ -191,6 +202,7 @@ def where(
     inventory: str | None,
     only: list[str] | None,
     tags: list[str] | None,
+    requirements: list[str] | None,
     folder: Path,
     scheduler: str | None,
     tls_ca: str | None,
@@ -207,6 +219,7 @@ def where(
         inventory=inventory,
         only=tuple(only or ()),
         tags=tuple(tags or ()),
+        requirements=tuple(requirements or ()),
         folder=folder,
         scheduler=scheduler,
         tls_ca=tls_ca,

@@ -41,6 +41,22 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
+def checked_memory(memory_bytes: int) -> int:
+    """Give the memory a slot may use; 0 for no limit of ours.
+
+    Raises
+    ------
+    UsageError
+        Where it could not even start with that.
+    """
+    if memory_bytes and memory_bytes < LEAST_MEMORY_BYTES:
+        raise UsageError(
+            f"--worker-memory is 0 (no limit) or at least {LEAST_MEMORY_BYTES >> 20} MiB, got"
+            f" {memory_bytes / 2**20:g}"
+        )
+    return memory_bytes
+
+
 class Local:
     """Runs attempts in processes on this machine.
 
@@ -58,12 +74,7 @@ class Local:
         self.workers = default_workers() if workers is None else workers
         if self.workers < 1:
             raise UsageError(f"--workers is at least 1, got {workers}")
-        if memory_bytes and memory_bytes < LEAST_MEMORY_BYTES:
-            raise UsageError(
-                f"--worker-memory is 0 (no limit) or at least {LEAST_MEMORY_BYTES >> 20} MiB, got"
-                f" {memory_bytes / 2**20:g}"
-            )
-        self.memory_bytes = memory_bytes
+        self.memory_bytes = checked_memory(memory_bytes)
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come.

@@ -5,6 +5,7 @@ An engine's module, and with it its package, loads when it is named.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 OWN: Final = {
     "local": ("worker_memory",),
-    "ssh": ("inventory", "only", "tags"),
+    "ssh": ("worker_memory", "inventory", "only", "tags", "requirements"),
     "dask": ("scheduler", "tls_ca", "tls_cert", "tls_key"),
     "spark": ("master", "spark_conf"),
 }
@@ -27,14 +28,16 @@ OWN: Final = {
 class Where:
     """What engines can be told beside the number of workers; each has its own.
 
-    `worker_memory` is in MiB, 0 for no limit; `inventory` a hosts.toml, of which `only` and `tags`
-    choose; `spark_conf` holds `name=value` texts. `folder` is the run's own.
+    `worker_memory` is in MiB, 0 for no limit (over SSH: for what the host allows); `inventory` a
+    hosts.toml, of which `only` and `tags` choose; `requirements` what the job needs on them;
+    `spark_conf` holds `name=value` texts. `folder` is the run's own.
     """
 
     worker_memory: int = 0
     inventory: str | None = None
     only: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
     folder: Path | None = None
     scheduler: str | None = None
     tls_ca: str | None = None
@@ -80,24 +83,43 @@ def engine_named(name: str, workers: int | None = None, where: Where | None = No
 def _over_ssh(workers: int | None, where: Where) -> Engine:
     from mapreduce.cluster.inventory import NAME, load  # noqa: PLC0415 - engines load when used
     from mapreduce.cluster.launch import cluster_of  # noqa: PLC0415 - as above
+    from mapreduce.engines.local import checked_memory  # noqa: PLC0415 - as above
 
     if workers is not None:
         raise UsageError("--workers is for one machine: hosts have their slots from the inventory")
     inventory = load(where.inventory or NAME)
-    return cluster_of(inventory, inventory.select(where.only, (), where.tags), where.folder)
+    return cluster_of(
+        inventory,
+        inventory.select(where.only, (), where.tags),
+        where.folder,
+        requirements=where.requirements,
+        memory_bytes=checked_memory(where.worker_memory << 20),
+    )
 
 
 def _check_own(name: str, where: Where) -> None:
+    usual = Where()
     for engine, options in OWN.items():
         for option in options:
-            if engine != name and getattr(where, option) != getattr(Where(), option):
-                text = f"--{option.replace('_', '-')} is for --engine {engine}, not {name}"
-                if option == "worker_memory":
-                    text += (
-                        ": Dask's workers have it from `dask worker --memory-limit`, Spark's from"
-                        " --spark-conf spark.executor.memory=…"
-                    )
-                raise UsageError(text)
+            if option not in OWN[name] and getattr(where, option) != getattr(usual, option):
+                text = f"{_typed(option)} is for --engine {engine}, not {name}"
+                raise UsageError(text + _remedy(option, name, where))
+
+
+def _typed(option: str) -> str:
+    return "--with" if option == "requirements" else f"--{option.replace('_', '-')}"
+
+
+def _remedy(option: str, name: str, where: Where) -> str:
+    if option == "worker_memory":
+        return (
+            ": Dask's workers have it from `dask worker --memory-limit`, Spark's from"
+            " --spark-conf spark.executor.memory=…"
+        )
+    if option == "requirements":
+        place = "here" if name == "local" else "where the workers' Python is"
+        return f": install it {place}: pip install {shlex.join(where.requirements)}"
+    return ""
 
 
 def _settings(texts: tuple[str, ...]) -> dict[str, str]:

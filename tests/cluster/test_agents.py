@@ -18,11 +18,33 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory import Inventory
+from mapreduce.cluster.onhost import agents as onhost_agents
 from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan
 from tests.services.sshd import Shelf
+
+PI_4 = "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
+PI_5 = "processor\t: 0\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics\n"
+PC = "processor\t: 0\nflags\t\t: fpu vme sse2 aes avx\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "chacha"), [(PI_4, True), (PI_5, False), (PC, False), ("processor\t: 0\n", False)]
+)
+def test_an_agent_prefers_chacha20_where_the_processor_has_no_aes(
+    says: str, chacha: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(says)
+    monkeypatch.setattr(onhost_agents, "CPU", str(tmp_path / "cpuinfo"))
+    monkeypatch.delenv("OPENSSL_CONF", raising=False)
+    environ = onhost_agents.environment(str(tmp_path), ["a", "b"])
+    assert environ["PYTHONPATH"] == "a:b"
+    assert ("OPENSSL_CONF" in environ) == chacha
+    if chacha:
+        assert Path(environ["OPENSSL_CONF"]).read_text() == onhost_agents.CHACHA_FIRST
+
 
 AGENT = """
 import os, signal, subprocess, sys, time

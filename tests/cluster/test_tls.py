@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mapreduce.cluster import tls
+from mapreduce.cluster.onhost.agents import CHACHA_FIRST
 from mapreduce.cluster.tls import Authority, Identity, WrongNameError
 
 if TYPE_CHECKING:
@@ -160,10 +161,7 @@ def test_an_agent_whose_clock_is_a_year_off_is_let_in(off_days: int) -> None:
 
 def test_the_workers_order_of_ciphers_decides(authority: Authority, tmp_path: Path) -> None:
     settings = tmp_path / "openssl.cnf"
-    settings.write_text(
-        "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
-        "[c]\nCiphersuites = TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384\n"
-    )
+    settings.write_text(CHACHA_FIRST)
     identity, server = authority.worker("pi03"), tls.server_context(authority.coordinator(ADDRESS))
     program = (
         "import json, socket, ssl, sys\nfrom mapreduce.cluster import tls\n"

@@ -31,6 +31,7 @@ from mapreduce.objects.settings import Keys, Settings
 from mapreduce.runs import Options, Progress, run
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
+from tests.jobs.choosing import Chosen
 from tests.jobs.counting import Links, PlainRows
 from tests.jobs.deadly import Deadly
 
@@ -107,6 +108,24 @@ def test_bad_objects_among_good_ones(engine: Engine) -> None:
     assert _same(run(Links(), source, engine=engine, options=Options(split_bytes=300_000)), known)
     assert {q.reason for q in known.ledger.quarantined} == {"empty", "not_json", "wrong_shape"}
     assert sum(known.receipt["records"]["dropped"].values()) > 1
+
+
+@OTHERS
+def test_a_side_input_comes_once_to_each_worker(engine: Engine, tmp_path: Path) -> None:
+    wanted, note = tmp_path / "wanted.json", tmp_path / "note"
+    wanted.write_text(json.dumps([1, 3, 17]))
+    source = Memory(GOOD)
+    known = run(Chosen(wanted=mr.SideFile(wanted)), source, engine=Local(1))
+    assert known.rows["link"].tolist() == [1, 3, 17]
+    for _ in range(2):
+        job = Chosen(wanted=mr.SideFile(wanted), note=str(note))
+        got = run(job, source, engine=engine, options=ONE_EACH)
+        assert got.digest == known.digest
+        assert got.receipt["parameters"]["wanted"] == known.receipt["parameters"]["wanted"]
+    places = [p.rpartition("/") for p in note.read_text().splitlines()]
+    sha256 = known.receipt["parameters"]["wanted"].removeprefix("sha256:")
+    assert {name for _, _, name in places} == {f"mapreduce-input-{sha256}"}
+    assert str(tmp_path) not in {folder for folder, _, _ in places}
 
 
 @OTHERS

@@ -1,10 +1,10 @@
 """Starts, lists, ends and reads agents on a host, and removes all that is ours.
 
 A run has a folder of its own on each host, 0700 (hosts may share their home): `agent.pid` (JSON:
-pid, when that process began, on which node, what it uses) and `agent.log`. A process is ours only
-if it began when the note says, so a pid that came again is never signalled. What an agent is told
-comes on standard input and goes to its standard input: it is in no argument, no environment and
-no file.
+pid, when that process began, on which node, what it uses), `agent.log`, and an `openssl.cnf` where
+the processor has no AES. A process is ours only if it began when the note says, so a pid that came
+again is never signalled. What an agent is told comes on standard input and goes to its standard
+input: it is in no argument, no environment and no file.
 """
 
 from __future__ import annotations
@@ -30,6 +30,16 @@ Asked = Dict[str, Any]
 TAIL_BYTES = 1 << 16
 POLL_S = 0.25
 LAST_S = 5.0
+CPU = "/proc/cpuinfo"
+CHACHA_FIRST = """\
+openssl_conf = settings
+[settings]
+ssl_conf = ssl
+[ssl]
+system_default = ciphers
+[ciphers]
+Ciphersuites = TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256
+"""
 
 
 def main() -> None:
@@ -70,8 +80,7 @@ def start(asked: Asked) -> Asked:
         if not os.path.isfile(file):
             return {"error": f"{file} is not there any more: run it again"}
         os.utime(file)  # as above
-    environ = dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1")
-    environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    environ = environment(folder, path)
     os.nice(asked["nice"])
     config = sys.stdin.buffer.read()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -111,6 +120,30 @@ def start(asked: Asked) -> Asked:
     last = tail(os.path.join(folder, "agent.log"), 2000).decode("utf-8", "replace").strip()
     words = f": {last.splitlines()[-1]}" if last else ""
     return {"error": f"the agent {reason}{words}"}
+
+
+def environment(folder: str, path: list[str]) -> dict[str, str]:
+    """Give an agent's environment; where AES is slow, one in which TLS prefers ChaCha20.
+
+    Python's `ssl` leaves the ciphers of TLS 1.3 as OpenSSL has them, and that AES comes first.
+    """
+    environ = dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1")
+    environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    if lacks_aes() and "OPENSSL_CONF" not in environ:
+        environ["OPENSSL_CONF"] = os.path.join(folder, "openssl.cnf")
+        write(environ["OPENSSL_CONF"], CHACHA_FIRST)
+    return environ
+
+
+def lacks_aes() -> bool:
+    """Tell whether the processor says what it can do, and AES is not among it (Pi 4 and older)."""
+    try:
+        with open(CPU) as given:
+            lines = [line.partition(":") for line in given]
+    except OSError:
+        return False
+    can = [said.split() for name, _, said in lines if name.strip() in ("flags", "Features")]
+    return bool(can) and not any("aes" in flags for flags in can)
 
 
 def first_line(stream: IO[bytes], timeout_s: float) -> str | None:
