@@ -75,6 +75,7 @@ def run_command(
     max_dropped: given.MaxDropped = None,
     max_keys: given.MaxKeys = 10_000_000,
     on_map_error: given.OnMapError = "stop",
+    detach: given.Detach = False,
     as_json: given.AsJson = False,
 ) -> None:
     """Run a job over every object of a source.
@@ -115,6 +116,11 @@ def run_command(
             spark_conf=spark_conf,
         )
         chosen = command.engine_named(engine, workers, where)
+        if detach:
+            from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+
+            leave_running(out, "mapreduce", hosts=engine == "ssh")
+            return
         typed.remember(out, "mapreduce")
         receipt = command.run_job(_job(job, settings), source, out, told, chosen, quiet=as_json)
         command.tell(receipt, out, as_json=as_json)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import sqlite3
 import threading
 from typing import IO, TYPE_CHECKING, Final
@@ -311,7 +312,7 @@ def progress_of(folder: Path) -> Committed:
 
 def _claimed(folder: Path) -> IO[str]:
     """Keep other processes from running in this folder for as long as this one lives."""
-    claim = (folder / CLAIM).open("w")
+    claim = (folder / CLAIM).open("a")
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -319,4 +320,15 @@ def _claimed(folder: Path) -> IO[str]:
         raise UsageError(
             f"another run is at work in {folder}: choose another --out, or wait for it"
         ) from None
+    claim.truncate(0)
+    claim.write(str(os.getpid()))
+    claim.flush()
     return claim
+
+
+def claimant(folder: Path) -> int | None:
+    """Tell which process last had a folder for itself, if any did."""
+    try:
+        return int((folder / CLAIM).read_text())
+    except (OSError, ValueError):
+        return None

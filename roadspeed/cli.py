@@ -107,6 +107,7 @@ def run_command(
     max_bad_objects: given.MaxBad = "0",
     max_dropped: given.MaxDropped = None,
     max_keys: given.MaxKeys = 10_000_000,
+    detach: given.Detach = False,
     as_json: given.AsJson = False,
 ) -> None:
     """Compute the speed of every road link.
@@ -175,6 +176,11 @@ def run_command(
             spark_conf=spark_conf,
         )
         chosen = engine_named(engine, workers, where)
+        if detach:
+            from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+
+            leave_running(out, "roadspeed", hosts=engine == "ssh")
+            return
         typed.remember(out, "roadspeed")
         with Terminal(quiet=as_json, engine=chosen) as terminal:
             receipt = run_speeds(source, wanted, chosen, terminal)
@@ -239,20 +245,38 @@ def demo_command(
     out: Annotated[Path, _option("--out", "Folder for all of it.")] = Path("demo"),
     trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
     workers: given.Workers = None,
+    engine: given.EngineName = "local",
+    inventory: given.Inventory = None,
+    only: given.Only = None,
+    tag: given.Tags = None,
 ) -> None:
     """Make a town and its trips, run the whole job, draw the map: no service, no network.
 
-    Example:
+    With another engine it runs there, and here as well, and the sums are compared.
+
+    Examples:
 
         roadspeed demo
+
+        roadspeed demo --engine ssh --inventory hosts.toml
     """
     with consequences():
-        from mapreduce.console.summary import summary  # noqa: PLC0415 - loads when needed
-        from roadspeed.demo import demo  # noqa: PLC0415 - as above
+        from mapreduce.console.command import engine_named  # noqa: PLC0415 - loads when needed
+        from mapreduce.console.summary import summary  # noqa: PLC0415 - as above
+        from roadspeed.demo import demo, demo_elsewhere  # noqa: PLC0415 - as above
 
-        with Terminal() as terminal:
-            receipt = demo(out, trips, workers, terminal)
+        where = given.where(folder=out / "speeds", inventory=inventory, only=only, tags=tag)
+        there = None if engine == "local" else engine_named(engine, None, where)
+        if there is None:
+            engine_named(engine, workers, where)  # refuses what is another engine's
+        with Terminal(engine=there) as terminal:
+            if there is None:
+                receipt = demo(out, trips, workers, terminal)
+            else:
+                receipt = demo_elsewhere(out, trips, workers, terminal, there)
         typer.echo(summary(receipt))
+        if there is not None:
+            typer.echo(f"the same sums as on this machine alone: digest {receipt['digest']}")
         typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
 
 

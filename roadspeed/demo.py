@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mapreduce import Progress
+from mapreduce import MapReduceError, Progress, run
 from mapreduce.engines.local import Local
 from roadspeed.maps.picture import Picture
 from roadspeed.run import RoadSource, Wanted, run_speeds
+from roadspeed.speeds import Speeds
 from roadspeed.town import make_town
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from mapreduce.engines import Engine
+    from roadspeed.town import Made
 
 TRIPS = 200
 PICTURE = Picture(title="Doggerhaven", subtitle="Mean speed on each road of a made-up town")
@@ -29,12 +33,51 @@ def demo(
     dict
         The receipt of the run.
     """
-    engine = Local(workers)
+    local = Local(workers)
+    made = _made(folder, trips, local.workers, on_progress)
+    return _run(made, trips, folder, local, on_progress)
 
+
+def demo_elsewhere(
+    folder: Path,
+    trips: int,
+    workers: int | None,
+    on_progress: Callable[[Progress], None],
+    engine: Engine,
+) -> dict[str, Any]:
+    """Do the same on another engine, then here, and compare the sums.
+
+    Raises
+    ------
+    MapReduceError
+        Where they differ.
+    """
+    local = Local(workers)
+    made = _made(folder, trips, local.workers, on_progress)
+    receipt = _run(made, trips, folder, engine, on_progress)
+    known = run(Speeds(), made.trips, engine=local)
+    if receipt["digest"] != known.digest:
+        raise MapReduceError(
+            f"engine {engine.name} gave digest {receipt['digest']}, this machine {known.digest}:"
+            " that must never be; please report it"
+        )
+    return receipt
+
+
+def _made(folder: Path, trips: int, workers: int, on_progress: Callable[[Progress], None]) -> Made:
     def on_trip(done: int, total: int) -> None:
         on_progress(Progress("town", done, total, "trips"))
 
-    made = make_town(folder / "town", trips, workers=engine.workers, on_progress=on_trip)
+    return make_town(folder / "town", trips, workers=workers, on_progress=on_trip)
+
+
+def _run(
+    made: Made,
+    trips: int,
+    folder: Path,
+    engine: Engine,
+    on_progress: Callable[[Progress], None],
+) -> dict[str, Any]:
     wanted = Wanted(
         out=folder / "speeds",
         roads=RoadSource(str(made.roads)),

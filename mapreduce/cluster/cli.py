@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Hosts over SSH: enrol, examine, deploy, watch, stop, remove.",
+    help="Hosts over SSH: enrol, examine, deploy, run, watch, stop, remove.",
 )
 
 WHICH = "Which hosts"
@@ -163,6 +163,67 @@ def deploy_command(
         sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
         sources += [w for place in find_links or () for w in ("--find-links", place)]
         operations.deploy_to_hosts(_choice(inventory, only, without, tag), sources=sources)
+
+
+@app.command("run")
+def run_command(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder, or s3://bucket/prefix")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for tables, receipt and journal.")],
+    job: Annotated[
+        str, typer.Option("--job", help="package.module:Job or ./file.py:Job; else speeds.")
+    ] = "",
+    roads: Annotated[str, typer.Option("--roads", help="Roads, for speeds.")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the job, name=value.")
+    ] = None,
+    requirements: Annotated[
+        list[str] | None, typer.Option("--with", help="A package the job needs on the hosts.")
+    ] = None,
+    inventory: InventoryPath = HOSTS,
+    only: Only = None,
+    tag: Tags = None,
+    detach: Annotated[bool, typer.Option("--detach", help="In the background.")] = False,
+) -> None:
+    """Run a job over the hosts: `mapreduce run` and `roadspeed run` with --engine ssh.
+
+    Examples:
+
+        mapreduce cluster run s3://trips --roads roads.gpkg --out speeds
+
+        mapreduce cluster run s3://trips --job ./braking.py:HarshBraking --out braking --detach
+    """
+    with consequences():
+        from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
+
+        runs.start(
+            runs.run_words(
+                _choice(inventory, only, None, tag),
+                source,
+                out,
+                job=job,
+                roads=roads,
+                settings=settings or (),
+                requirements=requirements or (),
+                detach=detach,
+            )
+        )
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option("--out", help="Folder for all of it.")] = Path("demo"),
+    trips: Annotated[int, typer.Option("--trips", help="How many trips.")] = 200,
+    inventory: InventoryPath = HOSTS,
+    only: Only = None,
+    tag: Tags = None,
+) -> None:
+    """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
+    with consequences():
+        from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
+
+        runs.start(runs.demo_words(_choice(inventory, only, None, tag), out, trips))
 
 
 @app.command("status")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from invoke.tasks import task
 
-from mapreduce.cluster import operations
+from mapreduce.cluster import operations, runs
 from mapreduce.cluster.operations import Choice
 from mapreduce.console.terminal import consequences
 
@@ -80,6 +80,50 @@ def deploy(
         sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
         sources += [w for place in find_links or () for w in ("--find-links", place)]
         operations.deploy_to_hosts(_choice(inventory, only, except_, tag), sources=sources)
+
+
+@task(iterable=["only", "tag", "set_", "with_"])
+def run(
+    _c: Context,
+    source: str,
+    out: str,
+    job: str = "",
+    roads: str = "",
+    set_: Words = None,
+    with_: Words = None,
+    only: Words = None,
+    tag: Words = None,
+    inventory: str = INVENTORY,
+    detach: bool = False,
+) -> None:
+    """Run a job over the hosts; without --job the speeds of roads, which --roads gives geometry."""
+    with consequences():
+        runs.start(
+            runs.run_words(
+                _choice(inventory, only, None, tag),
+                source,
+                Path(out),
+                job=job,
+                roads=roads,
+                settings=set_ or (),
+                requirements=with_ or (),
+                detach=detach,
+            )
+        )
+
+
+@task(iterable=["only", "tag"])
+def demo(
+    _c: Context,
+    out: str = "demo",
+    trips: int = 200,
+    only: Words = None,
+    tag: Words = None,
+    inventory: str = INVENTORY,
+) -> None:
+    """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
+    with consequences():
+        runs.start(runs.demo_words(_choice(inventory, only, None, tag), Path(out), trips))
 
 
 @task(iterable=LISTS)

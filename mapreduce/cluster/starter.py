@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 FABFILE: Final = '''\
 """Tasks for the hosts of hosts.toml: `fab --list` tells them; `mapreduce cluster` is the same."""
 
-from mapreduce.cluster.fab import deploy, doctor, enrol, logs, remove, status, stop
+from mapreduce.cluster.fab import demo, deploy, doctor, enrol, logs, remove, run, status, stop
 
-__all__ = ["deploy", "doctor", "enrol", "logs", "remove", "status", "stop"]
+__all__ = ["demo", "deploy", "doctor", "enrol", "logs", "remove", "run", "status", "stop"]
 '''
 
 CLUSTER: Final = """\

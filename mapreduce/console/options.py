@@ -154,6 +154,12 @@ OnMapError: TypeAlias = Annotated[
         rich_help_panel=LIMITS,
     ),
 ]
+Detach: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Go on in the background, and say how to follow.", rich_help_panel=ENGINE
+    ),
+]
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the receipt as JSON and nothing else.")
 ]
@@ -198,18 +204,18 @@ def run_options(
 
 def where(
     *,
-    worker_memory: int,
-    inventory: str | None,
-    only: list[str] | None,
-    tags: list[str] | None,
-    requirements: list[str] | None,
     folder: Path,
-    scheduler: str | None,
-    tls_ca: str | None,
-    tls_cert: str | None,
-    tls_key: str | None,
-    master: str | None,
-    spark_conf: list[str] | None,
+    worker_memory: int = 0,
+    inventory: str | None = None,
+    only: list[str] | None = None,
+    tags: list[str] | None = None,
+    requirements: list[str] | None = None,
+    scheduler: str | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    master: str | None = None,
+    spark_conf: list[str] | None = None,
 ) -> Where:
     """Turn what was typed into what an engine is told; `worker_memory` in MiB."""
     from mapreduce.engines.named import Where  # noqa: PLC0415 - numpy loads when it is needed

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import pytest
 from tests.cluster.shelves import enrolled_shelf, wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.services.sshd import Shelf
 
@@ -109,10 +110,6 @@ def test_a_job_travels_with_its_file_its_packages_and_its_side_input(
             assert there.stat().st_mode & 0o777 == 0o400
             came = there.stat().st_ino
             assert came == at.setdefault(host.name, came), "it was sent again"
-    wanted.write_text("[1, 4]")
-    typed(*words, "--out", tmp_path / "ssh2", *over(shelf), *own)
-    assert receipt(tmp_path / "ssh2")["digest"] != known["digest"]
-    assert {len([*(host.root / "inputs").iterdir()]) for host in shelf.hosts} == {2}
     compiled = shelf.hosts[0].root / "current" / "mapreduce" / "cluster" / "__pycache__"
     assert [*compiled.glob("agent.*.pyc")]
 
@@ -126,13 +123,35 @@ def test_packages_are_refused_where_no_host_is(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_speeds_are_the_same_over_the_shelf(shelf: Shelf, tmp_path: Path) -> None:
-    typed("town", "--trips", 12, "--out", tmp_path / "town", program="roadspeed.cli")
-    roads = ("--roads", tmp_path / "town" / "roads.geojson", "--no-map")
-    words = ("run", tmp_path / "town" / "trips", *roads, "--out")
-    typed(*words, tmp_path / "local", program="roadspeed.cli")
-    typed(*words, tmp_path / "ssh", *over(shelf), program="roadspeed.cli")
-    local, there = receipt(tmp_path / "local"), receipt(tmp_path / "ssh")
-    assert there["digest"] == local["digest"]
-    names = [file for file in local["files"] if file != "receipt.json"]
-    assert {n: there["files"][n] for n in names} == {n: local["files"][n] for n in names}
+def test_the_demo_and_fab_give_the_sums_of_one_machine(shelf: Shelf, tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    inventory = ("--inventory", shelf.folder / "hosts.toml")
+    done = typed("cluster", "demo", "--out", demo, "--trips", 8, *inventory)
+    known = receipt(demo / "speeds")
+    assert f"the same sums as on this machine alone: digest {known['digest']}" in done.stdout
+    assert known["engine"] == "ssh"
+    assert (demo / "speeds" / "map.png").exists()
+    out = tmp_path / "fab"
+    words = ("--source", demo / "town" / "trips", "--roads", demo / "town" / "roads.geojson")
+    done = typed("run", *words, "--out", out, *inventory, "--detach", program="fabric")
+    assert f"mapreduce cluster stop --out {out}" in done.stdout
+    wait_for((out / "receipt.json").exists, out / "run.log")
+    assert receipt(out)["engine"] == "ssh"
+    assert receipt(out)["digest"] == known["digest"]
+    names = ["speeds.csv", "quarantine.csv"]
+    assert [receipt(out)["files"][n] for n in names] == [known["files"][n] for n in names]
+
+
+def wait_for(happened: Callable[[], bool], log: Path) -> None:
+    until = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+
+
+def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
+    words = ("cluster", "run", tmp_path, "--out", tmp_path / "out")
+    done = typed(*words, "--job", "a.b:C", "--roads", "roads.gpkg", code=2)
+    assert "--roads is for the application's own job" in done.stderr
+    done = typed(*words, "--set", "limit=1", code=2)
+    assert "--set is for a --job" in done.stderr

@@ -1,0 +1,77 @@
+"""Runs over the hosts, as `fab` and `mapreduce cluster` start them: the console's own commands.
+
+Each is typed anew into a process of its own, so that what a run notes for `mapreduce resume` is a
+command of the console. The application is known by its program's name and nothing else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mapreduce.cluster.operations import Choice
+
+FRAMEWORK: Final = "mapreduce"
+APPLICATION: Final = "roadspeed"  # what runs where no job is named, and has a demo
+
+
+def run_words(
+    choice: Choice,
+    source: str,
+    out: Path,
+    *,
+    job: str = "",
+    roads: str = "",
+    settings: Sequence[str] = (),
+    requirements: Sequence[str] = (),
+    detach: bool = False,
+) -> list[str]:
+    """Give the command that runs a job over the chosen hosts: the program, then its arguments.
+
+    Without a job it is the application's, which alone takes roads.
+
+    Raises
+    ------
+    UsageError
+        Where what is given does not go together.
+    """
+    if job and roads:
+        raise UsageError(f"--roads is for the application's own job: leave out --job {job}")
+    if settings and not job:
+        raise UsageError("--set is for a --job: the application's own has options of its own")
+    words = [FRAMEWORK, "run", job] if job else [APPLICATION, "run"]
+    words += [source, "--out", str(out), *_over(choice)]
+    words += ["--roads", roads] if roads else []
+    words += [word for text in settings for word in ("--set", text)]
+    words += [word for text in requirements for word in ("--with", text)]
+    return [*words, "--detach"] if detach else words
+
+
+def demo_words(choice: Choice, out: Path, trips: int) -> list[str]:
+    """Give the command that runs the application's demo over the chosen hosts."""
+    return [APPLICATION, "demo", "--out", str(out), "--trips", str(trips), *_over(choice)]
+
+
+def start(words: Sequence[str]) -> None:
+    """Run a command of the console; end as it does where it fails."""
+    program, *arguments = words
+    command = [sys.executable, "-m", f"{program}.cli", *arguments]
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:  # it has heard the same, and said so
+        raise SystemExit(130) from None
+    if code:
+        raise SystemExit(code)
+
+
+def _over(choice: Choice) -> list[str]:
+    words = ["--engine", "ssh", "--inventory", str(choice.inventory)]
+    words += [word for text in choice.only for word in ("--only", text)]
+    return words + [word for text in choice.tags for word in ("--tag", text)]

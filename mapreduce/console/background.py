@@ -1,0 +1,78 @@
+"""A run in the background: the same command again, without `--detach`, in a session of its own.
+
+No terminal that closes ends it. What it says is in `run.log` in the run's folder. It is waited for
+until it has that folder for itself; one that ends before tells why, as if it had run here. How to
+follow it, to stop it and to go on with it is told; nothing here knows what runs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Final
+
+import typer
+
+from mapreduce.journal import claimant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPTION: Final = "--detach"
+LOG: Final = "run.log"
+POLL_S: Final = 0.05
+
+
+def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
+    """Start the command that was typed anew, and say how to follow it.
+
+    Parameters
+    ----------
+    folder
+        The run's.
+    program
+        `mapreduce` or `roadspeed`.
+    hosts
+        Whether it runs over hosts, so that its control socket stops it.
+    """
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOG
+    with path.open("ab") as log:
+        before = log.tell()
+        process = _started(program, log)
+    while claimant(folder) != process.pid:
+        code = process.poll()
+        if code is None:
+            time.sleep(POLL_S)
+            continue
+        said = path.read_bytes()[before:].decode(errors="replace")
+        if code and not before:
+            path.unlink()
+        if code and new:
+            with suppress(OSError):  # it left something: that stays
+                folder.rmdir()
+        typer.echo(said, nl=False, err=bool(code))
+        raise SystemExit(code)
+    process.returncode = 0  # it is left to itself: nobody waits for it
+    end = f"mapreduce cluster stop --out {folder}" if hosts else f"kill {process.pid}"
+    typer.echo(
+        f"runs in the background as process {process.pid}, and says what it does in {path}\n"
+        f"  how far it is   mapreduce status {folder}\n"
+        f"  watch           tail -f {path}\n"
+        f"  stop            {end}\n"
+        f"  go on           mapreduce resume {folder}"
+    )
+
+
+def _started(program: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    words = [word for word in sys.argv[1:] if word != OPTION]
+    return subprocess.Popen(
+        [sys.executable, "-m", f"{program}.cli", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )

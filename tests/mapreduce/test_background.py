@@ -1,0 +1,106 @@
+"""A run that is left to itself: no terminal that closes ends it; it can be followed and stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+RUN = [sys.executable, "-m", "mapreduce.cli", "run", "tests.jobs.deadly:Deadly"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n in range(6):  # 0.3 s each
+        (folder / f"{n}-deadly").write_text(json.dumps({"data": [{"link": n}]}))
+    return folder
+
+
+def words(source: Path, out: Path) -> list[str]:
+    own = ["--out", str(out), "--workers", "1", "--set", "how=slow", "--detach"]
+    return [*RUN, str(source), *own]
+
+
+def wait_for(happened: Callable[[], bool], out: Path) -> None:
+    until = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < until, (out / "run.log").read_text()
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs util-linux")
+def test_a_terminal_that_closes_does_not_end_it(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ours, theirs = pty.openpty()
+    command = ["setsid", "--ctty", "sh", "-c", '"$@"; echo ended $?; sleep 60', "sh"]
+    shell = subprocess.Popen(
+        [*command, *words(source, out)], stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT
+    )
+    os.close(theirs)
+    said = b""
+    while b"ended" not in said:
+        said += os.read(ours, 1 << 16)
+    assert b"ended 0" in said
+    assert b"mapreduce status" in said
+    assert not (out / "receipt.json").exists()
+    os.close(ours)  # the terminal is closed: everything that belongs to it is sent SIGHUP
+    assert shell.wait(10) == -signal.SIGHUP
+    wait_for(lambda: "written to" in (out / "run.log").read_text(), out)
+    assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
+
+
+def test_it_is_stopped_and_gone_on_with_as_it_says(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        words(source, out), cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    number = int(done.stdout.partition("as process ")[2].partition(",")[0])
+    assert f"kill {number}" in done.stdout
+    again = subprocess.run(
+        words(source, out), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert again.returncode == 2
+    assert "another run is at work" in again.stderr
+    os.kill(number, signal.SIGTERM)
+    wait_for(lambda: not alive(number), out)
+    assert not (out / "receipt.json").exists()
+    resume = [sys.executable, "-m", "mapreduce.cli", "resume", str(out)]
+    subprocess.run(resume, cwd=ROOT, capture_output=True, check=True, timeout=60)
+    assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
+
+
+def alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_cannot_begin_says_why_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        words(tmp_path / "nowhere", out),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert not (out / "run.log").exists()
