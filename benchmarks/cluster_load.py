@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int)
     parser.add_argument("--tasks", type=int)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--budget-mib", type=int, default=256)
+    parser.add_argument("--budget-mib", type=int, default=128)
     parser.add_argument("--alone", action="store_true", help="the engine, without the merge")
     asked = parser.parse_args()
     if asked.play is not None:

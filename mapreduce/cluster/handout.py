@@ -124,11 +124,11 @@ class Handout:
         else:
             ledger, cost = given.offered
             try:
-                raw = checked(body, ledger, given.sent, self._schemas)
+                checked(body, ledger, given.sent, self._schemas)
             except PartialError as error:
                 self._loop.happen(ev.Damaged(worker, attempt, str(error)))
             else:
-                self._received(given, raw, ledger, cost)
+                self._received(given, body, ledger, cost)
 
     def piece(self, worker: str, attempt: int, ordinal: int) -> Piece | None:
         """Give a piece that was sent to this worker and is not forgotten."""
@@ -167,7 +167,7 @@ class Handout:
         before, given.told = given.told, (objects, read_bytes)
         self._loop.watch.moved(given.worker, objects - before[0], read_bytes - before[1])
 
-    def _received(self, given: Given, raw: bytes, ledger: Ledger, cost: Cost) -> None:
+    def _received(self, given: Given, raw: bytearray, ledger: Ledger, cost: Cost) -> None:
         if not given.body:
             given.body, given.ledger, given.cost = raw, ledger, cost
             self._count(given, *given.total)
@@ -177,15 +177,14 @@ class Handout:
         ledger, cost = given.offered
         loop = asyncio.get_running_loop()
         try:
-            async with self._checking:  # one after the other: each is in memory twice meanwhile
-                raw = await loop.run_in_executor(
+            async with self._checking:  # one after the other: it takes memory
+                await loop.run_in_executor(
                     self._loop.pool, checked, body, ledger, given.sent, self._schemas
                 )
-                del body
         except PartialError as error:
             self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
         else:
-            self._received(given, raw, ledger, cost)
+            self._received(given, body, ledger, cost)
 
     async def _merge_beside(self, command: Commit, given: Sequence[Given]) -> None:
         made = await asyncio.get_running_loop().run_in_executor(

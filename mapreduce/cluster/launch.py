@@ -109,7 +109,7 @@ def cluster_of(inventory: Inventory, hosts: Sequence[Host], folder: Path | None 
         OverSSH(inventory, hosts),
         address=inventory.address,
         port=inventory.listen_port,
-        rules=Rules(max_requests=inventory.store.max_requests, budget_bytes=256 << 20),
+        rules=Rules(max_requests=inventory.store.max_requests),
         folder=folder,
     )
 

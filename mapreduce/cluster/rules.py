@@ -59,7 +59,7 @@ class Rules:
     reconnect_s: float = 10.0
     stuck_s: float = 1800.0
     prefetch: int = 1
-    budget_bytes: int = 512 << 20
+    budget_bytes: int = 128 << 20
     max_requests: int = 64
     ease_s: float = 5.0
     store_deadline_s: float = 300.0
