@@ -61,6 +61,8 @@ class Tiers:
         tier = _tier_of(part)
         while len(self._tiers.get(tier, ())) >= TIER:
             tier = self._merge([tier])
+        if self.held_bytes <= self._room_bytes:
+            return
         largest = max(p.size_bytes for p in self._tiers[max(self._tiers)])
         if self.held_bytes - largest > max(self._room_bytes, largest // QUARTER):
             self._merge(list(self._tiers))
