@@ -27,12 +27,15 @@ from mapreduce.runs import Options, Progress, run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links
 from tests.jobs.deadly import Deadly
+from tests.services.relay import relayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import mapreduce as mr
+    from mapreduce.cluster.config import AgentConfig
     from mapreduce.engines import Engine
+    from tests.services.relay import Relay
     from tests.services.seaweed import Seaweed
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +177,70 @@ def test_a_host_that_is_lost_or_leaves_changes_nothing(
     assert _all_ended(launcher)
 
 
+class _Linked:
+    """Hosts whose connections go through a relay each, at some rate."""
+
+    def __init__(self, stack: contextlib.ExitStack, **rates: float | None) -> None:
+        self.relays: dict[str, Relay] = {}
+
+        def behind(config: AgentConfig) -> AgentConfig:
+            target = (config.address, config.port)
+            relay = stack.enter_context(relayed(target, rates[config.host]))
+            self.relays[config.host] = relay
+            return msgspec.structs.replace(config, address="127.0.0.1", port=relay.port)
+
+        self.launcher = Processes(behind)
+        self.engine = _cluster(self.launcher, *rates, rules=QUICK)
+
+
+def test_a_host_that_is_cut_off_beyond_its_lease_and_comes_back_changes_nothing(
+    slow: mr.Result,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        linked = _Linked(stack, a=None, b=None)
+        seen: set[str] = set()
+
+        def cut() -> None:
+            linked.relays["a"].hold()
+            back = threading.Timer(2 * QUICK.lease_s, linked.relays["a"].go_on)
+            stack.callback(back.join)
+            stack.callback(back.cancel)
+            back.start()
+
+        after = _After(linked.engine, 2, cut)
+
+        def look(progress: Progress) -> None:
+            after(progress)
+            status = linked.engine.status
+            seen.update(h.state for h in status.hosts if h.host == "a") if status else None
+
+        got = run(
+            Deadly(how="slow"),
+            _slowly(SLOW),
+            engine=linked.engine,
+            options=SINGLE,
+            on_progress=look,
+        )
+    _same_sums(got, slow)
+    assert {"works", "silent"} <= seen
+    assert _all_ended(linked.launcher)
+
+
+def test_a_link_twenty_times_slower_changes_nothing(local: mr.Result) -> None:
+    with contextlib.ExitStack() as stack:
+        linked = _Linked(stack, fast=4e6, slow=2e5)
+        got = run(Links(), Memory(OBJECTS), engine=linked.engine, options=SINGLE)
+        passed = {host: relay.passed_bytes for host, relay in linked.relays.items()}
+    _same(got, local)
+    assert passed["slow"] > 10_000  # it took part
+    assert linked.launcher.ended["fast"] == 0
+
+
+def _same_sums(got: mr.Result, expected: mr.Result) -> None:
+    assert got.digest == expected.digest
+    assert got.receipt["objects"] == expected.receipt["objects"]
+
+
 def test_an_object_that_kills_is_set_aside_and_nothing_else() -> None:
     source = Memory(SLOW | {"07-deadly": SLOW["07"]})
     expected = run(Deadly(how="kill"), source, workers=1)
@@ -218,6 +285,7 @@ from mapreduce.runs import run
 from tests.cluster.test_cluster_engine import SLOW, SINGLE, _cluster, _slowly
 from tests.cluster.launching import Processes
 from tests.jobs.deadly import Deadly
+from tests.services.relay import relayed
 
 class Telling(Processes):
     def start(self, host, config):

@@ -39,6 +39,7 @@ from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import Options, run
 from tests.cluster.scripted import Agent, Hosts, Running, good, reset
+from tests.cluster.strangers import attack
 from tests.jobs.counting import Links
 
 if TYPE_CHECKING:
@@ -278,6 +279,16 @@ def test_strangers_in_numbers_cost_little_and_keep_nobody_out(local: mr.Result) 
         assert _peak() - before < 64 << 20
         for line in strangers:
             line.close()
+
+
+def test_mutated_frames_of_a_proven_peer_are_served_nothing_and_change_nothing(
+    local: mr.Result,
+) -> None:
+    done = attack(OBJECTS, 400, seed=1)
+    assert done.digest == local.digest
+    assert done.served == 0
+    assert done.welcomed > 10
+    assert done.peak_bytes < 64 << 20
 
 
 def test_a_peer_that_takes_its_time_is_gone_after_five_seconds(local: mr.Result) -> None:

@@ -359,6 +359,22 @@ def test_a_signed_url_shows_in_no_representation() -> None:
     assert "sig=abc" not in repr(SAID_BY_COORDINATOR[0])
 
 
+def mutated(frame: bytes, dice: Random) -> bytearray:
+    """Change, cut or lengthen a frame in up to eight places."""
+    data = bytearray(frame)
+    for _ in range(dice.choice([0, 1, 1, 2, 8])):
+        where = dice.randrange(len(data))
+        what = dice.random()
+        if what < 0.6:
+            data[where] = dice.choice([0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)])
+        elif what < 0.8:
+            del data[where:]
+            data += b"\0"
+        else:
+            data[where:where] = dice.randbytes(dice.randrange(1, 9))
+    return data
+
+
 def mutate(count: int, seed: int) -> int:
     """Feed mutated frames; give the most bytes a wire kept. Never raises but for a fault."""
     dice, most = Random(seed), 0
@@ -367,18 +383,7 @@ def mutate(count: int, seed: int) -> int:
     for _ in range(count // 20):
         wire = pulled(1000)[0] if dice.random() < 0.5 else Wire("coordinator")
         for _ in range(20):
-            data = bytearray(dice.choice(frames))
-            for _ in range(dice.choice([0, 1, 1, 2, 8])):
-                where = dice.randrange(len(data))
-                what = dice.random()
-                if what < 0.6:
-                    data[where] = dice.choice([0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)])
-                elif what < 0.8:
-                    del data[where:]
-                    data += b"\0"
-                else:
-                    data[where:where] = dice.randbytes(dice.randrange(1, 9))
-            for event in wire.feed(data):
+            for event in wire.feed(mutated(dice.choice(frames), dice)):
                 if isinstance(event, msg.Offer):
                     wire.frame(msg.Dropped(event.attempt, ""))
             most = max(most, wire.buffered_bytes)
