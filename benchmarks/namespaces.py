@@ -149,7 +149,10 @@ def _ip(*arguments: str) -> None:
     done = subprocess.run(["ip", *arguments], capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
-        raise RuntimeError(f"`ip {' '.join(arguments)}` failed: {said}")
+        raise RuntimeError(
+            f"`ip {' '.join(arguments)}` failed: {said}. Where another was killed before: `ip link"
+            f" delete {BRIDGE}`, `ip netns delete {_space('NAME')}`"
+        )
 
 
 def _space(host: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import statistics
 import sys
 import tempfile
@@ -135,6 +136,7 @@ def main() -> None:
     if why_not is not None:
         sys.stdout.write(f"{why_not}\n")
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made is removed then too
     with contextlib.suppress(KeyboardInterrupt):
         if asked.what == "scaling":
             text = scaling(asked.corpus, asked.objects or 600)
