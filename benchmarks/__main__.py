@@ -132,7 +132,7 @@ def _scale(options: argparse.Namespace) -> list[Section]:
 
 def _cluster_load(options: argparse.Namespace) -> list[Section]:
     few = ("--tasks", "60", "--agents", "4") if options.quick else ()
-    texts = [_script("cluster_load", *few), _script("cluster_load", "--large", *few)]
+    texts = [_script("cluster_load", *few), _script("cluster_load", "--large", "--journal", *few)]
     return [("cluster_load", f"{page.machine()}\n\n```\n{''.join(texts)}```")]
 
 
