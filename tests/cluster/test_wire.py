@@ -380,13 +380,17 @@ def mutate(count: int, seed: int) -> int:
     dice, most = Random(seed), 0
     frames = [Wire("worker").frame(HELLO)] + [raw(CONTROL, msg.encode(m)) for m in SAID_BY_WORKER]
     frames.append(raw(PARTIAL, (9).to_bytes(8, "little") + bytes(8) + bytes(50)))
-    for _ in range(count // 20):
-        wire = pulled(1000)[0] if dice.random() < 0.5 else Wire("coordinator")
-        for _ in range(20):
-            for event in wire.feed(mutated(dice.choice(frames), dice)):
-                if isinstance(event, msg.Offer):
-                    wire.frame(msg.Dropped(event.attempt, ""))
-            most = max(most, wire.buffered_bytes)
+    wire: Wire | None = None
+    for _ in range(count):
+        if wire is None or dice.random() < 0.05:
+            wire = pulled(1000)[0] if dice.random() < 0.5 else Wire("coordinator")
+        events = wire.feed(mutated(dice.choice(frames), dice))
+        for event in events:
+            if isinstance(event, msg.Offer):
+                wire.frame(msg.Dropped(event.attempt, ""))
+        most = max(most, wire.buffered_bytes)
+        if any(isinstance(event, Broken) for event in events):
+            wire = None  # it would look at nothing more
     return most
 
 
