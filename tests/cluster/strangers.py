@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import resource
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.wire import CHUNK, PARTIAL, Broken, Wire
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import Options, run
+from tests.cluster import scripted
 from tests.cluster.scripted import Agent, Running, good
 from tests.cluster.test_wire import SAID_BY_WORKER, mutated, raw
 from tests.jobs.counting import Links
@@ -142,5 +142,5 @@ def main(frames: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    socket.setdefaulttimeout(20.0)
+    scripted.PATIENCE_S = 600.0  # the good agent waits until the attack is over
     sys.exit(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
