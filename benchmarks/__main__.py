@@ -1,7 +1,9 @@
-"""`python -m benchmarks closest|peers|engines|bounds|scale|join|pictures|all`: measured, printed.
+"""`python -m benchmarks WHAT`: measured, printed; with `--write` put into the page.
 
 Fails where answers do not agree or a limit is broken. `--quick` is a small corpus and few rounds,
-to see that all works; its figures mean nothing and are not written.
+to see that all works; its figures mean nothing and are not written. `all` is what the pages on
+benchmarks and engines show; on docs/cluster.md are `cluster_load` (many agents, large partials),
+`serving` (a folder, with TLS and without) and `shelf` (hosts in network namespaces: as root).
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 Section = tuple[str, str]
 
+CLUSTER = ("cluster_load", "serving", "shelf")
+PAGES = {"engines": page.ENGINES, **dict.fromkeys(CLUSTER, page.CLUSTER)}
+
 
 def main() -> None:
     """Run the subcommand."""
@@ -34,9 +39,13 @@ def main() -> None:
         "scale": _scale,
         "join": lambda _: [("join", _script("join"))],
         "pictures": lambda _: [("pictures", _script("pictures"))],
+        "cluster_load": _cluster_load,
+        "serving": lambda _: [("serving", _script("serving"))],
+        "shelf": _shelf,
     }
     if options.what == "all":
-        del sections["bounds"]  # part of closest
+        for name in ("bounds", *CLUSTER):  # the first is part of closest
+            del sections[name]
     failed = False
     for name, measured in sections.items():
         if options.what not in (name, "all"):
@@ -45,7 +54,7 @@ def main() -> None:
             print(f"\n## {section}\n\n{text}\n", flush=True)
             failed |= "Broken:" in text
             if options.write and not options.quick:
-                page.write(section, text, page.ENGINES if section == "engines" else page.PAGE)
+                page.write(section, text, PAGES.get(section, page.PAGE))
     sys.exit(1 if failed else 0)
 
 
@@ -53,7 +62,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "what",
-        choices=("closest", "peers", "engines", "bounds", "scale", "join", "pictures", "all"),
+        choices=(
+            *("closest", "peers", "engines", "bounds", "scale", "join", "pictures", "all"),
+            *CLUSTER,
+        ),
     )
     parser.add_argument("--write", action="store_true", help="put the tables into the page")
     parser.add_argument("--quick", action="store_true", help="only see that it works")
@@ -118,9 +130,21 @@ def _scale(options: argparse.Namespace) -> list[Section]:
     return [("scale", f"{machine} {scale.report(runs)}")]
 
 
-def _script(name: str) -> str:
+def _cluster_load(options: argparse.Namespace) -> list[Section]:
+    few = ("--tasks", "60", "--agents", "4") if options.quick else ()
+    texts = [_script("cluster_load", *few), _script("cluster_load", "--large", "--journal", *few)]
+    return [("cluster_load", f"{page.machine()}\n\n```\n{''.join(texts)}```")]
+
+
+def _shelf(options: argparse.Namespace) -> list[Section]:
+    few = ("--objects", "48") if options.quick else ()
+    texts = [_script("shelf", what, *few) for what in ("scaling", "mixed")]
+    return [("shelf", "\n\n".join([page.machine(), *texts]))]
+
+
+def _script(name: str, *arguments: str) -> str:
     """Run a measurement that is a script of its own, showing and keeping what it prints."""
-    command = [sys.executable, "-m", f"benchmarks.{name}"]
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 

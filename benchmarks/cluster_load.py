@@ -14,6 +14,7 @@ import resource
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -187,6 +188,7 @@ def load(
     budget_bytes: int,
     *,
     alone: bool = False,
+    journal: bool = False,
 ) -> None:
     """Run it and print what it took."""
     store = Memory({f"{n:06}": b"" for n in range(tasks)})
@@ -206,7 +208,15 @@ def load(
         for event in engine.events(assignment, Planner(split_bytes=1).splits_of(store.entries())):
             begun(event)
     else:
-        run(Counts(), store, engine=engine, options=Options(split_bytes=1), on_progress=begun)
+        with tempfile.TemporaryDirectory() as folder:
+            run(
+                Counts(),
+                store,
+                engine=engine,
+                folder=folder if journal else None,
+                options=Options(split_bytes=1),
+                on_progress=begun,
+            )
     ended = time.monotonic()
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -215,7 +225,8 @@ def load(
     lost = [h.host for h in hosts_now if h.state not in {"idle", "works"}]
     sys.stdout.write(
         f"{agents} agents, {tasks:,} tasks, partials of {size:,} bytes"
-        f"{', not merged' if alone else ''}: {tasks / seconds:,.1f} commits/s,"
+        f"{', not merged' if alone else ''}{', with a journal' if journal else ''}:"
+        f" {tasks / seconds:,.1f} commits/s,"
         f" {tasks * size / seconds / 1e6:,.0f} MB/s\n"
         f"coordinator: {cpu_s:.1f} s of CPU in {ended - began:.1f} s ({tasks / cpu_s:,.0f} commits"
         f" a second of it), peak memory {after.ru_maxrss / 1024:,.0f} MiB (at the start"
@@ -232,8 +243,9 @@ def main() -> None:
     parser.add_argument("--agents", type=int)
     parser.add_argument("--tasks", type=int)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--budget-mib", type=int, default=256)
+    parser.add_argument("--budget-mib", type=int, default=128)
     parser.add_argument("--alone", action="store_true", help="the engine, without the merge")
+    parser.add_argument("--journal", action="store_true", help="keep one on the disk, as runs do")
     asked = parser.parse_args()
     if asked.play is not None:
         asyncio.run(play(asked.play))
@@ -241,7 +253,9 @@ def main() -> None:
     agents = asked.agents or (30 if asked.large else 300)
     tasks = asked.tasks or (60 if asked.large else 20_000)
     size = 50_000_000 if asked.large else 4096
-    load(agents, tasks, size, asked.processes, asked.budget_mib << 20, alone=asked.alone)
+    budget_bytes = asked.budget_mib << 20
+    how = {"alone": asked.alone, "journal": asked.journal}
+    load(agents, tasks, size, asked.processes, budget_bytes, **how)
 
 
 if __name__ == "__main__":

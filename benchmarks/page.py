@@ -1,4 +1,4 @@
-"""Tables between markers in docs/benchmarks.md and docs/engines.md; the prose is left alone."""
+"""Tables between markers in pages of docs/; the prose is left alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 ENGINES = PAGE.with_name("engines.md")
+CLUSTER = PAGE.with_name("cluster.md")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,8 +1,8 @@
 """The coordinator's end of a run: outcomes in, one partial and one ledger out.
 
-Partials are merged in tiers, so that each row is merged a few times however many outcomes come. A
-divided object's pieces are held until all are here: if one is bad the object is quarantined whole
-and none of its rows counts. The order in which outcomes come never shows in the result.
+Partials are merged in tiers (`tiers`), a few times a row and in bounded memory. A divided object's
+pieces are held until all are here: if one is bad the object is quarantined whole and none of its
+rows counts. The order in which outcomes come never shows in the result.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from mapreduce import packed, partial
 from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, merged
+from mapreduce.tiers import Tiers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from mapreduce.plan import Piece, Split
     from mapreduce.table import Schema
 
-TIER: Final = 8  # partials of one tier that are merged into one of the next
 HOPELESS_AFTER: Final = 100
 HOPELESS_CRASHES: Final = 10  # each costs a process or two
 
@@ -53,10 +53,12 @@ class Gather:
         self._schemas = tuple(schemas)
         self._max_keys = max_keys
         self.listed_objects: int | None = None
-        self._tiers: list[list[Partial]] = [[]]
+        self._tiers = Tiers(schemas, self._check_keys)
         self._divided: dict[int, _Divided] = {}
 
-    def add(self, splits: Sequence[Split], raw: bytes, ledger: Ledger, cost: Cost) -> None:
+    def add(
+        self, splits: Sequence[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
+    ) -> None:
         """Take the outcome of whole splits.
 
         Raises
@@ -73,18 +75,16 @@ class Gather:
             self._accept(part, ledger)
             return
         piece = pieces[0]
-        divided = self._divided.setdefault(piece.ordinal, _Divided())
+        divided = self._divided.setdefault(piece.ordinal, _Divided(self._schemas))
         divided.add(piece, part, ledger)
         if divided.got_bytes == piece.size_bytes:
             del self._divided[piece.ordinal]
-            self._accept(*divided.result(piece.size_bytes, self._schemas))
+            self._accept(*divided.result(piece.size_bytes))
 
     def result(self) -> Partial:
         """Merge what is left: the partial of all that was gathered."""
-        rest = [p for tier in self._tiers for p in tier]
-        whole = partial.merge([partial.empty(self._schemas), *rest])
+        whole = self._tiers.result()
         self._check_keys(whole)
-        self._tiers = [[], [whole]]
         return whole
 
     def check_hopeless(self) -> None:
@@ -114,16 +114,7 @@ class Gather:
 
     def _accept(self, part: Partial, ledger: Ledger) -> None:
         self.ledger = merged((self.ledger, ledger))
-        tier = 0
-        self._tiers[0].append(part)
-        while len(self._tiers[tier]) >= TIER:
-            whole = partial.merge(self._tiers[tier])
-            self._tiers[tier] = []
-            tier += 1
-            if tier == len(self._tiers):
-                self._tiers.append([])
-            self._tiers[tier].append(whole)
-            self._check_keys(whole)
+        self._tiers.add(part)
         self.check_hopeless()
 
     def _check_keys(self, part: Partial) -> None:
@@ -134,26 +125,27 @@ class Gather:
 class _Divided:
     """The pieces of one object that have come so far: sums merged, accounts one by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, schemas: Sequence[Schema]) -> None:
         self.got_bytes = 0
-        self._partials: list[Partial] = []
+        self._schemas = schemas
+        self._tiers = Tiers(schemas, room_bytes=0)  # there may be many such objects
         self._ledgers: list[tuple[int, Ledger]] = []
 
     def add(self, piece: Piece, part: Partial, ledger: Ledger) -> None:
         """Take the outcome of one more piece."""
         self.got_bytes += piece.read_bytes
         self._ledgers.append((piece.start, ledger))
-        self._partials.append(part)
-        if len(self._partials) >= TIER:
-            self._partials = [partial.merge(self._partials)]
+        self._tiers.add(part)
 
-    def result(self, size_bytes: int, schemas: Sequence[Schema]) -> tuple[Partial, Ledger]:
+    def result(self, size_bytes: int) -> tuple[Partial, Ledger]:
         """Give the object's sums and account: nothing but the fault where one piece is bad."""
         ledger = _joined([one for _, one in sorted(self._ledgers, key=lambda item: item[0])])
         if ledger.quarantined:
-            return partial.empty(schemas), merged((Ledger(quarantined=ledger.quarantined[:1]),))
+            return partial.empty(self._schemas), merged(
+                (Ledger(quarantined=ledger.quarantined[:1]),)
+            )
         ledger.ok, ledger.ok_bytes = 1, size_bytes
-        return partial.merge(self._partials), ledger
+        return self._tiers.result(), ledger
 
 
 def _joined(ledgers: Sequence[Ledger]) -> Ledger:

@@ -175,7 +175,9 @@ class Journal:
             number += 1
             yield msgspec.msgpack.decode(raw, type=Split)
 
-    def commit(self, splits: tuple[int, ...], packed: bytes, ledger: Ledger, cost: Cost) -> None:
+    def commit(
+        self, splits: tuple[int, ...], packed: bytes | bytearray, ledger: Ledger, cost: Cost
+    ) -> None:
         """Accept one partial as the result of splits, durably, once.
 
         Without a folder nothing can be resumed, and the partial itself is not kept.

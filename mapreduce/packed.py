@@ -60,7 +60,10 @@ def digest(partial: Partial) -> str:
 
 
 def unpack(
-    packed: bytes | memoryview, schemas: Sequence[Schema], *, max_bytes: int = MAX_BODY_BYTES
+    packed: bytes | bytearray | memoryview,
+    schemas: Sequence[Schema],
+    *,
+    max_bytes: int = MAX_BODY_BYTES,
 ) -> Partial:
     """Read a partial of the given tables.
 
@@ -97,12 +100,12 @@ def _header(partial: Partial) -> bytes:
     )
 
 
-def _buffers(partial: Partial) -> Iterator[bytes]:
+def _buffers(partial: Partial) -> Iterator[memoryview]:
+    """Give each column's bytes, copied only where they are not laid out so already."""
     for table in partial.tables:
-        for key in table.keys:
-            yield key.tobytes() if key.dtype.kind == "S" else key.astype("<i8").tobytes()
-        for value in table.values:
-            yield value.astype("<i8").tobytes()
+        for column in (*table.keys, *table.values):
+            dtype = column.dtype if column.dtype.kind == "S" else "<i8"
+            yield np.ascontiguousarray(column, dtype=dtype).view(np.uint8).data
 
 
 def _read_header(raw: memoryview, schemas: Sequence[Schema]) -> _Header:

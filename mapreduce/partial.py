@@ -3,36 +3,24 @@
 A `Partial` holds, for each of a job's tables, rows strictly ascending by key. `merge` takes any
 number at once and is associative and commutative, with `empty` as its identity; `combine` makes
 one from the rows of many objects. There is no float in here and no subtraction: min and max have
-no inverse. Memory is that of the rows given plus one sorted copy.
+no inverse. Memory is that of what is given and what comes of it; `combine` sorts one copy more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mapreduce.errors import JobError, PartialError
-from mapreduce.table import (
-    LIMB_BITS,
-    Array,
-    Column,
-    Ints,
-    Rows,
-    Schema,
-    Table,
-    carried,
-    checked_sum,
-    run_starts,
-)
+from mapreduce.merging import collapsed, merged_runs, order_of, sorted_rows
+from mapreduce.table import LIMB_BITS, Array, Column, Ints, Rows, Schema, Table, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-
-PACKED_KEY_LIMIT: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +106,7 @@ def combine(table: Table, rows: Sequence[Rows], objects: Sequence[int]) -> Table
     if table.distinct:
         lengths = [len(r) for r, _ in pairs]
         origin = np.repeat(np.array([o for _, o in pairs], dtype=np.int64), lengths)
-        order = _order((*keys, origin))
+        order = order_of((*keys, origin))
         keys = tuple(k[order] for k in keys)
         first = np.zeros(len(order), dtype=np.int64)
         first[run_starts((*keys, origin[order]))] = 1
@@ -126,8 +114,8 @@ def combine(table: Table, rows: Sequence[Rows], objects: Sequence[int]) -> Table
             first if column.name in table.distinct else value[order]
             for column, value in zip(schema.columns, values, strict=True)
         )
-        return _collapsed(schema, keys, values)
-    return _sorted(schema, keys, values)
+        return TablePartial(schema, *collapsed(schema, keys, values))
+    return TablePartial(schema, *sorted_rows(schema, keys, values))
 
 
 def within_object(table: Table, parts: Sequence[TablePartial]) -> TablePartial:
@@ -143,55 +131,7 @@ def _merged(schema: Schema, tables: Sequence[TablePartial]) -> TablePartial:
     filled = [t for t in tables if len(t)]
     if len(filled) <= 1:
         return filled[0] if filled else tables[0]
-    keys = tuple(np.concatenate(c) for c in zip(*(t.keys for t in filled), strict=True))
-    values = tuple(np.concatenate(c) for c in zip(*(t.values for t in filled), strict=True))
-    return _sorted(schema, keys, values)
-
-
-def _sorted(schema: Schema, keys: tuple[Array, ...], values: tuple[Ints, ...]) -> TablePartial:
-    order = _order(keys)
-    return _collapsed(schema, tuple(k[order] for k in keys), tuple(v[order] for v in values))
-
-
-def _order(keys: tuple[Array, ...]) -> npt.NDArray[np.intp]:
-    """Ascending order of the rows; several integer keys are packed into one where they fit."""
-    if len(keys) > 1:
-        packed = _packed_key(keys)
-        if packed is None:
-            return np.lexsort(keys[::-1])
-        keys = (packed,)
-    return np.argsort(keys[0], kind="stable")
-
-
-def _packed_key(keys: tuple[Array, ...]) -> Ints | None:
-    if any(k.dtype.kind == "S" for k in keys) or len(keys[0]) == 0:
-        return None
-    lows = [int(k.min()) for k in keys]
-    spans = [int(k.max()) - low + 1 for k, low in zip(keys, lows, strict=True)]
-    if np.prod([float(s) for s in spans]) >= PACKED_KEY_LIMIT:
-        return None
-    packed = np.zeros(len(keys[0]), dtype=np.int64)
-    for key, low, span in zip(keys, lows, spans, strict=True):
-        packed = packed * span + (key - low)
-    return packed
-
-
-def _collapsed(schema: Schema, keys: tuple[Array, ...], values: tuple[Ints, ...]) -> TablePartial:
-    """Merge neighbouring rows of equal keys, each column by its rule."""
-    starts = run_starts(keys)
-    out: list[Ints] = []
-    for column, value in zip(schema.columns, values, strict=True):
-        match column.rule:
-            case "min":
-                out.append(np.minimum.reduceat(value, starts))
-            case "max":
-                out.append(np.maximum.reduceat(value, starts))
-            case "wide_lo":  # its high limb is the column before
-                high, low = carried(out[-1], np.add.reduceat(value, starts))
-                out[-1:] = [high, low]
-            case _:
-                out.append(checked_sum(value, starts, f"{schema.name}.{column.name}"))
-    return TablePartial(schema, tuple(k[starts] for k in keys), tuple(out))
+    return TablePartial(schema, *merged_runs(schema, [(t.keys, t.values) for t in filled]))
 
 
 def _no_rows(schema: Schema) -> TablePartial:

@@ -269,7 +269,9 @@ class _Run:
                 self._tell()
         self.phases.map = time.monotonic() - started
 
-    def _accept(self, splits: list[Split], raw: bytes, ledger: Ledger, cost: Cost) -> None:
+    def _accept(
+        self, splits: list[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
+    ) -> None:
         self.gather.add(splits, raw, ledger, cost)
         self.mapped_bytes += sum(s.read_bytes for s in splits)
         self.mapped_objects += sum(len(s.pieces) for s in splits)

@@ -1,8 +1,8 @@
 """What follows when an attempt fails, by whose fault it was.
 
 The job's code: the run stops. The store: wait, ask it less, stop once it has failed for too long.
-An expired signature: sign anew, a few times. A shared folder that a host does not see: the host is
-set aside. A process or a worker that died: `verdicts` judges.
+An expired signature: sign anew; thrice while nobody is served, it is the store. A shared folder
+that a host does not see: the host is set aside. A process or a worker that died: `verdicts` judges.
 This program: elsewhere, a few times. Each attempt has been ended before it comes here, but for
 those that vanish with their worker.
 """
@@ -100,12 +100,18 @@ def _bug(state: State, attempt: Attempt, message: str) -> None:
 
 
 def _signature_expired(state: State, attempt: Attempt, message: str) -> None:
+    """Sign anew; where that keeps failing and nobody else is served either, it is the store."""
     troubles = attempt.fragment.troubles
+    if not troubles.expired or state.pacing.served > troubles.expired_since:
+        troubles.expired, troubles.expired_since = 0, state.now
     troubles.expired += 1
+    troubles.expired_tries += 1
     if troubles.expired >= state.rules.signatures:
         state.abort("store", message)
-        return
-    state.again(attempt.fragment)
+    elif troubles.expired_tries >= state.rules.signatures:  # of this task alone: with patience
+        _store_failed(state, attempt, message)
+    else:
+        state.again(attempt.fragment)
 
 
 def _store_failed(state: State, attempt: Attempt, message: str) -> None:

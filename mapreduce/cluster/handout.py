@@ -120,11 +120,11 @@ class Handout:
         else:
             ledger, cost = given.offered
             try:
-                raw = checked(body, ledger, given.sent, self._schemas)
+                checked(body, ledger, given.sent, self._schemas)
             except PartialError as error:
                 self._loop.happen(ev.Damaged(worker, attempt, str(error)))
             else:
-                self._received(given, raw, ledger, cost)
+                self._received(given, body, ledger, cost)
 
     def failed(self, worker: str, told: msg.Failed) -> None:
         """Report how an attempt failed, once it is known whose fault that is."""
@@ -171,7 +171,7 @@ class Handout:
         before, given.told = given.told, (objects, read_bytes)
         self._loop.watch.moved(given.worker, objects - before[0], read_bytes - before[1])
 
-    def _received(self, given: Given, raw: bytes, ledger: Ledger, cost: Cost) -> None:
+    def _received(self, given: Given, raw: bytearray, ledger: Ledger, cost: Cost) -> None:
         if not given.body:
             given.body, given.ledger, given.cost = raw, ledger, cost
             self._count(given, *given.total)
@@ -181,18 +181,15 @@ class Handout:
         ledger, cost = given.offered
         loop = asyncio.get_running_loop()
         try:
-            async with self._checking:  # one after the other: each is in memory twice meanwhile
+            async with self._checking:  # one after the other: it takes memory
                 pool = self._loop.pool
-                raw = await loop.run_in_executor(
-                    pool, checked, body, ledger, given.sent, self._schemas
-                )
-                del body
+                await loop.run_in_executor(pool, checked, body, ledger, given.sent, self._schemas)
                 why = await loop.run_in_executor(pool, self._unseen, given, ledger)
         except PartialError as error:
             self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
         else:
             if why is None:
-                self._received(given, raw, ledger, cost)
+                self._received(given, body, ledger, cost)
             else:
                 self._tell_unseen(given, why)
 

@@ -172,7 +172,7 @@ def cluster_of(
         address=LOOPBACK if tunnelled else inventory.address,
         port=inventory.listen_port,
         ways=launcher if tunnelled else None,
-        rules=Rules(max_requests=inventory.store.max_requests, budget_bytes=256 << 20),
+        rules=Rules(max_requests=inventory.store.max_requests),
         folder=folder,
         sites=Sites(
             inventory.store.endpoints,

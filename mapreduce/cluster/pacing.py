@@ -25,6 +25,8 @@ class Pacing:
         Requests in flight in the whole cluster, from 1 to `max_requests`.
     failing_since
         When the first failure came after the last success; None where all is well.
+    served
+        When something was last read.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -34,6 +36,7 @@ class Pacing:
         self._quiet_since = float("-inf")
         self.limit = rules.max_requests
         self.failing_since: float | None = None
+        self.served = float("-inf")
 
     def slow_down(self, now: float) -> None:
         """Take in that the store had too much: halve, at most once in `ease_s`."""
@@ -48,9 +51,10 @@ class Pacing:
         if self.failing_since is None:
             self.failing_since = now
 
-    def succeeded(self) -> None:
+    def succeeded(self, now: float) -> None:
         """Take in that an attempt could read an object."""
         self.failing_since = None
+        self.served = now
 
     def tick(self, now: float) -> None:
         """Raise the limit a step where the store has been quiet."""

@@ -52,7 +52,7 @@ class Given:
     offered: tuple[Ledger, Cost] = field(default_factory=lambda: (Ledger(), Cost()))
     ledger: Ledger = field(default_factory=Ledger)
     cost: Cost = field(default_factory=Cost)
-    body: bytes = b""
+    body: bytes | bytearray = b""
 
     @property
     def total(self) -> tuple[int, int]:
@@ -62,18 +62,16 @@ class Given:
 
 def checked(
     body: bytearray, ledger: Ledger, sent: Sequence[Piece], schemas: Sequence[Schema]
-) -> bytes:
-    """Check what an attempt over the pieces sent has brought; give its partial's bytes.
+) -> None:
+    """Check what an attempt over the pieces sent has brought.
 
     Raises
     ------
     PartialError
         Where the bytes are no partial of these tables, or the account is not of these objects.
     """
-    raw = bytes(body)
-    packed.unpack(raw, schemas)
+    packed.unpack(body, schemas)
     _check_account(ledger, sent)
-    return raw
 
 
 def outcome(
@@ -91,7 +89,7 @@ def outcome(
     return Outcome((task,), _merged(given, schemas), merged(ledgers), cost)
 
 
-def _merged(given: Sequence[Given], schemas: Sequence[Schema]) -> bytes:
+def _merged(given: Sequence[Given], schemas: Sequence[Schema]) -> bytes | bytearray:
     if len(given) == 1:
         return given[0].body
     parts = [packed.unpack(one.body, schemas) for one in given]

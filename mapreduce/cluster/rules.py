@@ -49,7 +49,8 @@ class Rules:
     host_failures, aside_s
         Failures in a row after which a worker is set aside, and for how long the first time.
     signatures
-        Times to sign anew before an expired URL is the store's fault.
+        Expired URLs of one task, one after the other while nobody is served, that are the store's
+        fault. Where others are served, the task is tried again as if the store had failed it.
     bugs
         Times a task may end in an error of this program before the run stops.
     gain
@@ -62,7 +63,7 @@ class Rules:
     reconnect_s: float = 10.0
     stuck_s: float = 1800.0
     prefetch: int = 1
-    budget_bytes: int = 512 << 20
+    budget_bytes: int = 128 << 20
     max_requests: int = 64
     asks: bool = True
     ease_s: float = 5.0

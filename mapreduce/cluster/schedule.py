@@ -192,7 +192,7 @@ class Schedule:
             progress = (told.objects, told.read_bytes)
             if progress > attempt.progress:
                 attempt.progress, attempt.moved = progress, state.now
-                state.pacing.succeeded()
+                state.pacing.succeeded(state.now)
             elif state.now - attempt.moved >= self.rules.stuck_s:
                 state.drop(attempt, "")
                 how = f"no progress in {self.rules.stuck_s:g} s"
@@ -212,7 +212,7 @@ class Schedule:
             if began is not None:
                 worker.rate.learn(attempt.fragment.cost, state.now - began)
             state.roster.hold(attempt, state.now)
-            state.pacing.succeeded()
+            state.pacing.succeeded(state.now)
         elif attempt.stage is not Stage.RETURNING:
             return
         attempt.stage = Stage.OFFERED

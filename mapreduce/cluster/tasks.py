@@ -73,7 +73,9 @@ class Troubles:
     losses_alone: int = 0
     losses: int = 0  # of workers that ran it, alone or not, as part of a greater fragment too
     evidence: float = 0.0  # that it is what losses alone come from, in nats
-    expired: int = 0
+    expired: int = 0  # signatures, one after the other, while nothing was served
+    expired_since: float = 0.0
+    expired_tries: int = 0  # in all
     bugs: int = 0
     store_since: float | None = None
     store_tries: int = 0

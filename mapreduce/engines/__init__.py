@@ -29,7 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What attempts over whole splits brought: their numbers, one packed partial, one ledger."""
 
     splits: tuple[int, ...]
-    partial: bytes
+    partial: bytes | bytearray
     ledger: Ledger
     cost: Cost
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 16  # hosts that are started together
 JOIN_S: Final = 15.0
 FILES: Final = 1 << 16  # connections of workers and their slots
-BUDGET_BYTES: Final = 256 << 20
 NAME: Final = "coordinator"  # what it proves to be where hosts dial no address of its own
 
 
@@ -144,7 +143,7 @@ class Cluster:
         self._listen = (address, port)
         self._name = address if ways is None else NAME
         self._ways = ways
-        self._rules = rules or Rules(budget_bytes=BUDGET_BYTES)
+        self._rules = rules or Rules()
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._patience_s = patience_s

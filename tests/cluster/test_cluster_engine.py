@@ -27,12 +27,15 @@ from mapreduce.runs import Options, Progress, run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links
 from tests.jobs.deadly import Deadly
+from tests.services.relay import relayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import mapreduce as mr
+    from mapreduce.cluster.config import AgentConfig
     from mapreduce.engines import Engine
+    from tests.services.relay import Relay
     from tests.services.seaweed import Seaweed
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +177,77 @@ def test_a_host_that_is_lost_or_leaves_changes_nothing(
     assert _all_ended(launcher)
 
 
+class _Linked:
+    """Hosts whose connections all go through a relay each, at some rate."""
+
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        patch: pytest.MonkeyPatch,
+        **rates: float | None,
+    ) -> None:
+        self.relays: dict[str, Relay] = {}
+
+        def way(config: AgentConfig) -> str:
+            target = (config.address, config.port)
+            self.relays[config.host] = stack.enter_context(relayed(target, rates[config.host]))
+            return f"https://127.0.0.1:{self.relays[config.host].port}/"
+
+        def behind(config: AgentConfig) -> AgentConfig:
+            port = self.relays[config.host].port
+            return msgspec.structs.replace(config, address="127.0.0.1", port=port)
+
+        patch.setattr("mapreduce.engines.cluster._origin", way)  # where it reads objects
+        self.launcher = Processes(behind)
+        self.engine = _cluster(self.launcher, *rates, rules=QUICK)
+
+
+def test_a_host_that_is_cut_off_beyond_its_lease_and_comes_back_changes_nothing(
+    slow: mr.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.ExitStack() as stack:
+        linked = _Linked(stack, monkeypatch, a=None, b=None)
+        seen: set[str] = set()
+
+        def cut() -> None:
+            linked.relays["a"].hold()
+            back = threading.Timer(2 * QUICK.lease_s, linked.relays["a"].go_on)
+            stack.callback(back.join)
+            stack.callback(back.cancel)
+            back.start()
+
+        after = _After(linked.engine, 2, cut)
+
+        def look(progress: Progress) -> None:
+            after(progress)
+            if linked.engine.status is not None:
+                seen.update(h.state for h in linked.engine.status.hosts if h.host == "a")
+
+        got = run(
+            Deadly(how="slow"),
+            _slowly(SLOW),
+            engine=linked.engine,
+            options=SINGLE,
+            on_progress=look,
+        )
+    assert got.digest == slow.digest
+    assert got.receipt["objects"] == slow.receipt["objects"]
+    assert {"works", "silent"} <= seen
+    assert _all_ended(linked.launcher)
+
+
+def test_a_link_twenty_times_slower_changes_nothing(
+    local: mr.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.ExitStack() as stack:
+        linked = _Linked(stack, monkeypatch, fast=4e6, slow=2e5)
+        got = run(Links(), Memory(OBJECTS), engine=linked.engine, options=SINGLE)
+        passed = {host: relay.passed_bytes for host, relay in linked.relays.items()}
+    _same(got, local)
+    assert passed["slow"] > 10_000  # it took part
+    assert linked.launcher.ended["fast"] == 0
+
+
 def test_an_object_that_kills_is_set_aside_and_nothing_else() -> None:
     source = Memory(SLOW | {"07-deadly": SLOW["07"]})
     expected = run(Deadly(how="kill"), source, workers=1)
@@ -218,6 +292,7 @@ from mapreduce.runs import run
 from tests.cluster.test_cluster_engine import SLOW, SINGLE, _cluster, _slowly
 from tests.cluster.launching import Processes
 from tests.jobs.deadly import Deadly
+from tests.services.relay import relayed
 
 class Telling(Processes):
     def start(self, host, config):

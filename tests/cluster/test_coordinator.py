@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,12 +20,14 @@ import pytest
 from mapreduce.cluster import control
 from mapreduce.cluster.channel import Channel, ChannelError
 from mapreduce.cluster.messages import (
+    PROTOCOL,
     Accepted,
     Cancel,
     Dropped,
     Failed,
     Goodbye,
     Heartbeat,
+    Hello,
     Refused,
     Task,
 )
@@ -39,6 +42,7 @@ from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import Options, run
 from tests.cluster.scripted import Agent, Hosts, Running, good, reset
+from tests.cluster.strangers import attack
 from tests.jobs.counting import Links
 
 if TYPE_CHECKING:
@@ -273,6 +277,8 @@ def test_strangers_in_numbers_cost_little_and_keep_nobody_out(local: mr.Result) 
         for n, line in enumerate(strangers):
             with contextlib.suppress(OSError):
                 line.sendall(words[n % 4])
+        for _ in range(300):  # as a scan of ports does
+            reset(socket.create_connection(where, timeout=20))
         good(config, Links())
         assert running.result.result(30).digest == local.digest
         assert _peak() - before < 64 << 20
@@ -280,26 +286,47 @@ def test_strangers_in_numbers_cost_little_and_keep_nobody_out(local: mr.Result) 
             line.close()
 
 
+def test_mutated_frames_of_a_proven_peer_are_served_nothing_and_change_nothing(
+    local: mr.Result,
+) -> None:
+    done = attack(OBJECTS, 150, seed=1)
+    assert done.digest == local.digest
+    assert done.served == 0
+    assert done.welcomed > 10
+    assert done.peak_bytes < 64 << 20
+
+
+def _gone_after_s(line: socket.socket, words: bytes) -> float:
+    """Say a byte every half second; give when it was hung up on."""
+    began = time.monotonic()
+    line.settimeout(0.5)
+    while time.monotonic() - began < 15:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            line.sendall(words[:1])
+            words = words[1:]
+        try:
+            if not line.recv(100):
+                break
+        except TimeoutError:
+            continue
+        except (ConnectionError, ssl.SSLError):
+            break
+    return time.monotonic() - began
+
+
 def test_a_peer_that_takes_its_time_is_gone_after_five_seconds(local: mr.Result) -> None:
-    with _running("a") as running:
+    with _running("a") as running, ThreadPoolExecutor() as threads:
         config = running.hosts.config()
-        slow = socket.create_connection((config.address, config.port), timeout=20)
-        began = time.monotonic()
-        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-        over = False
-        while not over and time.monotonic() - began < 15:
-            with contextlib.suppress(ConnectionError):
-                slow.sendall(hello[:1])
-                hello = hello[1:] or b"\x00"
-            slow.settimeout(0.5)
-            try:
-                over = not slow.recv(100)
-            except TimeoutError:
-                continue
-            except ConnectionError:
-                over = True
-        slow.close()
-        assert 4 < time.monotonic() - began < 7
+        stranger = socket.create_connection((config.address, config.port), timeout=20)
+        proven = Agent(config)
+        hello = proven.wire.frame(Hello(config.worker, PROTOCOL, config.release, "a", 1))
+        shake = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(30)
+        waits = [
+            threads.submit(_gone_after_s, line, words)
+            for line, words in ((stranger, shake), (proven.socket, hello))
+        ]
+        assert all(4 < wait.result() < 7 for wait in waits)
+        stranger.close()
         good(config, Links())
         assert running.result.result(30).digest == local.digest
 

@@ -199,6 +199,16 @@ def test_a_signature_that_keeps_expiring_is_the_stores_fault(told: Told) -> None
     assert told(ev.Failed("a", 2, "expired", "403")) == [cmd.Abort("store", "403")]
 
 
+def test_a_signature_that_keeps_expiring_while_others_are_served_stops_nothing(told: Told) -> None:
+    told(ev.Joined("a", 1, 1), ev.Joined("b", 2, 1), ev.Planned(split(0)), ev.Planned(split(1)))
+    told(ev.Failed("a", 0, "expired", "x"), ev.Failed("a", 2, "expired", "x"))
+    told(ev.Beat("b", (Progress(1, 1, 5),)), at=1.0)
+    follows = told(ev.Failed("a", 3, "expired", "x"))
+    assert {type(c) for c in follows} == {cmd.Pace}  # it waits, as where a store fails
+    told(ev.Tick(), at=3.0)
+    assert only(told.finish("b", 1), cmd.Assign).task == 0
+
+
 def test_requests_are_shared_among_slots_and_never_more_run_than_the_limit() -> None:
     told = Told(Rules(max_requests=10, prefetch=1))
     told(*(ev.Planned(split(n)) for n in range(40)))

@@ -23,7 +23,7 @@ def test_every_disaster_ends_with_each_split_committed_once(first: int) -> None:
             )
 
 
-@pytest.mark.parametrize("seed", [1207])
+@pytest.mark.parametrize("seed", [1207, 2596])
 def test_a_disaster_that_once_failed_ends_well(seed: int) -> None:
     world = disaster(seed)
     world.run()
