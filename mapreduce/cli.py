@@ -116,6 +116,7 @@ def run_command(
             spark_conf=spark_conf,
         )
         chosen = command.engine_named(engine, workers, where)
+        command.refuse_inside(out, source)
         if detach:
             from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
 

@@ -193,7 +193,7 @@ class _Run:
         planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
         folder = None if folder is None else Path(folder)
         if folder is not None:
-            _check_apart(folder, self.store)
+            check_apart(folder, self.store)
             folder.mkdir(parents=True, exist_ok=True)
         self.journal = Journal(folder, identity_of(self.name, self.store.name, options))
         self.before = self.journal.last_commit()  # of an earlier run that was interrupted
@@ -331,8 +331,14 @@ class _Run:
         }
 
 
-def _check_apart(folder: Path, store: Store) -> None:
-    """Refuse to write into the folder that is read: what a run leaves would be its own input."""
+def check_apart(folder: Path, store: Store) -> None:
+    """Refuse to write into the folder that is read: what a run leaves would be its own input.
+
+    Raises
+    ------
+    UsageError
+        Where `folder` lies in the store.
+    """
     if not isinstance(store, Directory):
         return
     source, out = Path(store.name).resolve(), folder.resolve()

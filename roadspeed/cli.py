@@ -124,7 +124,11 @@ def run_command(
     """
     with consequences():
         from mapreduce.console import typed  # noqa: PLC0415 - see above
-        from mapreduce.console.command import engine_named, tell  # noqa: PLC0415 - as above
+        from mapreduce.console.command import (  # noqa: PLC0415 - as above
+            engine_named,
+            refuse_inside,
+            tell,
+        )
         from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy, as above
         from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
@@ -176,6 +180,7 @@ def run_command(
             spark_conf=spark_conf,
         )
         chosen = engine_named(engine, workers, where)
+        refuse_inside(out, source)
         if detach:
             from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
 

@@ -12,9 +12,10 @@ from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import JobError
-from mapreduce.runs import run
+from mapreduce.objects.source import open_store
+from mapreduce.runs import check_apart, run
 
-__all__ = ["engine_named", "run_job", "tell", "texts"]
+__all__ = ["engine_named", "refuse_inside", "run_job", "tell", "texts"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 65_536
 OURS = frozenset(("quarantine", "dropped"))
+
+
+def refuse_inside(out: Path, source: str) -> None:
+    """Refuse an --out within the folder that is the source, before anything is written there.
+
+    Raises
+    ------
+    UsageError
+        Where it is, or where the source means nothing.
+    """
+    if not source.lower().startswith("s3://"):  # a bucket is opened once, by the run
+        check_apart(out, open_store(source))
 
 
 def run_job(

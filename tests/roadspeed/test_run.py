@@ -200,10 +200,12 @@ def test_what_has_no_geometry_is_told(town: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_never_reads_what_it_writes(town: Path) -> None:
+    before = sorted(p.name for p in (town / "trips").iterdir())
     for out in (town / "trips", town / "trips" / "deeper" / "out"):
         done = roadspeed("run", town / "trips", "--no-map", "--out", out)
         assert done.returncode == 2
         assert "choose an --out beside it" in done.stderr
+        assert sorted(p.name for p in (town / "trips").iterdir()) == before
 
 
 def test_closed_standard_streams_are_no_hindrance(town: Path, tmp_path: Path) -> None:
