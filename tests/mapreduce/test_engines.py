@@ -1,6 +1,8 @@
 """One job under every engine: the same digest, the same account, whatever dies on the way.
 
-Local, a Dask cluster of three worker processes, and a Spark standalone master with two workers.
+Local, two hosts of the cluster over SSH (their agents started here: SSH itself has its tests in
+`tests/cluster`), a Dask cluster of three worker processes, and a Spark standalone master with two
+workers.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.attempt import Limits, MapError
+from mapreduce.engines.cluster import Cluster
 from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark
@@ -30,6 +33,7 @@ from mapreduce.objects.s3 import S3
 from mapreduce.objects.settings import Keys, Settings
 from mapreduce.runs import Options, Progress, run
 from roadspeed.speeds import Speeds
+from tests.cluster.launching import Processes
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.jobs.choosing import Chosen
 from tests.jobs.counting import Links, PlainRows
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)  # clusters start within it
 SPARK = pytest.param("spark", marks=pytest.mark.xdist_group("spark"))
 OTHERS = pytest.mark.parametrize("name", ["dask", SPARK])
+ALL = pytest.mark.parametrize("name", ["ssh", "dask", SPARK])
 ONE_EACH = Options(split_bytes=1)
 
 
@@ -56,7 +61,8 @@ def engine(name: str, request: pytest.FixtureRequest) -> Engine:
         return Dask(request.getfixturevalue("dask_address"))
     if name == "spark":
         return Spark(context=request.getfixturevalue("spark_context"))
-    return Local(2)
+    assert name == "ssh"
+    return Cluster({"a": 1, "b": 1}, Processes(), address="127.0.0.3")
 
 
 def _trip(*links: int) -> bytes:
@@ -86,7 +92,7 @@ def _same(result: mr.Result, known: mr.Result) -> bool:
     return True
 
 
-@OTHERS
+@ALL
 @needs_curitiba
 def test_trips_in_a_folder(engine: Engine) -> None:
     known = run(Speeds(), CURITIBA / "trips", engine=Local(1))
@@ -101,7 +107,7 @@ def test_trips_in_a_folder(engine: Engine) -> None:
     assert done[-1] == known.receipt["objects"]["bytes"]
 
 
-@OTHERS
+@ALL
 def test_bad_objects_among_good_ones(engine: Engine) -> None:
     source = Memory(GOOD | BAD)
     known = run(Links(), source, engine=Local(1))
@@ -128,7 +134,7 @@ def test_a_side_input_comes_once_to_each_worker(engine: Engine, tmp_path: Path) 
     assert str(tmp_path) not in {folder for folder, _, _ in places}
 
 
-@OTHERS
+@ALL
 def test_lines_divided_by_ranges_among_whole_objects(engine: Engine) -> None:
     long = b"".join(b'{"id": %d}\n' % (n % 900) for n in range(40_000))
     source = Memory(
@@ -150,7 +156,7 @@ def stored(seaweed: Seaweed) -> S3:
     return S3(bucket, settings=Settings(endpoint=seaweed.endpoint, region="us-east-1", keys=keys))
 
 
-@OTHERS
+@ALL
 def test_a_bucket_whose_first_addresses_have_expired(
     engine: Engine, stored: S3, seaweed: Seaweed
 ) -> None:
@@ -186,7 +192,7 @@ def alone() -> mr.Result:
     return run(Deadly(), Memory(GOOD), engine=Local(1))
 
 
-@OTHERS
+@ALL
 def test_objects_that_kill_their_worker_are_set_aside_alone(
     engine: Engine, alone: mr.Result
 ) -> None:
@@ -250,7 +256,7 @@ def test_a_worker_killed_on_the_way_costs_nothing_but_time(
     assert got.ledger == known.ledger
 
 
-@OTHERS
+@ALL
 def test_an_exception_in_map_stops_the_run_with_its_traceback(engine: Engine) -> None:
     source = Memory(GOOD | {"03-deadly": _trip(1, 13)})
     with pytest.raises(MapError) as caught:
@@ -281,7 +287,7 @@ def test_a_store_that_fails_as_a_whole_stops_the_run(engine: Engine, tmp_path: P
         run(Deadly(), Elsewhere(GOOD), engine=engine)
 
 
-@OTHERS
+@ALL
 def test_keys_beyond_the_limit_stop_the_run(engine: Engine) -> None:
     options = Options(split_bytes=1, limits=Limits(max_keys=5))
     with pytest.raises(JobError, match="more than --max-keys 5"):

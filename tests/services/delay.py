@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Proxy:
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
-        server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self.accept, "127.0.0.1", 0, limit=CHUNK_BYTES)
         self.wire.port = server.sockets[0].getsockname()[1]
         started.set()
         await stop.wait()
@@ -60,7 +60,9 @@ class _Proxy:
         self.wire.connections += 1
         cuts = self.wire.cut_after_bytes
         cut = cuts.pop(0) if cuts else None
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
+        far_reader, far_writer = await asyncio.open_connection(
+            "127.0.0.1", self.target_port, limit=CHUNK_BYTES
+        )
         asked = [False]  # the client spoke last: the server's next word ends a round trip
         pumps = [
             asyncio.create_task(self.pump(reader, far_writer, asked, None, outward=True)),
