@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
     from mapreduce.objects import Location, Spread
 
+    Packed: TypeAlias = bytes | bytearray
+    """A packed partial: as it was made, or as it was received."""
+else:
+    Packed = bytes  # what msgspec makes of one that comes in a message
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """What attempts over whole splits brought: their numbers, one packed partial, one ledger."""
 
     splits: tuple[int, ...]
-    partial: bytes | bytearray
+    partial: Packed
     ledger: Ledger
     cost: Cost
 

@@ -132,11 +132,18 @@ class Seaweed:
 
 
 @pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+def seaweed() -> Iterator[Seaweed]:
     """Start SeaweedFS, wait until it takes an object, and stop it afterwards."""
+    with private_seaweed() as store:
+        yield store
+
+
+@contextmanager
+def private_seaweed() -> Iterator[Seaweed]:
+    """Run a SeaweedFS for as long as the block lasts."""
     program = _program()
     for attempt in range(3):  # another process may take a port between its choice and its use
-        folder = tmp_path_factory.mktemp("seaweed")
+        folder = Path(tempfile.mkdtemp(prefix="seaweed-"))
         process, store = _started(program, folder)
         try:
             if _ready(process, store):
