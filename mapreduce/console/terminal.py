@@ -2,14 +2,16 @@
 
 Bars with rate and time left on a terminal, plain lines when piped; all of it on standard error,
 so that standard output holds results alone. An error of ours is one message and an exit code:
-1 failed, 2 wrong use, 130 interrupted. It decides nothing about the run.
+1 failed, 2 wrong use, 130 interrupted, 143 ended by SIGTERM. It decides nothing about the run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -49,9 +51,13 @@ def open_standard_streams() -> None:
 
 @contextlib.contextmanager
 def consequences() -> Iterator[None]:
-    """Turn an error into its message on standard error and its exit code."""
+    """Turn an error, or a signal to end, into its message on standard error and its exit code."""
     try:
-        yield
+        with _heard():
+            yield
+    except _ToldToEnd as told:
+        _say(f"ended by {told.name}; the same command goes on where it stopped")
+        raise SystemExit(told.code) from None
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on where it stopped")
         raise SystemExit(INTERRUPTED) from None
@@ -66,6 +72,35 @@ def consequences() -> Iterator[None]:
     except OSError as error:
         _say(f"error: {error}")
         raise SystemExit(FAILED) from None
+
+
+class _ToldToEnd(KeyboardInterrupt):
+    """A signal to end came, as Ctrl-C does: processes end, and what was committed stays."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.name = signal.Signals(number).name
+        self.code = 128 + number
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[None]:
+    """Hear SIGTERM and SIGHUP, where nobody else does and whoever started us did not forbid it."""
+    before: dict[signal.Signals, signal.Handlers] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.SIG_DFL
+                signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for heard, handler in before.items():
+            signal.signal(heard, handler)
+
+
+def _end(number: int, _: object) -> None:
+    raise _ToldToEnd(number)
 
 
 def _say(text: str) -> None:

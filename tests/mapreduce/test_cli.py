@@ -167,7 +167,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("the run committed nothing in a minute")
 
 
-@pytest.mark.parametrize(("signal_", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
+@pytest.mark.parametrize(("signal_", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_an_interrupted_run_goes_on_where_it_stopped(
     signal_: str, code: int, tmp_path: Path
 ) -> None:
@@ -190,6 +190,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     _, said = process.communicate(timeout=30)
     assert process.returncode == code
     assert b"Traceback" not in said
+    assert (b"the same command goes on where it stopped" in said) is (code > 0)
     assert not (out / "receipt.json").exists()
     command = (out / "command.json").read_bytes()
     (out / "command.json").write_bytes(command[:20])
