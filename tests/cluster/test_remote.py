@@ -38,6 +38,16 @@ def test_a_command_that_ends_without_reading_its_input_is_no_fault(connected: Re
     assert connected.call("true", os.urandom(8 << 20)).status == 0
 
 
+def test_input_that_cannot_be_read_to_its_end_ends_there(connected: Remote) -> None:
+    def torn() -> Iterator[bytes]:
+        yield b"so far"
+        raise OSError("the disk is gone")
+
+    began = time.monotonic()
+    assert connected.call("cat", torn()).out == b"so far"
+    assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize("command", ["sleep 60", "cat >&2; exec sleep 60", "exec 1>&-; sleep 60"])
 def test_a_step_that_takes_too_long_is_given_up(one: tuple[Shelf, Inventory], command: str) -> None:
     with Remote(one[1].hosts[0], one[1]) as host:
