@@ -337,7 +337,7 @@ def reason(error: Exception, connection: Connection, host: Host) -> Exception:  
             f"{place} refused the login of {connection.user}:"
             f" `mapreduce cluster enrol --only {host.name} --install-key`"
         )
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # a label that is empty or too long
         return HostError(f"{connection.host} is no known name: check address in hosts.toml")
     if isinstance(error, TimeoutError):
         return HostError(f"{place} did not answer within {CONNECT_S} s: is it on, and connected?")

@@ -9,6 +9,7 @@ import pytest
 from mapreduce.cluster import remote
 from mapreduce.cluster.inventory import Host, Inventory, load
 from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.starter import own_address
 from mapreduce.cluster.trust import pin, pin_name, pinned
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf
@@ -109,11 +110,13 @@ def pinned_from(public: Path, folder: Path) -> list[Any]:
     return list(pinned(path)["x"].values())
 
 
-def test_an_unknown_name_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "pi..shelf", "a" * 64])
+def test_an_unknown_name_is_told(name: str, tmp_path: Path) -> None:
     key = keypair(tmp_path / "id")
-    host, inventory = at(tmp_path, "address = 'no-such-host.invalid'")
+    assert own_address(name) == "127.0.0.1"
+    host, inventory = at(tmp_path, f"address = '{name}'")
     known = pinned_from(key.with_suffix(".pub"), tmp_path)[0]
-    pin(inventory.known_hosts, {"no-such-host.invalid": known})
+    pin(inventory.known_hosts, {name: known})
     with pytest.raises(HostError, match="no known name"):
         Remote(host, inventory).__enter__()
 
