@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from mapreduce.claim import claimed
 from mapreduce.errors import JobError
 from mapreduce.journal import remove as remove_journal
 from mapreduce.json_file import write_json
@@ -46,24 +47,41 @@ def published(folder: Path) -> Iterator[Path]:
     With that the run is over, and its journal goes. Where the block raises, the journal and the
     files of the run before stay as they are. What that run wrote and this one did not is removed,
     since it would tell of other input.
+
+    Raises
+    ------
+    UsageError
+        Where another run is at work in the folder.
     """
-    for left in folder.glob(".run.*.partial"):  # by a run that was killed while it wrote
-        shutil.rmtree(left)
+    with contextlib.closing(claimed(folder)):
+        for left in folder.glob(".run.*.partial"):  # by a run that was killed while it wrote
+            shutil.rmtree(left)
+        with _room_in(folder) as room:
+            yield room
+            _put_in_place(room, folder)
+            remove_journal(folder)
+
+
+@contextlib.contextmanager
+def _room_in(folder: Path) -> Iterator[Path]:
     room = Path(tempfile.mkdtemp(prefix=".run.", suffix=".partial", dir=folder))
     try:
         yield room
-        before = _files_of(folder)
-        written = {path.name for path in room.iterdir()}
-        for name in sorted(written - {RECEIPT}) + sorted(written & {RECEIPT}):
-            if name == RECEIPT:
-                settled(folder)  # the receipt is there only where all that it lists is
-            (room / name).replace(folder / name)
-        for name in before - written:
-            (folder / name).unlink(missing_ok=True)
-        settled(folder)
-        remove_journal(folder)
     finally:
         shutil.rmtree(room)
+
+
+def _put_in_place(room: Path, folder: Path) -> None:
+    """Move all files at once, and remove what the run before wrote and this one did not."""
+    before = _files_of(folder)
+    written = {path.name for path in room.iterdir()}
+    for name in sorted(written - {RECEIPT}) + sorted(written & {RECEIPT}):
+        if name == RECEIPT:
+            settled(folder)  # the receipt is there only where all that it lists is
+        (room / name).replace(folder / name)
+    for name in before - written:
+        (folder / name).unlink(missing_ok=True)
+    settled(folder)
 
 
 def _files_of(folder: Path) -> set[str]:

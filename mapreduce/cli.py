@@ -6,7 +6,6 @@ packages load inside a command, so that `--help` is quick.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -187,8 +186,7 @@ def resume_command(folder: FolderArgument) -> None:
         if not (folder / JOURNAL).exists():
             typer.echo(f"{folder} holds a finished run: nothing is left to resume")
             return
-        command = [sys.executable, "-m", f"{said.program}.cli", *said.arguments]
-        raise SystemExit(subprocess.run(command, cwd=said.folder, check=False).returncode)
+        raise SystemExit(typed.run_anew(said.program, said.arguments, said.folder))
 
 
 @app.command("status")

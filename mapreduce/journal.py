@@ -8,14 +8,13 @@ in memory, so a run's memory does not grow with the number of objects. Secrets n
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sqlite3
 import threading
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from mapreduce.claim import CLAIM, claimed
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.identity import difference
 from mapreduce.ledger import Cost, Ledger
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME: Final = "journal.sqlite"
-CLAIM: Final = "journal.lock"
 SCHEMA: Final = """
 create table if not exists run (identity text not null, listing text);
 create table if not exists splits (number integer primary key, split blob not null);
@@ -70,7 +68,7 @@ class Journal:
         self._grown = threading.Condition(self._lock)
         self._planned = 0  # splits known to be of the present listing
         self._failed: BaseException | None = None
-        self._claim = None if folder is None else _claimed(folder)
+        self._claim = None if folder is None else claimed(folder)
         self._base = sqlite3.connect(":memory:", check_same_thread=False)
         try:
             self._open(where, identity)
@@ -95,9 +93,11 @@ class Journal:
 
     def discard(self) -> None:
         """Remove the journal: the run is complete, or nothing in it is worth going on with."""
-        self.close()
+        with self._lock:
+            self._base.close()
         if self._path is not None:
             remove(self._path.parent)
+        self.close()  # only now may others begin in the folder
 
     @property
     def listing(self) -> Listing | None:
@@ -303,34 +303,11 @@ def progress_of(folder: Path) -> Committed:
     """Look into a run's journal, also while the run is at work."""
     path = folder / NAME
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+        where = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(where, uri=True)) as base:
             (committed,) = base.execute("select count(*) from committed").fetchone()
             (splits,) = base.execute("select count(*) from splits").fetchone()
             (listing,) = base.execute("select listing from run").fetchone()
     except (sqlite3.DatabaseError, TypeError) as error:
         raise UsageError(f"{path} is not the journal of a run: {error}") from None
     return Committed(committed, splits, listing is not None)
-
-
-def _claimed(folder: Path) -> IO[str]:
-    """Keep other processes from running in this folder for as long as this one lives."""
-    claim = (folder / CLAIM).open("a")
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        claim.close()
-        raise UsageError(
-            f"another run is at work in {folder}: choose another --out, or wait for it"
-        ) from None
-    claim.truncate(0)
-    claim.write(str(os.getpid()))
-    claim.flush()
-    return claim
-
-
-def claimant(folder: Path) -> int | None:
-    """Tell which process last had a folder for itself, if any did."""
-    try:
-        return int((folder / CLAIM).read_text())
-    except (OSError, ValueError):
-        return None

@@ -27,7 +27,7 @@ from mapreduce.job import Job, finished, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.listing import Lister, is_divisible
 from mapreduce.objects import Spread
-from mapreduce.objects.directory import Directory
+from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
@@ -329,24 +329,6 @@ class _Run:
             },
             "versions": versions(),
         }
-
-
-def check_apart(folder: Path, store: Store) -> None:
-    """Refuse to write into the folder that is read: what a run leaves would be its own input.
-
-    Raises
-    ------
-    UsageError
-        Where `folder` lies in the store.
-    """
-    if not isinstance(store, Directory):
-        return
-    source, out = Path(store.name).resolve(), folder.resolve()
-    if out == source or source in out.parents:
-        raise UsageError(
-            f"the run's folder {folder} lies in its source {store.name}, and would be read as"
-            " input: choose an --out beside it"
-        )
 
 
 def _engine(engine: str | Engine, workers: int | None) -> Engine:

@@ -297,15 +297,18 @@ class Remote:
 def _send(channel: Any, body: bytes | Iterable[bytes]) -> None:
     """Hand on input; a command that ends without reading it all says itself what was wrong."""
     with contextlib.suppress(OSError, EOFError):
-        for part in _parts(body) if isinstance(body, bytes) else body:
-            channel.sendall(part)
-        channel.shutdown_write()
+        try:
+            for part in _parts([body] if isinstance(body, bytes) else body):
+                channel.sendall(part)
+        finally:  # also of input that cannot be read to its end: nobody waits for the rest of it
+            channel.shutdown_write()
 
 
-def _parts(body: bytes) -> Iterator[bytes]:
-    """Cut it up: paramiko copies all that is left of what it is given with each packet."""
-    for start in range(0, len(body), CHUNK_BYTES):
-        yield body[start : start + CHUNK_BYTES]
+def _parts(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut them up: paramiko copies all that is left of what it is given with each packet."""
+    for body in bodies:
+        for start in range(0, len(body), CHUNK_BYTES):
+            yield body[start : start + CHUNK_BYTES]
 
 
 def _no_answer(answer: Answer, python: str) -> str:
@@ -334,7 +337,7 @@ def reason(error: Exception, connection: Connection, host: Host) -> Exception:  
             f"{place} refused the login of {connection.user}:"
             f" `mapreduce cluster enrol --only {host.name} --install-key`"
         )
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # a label that is empty or too long
         return HostError(f"{connection.host} is no known name: check address in hosts.toml")
     if isinstance(error, TimeoutError):
         return HostError(f"{place} did not answer within {CONNECT_S} s: is it on, and connected?")

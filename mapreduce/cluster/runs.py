@@ -6,10 +6,9 @@ command of the console. The application is known by its program's name and nothi
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.console.typed import run_anew
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,11 +61,7 @@ def demo_words(choice: Choice, out: Path, trips: int) -> list[str]:
 def start(words: Sequence[str]) -> None:
     """Run a command of the console; end as it does where it fails."""
     program, *arguments = words
-    command = [sys.executable, "-m", f"{program}.cli", *arguments]
-    try:
-        code = subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:  # it has heard the same, and said so
-        raise SystemExit(130) from None
+    code = run_anew(program, arguments)
     if code:
         raise SystemExit(code)
 

@@ -109,7 +109,7 @@ def own_address(towards: str) -> str:
         with socket.socket(place[0], socket.SOCK_DGRAM) as line:
             line.connect(place[4])
             return str(line.getsockname()[0])
-    except OSError:
+    except (OSError, UnicodeError):  # no name at all: `enrol` will say so
         return "127.0.0.1"
 
 

@@ -193,4 +193,5 @@ def _pour(
 def _notice_silence(line: object) -> None:
     """Have a connection end that is answered no more; one through a jump host is that host's."""
     if isinstance(line, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST_S * 1000)
+        with contextlib.suppress(OSError):  # it broke already: who uses it next will say so
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST_S * 1000)

@@ -171,7 +171,11 @@ class Cache:
                     check=False,
                 )
                 if done.returncode == 0:
-                    (room / "wheels").replace(place)
+                    try:
+                        (room / "wheels").replace(place)
+                    except OSError:
+                        if not place.is_dir():
+                            raise  # else another process has fetched the same meanwhile
                     return
                 said = said or _complaint(done.stderr)
             raise HostError(_no_wheels(platform, said))

@@ -1,12 +1,13 @@
 """A file of a shared folder by which a host shows that it sees the folder as this machine does.
 
 An empty folder is seen where one was not mounted too: so a file is asked for, in its version. Few
-names are looked at, and no file is opened.
+names are looked at, however many there are, and no file is opened.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mapreduce.cluster.inventory import Inventory
 
-MOST_LOOKS: Final = 1000  # folders on the way to a first file
+MOST_LOOKS: Final = 10_000  # names on the way to a first file
 Witness: TypeAlias = "tuple[str, int, int]"  # path below the folder, time of change in ns, bytes
 
 
@@ -38,9 +41,20 @@ def _witness(folder: str, inventory: Inventory) -> Witness | None:
             f"{inventory.path}: [store] shared names {folder}, which is no folder of this machine:"
             " mount it here too, or take it out"
         )
-    for place, _, names in islice(os.walk(top), MOST_LOOKS):
-        for path in (Path(place, name) for name in names):
-            if path.is_file():
-                status = path.stat()
-                return str(path.relative_to(top)), status.st_mtime_ns, status.st_size
+    for entry in islice(_names(folder), MOST_LOOKS):
+        with suppress(OSError):  # it went meanwhile, or is not for us to see
+            if entry.is_file():
+                status = entry.stat()
+                return os.path.relpath(entry.path, folder), status.st_mtime_ns, status.st_size
     return None
+
+
+def _names(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Give what is in a folder and below, as the system hands it out: no folder is read whole."""
+    places = [folder]
+    while places:
+        with suppress(OSError), os.scandir(places.pop()) as names:
+            for entry in names:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    places.append(entry.path)

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import typer
 
-from mapreduce.journal import claimant
+from mapreduce.claim import claimant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,8 @@ def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
         before = log.tell()
         process = _started(program, log)
     while claimant(folder) != process.pid:
-        code = process.poll()
+        code = _polled(process)
         if code is None:
-            time.sleep(POLL_S)
             continue
         said = path.read_bytes()[before:].decode(errors="replace")
         if code and not before:
@@ -65,6 +64,17 @@ def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
         f"  stop            {end}\n"
         f"  go on           mapreduce resume {folder}"
     )
+
+
+def _polled(process: subprocess.Popen[bytes]) -> int | None:
+    """Wait a moment; nothing is left behind by whoever is interrupted before it was told of it."""
+    try:
+        time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    return process.poll()
 
 
 def _started(program: str, log: IO[bytes]) -> subprocess.Popen[bytes]:

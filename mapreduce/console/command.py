@@ -12,8 +12,9 @@ from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import JobError
+from mapreduce.objects.directory import check_apart
 from mapreduce.objects.source import open_store
-from mapreduce.runs import check_apart, run
+from mapreduce.runs import run
 
 __all__ = ["engine_named", "refuse_inside", "run_job", "tell", "texts"]
 

@@ -55,7 +55,7 @@ def consequences() -> Iterator[None]:
     try:
         with _heard():
             yield
-    except _ToldToEnd as told:
+    except ToldToEnd as told:
         _say(f"ended by {told.name}; the same command goes on where it stopped")
         raise SystemExit(told.code) from None
     except KeyboardInterrupt:
@@ -74,11 +74,12 @@ def consequences() -> Iterator[None]:
         raise SystemExit(FAILED) from None
 
 
-class _ToldToEnd(KeyboardInterrupt):
+class ToldToEnd(KeyboardInterrupt):
     """A signal to end came, as Ctrl-C does: processes end, and what was committed stays."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
+        self.number = number
         self.name = signal.Signals(number).name
         self.code = 128 + number
 
@@ -100,7 +101,7 @@ def _heard() -> Iterator[None]:
 
 
 def _end(number: int, _: object) -> None:
-    raise _ToldToEnd(number)
+    raise ToldToEnd(number)
 
 
 def _say(text: str) -> None:

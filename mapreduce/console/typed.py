@@ -1,19 +1,26 @@
 """The command as it was typed, noted in the run's folder so that `mapreduce resume` can repeat it.
 
-It holds what was typed and nothing else: a secret in an argument was refused before.
+It holds what was typed and nothing else: a secret in an argument was refused before. Here too a
+command is typed anew, into a process of its own.
 """
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from mapreduce.console.terminal import ToldToEnd
 from mapreduce.errors import UsageError
 from mapreduce.json_file import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NAME: Final = "command.json"
 
@@ -51,3 +58,22 @@ def remembered(folder: Path) -> Typed:
             f"{path} is damaged ({error}): type that run's command again, with --out {folder};"
             " it goes on where it stopped"
         ) from None
+
+
+def run_anew(program: str, arguments: Sequence[str], folder: str | None = None) -> int:
+    """Run a command of the console in a process of its own; give its exit code.
+
+    What ends it from a terminal it hears as well, SIGTERM it is told; then it is waited for however
+    long it needs to end what it has started on hosts (`subprocess.run` would kill it at once).
+    """
+    process = subprocess.Popen([sys.executable, "-m", f"{program}.cli", *arguments], cwd=folder)
+    while True:
+        try:
+            code = process.wait()
+        except ToldToEnd as told:
+            if told.number == signal.SIGTERM:
+                process.terminate()
+        except KeyboardInterrupt:
+            continue
+        else:
+            return 128 - code if code < 0 else code

@@ -163,15 +163,17 @@ def _shipped(client: Client, goods: Shipment) -> Iterator[None]:
         plugins = {name: UploadFile(str(goods.write(folder)))}
         for path in goods.write_inputs(folder):
             plugins[f"{path.name}-{name}"] = UploadFile(str(path), load=False)
-    try:
+    with contextlib.ExitStack() as taken_back:
         for one, plugin in plugins.items():
-            client.register_plugin(plugin, name=one)
-    except Exception as error:
-        raise explained("Dask", f"{type(error).__name__}: {error}") from error
-    try:
+            try:
+                client.register_plugin(plugin, name=one)
+            except Exception as error:
+                raise explained("Dask", f"{type(error).__name__}: {error}") from error
+            taken_back.callback(_take_back, client, one)
         yield
-    finally:
-        # The scheduler may be gone, and its connections (RuntimeError) with it.
-        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
-            for one in plugins:
-                client.unregister_worker_plugin(one)
+
+
+def _take_back(client: Client, plugin: str) -> None:
+    # The scheduler may be gone, and its connections (RuntimeError) with it.
+    with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+        client.unregister_worker_plugin(plugin)

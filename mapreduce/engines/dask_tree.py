@@ -186,6 +186,8 @@ class Tree:
         if node.tier:
             done = self._desk.advance(node.numbers)
             yield Advance(-done.objects, -done.read_bytes)
+        for number in set(node.numbers) - {fault.number for fault in faults}:
+            self._attempt(self._desk.split(number))  # merged with one that failed when run anew
         for fault in faults:
             self._attempt(self._desk.split(fault.number), apart=self._desk.again(fault))
 

@@ -108,7 +108,8 @@ class Desk:
         found, locations, set_aside = located(split.pieces, self._locate)
         self._splits[split.number] = split
         self._set_aside[split.number] = set_aside
-        return encode(Work(split.number, tuple(found), tuple(locations), apart))
+        divided = not split.pieces[0].whole
+        return encode(Work(split.number, tuple(found), tuple(locations), apart, divided))
 
     def split(self, number: int) -> Split:
         """Give a split that is under way."""

@@ -5,6 +5,7 @@ An engine's module, and with it its package, loads when it is named.
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
 
+SECRET: Final = re.compile(r"secret|password|token|access.?key", re.IGNORECASE)  # as Spark has it
 OWN: Final = {
     "local": ("worker_memory",),
     "ssh": ("worker_memory", "inventory", "only", "tags", "requirements"),
@@ -128,5 +130,10 @@ def _settings(texts: tuple[str, ...]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"--spark-conf takes name=value, got {text!r}")
+        if SECRET.search(name) and not name.lower().endswith("file"):
+            raise UsageError(
+                f"{name} is a secret, and what is typed is seen by all and noted in the run's"
+                " folder: put it into spark-defaults.conf in a folder that SPARK_CONF_DIR names"
+            )
         out[name] = value
     return out

@@ -58,12 +58,17 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Run an attempt over these pieces; `apart`: in a process of its own, since workers died."""
+    """Run an attempt over these pieces, those that could be located.
+
+    `divided`: of one object, of which there are more; `apart`: in a process of its own, since
+    workers died.
+    """
 
     number: int
     pieces: tuple[Piece, ...]
     locations: tuple[Location, ...]
     apart: bool = False
+    divided: bool = False
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -129,7 +134,7 @@ def answered(order: Order, work: Work, raw_order: bytes) -> Answer:
         kind = next((name for cls, name in KINDS if isinstance(error, cls)), "bug")
         message = str(error) if isinstance(error, MapReduceError) else _traced(error)
         return Answer(faults=(Fault(work.number, kind, message),))
-    if work.pieces and not work.pieces[0].whole:
+    if work.divided:
         return Answer(parts=(outcome,))
     return Answer(outcome)
 

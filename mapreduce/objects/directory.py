@@ -20,6 +20,8 @@ from mapreduce.objects.files import file_etag
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mapreduce.objects import Store
+
 
 class Directory:
     """Files below a folder, or one file.
@@ -117,3 +119,21 @@ def _status(child: os.DirEntry[str]) -> os.stat_result:
 def _text(name: str) -> str:
     r"""Name as text that can be written: bytes that are not UTF-8 become `\xNN`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def check_apart(folder: Path, store: Store) -> None:
+    """Refuse to write into the folder that is read: what a run leaves would be its own input.
+
+    Raises
+    ------
+    UsageError
+        Where `folder` lies in the store.
+    """
+    if not isinstance(store, Directory):
+        return
+    source, out = Path(store.name).resolve(), folder.resolve()
+    if out == source or source in out.parents:
+        raise UsageError(
+            f"the run's folder {folder} lies in its source {store.name}, and would be read as"
+            " input: choose an --out beside it"
+        )

@@ -407,3 +407,18 @@ def test_the_real_release_runs_on_bare_pythons_of_two_versions() -> None:
         again = deploy(inventory, inventory.hosts, Quiet(), plan)
         assert all(o.state.startswith("unchanged") for o in again.values())
         assert time.monotonic() - began < 4.0
+
+
+def test_wheels_that_another_run_fetched_meanwhile_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched_twice(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        wanted = next(Path(word) for word in command if word.endswith("wheels"))
+        for folder in (wanted, tmp_path / needs.environment(pi)):
+            folder.mkdir()
+            (folder / "a.whl").touch()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    needs, pi = Wanted(("a==1",)), Platform((3, 11), "aarch64")
+    monkeypatch.setattr(subprocess, "run", fetched_twice)
+    assert [path.name for path in Cache(tmp_path).get(needs, pi)] == ["a.whl"]

@@ -1,13 +1,15 @@
+import os
 import re
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mapreduce.cluster import doctor, operations
+from mapreduce.cluster import doctor, operations, witness
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.doctor import examine, judge, throttled_words
@@ -154,14 +156,39 @@ def test_a_shared_folder_is_seen_by_a_file_of_it_in_its_version(tmp_path: Path) 
     folder.mkdir()
     assert witnesses(load(path)) == {str(folder): None}
     assert facts.sees(str(folder), None) is None
+    (folder / "gone").symlink_to("gone")  # what cannot be looked at is passed over
     (folder / "trip").write_bytes(b"{}")
-    witness = witnesses(load(path))[str(folder)]
-    assert witness is not None
-    assert facts.sees(str(folder), list(witness)) is None
+    seen = witnesses(load(path))[str(folder)]
+    assert seen is not None
+    assert facts.sees(str(folder), list(seen)) is None
     (folder / "trip").write_bytes(b"{} ")
-    assert "another file" in str(facts.sees(str(folder), list(witness)))
+    assert "another file" in str(facts.sees(str(folder), list(seen)))
     (folder / "trip").unlink()
-    assert "No such file" in str(facts.sees(str(folder), list(witness)))
+    assert "No such file" in str(facts.sees(str(folder), list(seen)))
+
+
+def test_a_shared_folder_of_a_million_names_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = tmp_path / "hosts.toml", tmp_path / "trips"
+    path.write_text(f'[cluster]\n[store]\nshared = ["{folder}"]\n[[hosts]]\nname = "pi1"\n')
+    (folder / "empty").mkdir(parents=True)
+    (folder / "full" / "deep").mkdir(parents=True)
+    for number in range(20):
+        (folder / "full" / "deep" / f"{number}").touch()
+    seen = []
+    names = witness._names
+
+    def counted(folder: str) -> Iterator[os.DirEntry[str]]:
+        for entry in names(folder):
+            seen.append(entry.name)
+            yield entry
+
+    monkeypatch.setattr(witness, "_names", counted)
+    found = witnesses(load(path))[str(folder)]
+    assert found is not None
+    assert found[0].startswith("full/deep/")
+    assert len(seen) == 4  # three folders and a file
 
 
 def test_an_address_that_is_not_this_machines_is_refused_before_hosts_are_asked(

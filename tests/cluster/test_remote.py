@@ -9,6 +9,7 @@ import pytest
 from mapreduce.cluster import remote
 from mapreduce.cluster.inventory import Host, Inventory, load
 from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.starter import own_address
 from mapreduce.cluster.trust import pin, pin_name, pinned
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf
@@ -36,6 +37,16 @@ def test_input_output_errors_and_status_come_whole(connected: Remote) -> None:
 
 def test_a_command_that_ends_without_reading_its_input_is_no_fault(connected: Remote) -> None:
     assert connected.call("true", os.urandom(8 << 20)).status == 0
+
+
+def test_input_that_cannot_be_read_to_its_end_ends_there(connected: Remote) -> None:
+    def torn() -> Iterator[bytes]:
+        yield b"so far"
+        raise OSError("the disk is gone")
+
+    began = time.monotonic()
+    assert connected.call("cat", torn()).out == b"so far"
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("command", ["sleep 60", "cat >&2; exec sleep 60", "exec 1>&-; sleep 60"])
@@ -99,11 +110,13 @@ def pinned_from(public: Path, folder: Path) -> list[Any]:
     return list(pinned(path)["x"].values())
 
 
-def test_an_unknown_name_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "pi..shelf", "a" * 64])
+def test_an_unknown_name_is_told(name: str, tmp_path: Path) -> None:
     key = keypair(tmp_path / "id")
-    host, inventory = at(tmp_path, "address = 'no-such-host.invalid'")
+    assert own_address(name) == "127.0.0.1"
+    host, inventory = at(tmp_path, f"address = '{name}'")
     known = pinned_from(key.with_suffix(".pub"), tmp_path)[0]
-    pin(inventory.known_hosts, {"no-such-host.invalid": known})
+    pin(inventory.known_hosts, {name: known})
     with pytest.raises(HostError, match="no known name"):
         Remote(host, inventory).__enter__()
 

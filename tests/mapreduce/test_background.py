@@ -104,3 +104,43 @@ def test_what_cannot_begin_says_why_at_once_and_leaves_nothing(tmp_path: Path) -
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert not (out / "run.log").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_typed_anew_is_given_the_time_to_end_well(number: int, tmp_path: Path) -> None:
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "cli.py").write_text(
+        "import time\n"
+        "from mapreduce.console.terminal import consequences\n"
+        "with consequences():\n"
+        "    try:\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        time.sleep(0.5)\n"
+        "        print('ended well', flush=True)\n"
+    )
+    typed = (
+        "from mapreduce.console.terminal import consequences\n"
+        "from mapreduce.console.typed import run_anew\n"
+        "with consequences():\n"
+        "    raise SystemExit(run_anew('slow', []))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with subprocess.Popen(
+        [sys.executable, "-c", typed],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        said, _ = process.communicate(timeout=30)
+    assert said == "ended well\n"
+    assert process.returncode == 128 + number

@@ -77,6 +77,7 @@ def test_a_missing_java_is_named_with_what_installs_it(monkeypatch: pytest.Monke
         ("spark", Where(master="spark://127.0.0.1:9"), "no Spark master answers at spark://127"),
         ("spark", Where(master="spark://nowhere"), "Expected --master spark://host:7077"),
         ("spark", Where(spark_conf=("memory",)), "--spark-conf takes name=value, got 'memory'"),
+        ("spark", Where(spark_conf=("spark.authenticate.secret=s3cr3t",)), "SPARK_CONF_DIR"),
         ("local", Where(master="local"), "--master is for --engine spark, not local"),
         ("spark", Where(scheduler="tcp://a"), "--scheduler is for --engine dask, not spark"),
         ("dask", Where(worker_memory=9), "dask worker --memory-limit"),

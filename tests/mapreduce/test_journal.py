@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import fcntl
+import os
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
+from mapreduce.accounts import published
+from mapreduce.claim import CLAIM, claimant, claimed
 from mapreduce.errors import MapReduceError, StoreError, UsageError
-from mapreduce.journal import CLAIM, NAME, Journal, Listing
+from mapreduce.journal import NAME, Committed, Journal, Listing, progress_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
 
@@ -166,3 +170,43 @@ def test_a_finished_journal_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / CLAIM).exists()
     journal.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_not_held_by_a_lock_that_was_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    asked: list[int] = []
+
+    def late(file: IO[str], how: int) -> None:
+        if not asked:  # the run before ends between our opening and our locking
+            (tmp_path / CLAIM).unlink()
+        asked.append(how)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with claimed(tmp_path):
+        assert len(asked) == 2
+        assert claimant(tmp_path) == os.getpid()
+        with pytest.raises(UsageError, match="another run is at work"):
+            claimed(tmp_path)
+
+
+def test_nobody_else_runs_in_a_folder_while_a_run_writes_its_files(tmp_path: Path) -> None:
+    with published(tmp_path) as room:
+        with pytest.raises(UsageError, match="another run is at work"):
+            Journal(tmp_path, "me")
+        with pytest.raises(UsageError, match="another run is at work"), published(tmp_path):
+            pass
+        (room / "a.csv").write_text("a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_progress_is_told_of_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "50%41 #1?"
+    folder.mkdir()
+    journal = Journal(folder, "me")
+    journal.plan(_split(0))
+    _commit(journal, 0)
+    assert progress_of(folder) == Committed(1, 1, listed=False)
+    journal.close()
