@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from mapreduce import structure
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.fields import Field, Mask, Shape, Text
+from mapreduce.fields import Field, Mask, Text
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.lines import BOM
+from mapreduce.shape import Shape
 from mapreduce.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:

@@ -91,6 +91,7 @@ class Tree:
         self._feed = Feed(splits, self._said, FAN_IN)
         self._tiers: list[list[_Node]] = [[] for _ in range(ROOT)]
         self._flying: set[_Node] = set()
+        self._anew: set[int] = set()  # splits that had landed, and are run once more
         self._names = map("{}-{}".format, itertools.repeat(secrets.token_hex(8)), itertools.count())
         self._looked: float | None = None
         self._committed = self._seen_workers = time.monotonic()
@@ -149,7 +150,8 @@ class Tree:
             yield from self._lost(node)
             return
         if node.tier == 0:
-            self._feed.landed()
+            self._feed.landed(len(set(node.numbers) - self._anew))
+            self._anew -= set(node.numbers)
             yield self._desk.advance(node.numbers)
         if node.tier == ROOT:
             yield from self._taken(node)
@@ -184,6 +186,7 @@ class Tree:
         else:
             raise explained("Dask", "".join(traceback.format_exception(error)).rstrip())
         if node.tier:
+            self._anew |= set(node.numbers)
             done = self._desk.advance(node.numbers)
             yield Advance(-done.objects, -done.read_bytes)
         for number in set(node.numbers) - {fault.number for fault in faults}:

@@ -151,9 +151,10 @@ class Batches:
     def _launch(self) -> None:
         while self._waiting and len(self._under_way) < BATCHES:
             apart = self._waiting[0][1]
-            chosen = [w for w in self._waiting if w[1] is apart][: self._most]
-            self._waiting = [w for w in self._waiting if w not in chosen]
-            self._start([split for split, _ in chosen], apart=apart)
+            like = [split for split, alone in self._waiting if alone is apart]
+            others = [waiting for waiting in self._waiting if waiting[1] is not apart]
+            self._waiting = [(split, apart) for split in like[self._most :]] + others
+            self._start(like[: self._most], apart=apart)
 
     def _start(self, splits: Sequence[Split], *, apart: bool) -> None:
         batch = _Batch(self._batches, tuple(splits), apart)
