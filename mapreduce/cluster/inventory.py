@@ -29,6 +29,15 @@ NAME: Final = "hosts.toml"
 TUNNEL: Final = "ssh"  # as `address`: workers come back through SSH
 MAX_SLOTS: Final = 1024
 MAX_PORT: Final = 65535
+TABLES: Final = {"cluster": ClusterTable, "store": Store, "hosts": HostTable}
+WORDS: Final = {
+    "int": "a whole number",
+    "float": "a number with a point",
+    "str": 'text in "quotes"',
+    "bool": "true or false",
+    "array": "a [list]",
+    "object": "a [table]",
+}
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,252}", re.ASCII)
 _USER = re.compile(r"[^\s@:\x00-\x1f\x7f-][^\s@:\x00-\x1f\x7f]{0,63}")
@@ -110,7 +119,7 @@ def load(path: str | Path = NAME) -> Inventory:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Notepad writes a mark before it
     except (FileNotFoundError, IsADirectoryError):
         raise UsageError(
             f"no inventory at {path}: `mapreduce cluster init 192.168.10.101-116` writes one,"
@@ -277,11 +286,18 @@ class _Reading:
         unknown = re.search(r"unknown field `([^`]*)`", what)
         if unknown:
             key, spot = unknown[1], table or unknown[1]
-            return self.refusal(spot, int(index or 0), key, "no such key is known", repr(key))
+            known = ", ".join(TABLES.get(table, File).__struct_fields__)
+            lacks = f"no such key is known; those there are: {known}"
+            return self.refusal(spot, int(index or 0), key, lacks, repr(key))
         missing = re.search(r"missing required field `([^`]*)`", what)
         if missing:
             lacks = f"expected {missing[1]}, which is required"
             return self.refusal(table or missing[1], int(index or 0), None, lacks, "none")
+        wrong = re.fullmatch(r"Expected `([^`]*)`, got `([^`]*)`", what)
+        if wrong:  # in TOML's words; null cannot be written there
+            wanted = [WORDS.get(kind, kind) for kind in wrong[1].split(" | ") if kind != "null"]
+            expected, found = f"expected {' or '.join(wanted)}", WORDS.get(wrong[2], wrong[2])
+            return self.refusal(table, int(index or 0), key or None, expected, found)
         return self.refusal(table, int(index or 0), key or None, what.replace("`", ""), None)
 
     def refusal(

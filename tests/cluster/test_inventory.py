@@ -84,7 +84,10 @@ def test_paths_count_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: An
     ("text", "said"),
     [
         (CLUSTER + PIS.replace("slots = 4", "slots = 0"), "hosts.toml:7: [[hosts]] 1 slots: expe"),
-        (CLUSTER + PIS.replace("slots = 4", 'slots = "4"'), "hosts.toml:7: [[hosts]] 1 slots: Exp"),
+        (
+            CLUSTER + PIS.replace("slots = 4", 'slots = "4"'),
+            "hosts.toml:7: [[hosts]] 1 slots: expected a whole number, found text",
+        ),
         (CLUSTER + PIS.replace("slots", "slot"), "hosts.toml:7: [[hosts]] 1 slot: no such key"),
         (CLUSTER + PIS.replace("116", "115"), "hosts.toml:6: [[hosts]] 1 address: expected as"),
         (CLUSTER + PIS.replace("[01-16]", "[16-01]"), "hosts.toml:5: [[hosts]] 1 name: 16-01"),
@@ -105,6 +108,16 @@ def test_a_refusal_names_file_line_table_and_what_was_expected(
     tmp_path: Path, text: str, said: str
 ) -> None:
     assert refusal(tmp_path, text).startswith(said)
+
+
+def test_a_key_that_is_not_known_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    said = refusal(tmp_path, CLUSTER + 'usr = "pi"\n' + PIS)
+    assert "address, listen_port, user, ssh_port" in said
+    assert "'usr'" in said
+
+
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "\ufeff" + CLUSTER + PIS)).hosts[0].name == "pi01"
 
 
 def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
