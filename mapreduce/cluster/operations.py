@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster import agents, doctor, enrol
-from mapreduce.cluster.board import Screen
+from mapreduce.cluster.board import Quiet, Screen
 from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.fleet import FleetError, Outcome
 from mapreduce.cluster.inventory import NAME, Host, Inventory, load
@@ -83,7 +83,9 @@ def enrol_hosts(
     enrolled = [h for h in hosts if h.name not in {o.host for o in failed}]
     if enrolled:
         if install_key:
-            passwords = enrol.ask_passwords(enrolled)
+            lacking = enrol.log_in(inventory, enrolled, Quiet()).failed
+            names = {o.host for o in lacking}  # the others know the key: nothing to ask
+            passwords = enrol.ask_passwords([h for h in enrolled if h.name in names])
         with Screen("login", enrolled) as board:
             failed += enrol.log_in(inventory, enrolled, board, passwords).failed
     if failed:

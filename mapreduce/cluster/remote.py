@@ -333,6 +333,11 @@ def reason(error: Exception, connection: Connection, host: Host) -> Exception:  
             f" was installed anew: `mapreduce cluster enrol --only {host.name} --replace`"
         )
     if isinstance(error, AuthenticationException):
+        if "password" in connection.connect_kwargs:
+            return HostError(
+                f"{place} refused this password of {connection.user}: type it again, or put the"
+                " key on it by other means (its sshd may take no passwords, or not root's)"
+            )
         return HostError(
             f"{place} refused the login of {connection.user}:"
             f" `mapreduce cluster enrol --only {host.name} --install-key`"

@@ -219,6 +219,7 @@ def test_install_key_asks_once_and_afterwards_the_key_works(
     keys = by_password.home / ".ssh" / "authorized_keys"
     assert keys.read_text().strip() == (tmp_path / "id.pub").read_text().strip()
     assert keys.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(getpass, "getpass", never_ask)  # the key is there: no password is needed
     operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
     assert keys.read_text().count("ssh-ed25519") == 1
     assert not any(by_password.password in c or "ssh-ed25519" in c for c in by_password.commands)
@@ -229,7 +230,7 @@ def test_a_wrong_password_is_told_and_never_repeated(
 ) -> None:
     inventory = at(tmp_path, by_password.port)
     monkeypatch.setattr(getpass, "getpass", lambda _: "canary-password")
-    with pytest.raises(FleetError, match="refused the login of ann") as caught:
+    with pytest.raises(FleetError, match="refused this password of ann: type it again") as caught:
         operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
     assert "canary-password" not in str(caught.value) + "".join(capfd.readouterr())
     assert not (by_password.home / ".ssh").exists()
