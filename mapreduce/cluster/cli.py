@@ -183,6 +183,7 @@ def run_command(
     ] = None,
     inventory: InventoryPath = HOSTS,
     only: Only = None,
+    without: Without = None,
     tag: Tags = None,
     detach: Annotated[bool, typer.Option("--detach", help="In the background.")] = False,
 ) -> None:
@@ -199,7 +200,7 @@ def run_command(
 
         runs.start(
             runs.run_words(
-                _choice(inventory, only, None, tag),
+                _choice(inventory, only, without, tag),
                 source,
                 out,
                 job=job,
@@ -217,13 +218,14 @@ def demo_command(
     trips: Annotated[int, typer.Option("--trips", help="How many trips.")] = 200,
     inventory: InventoryPath = HOSTS,
     only: Only = None,
+    without: Without = None,
     tag: Tags = None,
 ) -> None:
     """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
     with consequences():
         from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
 
-        runs.start(runs.demo_words(_choice(inventory, only, None, tag), out, trips))
+        runs.start(runs.demo_words(_choice(inventory, only, without, tag), out, trips))
 
 
 @app.command("status")

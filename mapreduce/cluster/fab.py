@@ -82,7 +82,7 @@ def deploy(
         operations.deploy_to_hosts(_choice(inventory, only, except_, tag), sources=sources)
 
 
-@task(iterable=["only", "tag", "set_", "with_"])
+@task(iterable=[*LISTS, "set_", "with_"])
 def run(
     _c: Context,
     source: str,
@@ -92,6 +92,7 @@ def run(
     set_: Words = None,
     with_: Words = None,
     only: Words = None,
+    except_: Words = None,
     tag: Words = None,
     inventory: str = INVENTORY,
     detach: bool = False,
@@ -100,7 +101,7 @@ def run(
     with consequences():
         runs.start(
             runs.run_words(
-                _choice(inventory, only, None, tag),
+                _choice(inventory, only, except_, tag),
                 source,
                 Path(out),
                 job=job,
@@ -112,18 +113,19 @@ def run(
         )
 
 
-@task(iterable=["only", "tag"])
+@task(iterable=LISTS)
 def demo(
     _c: Context,
     out: str = "demo",
     trips: int = 200,
     only: Words = None,
+    except_: Words = None,
     tag: Words = None,
     inventory: str = INVENTORY,
 ) -> None:
     """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
     with consequences():
-        runs.start(runs.demo_words(_choice(inventory, only, None, tag), Path(out), trips))
+        runs.start(runs.demo_words(_choice(inventory, only, except_, tag), Path(out), trips))
 
 
 @task(iterable=LISTS)

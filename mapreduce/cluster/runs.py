@@ -68,5 +68,7 @@ def start(words: Sequence[str]) -> None:
 
 def _over(choice: Choice) -> list[str]:
     words = ["--engine", "ssh", "--inventory", str(choice.inventory)]
+    if choice.without:  # the console's commands have --only alone: name those that are left
+        return [*words, "--only", ",".join(host.name for host in choice.read()[1])]
     words += [word for text in choice.only for word in ("--only", text)]
     return words + [word for text in choice.tags for word in ("--tag", text)]
