@@ -72,6 +72,8 @@ class _Host:
     done: int = 0
     read_bytes: int = 0
     rated_bytes: int = 0
+    smoothed: float = 0.0
+    known: float = 0.0  # how much of `smoothed` is measured: 0 before the first byte, then to 1
     bytes_per_s: float = 0.0
 
 
@@ -160,7 +162,11 @@ class Watch:
         for one in self._hosts.values():
             pace = max(0, one.read_bytes - one.rated_bytes) / passed
             one.rated_bytes = one.read_bytes
-            one.bytes_per_s += weight * (pace - one.bytes_per_s)
+            if not one.read_bytes and not one.known:
+                continue  # it has not begun: the time of its start is no slowness of its reading
+            one.smoothed += weight * (pace - one.smoothed)
+            one.known += weight * (1 - one.known)
+            one.bytes_per_s = one.smoothed / one.known
         self._rated = now
 
     def _host(self, name: str, one: _Host, state: State) -> HostStatus:
