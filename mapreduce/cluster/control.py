@@ -99,7 +99,11 @@ def ask(folder: Path, what: str) -> dict[str, Any]:
             with line.makefile("rb") as answer:
                 said: dict[str, Any] = json.loads(answer.readline())
     except (OSError, ValueError) as error:
-        raise UsageError(f"no run over hosts is at work in {folder}: {error}") from None
+        why = "" if isinstance(error, FileNotFoundError) else f" ({error})"
+        raise UsageError(
+            f"no run over hosts is at work in {folder}{why}; `mapreduce status {folder}` tells"
+            " how far one came that has ended"
+        ) from None
     return said
 
 

@@ -260,6 +260,6 @@ def _no_wheels(platform: Platform, said: str) -> str:
             " Pi OS runs on a Pi 3 and newer and needs no such thing."
         )
     return (
-        f"no wheels for {platform.tag} could be had ({said}). --find-links FOLDER or"
-        f" --extra-index-url URL name other sources.{hint}"
+        f"no wheels for {platform.tag} could be had ({said}). `deploy` takes other sources"
+        f" by --find-links FOLDER and --extra-index-url URL, --with a wheel's file.{hint}"
     )
