@@ -246,6 +246,17 @@ def test_logs_are_merged_by_host_and_followed_until_closed(deployed: Ready, caps
     operations.show_logs(Choice(inventory.path), "said", lines=1, follow=False)
     said = sorted(capsys.readouterr().out.splitlines())
     assert said == ["pi1  two of pi1\\x1b[31m", "pi2  two of pi2\\x1b[31m"]
+    later = hosts.hosts[0].root / "runs" / "a-later-one" / "pi1"
+    later.mkdir(parents=True)
+    (later / "agent.log").write_text("three\n")
+    os.utime(hosts.hosts[0].root / "runs" / "said", (1e9, 1e9))
+    os.utime(later.parent, (2e9, 2e9))
+    operations.show_logs(Choice(inventory.path, only=("pi1",)), None, lines=1, follow=False)
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.split()[1] in {"two", "three"}] == [
+        "pi1  two of pi1\\x1b[31m",
+        "pi1  three",
+    ]
     asked = {"act": "logs", "run": "said", "lines": 1, "follow": True, "host": "pi1"}
     with Remote(inventory.hosts[0], inventory) as remote:
         stream = remote.stream("agents", asked)

@@ -235,7 +235,7 @@ def remove(asked: Asked) -> Asked:
 def runs(asked: Asked) -> list[tuple[str, str]]:
     """Give name and folder of this host's runs: the one asked for, or all."""
     top = os.path.join(asked["root"], "runs")
-    names = sorted(os.listdir(top)) if os.path.isdir(top) else []
+    names = sorted(os.listdir(top), key=lambda name: made(top, name)) if os.path.isdir(top) else []
     wanted = asked.get("run")
     places = [(n, os.path.join(top, n, asked["host"])) for n in names if wanted in (None, n)]
     return [(n, folder) for n, folder in places if os.path.isdir(folder)]
@@ -281,6 +281,13 @@ def write(path: str, text: str) -> None:
     with os.fdopen(handle, "w") as out:
         out.write(text)
     os.replace(path + ".new", path)
+
+
+def made(top: str, name: str) -> tuple[float, str]:
+    """Order runs by time: their names are drawn by lot."""
+    with contextlib.suppress(OSError):
+        return os.path.getmtime(os.path.join(top, name)), name
+    return 0.0, name
 
 
 def tail(path: str, most: int) -> bytes:
