@@ -69,7 +69,7 @@ class Screen:
         with self._lock:
             self._rows[outcome.host] = outcome
         if self._live is None:
-            mark = "ok    " if outcome.ok else "failed"
+            mark = ("look  " if outcome.doubtful else "ok    ") if outcome.ok else "failed"
             name = outcome.host.ljust(self._width)
             sys.stdout.write(
                 f"{name}  {mark}  {outcome.seconds:5.1f} s  {printable(outcome.state)}\n"
@@ -85,7 +85,7 @@ class Screen:
             rows = list(self._rows.items())
         for name, row in rows:
             if isinstance(row, Outcome):
-                style = "green" if row.ok else "red"
+                style = ("yellow" if row.doubtful else "green") if row.ok else "red"
                 # Text, not markup: what a host says is shown, never interpreted.
                 table.add_row(name, Text(printable(row.state), style), f"{row.seconds:.1f} s")
             else:

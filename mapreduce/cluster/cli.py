@@ -279,7 +279,8 @@ def stop_command(
     """Have agents finish what they are at, and end; or, with --out, one run and all its agents."""
     with consequences():
         if out is not None:
-            typer.echo(_ask(out, "stop"))
+            _ask(out, "stop")
+            typer.echo(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
             return
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 

@@ -86,7 +86,8 @@ def look(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Sho
             before = ", ".join(k.fingerprint for k in ours.values())
             shown = Shown(host.name, place, key, Trust.CHANGED, before)
         was = f", pinned was {shown.before}" if shown.before else ""
-        return Done(f"{shown.trust.value}: {shown.fingerprint}{was}", shown)
+        state = f"{shown.trust.value}: {shown.fingerprint}{was}"
+        return Done(state, shown, doubtful=shown.trust is Trust.CHANGED)
 
     return on_each(hosts, fetch, board, timeout_s=LOGIN_S)
 

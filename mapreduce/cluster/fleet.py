@@ -33,13 +33,17 @@ def printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """How it went on one host. `state` is for people; `value` is None where it failed."""
+    """How it went on one host. `state` is for people; `value` is None where it failed.
+
+    `doubtful`: what was asked was done, and a person should look at what came of it.
+    """
 
     host: str
     ok: bool
     state: str
     seconds: float
     value: T | None = None
+    doubtful: bool = False
 
 
 class Board(Protocol):
@@ -81,13 +85,14 @@ class Table(dict[str, Outcome[T]]):
 
 
 class Done(Generic[T]):
-    """What an operation on a host returns: a state for people, and a value."""
+    """What an operation on a host returns: a state for people, a value, whether it is doubtful."""
 
-    __slots__ = ("state", "value")
+    __slots__ = ("doubtful", "state", "value")
 
-    def __init__(self, state: str, value: T) -> None:
+    def __init__(self, state: str, value: T, *, doubtful: bool = False) -> None:
         self.state = state
         self.value = value
+        self.doubtful = doubtful
 
 
 def on_each(
@@ -149,7 +154,8 @@ def _work(
         began[name] = start
         try:
             done = act(host, lambda state, name=name: board.show(name, state))  # type: ignore[misc]  # a default names this turn's host
-            ended.put(Outcome(name, True, done.state, time.monotonic() - start, done.value))
+            took_s = time.monotonic() - start
+            ended.put(Outcome(name, True, done.state, took_s, done.value, done.doubtful))
         except UsageError as error:
             ended.put(error)
         except MapReduceError as error:

@@ -68,10 +68,11 @@ def enrol_hosts(
             enrol.public_key(host)  # refused before any password is asked
     with Screen("host keys", hosts) as board:
         shown = enrol.look(inventory, hosts, board)
+    told = "--fingerprints FILE" if replace else "--yes or --fingerprints FILE"
     refused = enrol.accept(
         inventory,
         shown.values_by_host,
-        ask=confirm,
+        ask=lambda question: confirm(question, told),
         yes=yes,
         replace=replace,
         trusted=fingerprints,
@@ -144,7 +145,7 @@ def show_logs(choice: Choice, run: str | None, *, lines: int, follow: bool) -> N
         raise FleetError("logs", failed, len(hosts))
 
 
-def confirm(question: str) -> bool:
+def confirm(question: str, beforehand: str = "--yes") -> bool:
     """Ask a person; without one, refuse.
 
     Raises
@@ -153,10 +154,7 @@ def confirm(question: str) -> bool:
         Where standard input is no terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError(
-            f"{question} Nobody can be asked here: --yes says so beforehand; for a changed host"
-            " key, --replace --fingerprints FILE"
-        )
+        raise UsageError(f"{question} Nobody can be asked here: {beforehand} says so beforehand")
     sys.stdout.write(f"{question} [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in YES

@@ -285,7 +285,7 @@ def test_remove_ends_agents_and_deletes_what_is_ours_and_nothing_else(
         precious = hosts.hosts[2].home / ".mapreduce"
         precious.mkdir()
         (precious / "thesis.tex").write_text("not ours")
-        with pytest.raises(UsageError, match="Nobody can be asked"):
+        with pytest.raises(UsageError, match="Nobody can be asked here: --yes says"):
             operations.remove_from_hosts(Choice(inventory.path))
         with pytest.raises(FleetError, match=r"pi3: .* is not a folder of ours"):
             operations.remove_from_hosts(Choice(inventory.path), yes=True)

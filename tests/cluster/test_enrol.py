@@ -27,7 +27,7 @@ def two() -> Iterator[Shelf]:
 
 
 def answering(asked: list[str], *, answer: Any) -> Callable[[str], Any]:
-    def answer_to(question: str) -> Any:
+    def answer_to(question: str, _beforehand: str = "") -> Any:
         asked.append(question)
         return answer
 
@@ -110,12 +110,14 @@ def test_yes_never_takes_a_changed_key(two: Shelf) -> None:
     assert inventory.known_hosts.read_text() == before
     with pytest.raises(UsageError, match="--replace needs --only"):
         operations.enrol_hosts(Choice(inventory.path), yes=True, replace=True)
-    with pytest.raises(UsageError, match="Nobody can be asked here"):
+    with pytest.raises(UsageError, match="Nobody can be asked here: --fingerprints FILE"):
         operations.enrol_hosts(Choice(inventory.path, only=("pi1",)), yes=True, replace=True)
     assert inventory.known_hosts.read_text() == before
 
 
-def test_a_changed_key_is_replaced_when_a_person_saw_both(two: Shelf, monkeypatch: Any) -> None:
+def test_a_changed_key_is_replaced_when_a_person_saw_both(
+    two: Shelf, monkeypatch: Any, capsys: Any
+) -> None:
     inventory = enrolled(two)
     old = pinned(inventory.known_hosts)
     host = two.hosts[0]
@@ -125,6 +127,7 @@ def test_a_changed_key_is_replaced_when_a_person_saw_both(two: Shelf, monkeypatc
     asked: list[str] = []
     monkeypatch.setattr(operations, "confirm", answering(asked, answer=True))
     operations.enrol_hosts(Choice(inventory.path, only=("pi1",)), replace=True)
+    assert capsys.readouterr().out.startswith("pi1  look  ")  # a changed key is not "ok"
     new = pinned(inventory.known_hosts)
     places = [pin_name(h.address, h.port) for h in two.hosts]
     before, after = (next(iter(k[places[0]].values())).fingerprint for k in (old, new))
