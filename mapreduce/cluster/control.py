@@ -99,7 +99,7 @@ def ask(folder: Path, what: str) -> dict[str, Any]:
             with line.makefile("rb") as answer:
                 said: dict[str, Any] = json.loads(answer.readline())
     except (OSError, ValueError) as error:
-        why = "" if isinstance(error, FileNotFoundError) else f" ({error})"
+        why = "" if isinstance(error, FileNotFoundError | ConnectionRefusedError) else f" ({error})"
         raise UsageError(
             f"no run over hosts is at work in {folder}{why}; `mapreduce status {folder}` tells"
             " how far one came that has ended"
