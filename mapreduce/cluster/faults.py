@@ -9,6 +9,7 @@ those that vanish with their worker.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster import verdicts
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 
 MOST_ASIDES: Final = 5  # doublings of the time for which a worker is set aside
 FEWEST_TRIES: Final = 5  # before a task that the store fails, and it alone, stops the run
+LACKS: Final = re.compile(r"No module named '([A-Za-z0-9_]+)")
 LONGEST_WAIT_S: Final = 30.0  # before a task that the store failed is tried again
 
 
 def failed(state: State, attempt: Attempt, kind: Kind, message: str) -> None:
     """Take in that an attempt, which has been ended, failed."""
     if kind in ("job", "map"):
-        state.abort(kind, message)
+        state.abort(kind, f"on {attempt.worker}: {message}{_remedy(message)}")
     elif kind == "bug":
         _bug(state, attempt, message)
     elif kind == "crashed":
@@ -38,6 +40,13 @@ def failed(state: State, attempt: Attempt, kind: Kind, message: str) -> None:
         _signature_expired(state, attempt, message)
     else:
         _store_failed(state, attempt, message)
+
+
+def _remedy(message: str) -> str:
+    missing = LACKS.search(message)
+    if missing is None:
+        return ""
+    return f"\nA package that hosts lack travels with the run: --with {missing[1]}"
 
 
 def unseen(state: State, attempt: Attempt, why: str) -> None:

@@ -16,6 +16,7 @@ from mapreduce.cluster import events as ev
 from tests.simulation.world import FAST_RULES, Chances, World, splits_of
 
 if TYPE_CHECKING:
+    from mapreduce.cluster.messages import Kind
     from tests.simulation.agent import Agent
     from tests.simulation.world import Outcome
 
@@ -245,17 +246,29 @@ def test_slow_downs_lower_the_requests_of_the_whole_cluster_and_they_recover() -
     assert limits[-1] > min(limits)
 
 
-def test_an_error_in_the_jobs_code_ends_the_run_at_once() -> None:
+@pytest.mark.parametrize(
+    ("kind", "message", "advice"),
+    [
+        ("map", "ZeroDivisionError in map", ""),
+        ("job", "No module named 'shapely.geometry'", "--with shapely"),
+    ],
+)
+def test_an_error_in_the_jobs_code_ends_the_run_at_once(
+    kind: Kind, message: str, advice: str
+) -> None:
     world = cluster()
     agent = world.agents["pi01"]
 
     def raises(attempt: int) -> bool:
-        world.tell(agent, ev.Failed(agent.name, attempt, "map", "ZeroDivisionError in map"))
+        world.tell(agent, ev.Failed(agent.name, attempt, kind, message))
         return True
 
     agent.before_done = raises
-    outcome = world.run()
-    assert outcome.aborted == cmd.Abort("map", "ZeroDivisionError in map")
+    aborted = world.run().aborted
+    assert aborted is not None
+    assert aborted.kind == kind
+    assert aborted.message.startswith(f"on {agent.name}: {message}")
+    assert aborted.message.endswith(advice or message)
 
 
 def test_a_host_that_keeps_failing_is_set_aside_and_the_rest_does_its_work() -> None:
