@@ -36,7 +36,7 @@ demo: setup  ## a town, its trips, every road's speed, a map: under a minute
 	$(BIN)/roadspeed demo --out demo
 
 test: setup services  ## all tests, with the real services they need
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup  ## ruff, mypy strict, import rules
 	$(BIN)/ruff check .
