@@ -7,6 +7,7 @@ schedules, tries again and moves bytes; nothing of ours is pickled but the names
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import secrets
 import tempfile
@@ -21,7 +22,7 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from distributed import Client, Security
+    from distributed import Client, Security, WorkerPlugin
 
     from mapreduce.engines import Assignment, Event
     from mapreduce.plan import Split
@@ -166,11 +167,25 @@ def _shipped(client: Client, goods: Shipment) -> Iterator[None]:
     with contextlib.ExitStack() as taken_back:
         for one, plugin in plugins.items():
             try:
-                client.register_plugin(plugin, name=one)
+                _register(client, plugin, one)
             except Exception as error:
                 raise explained("Dask", f"{type(error).__name__}: {error}") from error
             taken_back.callback(_take_back, client, one)
         yield
+
+
+def _register(client: Client, plugin: WorkerPlugin, name: str) -> None:
+    """Send a file; once more where a worker lost sight of what is in the one it has.
+
+    Python keeps the list of an archive's names. Where that was read while the archive was being
+    written, by the last tasks of a run before, it is gone, and importing fails (KeyError) until the
+    list is made anew.
+    """
+    try:
+        client.register_plugin(plugin, name=name)
+    except KeyError:
+        client.run(importlib.invalidate_caches)
+        client.register_plugin(plugin, name=name)
 
 
 def _take_back(client: Client, plugin: str) -> None:

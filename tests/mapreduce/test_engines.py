@@ -16,6 +16,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import distributed
 import psutil
 import pytest
 
@@ -292,6 +293,21 @@ def test_keys_beyond_the_limit_stop_the_run(engine: Engine) -> None:
     options = Options(split_bytes=1, limits=Limits(max_keys=5))
     with pytest.raises(JobError, match="more than --max-keys 5"):
         run(Links(), Memory(GOOD), engine=engine, options=options)
+
+
+@pytest.mark.parametrize("name", ["dask"])
+def test_a_worker_that_lost_sight_of_an_archive_is_helped(engine: Dask) -> None:
+    known = run(Links(), Memory(GOOD), engine=engine)
+
+    def lose() -> int:
+        """Forget what is in the archives, as a list read while one is written leaves it."""
+        cache = importlib.import_module("zipimport")._zip_directory_cache
+        ours = [path for path in cache if "mapreduce-" in path]
+        return sum(cache.pop(path) is not None for path in ours)
+
+    with distributed.Client(engine.scheduler, set_as_default=False) as client:
+        assert all(lost > 0 for lost in client.run(lose).values())
+    assert _same(run(Links(), Memory(GOOD), engine=engine), known)
 
 
 @OTHERS
