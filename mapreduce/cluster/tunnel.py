@@ -56,7 +56,7 @@ def lead_back(remote: Remote, target: tuple[str, int], port: int = 0) -> int:
 
     def took(channel: Any, _origin: object, _server: object) -> None:
         if not room.acquire(blocking=False):
-            channel.close()
+            _close(channel)
             return
         name, args = f"tunnel-{remote.host.name}", (channel, target, room)
         threading.Thread(target=_carry, args=args, name=name, daemon=True).start()
@@ -162,7 +162,7 @@ def _carry(channel: Any, target: tuple[str, int], room: threading.BoundedSemapho
     """Carry one connection, both ways, until either side closes it; then there is room again."""
     with contextlib.ExitStack() as ended:
         ended.callback(room.release)
-        ended.enter_context(contextlib.closing(channel))
+        ended.callback(_close, channel)
         try:
             near = socket.create_connection(target, timeout=CONNECT_S)
         except OSError:
@@ -175,8 +175,13 @@ def _carry(channel: Any, target: tuple[str, int], room: threading.BoundedSemapho
             back = threading.Thread(target=_pour, args=args, name=name, daemon=True)
             back.start()
             _pour(channel.recv, near.sendall, lambda: near.shutdown(socket.SHUT_RDWR))
-            channel.close()  # or what is sent into it would wait for room
+            _close(channel)  # or what is sent into it would wait for room
             back.join()
+
+
+def _close(channel: Any) -> None:
+    with contextlib.suppress(OSError, EOFError):  # the line it ran through broke before
+        channel.close()
 
 
 def _pour(
