@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mapreduce.plan import Piece, Split
     from mapreduce.table import Schema
 
-HOPELESS_AFTER: Final = 100
+HOPELESS_AFTER: Final = 100  # objects, the first of the manifest: not the first to be done
 HOPELESS_CRASHES: Final = 10  # each costs a process or two
 
 
@@ -55,6 +55,7 @@ class Gather:
         self.listed_objects: int | None = None
         self._tiers = Tiers(schemas, self._check_keys)
         self._divided: dict[int, _Divided] = {}
+        self._first_objects = 0  # how many of the manifest's first are here
 
     def add(
         self, splits: Sequence[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
@@ -72,14 +73,14 @@ class Gather:
         part = packed.unpack(raw, self._schemas)
         pieces = [p for s in splits for p in s.pieces]
         if pieces[0].whole:
-            self._accept(part, ledger)
+            self._accept(part, ledger, pieces)
             return
         piece = pieces[0]
         divided = self._divided.setdefault(piece.ordinal, _Divided(self._schemas))
         divided.add(piece, part, ledger)
         if divided.got_bytes == piece.size_bytes:
             del self._divided[piece.ordinal]
-            self._accept(*divided.result(piece.size_bytes))
+            self._accept(*divided.result(piece.size_bytes), [piece])
 
     def result(self) -> Partial:
         """Merge what is left: the partial of all that was gathered."""
@@ -90,6 +91,9 @@ class Gather:
     def check_hopeless(self) -> None:
         """Stop early where the first hundred objects, or ten crashes, brought no record at all.
 
+        The first hundred are those of the manifest, so that bad objects which are done before
+        their good neighbours stop nothing.
+
         Raises
         ------
         HopelessError
@@ -99,7 +103,7 @@ class Gather:
         if ledger.kept:
             return
         crashed = sum(bad.reason == "crashed" for bad in ledger.quarantined[:HOPELESS_AFTER])
-        if ledger.ok + len(ledger.quarantined) < HOPELESS_AFTER and crashed < HOPELESS_CRASHES:
+        if self._first_objects < HOPELESS_AFTER and crashed < HOPELESS_CRASHES:
             return
         reasons: dict[str, int] = dict(ledger.dropped)
         for bad in ledger.quarantined:
@@ -112,9 +116,10 @@ class Gather:
             " and at what the job makes of one with `mapreduce try JOB OBJECT`."
         )
 
-    def _accept(self, part: Partial, ledger: Ledger) -> None:
+    def _accept(self, part: Partial, ledger: Ledger, pieces: Sequence[Piece]) -> None:
         self.ledger = merged((self.ledger, ledger))
         self._tiers.add(part)
+        self._first_objects += sum(piece.ordinal < HOPELESS_AFTER for piece in pieces)
         self.check_hopeless()
 
     def _check_keys(self, part: Partial) -> None:

@@ -110,6 +110,14 @@ def test_one_record_among_a_hundred_objects_is_hope() -> None:
     assert gather.ledger.ok == 300
 
 
+def test_bad_objects_done_before_their_good_neighbours_stop_nothing() -> None:
+    gather = Gather(SCHEMAS, 1000)
+    for number in range(1, 300):
+        gather.add([_whole(number)], _raw(), Ledger(ok=1), Cost())
+    gather.add([_whole(0)], _raw(1), _kept(), Cost())
+    assert (gather.ledger.ok, gather.ledger.kept) == (300, 1)
+
+
 def test_bytes_that_are_no_partial_of_this_job_are_refused() -> None:
     with pytest.raises(PartialError):
         Gather(SCHEMAS, 1000).add([_whole(0)], _raw()[:-1], Ledger(), Cost())
