@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
+ScanLeaf: TypeAlias = tuple[str, int]  # how the `scanner` reads a field: kind, bytes of a value
 
 # The two lowest int64 values mark what is absent and what is bad, so as ids they do not fit.
 ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
 NUMBERS: Final = frozenset((float, int, NoneType))
 INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
+SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it
 MAX_REMEMBERED: Final = 1 << 16
 MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
 
@@ -75,6 +77,12 @@ class Int:
     high: int | None = None
     _known: dict[Any, int] = field(default_factory=_Known, repr=False, compare=False)
     leaf: ClassVar[Any] = int | str | None
+    scanned_as: ClassVar[ScanLeaf] = ("i", 8)
+
+    def scanned(self, values: bytearray, states: bytes | None) -> FieldColumn:
+        """Turn what a `Scanner` found into an int64 column."""
+        array = np.frombuffer(values, np.int64)
+        return _column(array, *_masks(states), self.low, self.high)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into an int64 column."""
@@ -102,6 +110,15 @@ class Float:
     low: float | None = None
     high: float | None = None
     leaf: ClassVar[Any] = float | int | str | None
+    scanned_as: ClassVar[ScanLeaf] = ("f", 8)
+
+    def scanned(self, values: bytearray, states: bytes | None) -> FieldColumn:
+        """Turn what a `Scanner` found into a float64 column."""
+        array = np.frombuffer(values, np.float64)
+        absent, bad = _masks(states)
+        if absent is not None:
+            array[absent] = np.nan
+        return _column(array, absent, bad, self.low, self.high)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
@@ -133,6 +150,15 @@ class Text:
     width: int | None = None
     optional: bool = False
     leaf: ClassVar[Any] = str | None
+
+    @property
+    def scanned_as(self) -> ScanLeaf | None:
+        """How a `Scanner` reads it; one without a width it can't."""
+        return None if self.width is None else ("t", self.width)
+
+    def scanned(self, values: bytearray, states: bytes | None) -> FieldColumn:
+        """Turn what a `Scanner` found into a column of bytes."""
+        return _column(np.frombuffer(values, f"S{self.width}"), *_masks(states))
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
@@ -181,6 +207,14 @@ def _utf8(value: Any) -> bytes | None:
         return value.encode()
     except UnicodeEncodeError:  # a lone surrogate, written as an escape
         return None
+
+
+def _masks(states: bytes | None) -> tuple[Mask | None, Mask | None]:
+    """Where values are absent, and where bad; None where all are present."""
+    if states is None:
+        return None, None
+    codes = np.frombuffer(states, np.uint8)
+    return codes == SCANNED_ABSENT, codes == SCANNED_BAD
 
 
 def _column(

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from mapreduce import structure
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.fields import Field, Mask, Text
+from mapreduce.fields import Field, FieldColumn, Mask, Text
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.lines import BOM
+from mapreduce.scanner import scanner
 from mapreduce.shape import Shape
 from mapreduce.table import MAX_KEY_WIDTH
 
@@ -67,6 +68,7 @@ class Json:
         outer: Any = list[self.shape.type]  # type: ignore[name-defined]
         for part in reversed(at.split(".") if at else []):
             outer = msgspec.defstruct("Document", [("value", outer)], rename={"value": part})
+        self._scanner = scanner(at, fields, structure.MAX_RECORDS)
         self._decoder = msgspec.json.Decoder(outer)
         self._depth = len(at.split(".")) if at else 0
 
@@ -82,6 +84,14 @@ class Json:
             Where the caller's stack is nearly used up; see `mapreduce.stack`.
         """
         document = document.removeprefix(BOM)
+        if self._scanner and (found := self._scanner.read(document)):
+            columns, n, is_ascii = found
+            if is_ascii or _is_utf8(document):
+                return assembled(self.fields, columns, n)
+        return self._parse_strictly(document)
+
+    def _parse_strictly(self, document: bytes) -> Parsed:
+        """Read what is not plain, or what no scanner is here for: msgspec is the judge."""
         if not structure.is_ascii(document) and not _is_utf8(document):
             return self._parse_again(document)
         opened = structure.openers(document)
@@ -99,7 +109,7 @@ class Json:
         leaves, nested = self.shape.leaves(found)
         if opened - len(found) - nested >= UNSUSPICIOUS:
             _refuse_deep(document)
-        return assembled(self.fields, leaves, len(found))
+        return assembled(self.fields, columns_of(self.fields, leaves), len(found))
 
     def _parse_again(self, document: bytes) -> Parsed:
         """Read record by record: one that is bad costs one record."""
@@ -139,7 +149,7 @@ class JsonLines:
                 leaves, nested = self.shape.leaves(found)
                 unexplained = structure.openers(block) - len(found) - nested
                 if unexplained < UNSUSPICIOUS or not structure.too_deep(block):
-                    return assembled(self.fields, leaves, len(found))
+                    return assembled(self.fields, columns_of(self.fields, leaves), len(found))
         lines = [line for line in block.split(b"\n") if line.strip()]
         return read_again(self.shape, (None if structure.too_deep(x) else x for x in lines))
 
@@ -167,13 +177,20 @@ class Lines:
 Format: TypeAlias = Json | JsonLines | Lines
 
 
+def columns_of(
+    fields: Mapping[str, Field], leaves: Mapping[str, Sequence[Any]]
+) -> dict[str, FieldColumn]:
+    """Turn decoded leaves into columns."""
+    return {name: field.column(leaves[name]) for name, field in fields.items()}
+
+
 def assembled(
     fields: Mapping[str, Field],
-    leaves: Mapping[str, Sequence[Any]],
+    found: Mapping[str, FieldColumn],
     n: int,
     not_records: Mask | None = None,
 ) -> Parsed:
-    """Turn leaves into columns of the records kept, and count the rest by reason.
+    """Give the columns of the records kept, and count the rest by reason.
 
     `not_records` marks records that are none at all; they come before any field's reasons.
     """
@@ -194,7 +211,7 @@ def assembled(
     drop(not_records, NOT_A_RECORD)
     columns, absent = {}, {}
     for name, wanted_field in fields.items():
-        column = wanted_field.column(leaves[name])
+        column = found[name]
         columns[name] = column.values
         if not wanted_field.optional:
             drop(column.absent, f"no_{name}")
@@ -220,7 +237,8 @@ def read_again(shape: Shape, raws: Iterable[bytes | None]) -> Parsed:
     records = [None if r is None or not _is_utf8(r) else shape.record(r) for r in raws]
     not_records = np.fromiter((r is None for r in records), np.bool_, len(records))
     leaves, _ = shape.leaves([shape.blank if r is None else r for r in records])
-    return assembled(shape.fields, leaves, len(records), not_records)
+    columns = columns_of(shape.fields, leaves)
+    return assembled(shape.fields, columns, len(records), not_records)
 
 
 def _one_a_line(block: bytes, count: int) -> bool:

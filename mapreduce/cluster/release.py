@@ -26,6 +26,7 @@ ID_DIGITS: Final = 20
 MAX_FILES: Final = 20_000
 MAX_BYTES: Final = 256 << 20
 LEFT_OUT: Final = ("__pycache__", "node_modules")
+COMPILED: Final = (".c", ".h", ".so")  # of ours: an option of the machine that built it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def release(needs: Sequence[str], packages: Sequence[str] | None = None) -> Tree
     """Give the release that this machine's own files make, pinned to what it needs."""
     files: dict[str, bytes] = {}
     for name in packages if packages is not None else own_packages():
-        files |= _package(name)
+        files |= {p: raw for p, raw in _package(name).items() if not p.endswith(COMPILED)}
     return Tree(name_of(files, needs), files)
 
 

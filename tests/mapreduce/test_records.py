@@ -15,21 +15,11 @@ import mapreduce as mr
 from mapreduce import stack, structure
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.records import Json, JsonLines, Lines, Parsed, read_again
+from tests.mapreduce.readings import columns, read
 
 SUITE = Path(__file__).parents[2] / "../shared/data/jsontestsuite/test_parsing"
 TRIP = Json(at="data", link=mr.Int("db.link"), speed=mr.Float("v", low=0.0, high=400.0))
 GOOD = b'{"db":{"link":"7"},"v":1.5}'
-
-
-def columns(parsed: Parsed) -> dict[str, Any]:
-    return {
-        "columns": {n: str(c.tolist()) for n, c in parsed.columns.items()},
-        "present": {n: c.tolist() for n, c in parsed.present.items()},
-        "rows": parsed.rows.tolist(),
-        "read": parsed.read,
-        "dropped": dict(parsed.dropped),
-        "samples": list(parsed.samples),
-    }
 
 
 def again(form: Json, document: bytes) -> dict[str, Any]:
@@ -77,7 +67,7 @@ def test_both_readings_agree_on_every_valid_document(records: list[Any], ascii_o
     except UnicodeEncodeError:
         document = json.dumps({"data": records}).encode()
     for form in (TRIP, OPTIONAL):
-        assert columns(form.parse(document)) == again(form, document)
+        assert columns(read(form, document)) == again(form, document)
 
 
 @settings(max_examples=200)
@@ -92,9 +82,9 @@ def test_both_readings_agree_on_every_valid_document(records: list[Any], ascii_o
 def test_one_spoiled_record_costs_one_record(records: list[Any], place: int, spoil: bytes) -> None:
     place %= len(records)
     raws = [json.dumps(r).encode() for r in records]
-    whole = columns(TRIP.parse(b'{"data":[' + b",".join(raws) + b"]}"))
+    whole = columns(read(TRIP, b'{"data":[' + b",".join(raws) + b"]}"))
     raws.insert(place, spoil)
-    spoiled = columns(TRIP.parse(b'{"data":[' + b",".join(raws) + b"]}"))
+    spoiled = columns(read(TRIP, b'{"data":[' + b",".join(raws) + b"]}"))
     assert spoiled["columns"] == whole["columns"]
     assert spoiled["read"] == whole["read"] + 1
     assert spoiled["dropped"] == whole["dropped"] | {"not_a_record": 1}
@@ -105,7 +95,7 @@ def test_one_spoiled_record_costs_one_record(records: list[Any], place: int, spo
 def kept(link: bytes, speed: bytes = b"1.5") -> str:
     """Give what becomes of a record: `kept`, or the reason."""
     raw = b'{"db":{"link":%s},"v":%s}' % (link, speed)
-    parsed = TRIP.parse(b'{"data":[%s]}' % raw)
+    parsed = read(TRIP, b'{"data":[%s]}' % raw)
     assert parsed.read == 1
     lines = JsonLines(link=TRIP.fields["link"], speed=TRIP.fields["speed"]).parse(raw + b"\n")
     assert columns(lines) == columns(parsed) == again(TRIP, b'{"data":[%s]}' % raw)
@@ -182,13 +172,13 @@ def test_what_a_number_is(speed: bytes, becomes: str) -> None:
 def test_the_first_reason_that_applies_in_the_order_of_the_fields(
     record: bytes, becomes: str
 ) -> None:
-    parsed = TRIP.parse(b'{"data":[%s]}' % record)
+    parsed = read(TRIP, b'{"data":[%s]}' % record)
     assert next(iter(parsed.dropped), "kept") == becomes
     assert columns(parsed) == again(TRIP, b'{"data":[%s]}' % record)
 
 
 def test_an_optional_field_comes_with_a_mask() -> None:
-    parsed = OPTIONAL.parse(b'{"data":[{"w":"ab"},{"db":{"link":3},"v":2},{"w":7},{"w":"12345"}]}')
+    parsed = read(OPTIONAL, b'{"data":[{"w":"ab"},{"db":{"link":3},"v":2},{"w":7},{"w":"12345"}]}')
     assert parsed.columns["word"].tolist() == [b"ab", b""]
     assert columns(parsed)["present"] == {
         "link": [False, True], "speed": [False, True], "word": [True, False]
@@ -204,7 +194,7 @@ def _cases(kind: str) -> list[Any]:
 
 
 def _member(case: bytes) -> Parsed:
-    return TRIP.parse(b'{"data":[%s,{"x":%s,"db":{"link":1},"v":1}]}' % (GOOD, case))
+    return read(TRIP, b'{"data":[%s,{"x":%s,"db":{"link":1},"v":1}]}' % (GOOD, case))
 
 
 OF_OBJECTS = ("not_json", "too_deep", "bad_encoding", "wrong_shape")
@@ -213,7 +203,7 @@ OF_OBJECTS = ("not_json", "too_deep", "bad_encoding", "wrong_shape")
 def _becomes(document: bytes) -> Parsed | str:
     """Give a document's records, or the reason why there are none."""
     try:
-        return TRIP.parse(document)
+        return read(TRIP, document)
     except ObjectError as error:
         return error.reason
 
@@ -222,7 +212,7 @@ def _becomes(document: bytes) -> Parsed | str:
 def test_json_that_must_be_accepted_is(case: bytes) -> None:
     assert _member(case).dropped == {}
     with pytest.raises(ObjectError, match="wrong_shape"):
-        Json(at="no.such", x=mr.Int("x")).parse(case)
+        read(Json(at="no.such", x=mr.Int("x")), case)
     record = b'{"x":%s}' % case
     found = JsonLines(x=mr.Text("y", optional=True)).parse(record.replace(b"\n", b" "))
     assert (found.read, found.dropped) == (1, {})
@@ -235,7 +225,7 @@ def test_what_is_not_json_is_refused(case: bytes) -> None:
         isinstance(became, Parsed) and became.dropped["not_a_record"] and became.rows[0] == 0
     )
     with pytest.raises(ObjectError) as caught:
-        Json(at="no.such", x=mr.Int("x")).parse(case)
+        read(Json(at="no.such", x=mr.Int("x")), case)
     assert caught.value.reason in {"not_json", "too_deep", "bad_encoding", "empty"}
     if b"\n" not in case:
         found = JsonLines(x=mr.Text("y", optional=True)).parse(b'{"x":%s}' % case)
@@ -275,7 +265,7 @@ def test_what_may_be_either_does_not_crash(case: bytes) -> None:
 )  # fmt: skip
 def test_a_document_that_cannot_be_read_says_why(document: bytes, reason: str) -> None:
     with pytest.raises(ObjectError) as caught:
-        TRIP.parse(document)
+        read(TRIP, document)
     assert caught.value.reason == reason
 
 

@@ -1,0 +1,20 @@
+"""What pyproject.toml can't say yet but as an experiment: the one compiled part, an option.
+
+Without a C compiler, or Python's headers, the install goes on without it: see mapreduce/scanner.
+"""
+
+from setuptools import Extension, setup
+
+FOLDER = "mapreduce/scanner"
+
+setup(
+    ext_modules=[
+        Extension(
+            "mapreduce.scanner._scan",
+            [f"{FOLDER}/module.c"],
+            depends=[f"{FOLDER}/{name}.h" for name in ("grammar", "columns", "scan")],
+            extra_compile_args=["-O3"],
+            optional=True,
+        )
+    ]
+)

@@ -1,0 +1,37 @@
+"""The readings of a document, held against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.errors import ObjectError
+from mapreduce.lines import BOM
+
+if TYPE_CHECKING:
+    from mapreduce.records import Json, Parsed
+
+
+def columns(parsed: Parsed) -> dict[str, Any]:
+    return {
+        "columns": {n: (c.dtype.str, str(c.tolist())) for n, c in parsed.columns.items()},
+        "present": {n: c.tolist() for n, c in parsed.present.items()},
+        "rows": parsed.rows.tolist(),
+        "read": parsed.read,
+        "dropped": dict(parsed.dropped),
+        "samples": list(parsed.samples),
+    }
+
+
+def read(form: Json, document: bytes) -> Parsed:
+    """Read a document as every run does, and by msgspec alone: they never differ."""
+    try:
+        alone: object = columns(form._parse_strictly(document.removeprefix(BOM)))
+    except ObjectError as error:
+        alone = (error.reason, str(error))
+    try:
+        parsed = form.parse(document)
+    except ObjectError as error:
+        assert (error.reason, str(error)) == alone  # noqa: PT017 - both refuse, and alike
+        raise
+    assert columns(parsed) == alone
+    return parsed

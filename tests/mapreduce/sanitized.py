@@ -1,0 +1,57 @@
+"""Mutated documents through two builds of the scan, which must agree: `sanitized.py FILE SO SO`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+TREE = {
+    b"a": {b"data": [{b"db": {b"link": ("i", 8), b"h": ("f", 8)}, b"v": ("f", 8), b"w": ("t", 4)}]}
+}
+TIMES = 20_000
+
+
+def load(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location("_scan", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def mutated(document: bytes, seeded: random.Random) -> bytes:
+    changed = bytearray(document)
+    for _ in range(seeded.randrange(3)):
+        at = seeded.randrange(len(changed))
+        match seeded.randrange(4):
+            case 0:
+                changed[at] = seeded.choice(b'"\\{}[]:,0123456789.-+eE ntf\x00\x80')
+            case 1:
+                del changed[at : at + seeded.randrange(40)]
+            case 2:
+                changed[at:at] = changed[at - seeded.randrange(40) : at]
+            case _:
+                del changed[at + 1 :]
+    return bytes(changed)
+
+
+def main() -> None:
+    document = Path(sys.argv[1]).read_bytes()
+    builds = [load(path) for path in sys.argv[2:]]
+    plans = [build.plan(TREE, 1000) for build in builds]
+    seeded = random.Random(2019)
+    taken = 0
+    for _ in range(TIMES):
+        one = mutated(document, seeded)
+        results = [build.scan(plan, one) for build, plan in zip(builds, plans, strict=True)]
+        assert results[0] == results[1] or "nan" in repr(results), one
+        taken += results[0] is not None
+    sys.stdout.write(json.dumps([TIMES, taken]))
+
+
+main()

@@ -1,0 +1,234 @@
+"""The scanner takes what is plain, gives up at all else, and never differs from msgspec."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mapreduce as mr
+from mapreduce import scanner, structure
+from mapreduce.errors import ObjectError
+from mapreduce.records import Json, Parsed
+from tests.mapreduce.readings import read
+
+if TYPE_CHECKING:
+    from mapreduce.scanner import Scanner
+
+FIELDS: dict[str, mr.Int | mr.Float | mr.Text] = {
+    "link": mr.Int("db.link"),
+    "speed": mr.Float("v", low=0.0, high=400.0),
+    "height": mr.Float("db.h", optional=True),
+    "word": mr.Text("w", optional=True, width=4),
+}
+FORM = Json(at="a.data", **FIELDS)
+PLAIN = (
+    b'{"n": 1, "a": {"b": [], "data": [\n'
+    b' {"v": 1.5, "db": {"link": "7", "h": null}, "w": "ab", "x": [{"y": "\\u00e9\\n"}, true]},\n'
+    b' {"w": "abcde", "db": {"link": 12, "h": -0.0}, "v": 401, "x": [{"y": "\xc3\xa9"}]},\n'
+    b' {"v": 3, "db": null, "w": "ab", "x": [-1.5e-7]} ], "z": {}},'
+    b' "m": "a text of more than 32 bytes in all"}\n'
+)
+CAN_COMPILE = bool(shutil.which("cc")) and Path(sysconfig.get_path("include"), "Python.h").exists()
+needs_compiler = pytest.mark.skipif(not CAN_COMPILE, reason="no C compiler, or no Python headers")
+
+
+def outcome(document: bytes, form: Json = FORM) -> Parsed | ObjectError:
+    try:
+        return read(form, document)
+    except ObjectError as error:
+        return error
+
+
+def quick(form: Json = FORM) -> Scanner:
+    assert form._scanner, "the scanner is not built: run `make setup`"
+    return form._scanner
+
+
+@needs_compiler
+def test_it_is_built_where_there_is_a_compiler_and_takes_plain_documents() -> None:
+    found = quick().read(PLAIN)
+    assert found
+    columns, n, is_ascii = found
+    assert (n, is_ascii) == (3, False)
+    assert columns["link"].values.tolist() == [7, 12, 0]
+    parsed = outcome(PLAIN)
+    assert isinstance(parsed, Parsed)
+    assert parsed.dropped == {"no_link": 1, "speed_out_of_range": 1}
+
+
+@needs_compiler
+def test_columns_may_be_written_into_as_those_of_msgspec() -> None:
+    speeds = Json(at="", v=mr.Float("v")).parse(b'[{"v":1},{"v":2}]').columns["v"]
+    speeds *= 2
+    assert speeds.tolist() == [2, 4]
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '[{"v": "1"}]', '[{"v": true}]', '[{"v": 1e400}]', '[{"v": 123456789012345678901}]',
+        '[{"k": 1.5}]', '[{"k": 1e2}]', '[{"k": "1234567890123456789"}]', '[{"k": "\\u0031"}]',
+        '[{"\\u006b": 1}]', '[{"s": "\\n"}]', '[{"x": "\\ud800"}]', "[null]", "[1]", "{}",
+        "[" * 101 + "]" * 101,
+    ],
+)  # fmt: skip
+def test_it_gives_up_at_what_is_out_of_the_ordinary(odd: str) -> None:
+    form = Json(at="", k=mr.Int("k"), v=mr.Float("v"), s=mr.Text("s", width=9))
+    assert quick(form).read(odd.encode()) is None
+    outcome(odd.encode(), form)
+
+
+def test_a_key_given_twice_on_the_way_to_the_list_is_not_its_business() -> None:
+    twice = b'{"a":{"data":[{"v":1,"db":{"link":1}}]},"a":{}}'
+    assert form_gives_up(twice)
+    refused = outcome(twice)
+    assert isinstance(refused, ObjectError)
+    assert refused.reason == "wrong_shape"
+
+
+def form_gives_up(document: bytes) -> bool:
+    return FORM._scanner is None or FORM._scanner.read(document) is None
+
+
+def test_of_a_key_given_twice_in_a_record_the_last_counts() -> None:
+    record = b'{"v":1,"db":{"link":1,"h":2},"v":2,"db":{"link":5}}'
+    parsed = outcome(b'{"a":{"data":[%s]}}' % record)
+    assert isinstance(parsed, Parsed)
+    assert parsed.columns["link"].tolist() == [5]
+    assert parsed.columns["speed"].tolist() == [2.0]
+    assert not parsed.present["height"].any()
+
+
+def test_every_truncation_and_every_odd_byte_is_read_alike() -> None:
+    for stop in range(len(PLAIN) + 1):
+        outcome(PLAIN[:stop])
+    for place in range(len(PLAIN)):
+        for byte in b'\x00 "\\}],0.\x80':
+            outcome(PLAIN[:place] + bytes([byte]) + PLAIN[place + 1 :])
+
+
+TOKENS = [
+    b"{", b"}", b"[", b"]", b":", b",", b" ", b"\n", b'"v"', b'"db"', b'"link"', b'"h"', b'"w"',
+    b'"a"', b'"data"', b"null", b"true", b"1", b"-0", b"1.5", b"1e5", b"-1E-3", b"01", b"1.",
+    b'"12"', b'"-007"', b'"x"', b'"\\u00e9"', b'"\\/"', b'"\xc3\xa9"', b"\xff", b"\\", b'"',
+    b'{"a":{"data":[', b'{"v":1,"db":{"link":"3"}}', b"]}}",
+]  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(TOKENS), max_size=12), st.integers(0, 400), st.integers(0, 30))
+def test_any_tokens_in_any_place_are_read_alike(inside: list[bytes], at: int, cut: int) -> None:
+    at %= len(PLAIN)
+    outcome(PLAIN[:at] + b"".join(inside) + PLAIN[at + cut :])
+    outcome(b"".join(inside))
+    outcome(b'{"a":{"data":[' + b"".join(inside) + b"]}}")
+
+
+decimals = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(-500, 500).map(repr),
+    st.from_regex(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,21})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    # halfway between two doubles, or next to it: 2**53 + 1 and its like, over powers of ten
+    st.builds(
+        lambda n, k: f"{n // 10**k}.{n % 10**k:0{k}}",
+        st.integers(2**53, 2**54).map(lambda n: 2 * n + 1),
+        st.integers(1, 17),
+    ),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(decimals, min_size=1, max_size=20))
+def test_numbers_are_rounded_as_python_rounds_them(numbers: list[str]) -> None:
+    form = Json(at="", v=mr.Float("v"))
+    for text in numbers:
+        parsed = outcome(f'[{{"v":{text}}}]'.encode(), form)
+        if isinstance(parsed, Parsed) and parsed.read and not parsed.dropped:
+            (got,) = parsed.columns["v"]
+            assert (got, np.signbit(got)) == (float(text), _sign(text))
+
+
+def _sign(text: str) -> bool:
+    """msgspec reads `-0` as an integer, which has no sign."""
+    return text.startswith("-") and not (text.lstrip("-").isdigit() and int(text) == 0)
+
+
+def test_more_records_than_a_document_may_have_are_given_up() -> None:
+    form = Json(at="", v=mr.Float("v"))
+    few = scanner.scanner("", form.fields, 300)
+    if few is None:
+        assert not CAN_COMPILE
+        return
+    assert few.read(b"[" + b",".join([b'{"v":1}'] * 300) + b"]")
+    assert few.read(b"[" + b",".join([b'{"v":1}'] * 301) + b"]") is None
+    assert structure.MAX_RECORDS > 300
+
+
+def test_it_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(scanner.SWITCH, "0")
+    form = Json(at="a.data", **FIELDS)
+    assert form._scanner is None
+    assert isinstance(outcome(PLAIN, form), Parsed)
+
+
+@needs_compiler
+def test_mutated_documents_break_no_memory_with_vectors_and_without(tmp_path: Path) -> None:
+    folder = Path(scanner.__file__).parent
+    built = []
+    for name, flag in (("vectors", "-D_"), ("bytes", "-U__SSE2__")):
+        to = tmp_path / f"{name}.so"
+        command = ["cc", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+        include = "-I" + sysconfig.get_path("include")
+        source = str(folder / "module.c")
+        subprocess.run(
+            [*command, flag, "-shared", "-fPIC", include, source, "-o", to, "-lm"], check=True
+        )
+        built.append(str(to))
+    library = subprocess.run(
+        ["cc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (tmp_path / "plain.json").write_bytes(PLAIN)
+    told = subprocess.run(
+        [sys.executable, Path(__file__).with_name("sanitized.py"), tmp_path / "plain.json", *built],
+        env={"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    tried, taken = json.loads(told.stdout)
+    assert tried == 20_000
+    assert tried / 20 < taken < tried  # many were plain still, many not
+
+
+def test_trips_of_random_numbers_are_plain_and_read_alike() -> None:
+    seeded = random.Random(7)
+    fixes = [
+        {
+            "v": seeded.choice([None, 0, round(seeded.uniform(-1, 410), seeded.randrange(17))]),
+            "db": seeded.choice([None, {"link": str(seeded.randrange(10**9)), "h": 1.0}]),
+            "w": seeded.choice(["", "abc", "ж", None]),
+            "noise": [{"deep": [seeded.random(), "x" * seeded.randrange(99)]}],
+        }
+        for _ in range(2000)
+    ]
+    for document in (
+        json.dumps({"a": {"data": fixes}}, ensure_ascii=False).encode(),
+        json.dumps({"a": {"data": fixes}}, indent=2, ensure_ascii=False).encode(),
+    ):
+        parsed = outcome(document)
+        assert isinstance(parsed, Parsed)
+        assert parsed.read == 2000
+        assert FORM._scanner is None or FORM._scanner.read(document)
