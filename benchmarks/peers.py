@@ -51,11 +51,13 @@ class Entrant:
 OURS = Entrant("**this project%**, 2 processes, seven columns", "with_roadspeed", 2, MANY)
 CLOSEST = Entrant("chDB%, 2 threads", "with_chdb", 2, MANY, "chdb")
 MANUAL = Entrant("chDB%, the manual's way, 2 threads", "with_chdb_rows", 2, MANY, "chdb")
-CLOSE = (OURS, CLOSEST, MANUAL)
+PURE = Entrant("this project%, no compiled code of its own", "with_roadspeed_msgspec", 2, MANY)
+CLOSE = (OURS, CLOSEST, MANUAL, PURE)
 LARGER = 5  # times as many objects for the closest: a run long enough to be like a real one
 ENTRANTS = (
     OURS,
     CLOSEST,
+    PURE,
     Entrant("this project%, 1 process", "with_roadspeed", 1, FEW),
     Entrant("chDB%, 1 thread", "with_chdb", 1, FEW, "chdb"),
     MANUAL,

@@ -40,7 +40,7 @@ SourceArgument = Annotated[
 
 
 @app.callback()
-def _here() -> None:
+def _here(version: given.Version = False) -> None:  # noqa: ARG001 - shown as it is read
     """Let jobs be found from the folder one stands in, as `python -m` would."""
     if "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

@@ -35,6 +35,11 @@ def _option(name: str, text: str, panel: str | None = None) -> Any:
     return typer.Option(name, help=text, rich_help_panel=panel)
 
 
+@app.callback()
+def _any_command(version: given.Version = False) -> None:
+    """Take what stands before a command's name."""
+
+
 @app.command("run")
 def run_command(
     source: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -21,6 +22,29 @@ SELECTION = "Which objects"
 LIMITS = "What is tolerated"
 ENGINE = "Where it runs"
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import mapreduce  # noqa: PLC0415 - brings numpy, which `--help` does without
+        from mapreduce import scanner  # noqa: PLC0415
+
+        with_it = "with" if scanner.is_built() else "without"
+        typer.echo(
+            f"roadspeed {mapreduce.__version__}, Python {platform.python_version()}"
+            f" on {platform.machine()}, {with_it} the compiled scanner"
+        )
+        raise typer.Exit
+
+
+Version: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        callback=_show_version,
+        is_eager=True,
+        help="Show the version, and whether plain JSON is read by compiled code.",
+    ),
+]
 Workers: TypeAlias = Annotated[
     int | None,
     typer.Option("--workers", help="Processes; one a core by default.", rich_help_panel=ENGINE),

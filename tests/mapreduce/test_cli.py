@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import mapreduce as mr
+from mapreduce import scanner
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -244,6 +247,24 @@ def test_help_has_examples_and_loads_nothing_heavy(program: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Examples:" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["mapreduce", "roadspeed"])
+def test_the_version_tells_whether_the_scanner_is_built(program: str) -> None:
+    told = [
+        subprocess.run(
+            [sys.executable, "-m", f"{program}.cli", "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env=os.environ | {scanner.SWITCH: switch},
+        ).stdout
+        for switch in ("0", "1")
+    ]
+    assert f"roadspeed {mr.__version__}, Python 3." in told[0]
+    assert told[0].endswith(", without the compiled scanner\n")
+    assert (told[0] != told[1]) == scanner.is_built()
 
 
 def test_secrets_stay_out_of_everything_a_run_leaves(trips: Path, tmp_path: Path) -> None:
