@@ -26,18 +26,24 @@ RUN = [sys.executable, "-m", "mapreduce.cli", "run", "tests.jobs.deadly:Deadly"]
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "in"
     folder.mkdir()
-    for n in range(6):  # 0.3 s each
+    for n in range(6):  # each waits for the gate
         (folder / f"{n}-deadly").write_text(json.dumps({"data": [{"link": n}]}))
     return folder
 
 
 def words(source: Path, out: Path) -> list[str]:
-    own = ["--out", str(out), "--workers", "1", "--set", "how=slow", "--detach"]
-    return [*RUN, str(source), *own]
+    own = ["--out", str(out), "--workers", "1", "--detach"]
+    job = ["--set", "how=wait", "--set", f"gate={gate(out)}"]
+    return [*RUN, str(source), *own, *job]
+
+
+def gate(out: Path) -> Path:
+    """Give the file without which a run goes no further than its first object."""
+    return out.with_name("gate")
 
 
 def wait_for(happened: Callable[[], bool], out: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < until, (out / "run.log").read_text()
         time.sleep(0.02)
@@ -53,13 +59,14 @@ def test_a_terminal_that_closes_does_not_end_it(source: Path, tmp_path: Path) ->
     )
     os.close(theirs)
     said = b""
-    while b"ended" not in said:
+    while b"\n" not in said.partition(b"ended")[2]:
         said += os.read(ours, 1 << 16)
     assert b"ended 0" in said
     assert b"mapreduce status" in said
     assert not (out / "receipt.json").exists()
     os.close(ours)  # the terminal is closed: everything that belongs to it is sent SIGHUP
-    assert shell.wait(10) == -signal.SIGHUP
+    assert shell.wait(60) == -signal.SIGHUP
+    gate(out).touch()
     wait_for(lambda: "written to" in (out / "run.log").read_text(), out)
     assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
 
@@ -79,6 +86,7 @@ def test_it_is_stopped_and_gone_on_with_as_it_says(source: Path, tmp_path: Path)
     os.kill(number, signal.SIGTERM)
     wait_for(lambda: not alive(number), out)
     assert not (out / "receipt.json").exists()
+    gate(out).touch()
     resume = [sys.executable, "-m", "mapreduce.cli", "resume", str(out)]
     subprocess.run(resume, cwd=ROOT, capture_output=True, check=True, timeout=60)
     assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
