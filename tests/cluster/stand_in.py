@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Store
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0  # never waited for where all is well, however slow the machine
 RUN = "run-1"
 
 T = TypeVar("T")
