@@ -292,8 +292,6 @@ def test_a_job_that_is_not_there_is_the_jobs_fault() -> None:
     engine = _cluster(Waiting(elsewhere), "a")
     with pytest.raises(StoreError, match=r"(?s)no host could be started.*ended with 2: .*r-other"):
         run(Links(), Memory(OBJECTS), engine=engine)
-    assert engine.status is not None
-    assert "r-other" in engine.status.hosts[0].note
 
 
 SCRIPT = """
