@@ -1,9 +1,11 @@
+import fcntl
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Plan, deploy, deploy_overlay
 from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory import Inventory
+from mapreduce.cluster.onhost import unpack
 from mapreduce.cluster.release import name_of, overlay, own_packages, packed, release
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.cluster.wheels import (
@@ -148,6 +151,33 @@ def test_an_agent_script_killed_in_the_middle_leaves_nothing_in_place(tmp_path: 
     )
     assert b"cut" in healed.stdout
     assert list(tmp_path.glob("r/.incoming/*")) == []
+
+
+def test_a_deployment_that_begins_meanwhile_leaves_a_room_just_made_alone(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    flock, mkdtemp = fcntl.flock, tempfile.mkdtemp
+
+    def made(**more: Any) -> str:
+        room: str = mkdtemp(**more)
+        unpack.heal(str(tmp_path))  # as another one does, before this one's lock is there
+        return room
+
+    def late(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_EX:
+            unpack.heal(str(tmp_path))  # and before it is held
+        flock(file, how)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made)
+    monkeypatch.setattr(fcntl, "flock", late)
+    with unpack.incoming(str(tmp_path), str(tmp_path / "releases" / "x")) as room:
+        unpack.heal(str(tmp_path))
+        assert [path.name for path in Path(room).iterdir()] == ["lock"]
+    assert [*(tmp_path / ".incoming").iterdir()] == []
+    left = Path(mkdtemp(prefix=unpack.NEW, dir=tmp_path / ".incoming"))
+    os.utime(left, (1e9, 1e9))
+    unpack.heal(str(tmp_path))
+    assert not left.exists()
 
 
 def test_hosts_that_share_a_home_are_deployed_to_once(tmp_path: Path, monkeypatch: Any) -> None:
