@@ -24,7 +24,7 @@ from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.runs import Options, Progress, run
 from tests.cluster.launching import Processes
-from tests.cluster.stand_in import soon
+from tests.cluster.stand_in import gone, soon
 from tests.jobs.counting import Links
 from tests.jobs.deadly import Deadly
 from tests.services.relay import relayed
@@ -318,13 +318,6 @@ if __name__ == "__main__":
 """
 
 
-def _gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def test_interrupted_it_leaves_nothing_and_goes_on_where_it_stopped(
     tmp_path: Path, slow: mr.Result
 ) -> None:
@@ -341,7 +334,7 @@ def test_interrupted_it_leaves_nothing_and_goes_on_where_it_stopped(
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     assert first.returncode != 0
-    assert all(_gone(pid) for pid in agents)
+    assert all(map(gone, agents))
     before = _committed(folder)
     assert 2 <= before <= 4
     gate.touch()

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster.stand_in import gone
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -84,19 +86,12 @@ def test_it_is_stopped_and_gone_on_with_as_it_says(source: Path, tmp_path: Path)
     assert again.returncode == 2
     assert "another run is at work" in again.stderr
     os.kill(number, signal.SIGTERM)
-    wait_for(lambda: not alive(number), out)
+    wait_for(lambda: gone(number), out)
     assert not (out / "receipt.json").exists()
     gate(out).touch()
     resume = [sys.executable, "-m", "mapreduce.cli", "resume", str(out)]
     subprocess.run(resume, cwd=ROOT, capture_output=True, check=True, timeout=60)
     assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
-
-
-def alive(number: int) -> bool:
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_what_cannot_begin_says_why_at_once_and_leaves_nothing(tmp_path: Path) -> None:
