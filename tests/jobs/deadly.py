@@ -59,7 +59,10 @@ def _chatter(_: Any) -> None:
 
 def _wait(gate: Path) -> None:
     """Stand still until the test says go on: unlike a nap, however slow the machine is."""
+    until = time.monotonic() + 600
     while not gate.exists():
+        if time.monotonic() > until:
+            raise TimeoutError("nobody opens the gate: the test was killed")
         time.sleep(0.02)
 
 

@@ -157,7 +157,9 @@ def gated_job(folder: Path) -> Path:
         "    records = mr.Json(at='data', accel=mr.Float('tangAccel'))\n"
         "    t = mr.Table(key='k', n=mr.Sum)\n"
         "    def map(self, r):\n"
+        "        until = time.monotonic() + 600\n"
         "        while r.object.key >= '20' and not GATE.exists():\n"
+        "            assert time.monotonic() < until, 'the test was killed'\n"
         "            time.sleep(0.02)\n"
         "        return self.t.fold(r.rows, n=1)\n"
     )
