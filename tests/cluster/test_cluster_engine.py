@@ -24,7 +24,8 @@ from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.runs import Options, Progress, run
 from tests.cluster.launching import Processes
-from tests.cluster.stand_in import gone, soon
+from tests.cluster.stand_in import gone as _gone
+from tests.cluster.stand_in import soon
 from tests.jobs.counting import Links
 from tests.jobs.deadly import Deadly
 from tests.services.relay import relayed
@@ -334,7 +335,7 @@ def test_interrupted_it_leaves_nothing_and_goes_on_where_it_stopped(
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     assert first.returncode != 0
-    assert all(map(gone, agents))
+    assert all(map(_gone, agents))
     before = _committed(folder)
     assert 2 <= before <= 4
     gate.touch()
