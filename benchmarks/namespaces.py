@@ -3,16 +3,19 @@
 Every host has its own network (a veth pair on a bridge, where the coordinator listens) and a CPU
 quota (cgroup v1 or v2), and runs the agent itself, started by the launcher below: no SSH, which
 other tests have. Needs root and `ip`. Whatever is made is removed again, and nothing else touched.
+Its names are the machine's, so there is one shelf at a time: another waits for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -33,6 +36,7 @@ BRIDGE: Final = "mrbench"
 ADDRESS: Final = "10.213.77.1"
 AGENT: Final = (sys.executable, "-m", "mapreduce.cluster.worker")
 END_S: Final = 20.0
+LOCK: Final = Path(tempfile.gettempdir(), f"{BRIDGE}.lock")
 LENGTH: Final = struct.Struct("<Q")
 
 
@@ -68,6 +72,7 @@ class Namespaces:
     def __enter__(self) -> Self:
         """Make bridge, namespaces and groups."""
         try:
+            fcntl.flock(self._undo.enter_context(LOCK.open("w")), fcntl.LOCK_EX)
             self._make()
         except BaseException:
             self._undo.close()

@@ -88,6 +88,7 @@ class SlotProcess:
         self._own_peak_bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
+        self._burial = threading.Lock()  # whoever ends it later waits until it is gone
         self._stopped = False
         self._at: int | None = None  # number of the work it is at
         self._doomed: int | None = None  # number of the work last cancelled
@@ -203,11 +204,16 @@ class SlotProcess:
         return process
 
     def end(self) -> Death | None:
-        """Close the pipes, wait for the process to end, and say how it did."""
-        with self._guard:
-            process, self._process = self._process, None
-        if process is None:
-            return None
+        """Close the pipes, wait for the process to end, and say how it did.
+
+        None where there is none, or another thread ended it: it is gone in either case.
+        """
+        with self._burial:
+            with self._guard:
+                process, self._process = self._process, None
+            return None if process is None else self._buried(process)
+
+    def _buried(self, process: subprocess.Popen[bytes]) -> Death:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 try:

@@ -82,13 +82,13 @@ class Link:
 
     def watch(self, lease_s: float) -> None:
         """Have a silently broken connection found within about that time."""
-        line = self._writer.get_extra_info("socket")
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            ms = int(lease_s * 1000)
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(lease_s / 2)))
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, int(lease_s / 6)))
+        line, tcp = self._writer.get_extra_info("socket"), socket.IPPROTO_TCP
+        with contextlib.suppress(OSError):  # it broke already: who hears next is told
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                line.setsockopt(tcp, socket.TCP_USER_TIMEOUT, int(lease_s * 1000))
+                line.setsockopt(tcp, socket.TCP_KEEPIDLE, max(1, int(lease_s / 2)))
+                line.setsockopt(tcp, socket.TCP_KEEPINTVL, max(1, int(lease_s / 6)))
 
     async def greet(self, hello: Hello) -> Welcome | Refused:
         """Say hello; give the answer.

@@ -15,6 +15,8 @@ from mapreduce import packed
 from mapreduce.attempt import Attempt, Limits
 from mapreduce.cluster.messages import (
     PROTOCOL,
+    Cancel,
+    Dropped,
     Goodbye,
     Heartbeat,
     Hello,
@@ -28,7 +30,9 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.cluster.wire import Broken, Wire
 from mapreduce.engines.cluster import Cluster
+from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
+from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.runs import Options, run
 
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # never waited for where all is well, however slow the machine
 BEAT_S = 0.1
 T = TypeVar("T")
 _open: list[Agent] = []
@@ -84,7 +88,7 @@ class Running:
 
     def __init__(self, job: mr.Job, source: Store, hosts: Sequence[str], **given: Any) -> None:
         self.hosts = Hosts()
-        given.setdefault("rules", Rules(nobody_deadline_s=10.0))
+        given.setdefault("rules", Rules(nobody_deadline_s=60.0))
         options = given.pop("options", Options())
         folder = given.get("folder")
         self.engine = Cluster(dict.fromkeys(hosts, 1), self.hosts, address="127.0.0.2", **given)
@@ -177,7 +181,7 @@ class Agent:
         assert self.job is not None
         origin = f"https://{self.config.address}:{self.config.port}/"
         trusted = Trusted(origin, self.context, self.config.server_name)
-        with Reader(trusted=trusted) as reader:
+        with Reader(Patience(Retry(deadline_s=PATIENCE_S)), trusted=trusted) as reader:
             attempt = Attempt(self.job, reader, Limits())
             try:
                 partial, ledger = attempt.run(task.pieces, task.locations)
@@ -191,16 +195,26 @@ class Agent:
 
     def deliver(self, attempt: int) -> None:
         self.hear(Pull, lambda p: p.attempt == attempt)
+        self._send(attempt)
+
+    def _send(self, attempt: int) -> None:
         for frame in self.wire.partial_frames(attempt, self._attempts[attempt]):
             self.socket.sendall(frame)
+
+    def _brought(self, attempt: int) -> None:
+        """Deliver it, unless its lease ended before."""
+        answer = self.hear(Pull | Cancel | Dropped, lambda a: a.attempt == attempt)  # type: ignore[arg-type]  # as above
+        if isinstance(answer, Pull):
+            self._send(attempt)
 
     def serve(self, job: mr.Job) -> None:
         """Be a good agent until told to end."""
         self.job = job
-        with contextlib.suppress(EOFError, OSError):
+        # The run may end while it is at an attempt that another has done as well.
+        with contextlib.suppress(EOFError, OSError, MapReduceError):
             while isinstance(task := self.hear(Task | Goodbye), Task):  # type: ignore[arg-type]  # isinstance takes it
                 self.offer(task, *self.worked(task))
-                self.deliver(task.attempt)
+                self._brought(task.attempt)
         self.socket.close()
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Store
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0  # never waited for where all is well, however slow the machine
 RUN = "run-1"
 
 T = TypeVar("T")
@@ -231,9 +231,13 @@ def tasks(store: Store, size: int) -> Iterator[Task]:
 
 
 def gone(pid: int) -> bool:
-    """Whether there is no such process, or only its remains."""
+    """Whether there is no such process, or only its remains.
+
+    Its first thread may be a zombie before the others are: whoever waits for it does so still.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and len([*Path(f"/proc/{pid}/task").iterdir()]) == 1
     except OSError:
         return True
 

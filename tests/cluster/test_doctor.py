@@ -143,7 +143,7 @@ def test_real_hosts_are_examined_and_hot_ones_found(tmp_path: Path, monkeypatch:
         assert "release none" in wrong_clock.state
         assert wrong_clock.value is not None
         assert wrong_clock.value.facts["folders"] == {str(tmp_path / "shared"): None}
-        assert (wrong_clock.value.bytes_per_s or 0) > 1e6
+        assert (wrong_clock.value.bytes_per_s or 0) > 0
         assert not cut_off.ok
         assert f"cannot reach the store at 127.0.0.1:{gone}" in cut_off.state
 

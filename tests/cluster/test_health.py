@@ -61,6 +61,7 @@ def test_throttling_is_read_from_the_kernel(tmp_path: Path) -> None:
 def test_where_the_kernel_is_silent_the_program_is_asked_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "PROGRAM_S", 60.0)
     note = tmp_path / "asked"
     program = _program(
         tmp_path,

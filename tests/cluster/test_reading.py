@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = b'{"data": []}'
-QUICK = Retry(first_s=0.01, longest_s=0.02, deadline_s=0.3)
+QUICK = Retry(first_s=0.01, longest_s=0.02, deadline_s=60.0)
+HASTY = Retry(first_s=0.01, longest_s=0.02, deadline_s=0.3)  # where it will not be answered
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -70,9 +71,11 @@ def origin(authority: Authority) -> Iterator[str]:
     server.server_close()
 
 
-def _reader(authority: Authority, origin: str, name: str = "127.0.0.1") -> Reader:
+def _reader(
+    authority: Authority, origin: str, name: str = "127.0.0.1", retry: Retry = QUICK
+) -> Reader:
     context = client_context(authority.worker("w1"))
-    return Reader(Patience(QUICK), trusted=Trusted(origin, context, name))
+    return Reader(Patience(retry), trusted=Trusted(origin, context, name))
 
 
 def _read(reader: Reader, origin: str) -> bytes:
@@ -87,10 +90,10 @@ def test_the_runs_own_server_is_read_by_its_authority(authority: Authority, orig
 
 def test_no_other_reader_trusts_it(authority: Authority, origin: str) -> None:
     others = (
-        Reader(Patience(QUICK)),
-        _reader(Authority("run-2"), origin),
-        _reader(authority, "https://127.0.0.2:1/"),  # trusted, but elsewhere
-        _reader(authority, origin, "127.0.0.2"),
+        Reader(Patience(HASTY)),
+        _reader(Authority("run-2"), origin, retry=HASTY),
+        _reader(authority, "https://127.0.0.2:1/", retry=HASTY),  # trusted, but elsewhere
+        _reader(authority, origin, "127.0.0.2", retry=HASTY),
     )
     for other in others:
         with other as reader, pytest.raises(StoreError):

@@ -44,9 +44,7 @@ def test_input_that_cannot_be_read_to_its_end_ends_there(connected: Remote) -> N
         yield b"so far"
         raise OSError("the disk is gone")
 
-    began = time.monotonic()
-    assert connected.call("cat", torn()).out == b"so far"
-    assert time.monotonic() - began < 5
+    assert connected.call("cat", torn()).out == b"so far"  # and not: given up after 30 s
 
 
 @pytest.mark.parametrize("command", ["sleep 60", "cat >&2; exec sleep 60", "exec 1>&-; sleep 60"])
@@ -55,7 +53,7 @@ def test_a_step_that_takes_too_long_is_given_up(one: tuple[Shelf, Inventory], co
         began = time.monotonic()
         with pytest.raises(HostError, match=r"no answer within 0\.3 s"):
             host.call(command, os.urandom(4 << 20), timeout_s=0.3)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30  # and not when the command is through, after 60
 
 
 def test_a_host_that_says_too_much_is_cut_short(connected: Remote) -> None:

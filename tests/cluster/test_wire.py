@@ -130,7 +130,7 @@ def stream() -> bytes:
 STREAM = stream()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=40), st.booleans())
 def test_any_slicing_gives_the_same_events(cuts: list[int], spoil: bool) -> None:
     data = bytearray(STREAM)
@@ -403,7 +403,7 @@ def test_mutated_frames_never_crash_hang_or_swell_it() -> None:
         tracemalloc.stop()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=200), max_size=5), st.booleans())
 def test_random_bytes_end_in_nothing_or_broken(parts: list[bytes], framed: bool) -> None:
     wire = pulled(100)[0] if framed else Wire("coordinator")

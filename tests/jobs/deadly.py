@@ -22,6 +22,7 @@ class Deadly(mr.Job):
 
     how: str = "kill"
     note: str = ""  # a file to which each slot's process id is appended
+    gate: str = ""  # a file that `wait` waits for
 
     records = mr.Json(at="data", link=mr.Int("link"))
     links = mr.Table(key="link", n=mr.Sum)
@@ -31,7 +32,7 @@ class Deadly(mr.Job):
             with Path(self.note).open("a") as file:
                 file.write(f"{os.getpid()} {r.object.key}\n")
         if "deadly" in r.object.key:
-            DEEDS[self.how](r)
+            DEEDS[self.how](r if self.how != "wait" else Path(self.gate))
         return self.links.fold(r.link, n=1)
 
 
@@ -56,6 +57,15 @@ def _chatter(_: Any) -> None:
         sys.stdout.write(f"record {n}\n")
 
 
+def _wait(gate: Path) -> None:
+    """Stand still until the test says go on: unlike a nap, however slow the machine is."""
+    until = time.monotonic() + 600
+    while not gate.exists():
+        if time.monotonic() > until:
+            raise TimeoutError("nobody opens the gate: the test was killed")
+        time.sleep(0.02)
+
+
 def _read_input(_: Any) -> None:
     child = subprocess.run([sys.executable, "-c", "input()"], check=False, capture_output=True)
     if sys.stdin.read() or child.returncode == 0:
@@ -73,5 +83,6 @@ DEEDS: dict[str, Callable[[Any], object]] = {
     "hang": lambda _: time.sleep(600),
     "read": _read_input,
     "chatter": _chatter,
+    "wait": _wait,
     "slow": lambda _: time.sleep(0.3),
 }

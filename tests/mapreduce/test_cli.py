@@ -145,16 +145,22 @@ def test_a_map_that_raises_stops_the_run_and_says_where(trips: Path, tmp_path: P
     assert receipt_of(tmp_path / "aside")["objects"]["quarantined"] == 3
 
 
-def slow_job(folder: Path) -> Path:
-    job = folder / "slow.py"
+def gated_job(folder: Path) -> Path:
+    """Write a job that goes no further than the object 20 until there is a file `gate`."""
+    job = folder / "gated.py"
     job.write_text(
+        "import pathlib\n"
         "import time\n"
         "import mapreduce as mr\n"
-        "class Slow(mr.Job):\n"
+        f"GATE = pathlib.Path({str(folder / 'gate')!r})\n"
+        "class Gated(mr.Job):\n"
         "    records = mr.Json(at='data', accel=mr.Float('tangAccel'))\n"
         "    t = mr.Table(key='k', n=mr.Sum)\n"
         "    def map(self, r):\n"
-        "        time.sleep(0.1)\n"
+        "        until = time.monotonic() + 600\n"
+        "        while r.object.key >= '20' and not GATE.exists():\n"
+        "            assert time.monotonic() < until, 'the test was killed'\n"
+        "            time.sleep(0.02)\n"
         "        return self.t.fold(r.rows, n=1)\n"
     )
     return job
@@ -179,7 +185,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     padding = " " * (1 << 20)
     for n in range(40):
         (trips / f"{n:02}.json").write_text(json.dumps({"data": [FIX]}) + padding)
-    typed = ["run", f"{slow_job(tmp_path)}:Slow", str(trips), "--workers", "2", "--out"]
+    typed = ["run", f"{gated_job(tmp_path)}:Gated", str(trips), "--workers", "2", "--out"]
     out = tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "-m", "mapreduce.cli", *typed, str(out)],
@@ -201,6 +207,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert damaged.returncode == 2
     assert "type that run's command again" in damaged.stderr
     (out / "command.json").write_bytes(command)
+    (tmp_path / "gate").touch()
     resumed = mapreduce("resume", out)
     assert resumed.returncode == 0, resumed.stderr
     whole = mapreduce(*typed, tmp_path / "whole")

@@ -140,7 +140,7 @@ def _typed(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=200,
     )
 
 

@@ -345,7 +345,8 @@ def test_a_run_goes_on_from_what_was_committed(engine: Engine, tmp_path: Path) -
     assert 1 < committed < 70
     note.unlink()
     got = run(job, Memory(objects), engine=engine, folder=out, options=ONE_EACH)
-    assert len(note.read_text().splitlines()) == 70 - committed
+    # By name: an attempt of the first run that nobody waits for any more may note its object late.
+    assert len({line.split()[1] for line in note.read_text().splitlines()}) == 70 - committed
     assert got.digest == run(Deadly(), Memory(objects), engine=Local(1)).digest
     assert got.receipt["objects"]["ok"] == 70
 

@@ -205,7 +205,7 @@ def test_listing_many_files_takes_little_memory(tmp_path: Path) -> None:
     assert peak_bytes < 300_000
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     content=st.binary(max_size=200),
     start=st.integers(0, 250),

@@ -32,7 +32,7 @@ def stream(stored: bytes, key: str = "k", cap: int | None = CAP, n: int = 7) -> 
         return b"".join(iter(lambda: body.read(n), b""))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(parts=st.lists(st.binary(max_size=3000), max_size=4), n=st.integers(1, 5000))
 def test_members_come_back_as_one_content(parts: list[bytes], n: int) -> None:
     stored, content = b"".join(map(gzip.compress, parts)), b"".join(parts)
@@ -42,7 +42,7 @@ def test_members_come_back_as_one_content(parts: list[bytes], n: int) -> None:
     assert read_all(Dribble(stored), "k", CAP) == content
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=2000), n=st.integers(1, 500))
 def test_plain_content_passes_untouched(content: bytes, n: int) -> None:
     if content.startswith(b"\x1f\x8b\x08"):
@@ -51,7 +51,7 @@ def test_plain_content_passes_untouched(content: bytes, n: int) -> None:
     assert read_all(Dribble(content), "k", CAP) == content
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(min_size=1, max_size=400), data=st.data())
 def test_damaged_gzip_is_unreadable_or_right_never_a_crash(
     content: bytes, data: st.DataObject

@@ -150,7 +150,7 @@ def test_an_expired_url_is_told_apart_and_signing_anew_helps(found: Seaweed) -> 
     found.put(bucket, {"k": b"one"})
     (entry,) = S3(bucket).entries()
     location = S3(bucket, expires_s=1).locate(entry)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     with Reader() as reader:
         while time.monotonic() < until:  # the clock of the store decides: ask until it has
             try:
@@ -159,7 +159,7 @@ def test_an_expired_url_is_told_apart_and_signing_anew_helps(found: Seaweed) -> 
                 assert "Signature" not in str(error)  # noqa: PT017 - the loop ends here
                 break
         else:
-            pytest.fail("a URL of one second was honoured for ten")
+            pytest.fail("a URL of one second was honoured for sixty")
         with reader.open(entry, S3(bucket).locate(entry)) as body:
             assert body.read() == b"one"
 
@@ -225,7 +225,7 @@ def test_nobody_answering_is_said_within_seconds() -> None:
     started_s = time.monotonic()
     with pytest.raises(StoreError, match="is it running, is the endpoint right"):
         list(S3("trips", settings=Settings(endpoint, keys=Keys("a", "b"))).entries())
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 30  # asked as often as a busy store it would be 50
 
 
 def test_something_that_is_no_store_is_called_that() -> None:
@@ -347,7 +347,7 @@ def test_a_role_that_gives_nothing_leaves_us_anonymous_soon(
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)
     started_s = time.monotonic()
     store = open_store("s3://trips", endpoint="http://127.0.0.1:1")
-    assert time.monotonic() - started_s < 3
+    assert time.monotonic() - started_s < 10
     assert store.locate(next(iter(Directory(__file__).entries()))).url == (
         "http://127.0.0.1:1/trips/test_objects_s3.py"
     )

@@ -85,10 +85,10 @@ def test_a_wrong_shape_says_what_is_there(document: bytes, at: str, said: str) -
 
 def test_quotes_that_never_end_take_linear_time() -> None:
     document = b'{"data":["' + b'\\"' * 4_000_000
-    began = time.monotonic()
+    began = time.thread_time()  # what others do meanwhile is not counted
     assert _reason(document) == "not_json"
     assert not structure.too_deep(document + b"[" * 200)
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
 
 
 def test_depth_is_that_outside_of_strings() -> None:

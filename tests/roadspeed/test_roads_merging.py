@@ -106,7 +106,7 @@ many = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), many)
 def test_neither_order_nor_division_of_rows_matters(data: st.DataObject, table: Any) -> None:
     whole = align(5, [rows(*table)])
@@ -118,7 +118,7 @@ def test_neither_order_nor_division_of_rows_matters(data: st.DataObject, table: 
     assert (other.merged, other.folded) == (whole.merged, whole.folded)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(many)
 def test_every_line_of_an_id_is_in_its_geometry_and_no_other(table: Any) -> None:
     joined = align(5, [rows(*table)])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKERS = 3
-_READY_S = 60.0
+_READY_S = 120.0
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,7 @@ def dask_cluster(folder: Path, workers: int, options: Sequence[str] = ()) -> Ite
             for process in (crew, scheduler):
                 process.terminate()
             for process in (crew, scheduler):
-                process.wait(20)
+                process.wait(60)
 
 
 def _address(where: Path, scheduler: subprocess.Popen[bytes]) -> str:

@@ -122,9 +122,24 @@ def _create_extension(server: Postgis) -> None:
 
 @contextlib.contextmanager
 def _server(bin_folder: Path, folder: Path, owner: dict[str, Any]) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    told = ""
+    for _ in range(3):  # another process may take a port between its choice and its use
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        with _running(bin_folder, folder, owner, port) as said:
+            if any(READY in line for line in said):
+                yield port
+                return
+            told = "".join(said)
+    raise RuntimeError(f"PostgreSQL did not start:\n{told}")
+
+
+@contextlib.contextmanager
+def _running(
+    bin_folder: Path, folder: Path, owner: dict[str, Any], port: int
+) -> Iterator[list[str]]:
+    """Give what it said until it was ready, or ended."""
     command = [str(bin_folder / "postgres"), "-D", str(folder / "cluster"), "-p", str(port)]
     for name, value in {**SETTINGS, "unix_socket_directories": str(folder)}.items():
         command += ["-c", f"{name}={value}"]
@@ -146,9 +161,8 @@ def _server(bin_folder: Path, folder: Path, owner: dict[str, Any]) -> Iterator[i
     reader = threading.Thread(target=drain, daemon=True)
     reader.start()
     try:
-        if not ready.wait(START_TIMEOUT_S) or not any(READY in line for line in lines):
-            raise RuntimeError("PostgreSQL did not start:\n" + "".join(lines))
-        yield port
+        ready.wait(START_TIMEOUT_S)
+        yield lines
     finally:
         process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
         process.wait(START_TIMEOUT_S)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS = 2
-_READY_S = 60.0
+_READY_S = 120.0
 _HOME = Path(pyspark.__file__).parent
 _QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # such small machines start sooner
 
@@ -95,4 +95,4 @@ def _url(log: Path) -> str:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(20)
+    process.wait(60)

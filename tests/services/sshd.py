@@ -98,10 +98,18 @@ class SshHost:
 
     def start(self) -> None:
         """Start the server and wait until it listens."""
-        if not self.port:
-            with socket.socket() as probe:
-                probe.bind((self.address, 0))
-                self.port = probe.getsockname()[1]
+        known = bool(self.port)
+        for _ in range(1 if known else 3):  # another process may take a port before it is used
+            if not known:
+                with socket.socket() as probe:
+                    probe.bind((self.address, 0))
+                    self.port = probe.getsockname()[1]
+            if self._listens():
+                return
+            self.stop()
+        raise RuntimeError(f"sshd did not start:\n{self.log}")
+
+    def _listens(self) -> bool:
         (self.folder / "sshd_config").write_text(self._config())
         command = [program(), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         if shutil.which("setpriv"):  # a killed test run takes its servers along
@@ -124,8 +132,7 @@ class SshHost:
 
         self.process, self.drain = process, threading.Thread(target=read, daemon=True)
         self.drain.start()
-        if not ready.wait(START_TIMEOUT_S) or process.poll() is not None:
-            raise RuntimeError(f"sshd did not start:\n{self.log}")
+        return ready.wait(START_TIMEOUT_S) and process.poll() is None
 
     def _config(self) -> str:
         path = f"{self.folder / 'bin'}:/usr/local/bin:/usr/bin:/bin"

@@ -23,7 +23,7 @@ import uuid
 from typing import IO, TYPE_CHECKING, Any, Dict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Asked = Dict[str, Any]
 
@@ -183,12 +183,19 @@ def stop(asked: Asked) -> Asked:
     for noted in living.values():
         end(noted, signal.SIGTERM)
     deadline = time.monotonic() + asked["patience_s"]
-    while any(alive(n) for n in living.values()) and time.monotonic() < deadline:
-        time.sleep(POLL_S / 5)
+    wait_for(living.values(), deadline)
     killed = [run for run, noted in living.items() if alive(noted)]
     for run in killed:
         end(living[run], signal.SIGKILL)
+    wait_for([living[run] for run in killed], time.monotonic() + LAST_S)  # or it may still write
     return {"ended": sorted(living), "killed": sorted(killed)}
+
+
+def wait_for(noted: Iterable[Asked], deadline: float) -> None:
+    """Wait until all of these have ended, but not for ever."""
+    waiting = list(noted)
+    while any(alive(n) for n in waiting) and time.monotonic() < deadline:
+        time.sleep(POLL_S / 5)
 
 
 def logs(asked: Asked) -> None:

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Dict
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Asked = Dict[str, Any]
 
 INCOMING = ".incoming"
+NEW = "new-"  # a room that nobody holds yet: so its name begins, until it is locked
+NEW_S = 3600.0  # after which it is one that was left
 KEEP = 3
 
 
@@ -104,9 +107,11 @@ def incoming(root: str, target: str) -> Iterator[str]:
     heal(root)
     rooms = os.path.join(root, INCOMING)
     os.makedirs(rooms, mode=0o700, exist_ok=True)
-    room = tempfile.mkdtemp(dir=rooms)
+    made = tempfile.mkdtemp(prefix=NEW, dir=rooms)
+    room = os.path.join(rooms, os.path.basename(made)[len(NEW) :])
     try:
-        with locked(room):
+        with locked(made):
+            os.rename(made, room)
             yield room
     finally:
         shutil.rmtree(room, ignore_errors=True)
@@ -218,12 +223,14 @@ def heal(root: str) -> None:
     for name in os.listdir(rooms) if os.path.isdir(rooms) else []:
         room = os.path.join(rooms, name)
         try:
+            if name.startswith(NEW) and time.time() - os.path.getmtime(room) < NEW_S:
+                continue
             with open(os.path.join(room, "lock")) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(room, ignore_errors=True)
         except FileNotFoundError:
             with contextlib.suppress(OSError):
-                os.rmdir(room)  # made a moment ago, or empty
+                os.rmdir(room)  # it has no lock: its owner is gone
         except OSError:
             continue  # held: its owner lives
 
