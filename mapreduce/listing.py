@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import StoreError
 from mapreduce.journal import Journal, Listing
+from mapreduce.objects import Networked
 from mapreduce.objects.selection import ignored
 from mapreduce.table import Rule
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mapreduce.job import Job
-    from mapreduce.objects import Entry, Store
+    from mapreduce.objects import Awaited, Entry, Store
     from mapreduce.objects.selection import Selection
     from mapreduce.plan import Planner
 
@@ -60,6 +61,11 @@ class Lister:
     def object_bytes(self) -> int:
         """How many bytes they have together."""
         return self._planner.object_bytes if self._known is None else self._known.object_bytes
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """The node of the store that the listing waits for, where it has been silent for long."""
+        return self._store.awaited if isinstance(self._store, Networked) else None
 
     def start(self) -> None:
         """Begin, unless an earlier run has listed everything."""

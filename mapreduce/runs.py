@@ -26,7 +26,7 @@ from mapreduce.identity import identity_of
 from mapreduce.job import Job, finished, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.listing import Lister, is_divisible
-from mapreduce.objects import Spread
+from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
@@ -203,6 +203,7 @@ class _Run:
         self.phases = Phases()
         self.mapped_bytes = 0
         self.mapped_objects = 0
+        self.awaited = Awaited()
 
     def result(self) -> Result:
         """Run it."""
@@ -263,6 +264,8 @@ class _Run:
                     case Advance(objects=objects, read_bytes=read_bytes):
                         self.mapped_objects += objects
                         self.mapped_bytes += read_bytes
+                    case Awaited():
+                        self.awaited = event
                     case Outcome(splits=numbers, partial=raw, ledger=ledger, cost=cost):
                         self.journal.commit(numbers, raw, ledger, cost)
                         self.gather.add([splits.pop(n) for n in numbers], raw, ledger, cost)
@@ -283,9 +286,12 @@ class _Run:
         complete = self.journal.listing is not None
         listed = self.lister.objects
         self.gather.listed_objects = listed if complete else None
-        self.tell(Progress("list", listed, listed if complete else None, "objects"))
+        silence = "" if complete else str(self.lister.awaited or "")
+        self.tell(Progress("list", listed, listed if complete else None, "objects", silence))
         total = self.lister.object_bytes if complete else None
         note = f"{self.mapped_objects:,} of {listed:,}{'' if complete else '+'} objects"
+        if self.awaited.node:
+            note = f"{note}; {self.awaited}"
         self.tell(Progress("map", self.mapped_bytes, total, "bytes", note))
 
     def _listing(self) -> Listing:

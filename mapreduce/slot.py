@@ -29,7 +29,7 @@ from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job import JobName
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.memory import peak_bytes
-from mapreduce.objects import Location
+from mapreduce.objects import Awaited, Location
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.plan import Piece
 from mapreduce.table import Schema
@@ -37,6 +37,7 @@ from mapreduce.table import Schema
 LENGTH: Final = struct.Struct("<Q")
 MAX_MESSAGE_BYTES: Final = 1 << 33
 TELL_EVERY_S: Final = 0.2
+WATCH_EVERY_S: Final = 1.0  # of a store that says nothing
 LAST_WORDS_S: Final = 1.0  # for an idle slot to end by itself, when its parent is gone
 OUT_OF_MEMORY: Final = 71  # exit code: the attempt needed more than the slot may have
 
@@ -130,7 +131,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     silent_nodes: tuple[str, ...] = ()
 
 
-Message: TypeAlias = Begin | Work | Ready | Reached | Done | Failed
+Message: TypeAlias = Begin | Work | Ready | Reached | Awaited | Done | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
@@ -156,11 +157,23 @@ def receive(stream: IO[bytes]) -> Message | None:
     return None if len(raw) < size else _decode(raw)
 
 
+class _Sink:
+    """Where messages go, whole, from whichever thread."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        with self._lock:
+            send(self._stream, message)
+
+
 class _Teller:
     """Tells how far an attempt is: a few times a second, or at each object."""
 
-    def __init__(self, stream: IO[bytes], work: Work, reader: Reader) -> None:
-        self._stream = stream
+    def __init__(self, sink: _Sink, work: Work, reader: Reader) -> None:
+        self._sink = sink
         self._reader = reader
         self._number = work.number
         self._every_s = 0.0 if work.careful else TELL_EVERY_S
@@ -179,13 +192,25 @@ class _Teller:
             told = (piece.ordinal, self._objects, self._bytes)
             reader = self._reader
             of_store = (reader.slow_downs, reader.silent_nodes)
-            send(self._stream, Reached(self._number, *told, *of_store))
+            self._sink.send(Reached(self._number, *told, *of_store))
         self._objects += 1
 
 
-def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+def _watch(reader: Reader, sink: _Sink) -> None:
+    """Tell while nothing comes from a store that is read, which the reading thread cannot."""
+    told = False
+    with contextlib.suppress(OSError):  # the parent is gone, and this process with it
+        while True:
+            time.sleep(WATCH_EVERY_S)
+            awaited = reader.awaited
+            if awaited is not None or told:
+                sink.send(awaited or Awaited())
+            told = awaited is not None
+
+
+def serve(source: IO[bytes], stream: IO[bytes]) -> None:
     """Run attempts until the source ends."""
-    begin = receive(source)
+    begin, sink = receive(source), _Sink(stream)
     if not isinstance(begin, Begin):
         return
     sys.path[:] = [*begin.path, *(p for p in sys.path if p not in begin.path)]
@@ -195,16 +220,20 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         reader = _reader(begin.peer)
         attempt, schemas = Attempt(job, reader, begin.limits), job.schemas()
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything
-        send(sink, Failed(-1, "job", _told(error)))
+        sink.send(Failed(-1, "job", _told(error)))
         return
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
-    send(sink, Ready(schemas))
+    sink.send(Ready(schemas))
+    watched = False
     try:
         while isinstance(work := inbox.get(), Work):
+            if not watched and any(place.url is not None for place in work.locations):
+                watched = True
+                threading.Thread(target=_watch, args=(reader, sink), daemon=True).start()
             answer = _run(attempt, work, _Teller(sink, work, reader))
             of_store = {"slow_downs": reader.slow_downs, "silent_nodes": reader.silent_nodes}
-            send(sink, msgspec.structs.replace(answer, **of_store))
+            sink.send(msgspec.structs.replace(answer, **of_store))
             del answer
     finally:
         attempt.close()

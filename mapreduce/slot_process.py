@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.memory import peak_bytes
+from mapreduce.objects import Awaited
 from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
 
 if TYPE_CHECKING:
@@ -112,8 +113,13 @@ class SlotProcess:
             self._stopped = True
             self._kill()
 
-    def run(self, work: Work, on_reached: Callable[[Reached], None]) -> Done | Failed | Death:
-        """Have the work done, telling how far it is.
+    def run(
+        self,
+        work: Work,
+        on_reached: Callable[[Reached], None],
+        on_awaited: Callable[[Awaited], None] = lambda _: None,
+    ) -> Done | Failed | Death:
+        """Have the work done, telling how far it is, and of a store that says nothing meanwhile.
 
         Raises
         ------
@@ -129,7 +135,7 @@ class SlotProcess:
                 raise CancelledError(f"work {work.number} was cancelled before it began")
             self._at = work.number
         try:
-            return self._run(work, on_reached)
+            return self._run(work, on_reached, on_awaited)
         finally:
             with self._guard:
                 self._at = None
@@ -138,12 +144,20 @@ class SlotProcess:
                 self.end()
                 raise CancelledError(f"work {work.number} was cancelled")
 
-    def _run(self, work: Work, on_reached: Callable[[Reached], None]) -> Done | Failed | Death:
+    def _run(
+        self,
+        work: Work,
+        on_reached: Callable[[Reached], None],
+        on_awaited: Callable[[Awaited], None],
+    ) -> Done | Failed | Death:
         process = self.start()
         ordinal: int | None = None
         try:
             send(_in(process), work)
-            while isinstance(answer := receive(_out(process)), Reached):
+            while isinstance(answer := receive(_out(process)), Reached | Awaited):
+                if isinstance(answer, Awaited):
+                    on_awaited(answer)
+                    continue
                 ordinal = answer.ordinal
                 on_reached(answer)
         except BrokenPipeError:

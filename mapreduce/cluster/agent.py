@@ -291,7 +291,8 @@ class Agent:
             running = (self._crew.progress(a) for a in self._bench.running)
             waiting = (say.Progress(a) for a in self._bench.waiting)
             kept = (k.progress for k in self._bench.kept.values())
-            of_store = (self._crew.new_slow_downs(), self._crew.silent_nodes)
+            crew = self._crew
+            of_store = (crew.new_slow_downs(), crew.silent_nodes, crew.awaited)
             link.say(say.Heartbeat((*running, *waiting, *kept), health, *of_store))
 
     @staticmethod

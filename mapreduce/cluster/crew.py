@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
 from mapreduce.cluster.messages import Failed, Kind, Progress, Task
 from mapreduce.errors import JobError
+from mapreduce.objects import Awaited
 from mapreduce.slot import Begin, Done, Reached, Work
 from mapreduce.slot_process import CancelledError, Death, SlotProcess, StartError
 
@@ -41,6 +42,7 @@ class Slot:
         self.reached: Reached | None = None
         self.slow_downs = 0
         self.silent_nodes: tuple[str, ...] = ()
+        self.awaited = Awaited()
         self._known_slow_downs = 0  # of the present process
         self._on_end = on_end
         self._inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
@@ -76,9 +78,10 @@ class Slot:
             return
 
     def _end_of(self, work: Work) -> End:
+        self.awaited = Awaited()
         for left in reversed(range(STARTS)):
             try:
-                answer = self.process.run(work, self._on_reached)
+                answer = self.process.run(work, self._on_reached, self._on_awaited)
                 break
             except CancelledError as error:
                 return error
@@ -99,6 +102,9 @@ class Slot:
     def _on_reached(self, reached: Reached) -> None:
         self.reached = reached
         self._count(reached)
+
+    def _on_awaited(self, awaited: Awaited) -> None:
+        self.awaited = awaited
 
     def _count(self, told: Reached | Done | NotDone) -> None:
         slow_downs, self.silent_nodes = told.slow_downs, told.silent_nodes
@@ -164,6 +170,12 @@ class Crew:
     def silent_nodes(self) -> tuple[str, ...]:
         """Nodes of the store that gave no answer here."""
         return tuple(sorted({node for s in self.slots for node in s.silent_nodes}))
+
+    @property
+    def awaited(self) -> Awaited:
+        """The node that has been silent longest, of those that slots wait for."""
+        waiting = (s.awaited for s in self.slots if s.attempt is not None)
+        return max(waiting, key=lambda a: a.seconds, default=Awaited())
 
     def stop(self) -> None:
         """End all processes, and wait for them to be gone."""

@@ -18,7 +18,7 @@ from msgspec import Meta
 from mapreduce.errors import MapReduceError
 from mapreduce.job import JobName
 from mapreduce.ledger import Cost, Ledger
-from mapreduce.objects import Location
+from mapreduce.objects import Awaited, Location
 from mapreduce.plan import Piece
 
 PROTOCOL: Final = 1
@@ -78,13 +78,15 @@ class Heartbeat(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tru
     """A sign of life: every attempt the worker has, running, waiting, or done and not accepted.
 
     `slow_downs` counts the store's 503 answers since the last heartbeat; `silent_nodes` are those
-    of the store that gave no answer here, while others did.
+    of the store that gave no answer here, while others did; `awaited` is the one that reads
+    wait for, where it has been silent for long.
     """
 
     attempts: Annotated[tuple[Progress, ...], Meta(max_length=8 * MAX_SLOTS)] = ()
     health: Health = Health()
     slow_downs: Count = 0
     silent_nodes: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    awaited: Awaited = Awaited()
 
 
 class Offer(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):

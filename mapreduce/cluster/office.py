@@ -267,6 +267,7 @@ class Office:
         match event:
             case msg.Heartbeat(attempts=attempts, health=health, slow_downs=slow_downs):
                 self.watch.fares(worker, health)
+                self.watch.awaits(worker, event.awaited, time.monotonic())
                 self._silent(worker, event.silent_nodes)
                 for told in attempts:
                     self._handout.progressed(worker, told)
@@ -295,6 +296,9 @@ class Office:
             self.watch.news(f"{node} gives {worker} no answer: its objects are read elsewhere")
 
     def _tell_advance(self) -> None:
+        awaited = self.watch.silence()
+        if awaited is not None:
+            self._loop.say(awaited)
         advance = self.watch.advance()
         if advance is not None:
             self._loop.say(advance)

@@ -15,6 +15,7 @@ import msgspec
 
 from mapreduce.cluster.messages import Health
 from mapreduce.engines import Advance
+from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SMOOTH_S: Final = 10.0  # about how far back a rate looks
 NEWS: Final = 20
 MOST_NEWS: Final = 1000  # characters of one
+MOST_NODE: Final = 100  # characters of its name
 THROTTLED_NOW: Final = 0b1111  # under-voltage, capped, throttled, too hot: at this moment
 
 
@@ -75,6 +77,8 @@ class _Host:
     smoothed: float = 0.0
     known: float = 0.0  # how much of `smoothed` is measured: 0 before the first byte, then to 1
     bytes_per_s: float = 0.0
+    awaited: Awaited = field(default_factory=Awaited)
+    awaited_at: float = 0.0
 
 
 class Watch:
@@ -96,6 +100,8 @@ class Watch:
         self._advance = (0, 0)
         self._done = (0, 0)
         self._news: deque[str] = deque(maxlen=NEWS)
+        self._silence = Awaited()
+        self._told_silence = Awaited()
 
     def news(self, text: str) -> None:
         """Tell what people should hear of."""
@@ -109,6 +115,16 @@ class Watch:
     def fares(self, host: str, health: Health) -> None:
         """Tell how a host fares."""
         self._hosts.setdefault(host, _Host()).health = health
+
+    def awaits(self, host: str, awaited: Awaited, now: float) -> None:
+        """Tell which node of the store a host waits for, and since when; or that it does not."""
+        one = self._hosts.setdefault(host, _Host())
+        one.awaited, one.awaited_at = awaited, now
+
+    def silence(self) -> Awaited | None:
+        """Give who is silent longest, and where; None where that is as it was when last asked."""
+        before, self._told_silence = self._told_silence, self._silence
+        return self._silence if str(self._silence) != str(before) else None
 
     def moved(self, host: str | None, objects: int, read_bytes: int) -> None:
         """Tell what was done there; less than nothing where it turned out to be for nothing."""
@@ -132,6 +148,7 @@ class Watch:
         if self._began is None:
             self._began = self._rated = now
         self._rate(now)
+        self._silence = self._longest_silence(state, now)
         rate = sum(h.bytes_per_s for h in self._hosts.values())
         waiting = sum(t.open for t in state.tasks.values())
         left = None
@@ -149,7 +166,7 @@ class Watch:
             *self._done,
             rate,
             left,
-            tuple(self._host(name, one, state) for name, one in self._hosts.items()),
+            tuple(self._host(name, one, state, now) for name, one in self._hosts.items()),
             tuple(self._news),
         )
         return self.status
@@ -169,7 +186,15 @@ class Watch:
             one.bytes_per_s = one.smoothed / one.known
         self._rated = now
 
-    def _host(self, name: str, one: _Host, state: State) -> HostStatus:
+    def _longest_silence(self, state: State, now: float) -> Awaited:
+        busy = {name: w for name, w in state.roster.workers.items() if w.present and w.busy}
+        waiting = {name: _awaited(one, now) for name, one in self._hosts.items() if name in busy}
+        host, longest = max(waiting.items(), key=lambda w: w[1].seconds, default=("", Awaited()))
+        if longest.node and not all(one.node for one in waiting.values()):
+            return Awaited(f"{longest.node} at {host}", longest.seconds)
+        return longest
+
+    def _host(self, name: str, one: _Host, state: State, now: float) -> HostStatus:
         worker = state.roster.workers.get(name)
         shown = one.state
         if worker is not None and worker.connected:
@@ -185,7 +210,7 @@ class Watch:
         return HostStatus(
             name,
             shown,
-            one.note,
+            str(_awaited(one, now)) or one.note if shown == "works" else one.note,
             worker.slots if worker else 0,
             worker.busy if worker else 0,
             one.done,
@@ -195,3 +220,11 @@ class Watch:
             one.health.temperature_c,
             None if throttled is None else bool(throttled & THROTTLED_NOW),
         )
+
+
+def _awaited(one: _Host, now: float) -> Awaited:
+    """Give which node a host waits for by now; what a host says of it is shown and not believed."""
+    if not one.awaited.node:
+        return one.awaited
+    node = "".join(c if c.isprintable() else "?" for c in one.awaited.node[:MOST_NODE])
+    return Awaited(node, one.awaited.seconds + now - one.awaited_at)

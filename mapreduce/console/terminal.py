@@ -230,7 +230,7 @@ def _bars(status: Callable[[], Status | None]) -> RichBars:
         Done(),
         Rate(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=Console(stderr=True),
         refresh_per_second=8,
     )

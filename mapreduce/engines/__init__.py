@@ -8,7 +8,7 @@ it was not asked to, and never decides what a result means.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -16,6 +16,7 @@ from mapreduce.attempt import Limits
 from mapreduce.errors import ObjectError
 from mapreduce.job import JobName
 from mapreduce.ledger import Cost, Ledger, Quarantined
+from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split
 from mapreduce.table import Schema
 
@@ -40,13 +41,18 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """Objects and bytes done inside attempts since the last one: for progress alone."""
+    """Objects and bytes done inside attempts since the last one: for progress alone.
+
+    One of nothing is a sign of life, where nothing happens for a while.
+    """
 
     objects: int
     read_bytes: int
 
 
-Event: TypeAlias = Outcome | Advance
+Event: TypeAlias = Outcome | Advance | Awaited
+PULSE_S: Final = 1.0  # how often an engine gives a sign of life
+STILL: Final = Advance(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

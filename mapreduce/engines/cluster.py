@@ -8,6 +8,7 @@ what does not end by that is ended through the launcher. How a host is reached i
 from __future__ import annotations
 
 import dataclasses
+import queue
 import resource
 import secrets
 import threading
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.control import Control
-from mapreduce.cluster.coordinator import Coordinator
+from mapreduce.cluster.coordinator import Coordinator, Said
 from mapreduce.cluster.office import NoWorkersError
 from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
-from mapreduce.engines import Assignment, Event, Outcome, Sites
+from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Outcome, Sites
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Cluster:
         try:
             here = self._listen[0], port
             start.begin(coordinator, here, lambda h, at: self._config(h, at, authority, run))
-            while (said := coordinator.said.get()) is not None:
+            while (said := _next(coordinator)) is not None:
                 if isinstance(said, BaseException):
                     raise said
                 yield said
@@ -295,6 +296,14 @@ class _Start:
         if len(self._failed) == len(self._hosts):
             said = "".join(f"\n  {h}: {self._failed[h]}" for h in self._hosts)
             coordinator.stop(NoWorkersError(f"no host could be started:{said}"))
+
+
+def _next(coordinator: Coordinator) -> Said:
+    """Take what comes next, or nothing for a while."""
+    try:
+        return coordinator.said.get(timeout=PULSE_S)
+    except queue.Empty:
+        return STILL
 
 
 def _origin(config: AgentConfig) -> str:

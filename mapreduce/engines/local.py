@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce import packed, partial
 from mapreduce.attempt import MapError
-from mapreduce.engines import Advance, Assignment, Event, Outcome, located
+from mapreduce.engines import PULSE_S, STILL, Advance, Assignment, Event, Outcome, located
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError, UsageError
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
+from mapreduce.objects import Awaited
 from mapreduce.slot import Begin, Done, Failed, Reached, Work
 from mapreduce.slot_process import SlotProcess
 
@@ -91,7 +92,10 @@ class Local:
         try:
             running = len(slots)
             while running:
-                said = desk.said.get()
+                try:
+                    said = desk.said.get(timeout=PULSE_S)
+                except queue.Empty:
+                    said = STILL
                 if said is None:
                     running -= 1
                 elif isinstance(said, BaseException):
@@ -117,6 +121,14 @@ class _Desk:
         self.stopped = threading.Event()
         self._splits = splits
         self._lock = threading.Lock()
+        self._awaited: dict[int, Awaited] = {}
+
+    def awaits(self, slot: int, awaited: Awaited) -> None:
+        """Tell which node has been silent longest, of those that slots wait for."""
+        with self._lock:
+            before, self._awaited[slot] = self._awaited.get(slot), awaited
+            if awaited.node or (before is not None and before.node):
+                self.said.put(max(self._awaited.values(), key=lambda a: a.seconds))
 
     def take(self) -> Split | None:
         with self._lock:
@@ -211,7 +223,10 @@ class _Slot:
             self._say(told.objects - objects, told.read_bytes - read_bytes)
             objects, read_bytes = told.objects, told.read_bytes
 
-        answer = self._process.run(work, on_reached)
+        try:
+            answer = self._process.run(work, on_reached, lambda a: self._desk.awaits(id(self), a))
+        finally:
+            self._desk.awaits(id(self), Awaited())
         if isinstance(answer, Done):
             total = sum(p.read_bytes for p in pieces)
             self._say(len(pieces) - objects, total - read_bytes)

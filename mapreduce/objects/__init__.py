@@ -42,6 +42,16 @@ class Location(msgspec.Struct, frozen=True):
         return f"Location({kind}=…)"
 
 
+class Awaited(msgspec.Struct, frozen=True, tag=True):
+    """A node of a store (`host:port`) that is waited for, silent for so long; "" for none."""
+
+    node: str = ""
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"no byte from {self.node} for {self.seconds:.0f} s" if self.node else ""
+
+
 class Store(Protocol):
     """Where input lives."""
 
@@ -54,6 +64,15 @@ class Store(Protocol):
 
     def locate(self, entry: Entry) -> Location:
         """Where a worker reads this version of the object, for the next hour at least."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A store that is asked over a network."""
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """The node whose answer the listing waits for, where it has been silent for long."""
 
 
 @runtime_checkable

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
     from mapreduce.objects.nodes import Nodes
     from mapreduce.objects.patience import Retry
+    from mapreduce.objects.waits import Waits
 
 _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
 _TOO_MUCH = {429, 503}
@@ -63,6 +64,7 @@ class Line:
     stopped: Event
     slow_downs: Count  # answers that asked for fewer requests
     nodes: Nodes
+    waits: Waits
 
 
 class Download:
@@ -81,6 +83,11 @@ class Download:
     others
         URLs of the same object at other nodes of its store.
 
+    Attributes
+    ----------
+    node
+        The node that is asked (`host:port`).
+
     Raises
     ------
     ObjectError
@@ -95,13 +102,13 @@ class Download:
         "_backoff",
         "_conditional",
         "_entry",
-        "_host",
         "_line",
         "_offset",
         "_response",
         "_stop",
         "_target",
         "_urls",
+        "node",
     )
 
     def __init__(
@@ -123,18 +130,20 @@ class Download:
         self._conditional = True
         self._response: BaseHTTPResponse | None = None
         if start < stop or not entry.size_bytes:
-            self._ask()
+            with line.waits.of(self):
+                self._ask()
         if start >= stop:
             self.close()
 
     def read(self, n: int = -1, /) -> bytes:
         """Up to `n` bytes, all that is left if `n` is negative; `b""` at the end."""
-        if n >= 0:
-            return self._piece(n)
-        first = self._piece(_MOST_AT_ONCE)
-        if self._offset >= self._stop:
-            return first
-        return b"".join([first, *iter(lambda: self._piece(_MOST_AT_ONCE), b"")])
+        with self._line.waits.of(self):
+            if n >= 0:
+                return self._piece(n)
+            first = self._piece(_MOST_AT_ONCE)
+            if self._offset >= self._stop:
+                return first
+            return b"".join([first, *iter(lambda: self._piece(_MOST_AT_ONCE), b"")])
 
     def close(self) -> None:
         """Give the connection back; close it if the body was not read to its end."""
@@ -150,7 +159,7 @@ class Download:
 
     def _turn_to(self, url: str) -> None:
         parts = urlsplit(url)
-        self._host = _node(url)
+        self.node = _node(url)
         self._target = parts.path + ("?" + parts.query if parts.query else "")
 
     def _piece(self, n: int) -> bytes:
@@ -162,6 +171,7 @@ class Download:
             except (HTTPError, OSError) as error:
                 piece, why = b"", f"the body was cut ({type(error).__name__})"
             if piece:
+                self._line.waits.came(self.node)
                 self._backoff.progressed()
                 self._offset += len(piece)
                 if self._offset >= self._stop:
@@ -189,14 +199,15 @@ class Download:
                 )
             except SSLError as error:
                 raise StoreError(
-                    f"{self._host}: its certificate is not trusted ({error}):"
+                    f"{self.node}: its certificate is not trusted ({error}):"
                     " set SSL_CERT_FILE to the authority's"
                 ) from error
             except (HTTPError, OSError) as error:
                 if len(self._urls) > 1:
-                    self._line.nodes.was_silent(self._host, monotonic())
+                    self._line.nodes.was_silent(self.node, monotonic())
                 self._pause(f"no answer ({type(error).__name__})")
                 continue
+            self._line.waits.came(self.node)
             if response.status in {_OK, _PARTIAL}:
                 self._response = response
                 self._conditional = True
@@ -226,7 +237,7 @@ class Download:
             return
         if response.status in _TOO_MUCH:
             self._line.slow_downs.add()
-        error = refusal(response.status, body, self._entry.key, self._host, response.headers)
+        error = refusal(response.status, body, self._entry.key, self.node, response.headers)
         if error is not None:
             raise error
         self._pause(f"answered {response.status}", retry_after_s(response.headers))
@@ -243,7 +254,7 @@ class Download:
             )
             if place is None or int(place[1]) != self._offset:
                 self.close()
-                raise StoreError(f"{self._host} answered another range than was asked for")
+                raise StoreError(f"{self.node} answered another range than was asked for")
             if place[2] not in {"*", str(size)}:
                 self._changed(f"{size} bytes were listed, it has {place[2]} now")
             return
@@ -288,7 +299,7 @@ class Download:
         wait_s = self._backoff.wait_s(monotonic(), asked_s)
         if wait_s is None:
             raise StoreError(
-                f"{self._host}: {why}, and so it went for {self._line.retry.deadline_s:g} s;"
+                f"{self.node}: {why}, and so it went for {self._line.retry.deadline_s:g} s;"
                 f" last asked for {self._entry.key}. Resume when it answers again"
             )
         self._line.stopped.wait(wait_s)

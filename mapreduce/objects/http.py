@@ -7,16 +7,33 @@ given up soon. It understands no answer.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from urllib3 import PoolManager, Retry, Timeout
+
+from mapreduce.objects.waits import Waits
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Somebody who waits for an answer."""
+
+    node: str
+
+
 class Http(PoolManager):
-    """Connections of one store's client."""
+    """Connections of one store's client.
+
+    Attributes
+    ----------
+    waits
+        Which node is waited for.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,6 +42,7 @@ class Http(PoolManager):
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
         )
         self._answered = False
+        self.waits = Waits()
 
     # as minio calls it; the two base classes disagree already
     def urlopen(  # type: ignore[override]
@@ -43,6 +61,7 @@ class Http(PoolManager):
             raise_on_status=False,
             retry_after_max=120,
         )
-        response = super().urlopen(method, url, redirect, retries=patient, **options)
+        with self.waits.of(_Asked(urlsplit(url).netloc)):
+            response = super().urlopen(method, url, redirect, retries=patient, **options)
         self._answered = True
         return response

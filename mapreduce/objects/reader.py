@@ -18,7 +18,7 @@ from mapreduce.objects.patience import Patience
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from mapreduce.objects import Entry, Location
+    from mapreduce.objects import Awaited, Entry, Location
     from mapreduce.objects.body import Body
     from mapreduce.objects.web import Web
 
@@ -59,6 +59,11 @@ class Reader:
     def silent_nodes(self) -> tuple[str, ...]:
         """Nodes of a store that gave no answer, so that others were asked (`host:port`)."""
         return () if self._web is None else self._web.silent_nodes
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """The node that reads wait for, where it has been silent for long."""
+        return None if self._web is None else self._web.awaited
 
     def open(
         self, entry: Entry, location: Location, start: int = 0, stop: int | None = None

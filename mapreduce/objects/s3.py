@@ -23,7 +23,7 @@ from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, SSLError
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
-from mapreduce.objects import Entry, Location
+from mapreduce.objects import Awaited, Entry, Location
 from mapreduce.objects.http import Http
 from mapreduce.objects.refusals import REMEDIES
 from mapreduce.objects.settings import Settings, find_settings
@@ -124,6 +124,11 @@ class S3:
     def name(self) -> str:
         """`s3://bucket/prefix`."""
         return f"s3://{self.bucket}/{self.prefix}" if self.prefix else f"s3://{self.bucket}"
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """The node whose answer is waited for, where it has been silent for long."""
+        return self._http.waits.longest
 
     def entries(self) -> Iterator[Entry]:
         """Every object, page by page, in the store's own order.

@@ -17,11 +17,12 @@ import urllib3
 
 from mapreduce.objects.download import Count, Download, Line
 from mapreduce.objects.nodes import Nodes
+from mapreduce.objects.waits import Waits
 
 if TYPE_CHECKING:
     from threading import Event
 
-    from mapreduce.objects import Entry, Location
+    from mapreduce.objects import Awaited, Entry, Location
     from mapreduce.objects.patience import Patience
     from mapreduce.objects.reader import Trusted
 
@@ -49,7 +50,7 @@ class Web:
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
         )
         rng = Random(patience.seed)  # noqa: S311 - spreads pauses, guards nothing
-        self._line = Line(pools, patience.retry, rng, stopped, Count(), Nodes())
+        self._line = Line(pools, patience.retry, rng, stopped, Count(), Nodes(), Waits())
         self._trusted_line: Line | None = None
         self._trusted_origin = ""
         if trusted is not None:
@@ -71,6 +72,11 @@ class Web:
     def silent_nodes(self) -> tuple[str, ...]:
         """Nodes of a store that gave no answer, so that others were asked (`host:port`)."""
         return self._line.nodes.silent
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """The node that reads wait for, where it has been silent for long."""
+        return self._line.waits.longest
 
     def open(self, entry: Entry, location: Location, start: int, stop: int) -> Download:
         """Ask for bytes `start` to `stop` of an object; see `Download` for what it raises."""
