@@ -11,89 +11,30 @@ import dataclasses
 import queue
 import resource
 import secrets
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.control import Control
 from mapreduce.cluster.coordinator import Coordinator, Said
-from mapreduce.cluster.office import NoWorkersError
 from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
 from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Outcome, Sites
-from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.engines.start import Start
+from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from mapreduce.job import JobName
+    from mapreduce.engines.start import Launcher, Ways
     from mapreduce.plan import Split
 
-AT_ONCE: Final = 16  # hosts that are started together
 JOIN_S: Final = 15.0
 FILES: Final = 1 << 16  # connections of workers and their slots
 NAME: Final = "coordinator"  # what it proves to be where hosts dial no address of its own
-
-
-ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
-
-
-class Launcher(Protocol):
-    """How agents come to hosts, and end.
-
-    Attributes
-    ----------
-    release, overlay
-        The code that agents must run; known once `prepare` has been called.
-    """
-
-    release: str
-    overlay: str
-
-    def prepare(self, job: JobName) -> None:
-        """Make ready what every host needs for this job."""
-
-    def place(self, host: str) -> JobName | None:
-        """Bring a host what it lacks; may take long. Give the job's name there, if not as here.
-
-        Raises
-        ------
-        MapReduceError
-            Why the host cannot take part.
-        """
-
-    def start(self, host: str, config: AgentConfig) -> None:
-        """Start an agent; give once it runs.
-
-        Raises
-        ------
-        MapReduceError
-            Why it does not.
-        """
-
-    def stop(self, hosts: Sequence[str], run: str) -> None:
-        """End the agents of a run that have not ended by themselves."""
-
-
-class Ways(Protocol):
-    """How hosts that cannot dial this machine come to it."""
-
-    def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
-        """Make a way to an address of this machine; give where the host dials for it.
-
-        Raises
-        ------
-        MapReduceError
-            Why there is none.
-        """
-
-    def close(self) -> None:
-        """Close all ways, once every agent has ended."""
 
 
 class Cluster:
@@ -166,7 +107,7 @@ class Cluster:
         JobError, StoreError, MapReduceError
             What ended the run; no agent is left by then.
         """
-        start = _Start(self._hosts, self._launcher, self._ways, Watch(_run_id(), self._hosts))
+        start = Start(self._hosts, self._launcher, self._ways, Watch(_run_id(), self._hosts))
         self._watch = start.watch
         _allow_files()
         self._launcher.prepare(assignment.job)
@@ -200,9 +141,11 @@ class Cluster:
                 if isinstance(said, Outcome):
                     coordinator.committed(said.splits[0])
         finally:
-            coordinator.stop()
-            coordinator.join(JOIN_S)
-            start.end()
+            try:
+                coordinator.stop()
+                coordinator.join(JOIN_S)
+            finally:  # also where that was interrupted
+                start.end()
 
     def _places(self, assignment: Assignment, origins: dict[str, str]) -> Places:
         return Places(
@@ -235,80 +178,12 @@ class Cluster:
         )
 
 
-class _Start:
-    """The agents of a run: started in threads, so that the first begins while others come."""
-
-    def __init__(
-        self, hosts: Iterable[str], launcher: Launcher, ways: Ways | None, watch: Watch
-    ) -> None:
-        self.watch = watch
-        self._ways = ways
-        self.origins: dict[str, str] = {}
-        self.names: dict[str, JobName] = {}
-        self._hosts = tuple(hosts)
-        self._launcher = launcher
-        self._failed: dict[str, str] = {}
-        self._begun: list[str] = []
-        self._over = threading.Event()
-        self._threads = ThreadPoolExecutor(AT_ONCE, "start")
-
-    def begin(self, coordinator: Coordinator, here: tuple[str, int], config_of: ConfigOf) -> None:
-        """Start all agents, told what listens here; the run ends if none can be."""
-        for host in self._hosts:
-            self._threads.submit(self._one, host, coordinator, here, config_of)
-
-    def end(self) -> None:
-        """Leave no agent behind."""
-        self._over.set()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        if self._begun:
-            self._launcher.stop(tuple(self._begun), self.watch.status.run)
-        if self._ways is not None:
-            self._ways.close()
-
-    def _one(
-        self, host: str, coordinator: Coordinator, here: tuple[str, int], config_of: ConfigOf
-    ) -> None:
-        try:
-            if self._over.is_set():
-                return
-            self.watch.say(host, "is prepared")
-            name = self._launcher.place(host)
-            if name is not None:
-                self.names[host] = name
-            dials = here if self._ways is None else self._ways.open(host, here)
-            config = config_of(host, dials)
-            self.origins[host] = _origin(config)
-            if self._over.is_set():
-                return
-            self.watch.say(host, "is started")
-            self._begun.append(host)
-            self._launcher.start(host, config)
-        except Exception as error:  # noqa: BLE001 - a host's fault, or raised where the run waits
-            self._fail(host, error, coordinator)
-
-    def _fail(self, host: str, error: Exception, coordinator: Coordinator) -> None:
-        if not isinstance(error, MapReduceError):
-            coordinator.stop(error)
-            return
-        self.watch.say(host, "failed", str(error))
-        self._failed[host] = str(error)
-        if len(self._failed) == len(self._hosts):
-            said = "".join(f"\n  {h}: {self._failed[h]}" for h in self._hosts)
-            coordinator.stop(NoWorkersError(f"no host could be started:{said}"))
-
-
 def _next(coordinator: Coordinator) -> Said:
     """Take what comes next, or nothing for a while."""
     try:
         return coordinator.said.get(timeout=PULSE_S)
     except queue.Empty:
         return STILL
-
-
-def _origin(config: AgentConfig) -> str:
-    address = f"[{config.address}]" if ":" in config.address else config.address
-    return f"https://{address}:{config.port}/"
 
 
 def _run_id() -> str:

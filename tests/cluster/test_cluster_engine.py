@@ -199,7 +199,7 @@ class _Linked:
             port = self.relays[config.host].port
             return msgspec.structs.replace(config, address="127.0.0.1", port=port)
 
-        patch.setattr("mapreduce.engines.cluster._origin", way)  # where it reads objects
+        patch.setattr("mapreduce.engines.start._origin", way)  # where it reads objects
         self.launcher = Processes(behind)
         self.engine = _cluster(self.launcher, *rates, rules=QUICK)
 
@@ -341,6 +341,59 @@ def test_interrupted_it_leaves_nothing_and_goes_on_where_it_stopped(
     gate.touch()
     second = subprocess.run(command, capture_output=True, env=environ, timeout=60, check=True)
     assert second.stdout.decode().split()[-1] == slow.digest
+
+
+DEPLOYING = """
+import threading
+from mapreduce.objects.memory import Memory
+from mapreduce.runs import run
+from tests.cluster.test_cluster_engine import OBJECTS, _cluster
+from tests.cluster.launching import Processes
+from tests.jobs.counting import Links
+
+class Deploying(Processes):
+    def place(self, host):
+        if host == "slow":
+            threading.Event().wait()
+
+    def start(self, host, config):
+        super().start(host, config)
+        print(self.agents[host].pid, flush=True)
+
+    def stop(self, hosts, run):
+        super().stop(hosts, run)
+        print("ended", *hosts, flush=True)
+
+if __name__ == "__main__":
+    run(Links(), Memory(OBJECTS), engine=_cluster(Deploying(), "slow", "a"))
+"""
+
+
+def test_interrupted_while_a_host_is_deployed_to_it_says_so_and_a_second_time_leaves_no_agent(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(DEPLOYING)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, str(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        agent = int(running.stdout.readline())
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.readline() == (
+            "waits for steps under way on slow; Ctrl-C leaves them to themselves\n"
+        )
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=30)
+    assert running.returncode not in {0, None}
+    assert said == "ended a\n"
+    assert _gone(agent)
 
 
 def _committed(folder: Path) -> int:
