@@ -18,7 +18,8 @@ from mapreduce import __version__
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
-    from mapreduce.ledger import Ledger
+    from mapreduce.engines import Manning
+    from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects.selection import Selection
 
 
@@ -95,6 +96,18 @@ def records_of(ledger: Ledger) -> dict[str, Any]:
     if ledger.refused_keys:
         out["refused_keys"] = dict(sorted(ledger.refused_keys.items()))
     return out
+
+
+def work_of(cost: Cost, manning: Manning | None) -> dict[str, Any]:
+    """Give what attempts cost, and where it is known what there was to do them with."""
+    work: dict[str, Any] = {
+        "waited_s": round(cost.waited_s, 3),
+        "worked_s": round(cost.worked_s, 3),
+        "worker_peak_bytes": cost.peak_bytes,
+    }
+    if manning is not None:
+        work |= {"slots": manning.slots, "slots_s": round(manning.slots_s, 3)}
+    return work
 
 
 def rounded(phases: Phases) -> dict[str, float]:

@@ -17,7 +17,7 @@ import msgspec
 
 from mapreduce import packed
 from mapreduce.attempt import Limits
-from mapreduce.engines import Advance, Assignment, Outcome, Sited, Sites
+from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
@@ -40,13 +40,14 @@ from mapreduce.receipt import (
     run_id,
     selection_of,
     versions,
+    work_of,
 )
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from mapreduce.engines import Engine
+    from mapreduce.engines import Engine, Manning
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
     from mapreduce.partial import Partial
@@ -311,6 +312,9 @@ class _Run:
             cover.add(split)
         cover.close(listing.objects)
 
+    def _manning(self) -> Manning | None:
+        return self.engine.manning if isinstance(self.engine, Manned) else None
+
     def _receipt(self, digest: str, listing: Listing) -> dict[str, Any]:
         ledger, cost = self.gather.ledger, self.gather.cost
         self.phases.list = listing.seconds
@@ -328,11 +332,7 @@ class _Run:
             "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
             "records": records_of(ledger),
             "times_s": rounded(self.phases),
-            "work": {
-                "waited_s": round(cost.waited_s, 3),
-                "worked_s": round(cost.worked_s, 3),
-                "worker_peak_bytes": cost.peak_bytes,
-            },
+            "work": work_of(cost, None if self.before else self._manning()),
             "versions": versions(),
         }
 

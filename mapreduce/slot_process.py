@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
@@ -86,6 +87,7 @@ class SlotProcess:
         self._environ = os.environ if environ is None else environ
         self._grouped = grouped
         self._said_bytes = said_bytes
+        self.ready_at: float | None = None  # the first process, on the monotonic clock
         self._own_peak_bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
@@ -215,6 +217,7 @@ class SlotProcess:
         if not isinstance(answer, Ready):
             raise StartError(f"a worker process ended before it was ready: {self.end()}")
         self.schemas = answer.schemas
+        self.ready_at = self.ready_at or time.monotonic()
         return process
 
     def end(self) -> Death | None:

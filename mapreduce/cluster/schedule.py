@@ -138,6 +138,7 @@ class Schedule:
                 leaving=False,
             )
         state.nobody_since = None
+        state.most_slots = max(state.most_slots, state.roster.slots)
         holding = set(event.holding)
         has = {**worker.queue, **worker.held}
         for number in holding - has.keys():
@@ -300,13 +301,9 @@ class Schedule:
         for attempt in state.leases.ended(state.now, state.living):
             self._expired(attempt)
         state.pacing.tick(state.now)
-        present = 0
         for worker in state.roster.workers.values():
             self._look_after(worker)
-            present += worker.present
-        state.presence_s += present * (state.now - state.ticked)
-        state.ticked = state.now
-        if present:
+        if state.count_presence():
             state.nobody_since = None
         elif state.nobody_since is None:
             state.nobody_since = state.now

@@ -69,8 +69,18 @@ class State:
         self.nobody_since: float | None = now
         self.losses = 0  # of workers with what they ran
         self.presence_s = 0.0  # of all workers together
+        self.slots_s = 0.0  # of all their slots together
+        self.most_slots = 0  # that there were at once
         self.ticked = now
         self.out: list[Command] = []
+
+    def count_presence(self) -> int:
+        """Count how long workers have been there since the last time; give how many are now."""
+        present = [w for w in self.roster.workers.values() if w.present]
+        passed_s, self.ticked = self.now - self.ticked, self.now
+        self.presence_s += len(present) * passed_s
+        self.slots_s += sum(w.slots for w in present) * passed_s
+        return len(present)
 
     def say(self, command: Command) -> None:
         """Add a command to what follows from the present event."""

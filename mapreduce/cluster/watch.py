@@ -48,7 +48,8 @@ class HostStatus(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """The run: tasks by where they are, what is read, how fast, and the hosts.
 
-    `left_s` is known once all tasks are planned; `news` are the last events worth telling.
+    `left_s` is known once all tasks are planned; `news` are the last events worth telling. `slots`
+    is the most there were at once, `slots_s` for how long they were there, all together.
     """
 
     run: str
@@ -64,6 +65,8 @@ class Status(msgspec.Struct, frozen=True):
     left_s: float | None = None
     hosts: tuple[HostStatus, ...] = ()
     news: tuple[str, ...] = ()
+    slots: int = 0
+    slots_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -168,6 +171,8 @@ class Watch:
             left,
             tuple(self._host(name, one, state, now) for name, one in self._hosts.items()),
             tuple(self._news),
+            state.most_slots,
+            state.slots_s,
         )
         return self.status
 

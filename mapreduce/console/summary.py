@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOSTLY = 0.7
-HARDLY = 0.5
+HARDLY = 0.5  # of what all slots could have done
 
 
 def summary(receipt: Mapping[str, Any]) -> str:
@@ -24,9 +24,10 @@ def summary(receipt: Mapping[str, Any]) -> str:
     lines = [covered, *_geometry(receipt.get("geometry")), f"{receipt['digest']}"]
     spent = ", ".join(f"{name} {s:.1f}" for name, s in times.items() if name != "total" and s)
     rate = objects["bytes"] / 1e6 / max(times["map"], 1e-3)
+    by = bounded_by(receipt)
     lines.append(
-        f"{times['total']:.1f} s ({spent}); mapped at {rate:,.0f} MB/s, bounded by"
-        f" {bounded_by(receipt)}"
+        f"{times['total']:.1f} s ({spent}); mapped at {rate:,.0f} MB/s"
+        + (f", bounded by {by}" if by else "")
     )
     return "\n".join(lines)
 
@@ -40,16 +41,25 @@ def _geometry(geometry: Mapping[str, int] | None) -> list[str]:
     return [f"{geometry['joined']:,} of {geometry['links']:,} links have a geometry{_aside(notes)}"]
 
 
-def bounded_by(receipt: Mapping[str, Any]) -> str:
-    """Say what the run's mapping waited for most."""
+def bounded_by(receipt: Mapping[str, Any]) -> str | None:
+    """Say what the run's mapping waited for most; None where the receipt does not tell.
+
+    It does not where the engine does not know its slots (Dask, Spark), nor for a run that was gone
+    on with, whose work was partly done before.
+    """
     times, work = receipt["times_s"], receipt["work"]
-    busy = work["worked_s"] + work["waited_s"]
-    if busy < HARDLY * times["map"]:  # together they did less than half of what one could
-        listing = times["list"] > MOSTLY * times["map"]
-        return "listing the source" if listing else "starting the workers (a small run)"
-    if work["waited_s"] > MOSTLY * busy:
+    if "slots" not in work:
+        return None
+    busy_s = work["worked_s"] + work["waited_s"]
+    total_s = work["slots"] * times["map"]  # what all slots could have done in that time
+    if busy_s < HARDLY * total_s:
+        if times["list"] > MOSTLY * times["map"]:
+            return "listing the source"
+        starting = total_s - work["slots_s"] > work["slots_s"] - busy_s
+        return "starting the workers (a small run)" if starting else "little work for many slots"
+    if work["waited_s"] > MOSTLY * busy_s:
         return "reading the objects"
-    if work["worked_s"] > MOSTLY * busy:
+    if work["worked_s"] > MOSTLY * busy_s:
         return "decoding them (processor)"
     return "reading and decoding alike"
 

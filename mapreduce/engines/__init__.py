@@ -91,6 +91,23 @@ class Assignment:
     asks: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Manning:
+    """How many slots an engine had, and for how many seconds each could work, all together."""
+
+    slots: int
+    slots_s: float
+
+
+@runtime_checkable
+class Manned(Protocol):
+    """An engine that knows its slots."""
+
+    @property
+    def manning(self) -> Manning | None:
+        """What it had, once a run has ended."""
+
+
 class Engine(Protocol):
     """Where attempts run."""
 

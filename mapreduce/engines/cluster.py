@@ -21,7 +21,7 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
-from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Outcome, Sites
+from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
 from mapreduce.engines.start import Start
 from mapreduce.errors import UsageError
 
@@ -96,6 +96,12 @@ class Cluster:
     def status(self) -> Status | None:
         """How the run and its hosts fare; None before it begins."""
         return None if self._watch is None else self._watch.status
+
+    @property
+    def manning(self) -> Manning | None:
+        """Slots and their time, so far."""
+        known = self.status
+        return None if known is None or not known.slots else Manning(known.slots, known.slots_s)
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come.

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce import packed, partial
 from mapreduce.attempt import MapError
-from mapreduce.engines import PULSE_S, STILL, Advance, Assignment, Event, Outcome, located
+from mapreduce.engines import (
+    PULSE_S,
+    STILL,
+    Advance,
+    Assignment,
+    Event,
+    Manning,
+    Outcome,
+    located,
+)
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError, UsageError
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.objects import Awaited
@@ -67,6 +76,11 @@ class Local:
         Number of processes; None for one a core.
     memory_bytes
         Memory each may have; 0 for no limit.
+
+    Attributes
+    ----------
+    manning
+        Slots and their time, of the last run.
     """
 
     name = "local"
@@ -76,6 +90,7 @@ class Local:
         if self.workers < 1:
             raise UsageError(f"--workers is at least 1, got {workers}")
         self.memory_bytes = checked_memory(memory_bytes)
+        self.manning: Manning | None = None
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come.
@@ -104,6 +119,7 @@ class Local:
                     yield said
         finally:
             desk.stopped.set()
+            self.manning = Manning(len(slots), sum(slot.ready_s for slot in slots))
             for slot in slots:
                 slot.stop()
             until = time.monotonic() + JOIN_S
@@ -149,6 +165,12 @@ class _Slot:
         begin = Begin(assignment.job, assignment.limits, tuple(sys.path), memory_bytes)
         self._process = SlotProcess(begin)
         self._reached: int | None = None  # ordinal of the object last told of
+
+    @property
+    def ready_s(self) -> float:
+        """For how long it could work by now, in seconds."""
+        at = self._process.ready_at
+        return 0.0 if at is None else time.monotonic() - at
 
     def stop(self) -> None:
         """End the process at once; its thread then sees the end of its pipe."""

@@ -79,6 +79,9 @@ def test_a_store_in_memory_is_served_by_the_coordinator(local: mr.Result) -> Non
     got = run(Links(), Memory(OBJECTS), engine=_cluster(launcher, "a", "b"), options=SMALL)
     _same(got, local)
     assert launcher.ended == {"a": 0, "b": 0}
+    work = got.receipt["work"]
+    assert work["slots"] in (1, 2)  # the second may come when all is done
+    assert 0 <= work["slots_s"] < work["slots"] * got.receipt["times_s"]["map"]
 
 
 def test_a_folder_is_served_and_the_rest_goes_on_without_a_broken_host(
