@@ -2,23 +2,65 @@
 
 The kernel lets go of the lock with the process, however that ends; the file names the process. It
 is removed while it is held, so whoever locks one that is not the folder's any more asks anew.
+Steps of one run claim it one after the other: within `holding` nobody else comes in between.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-from typing import IO, TYPE_CHECKING, Final
+from contextvars import ContextVar
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CLAIM: Final = "journal.lock"
 
+_kept: ContextVar[dict[Path, IO[str]] | None] = ContextVar("kept", default=None)
 
-def claimed(folder: Path) -> IO[str]:
+
+class Claim:
+    """A folder that is held until this is closed, or the `holding` ends within which it is."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self._path = path
+        self._file: IO[str] | None = file
+
+    def close(self) -> None:
+        """Let go of it; within `holding`, leave it to the next step."""
+        file, self._file = self._file, None
+        kept = _kept.get()
+        if file is not None and kept is not None:
+            kept[self._path] = file
+        elif file is not None:
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def holding() -> Iterator[None]:
+    """Keep folders that are claimed within, by this thread, until the end of the block."""
+    kept: dict[Path, IO[str]] = {}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for file in kept.values():
+            file.close()
+
+
+def claimed(folder: Path) -> Claim:
     """Keep others from running in this folder until what is given is closed.
 
     Raises
@@ -26,7 +68,12 @@ def claimed(folder: Path) -> IO[str]:
     UsageError
         Where another run is at work in it.
     """
-    path = folder / CLAIM
+    path = folder.resolve() / CLAIM
+    before = (_kept.get() or {}).pop(path, None)
+    if before is not None:
+        if _is_at(before, path):
+            return Claim(path, before)
+        before.close()  # the step before has removed it: the run was over
     while True:
         claim = path.open("a")
         try:
@@ -40,7 +87,7 @@ def claimed(folder: Path) -> IO[str]:
             claim.truncate(0)
             claim.write(str(os.getpid()))
             claim.flush()
-            return claim
+            return Claim(path, claim)
         claim.close()  # whoever had it has removed it since
 
 

@@ -146,7 +146,8 @@ def run(
         Called a few times a second.
     keep_journal
         Leave the journal in `folder`, for a caller with more to do that may fail, such as writing
-        files: `mapreduce.accounts.published` removes it then.
+        files: `mapreduce.accounts.published` removes it then. All of it within
+        `mapreduce.claim.holding` keeps others out of the folder in between.
 
     Raises
     ------

@@ -16,6 +16,7 @@ import numpy as np
 
 from mapreduce import Options, Progress, UsageError, run
 from mapreduce.accounts import published, write_account, write_receipt
+from mapreduce.claim import holding
 from roadspeed.outputs import LinkTable, write_outputs
 from roadspeed.speeds import Speeds
 
@@ -90,30 +91,31 @@ def run_speeds(
     if wanted.roads is None and wanted.context:
         raise UsageError("--context draws roads without data: it needs --roads")
     _check_roads(wanted.roads)
-    result = run(
-        wanted.job,
-        source,
-        engine=engine,
-        folder=wanted.out,
-        options=wanted.options,
-        on_progress=on_progress,
-        keep_journal=True,  # until all is written: a join or map that fails costs no reading
-    )
-    joining = time.monotonic()
-    joined = _joined(result, wanted.roads, on_progress)
-    writing = time.monotonic()
-    receipt = dict(result.receipt)
-    receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
-    with published(wanted.out) as room:
-        files = _written(result, joined, wanted, room)
-        ended = time.monotonic()
-        receipt["times_s"] = {
-            **receipt["times_s"],
-            "join": round(writing - joining, 3),
-            "write": round(ended - writing, 3),
-            "total": round(ended - started, 3),
-        }
-        write_receipt(room, receipt, files)
+    with holding():  # nobody else runs in the folder while this one joins
+        result = run(
+            wanted.job,
+            source,
+            engine=engine,
+            folder=wanted.out,
+            options=wanted.options,
+            on_progress=on_progress,
+            keep_journal=True,  # until all is written: a join or map that fails costs no reading
+        )
+        joining = time.monotonic()
+        joined = _joined(result, wanted.roads, on_progress)
+        writing = time.monotonic()
+        receipt = dict(result.receipt)
+        receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
+        with published(wanted.out) as room:
+            files = _written(result, joined, wanted, room)
+            ended = time.monotonic()
+            receipt["times_s"] = {
+                **receipt["times_s"],
+                "join": round(writing - joining, 3),
+                "write": round(ended - writing, 3),
+                "total": round(ended - started, 3),
+            }
+            write_receipt(room, receipt, files)
     on_progress(Progress("write", len(files), len(files), "files"))
     return receipt
 

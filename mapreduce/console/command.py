@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from mapreduce.accounts import published, write_account, write_receipt, write_rows
+from mapreduce.claim import holding
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.engines.named import engine_named
@@ -61,19 +62,20 @@ def run_job(
     """
     for name in OURS & job.tables().keys():
         raise JobError(f"a table cannot be called {name!r}: {name}.csv is the run's; rename it")
-    with Terminal(quiet=quiet, engine=engine) as terminal:
-        result = run(
-            job,
-            source,
-            engine=engine,
-            folder=out,
-            options=options,
-            on_progress=terminal,
-            keep_journal=True,
-        )
-    with published(out) as room:
-        files = [*_write_tables(result, room), *write_account(room, result.ledger)]
-        write_receipt(room, result.receipt, files)
+    with holding():
+        with Terminal(quiet=quiet, engine=engine) as terminal:
+            result = run(
+                job,
+                source,
+                engine=engine,
+                folder=out,
+                options=options,
+                on_progress=terminal,
+                keep_journal=True,
+            )
+        with published(out) as room:
+            files = [*_write_tables(result, room), *write_account(room, result.ledger)]
+            write_receipt(room, result.receipt, files)
     return result.receipt
 
 

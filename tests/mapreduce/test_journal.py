@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from mapreduce.accounts import published
-from mapreduce.claim import CLAIM, claimant, claimed
+from mapreduce.claim import CLAIM, claimant, claimed, holding
 from mapreduce.errors import MapReduceError, StoreError, UsageError
 from mapreduce.journal import NAME, Committed, Journal, Listing, progress_of
 from mapreduce.ledger import Cost, Ledger
@@ -200,6 +201,26 @@ def test_nobody_else_runs_in_a_folder_while_a_run_writes_its_files(tmp_path: Pat
             pass
         (room / "a.csv").write_text("a")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_folder_stays_held_between_the_steps_of_one_run_and_no_longer(tmp_path: Path) -> None:
+    def somebody_else() -> bool:
+        """Whether another thread, which is as good as another process, may run there."""
+        with ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(lambda: claimed(tmp_path).close())
+        return asked.exception() is None
+
+    for removes in (False, True):
+        with holding():
+            journal = Journal(tmp_path, "me")
+            if removes:
+                journal.discard()
+            journal.close()
+            assert somebody_else() is removes
+            if not removes:
+                with published(tmp_path):
+                    assert not somebody_else()
+        assert somebody_else()
 
 
 def test_progress_is_told_of_a_folder_of_any_name(tmp_path: Path) -> None:

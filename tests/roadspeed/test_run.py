@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,14 @@ import geopandas
 import pytest
 from PIL import Image
 
+from mapreduce.claim import claimed
+from mapreduce.engines.local import Local
+from roadspeed.run import RoadSource, Wanted, run_speeds
 from roadspeed.town import make_town
 from tests.curitiba import CURITIBA, needs_curitiba
 
 if TYPE_CHECKING:
+    from mapreduce import Progress
     from tests.services.seaweed import Seaweed
 
 
@@ -183,6 +188,22 @@ def test_a_map_that_cannot_be_drawn_costs_no_reading_and_leaves_the_old_run(
     assert receipt_of(out)["objects"]["ok"] == 5
     assert receipt_of(out)["work"]["worked_s"] > 0
     assert not list(out.glob(".*")) + list(out.glob("journal*"))
+
+
+def test_nobody_else_runs_in_the_folder_while_a_run_joins(town: Path, tmp_path: Path) -> None:
+    refused: list[BaseException | None] = []
+
+    def somebody_else(progress: Progress) -> None:
+        if progress.phase == "join" and not refused:
+            with ThreadPoolExecutor(1) as thread:  # as good as another process
+                refused.append(thread.submit(claimed, tmp_path / "out").exception())
+
+    roads = RoadSource(str(town / "roads.geojson"))
+    wanted = Wanted(tmp_path / "out", roads=roads)
+    receipt = run_speeds(str(town / "trips"), wanted, Local(1), somebody_else)
+    assert "another run is at work" in str(refused[0])
+    assert receipt["geometry"]["joined"]
+    claimed(tmp_path / "out").close()
 
 
 def test_what_has_no_geometry_is_told(town: Path, tmp_path: Path) -> None:
