@@ -256,7 +256,8 @@ class Office:
         if self.connections.get(connection.name) is connection:
             del self.connections[connection.name]
             self._left.set()
-            self.watch.say(connection.name, "gone", why)
+            known = self.schedule.state.roster.workers.get(connection.name)
+            self.watch.say(connection.name, "left" if known and known.leaving else "gone", why)
         self.happen(ev.Lost(connection.name, connection.number, why))
 
     def heard(self, connection: Connection, event: Any) -> None:

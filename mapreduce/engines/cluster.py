@@ -113,7 +113,8 @@ class Cluster:
         JobError, StoreError, MapReduceError
             What ended the run; no agent is left by then.
         """
-        start = Start(self._hosts, self._launcher, self._ways, Watch(_run_id(), self._hosts))
+        watch, lost_s = Watch(_run_id(), self._hosts), self._rules.lease_s
+        start = Start(self._hosts, self._launcher, self._ways, watch, lost_s)
         self._watch = start.watch
         _allow_files()
         self._launcher.prepare(assignment.job)
@@ -143,6 +144,7 @@ class Cluster:
             while (said := _next(coordinator)) is not None:
                 if isinstance(said, BaseException):
                     raise said
+                start.tend()
                 yield said
                 if isinstance(said, Outcome):
                     coordinator.committed(said.splits[0])

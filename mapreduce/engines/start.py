@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from mapreduce.cluster.office import NoWorkersError
@@ -28,6 +29,8 @@ AT_ONCE: Final = 16  # hosts that are started together
 UNTOLD_S: Final = 1.0  # a wait that long is told of
 TOLD_EVERY_S: Final = 15.0
 MOST_NAMED: Final = 8
+LOOK_S: Final = 0.5
+MOST_AGAIN: Final = 3  # times that a host's agent is started again
 
 ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
 
@@ -100,6 +103,8 @@ class Start:
         How they come back, where they cannot dial this machine; None where they can.
     watch
         Where it is told how far each is.
+    lost_s
+        How long an agent may be gone before another is started there; twice as long the next time.
 
     Attributes
     ----------
@@ -110,7 +115,12 @@ class Start:
     """
 
     def __init__(
-        self, hosts: Iterable[str], launcher: Launcher, ways: Ways | None, watch: Watch
+        self,
+        hosts: Iterable[str],
+        launcher: Launcher,
+        ways: Ways | None,
+        watch: Watch,
+        lost_s: float,
     ) -> None:
         self.watch = watch
         self.origins: dict[str, str] = {}
@@ -118,6 +128,10 @@ class Start:
         self._hosts = tuple(hosts)
         self._launcher = launcher
         self._ways = ways
+        self._lost_s = lost_s
+        self._lost: dict[str, float] = {}  # hosts that are gone, and since when or the last try
+        self._tries: Counter[str] = Counter()
+        self._looked = 0.0
         self._failed: dict[str, str] = {}
         self._begun: dict[str, AgentConfig] = {}
         self._at: dict[str, str] = {}  # hosts that a thread is busy with, and what it does
@@ -139,6 +153,23 @@ class Start:
         for _ in range(min(AT_ONCE, len(self._hosts))):
             # Daemons: nobody waits at the end of the program for a step that was left to itself.
             threading.Thread(target=self._serve, name="start", daemon=True).start()
+
+    def tend(self) -> None:
+        """Have agents started again where they are gone and have not come back by themselves."""
+        now, status = time.monotonic(), self.watch.status
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        gone = {h.host for h in status.hosts if h.state == "gone"} & self._begun.keys()
+        self._lost = {host: self._lost.get(host, now) for host in gone}
+        for host, since in self._lost.items():
+            tries = self._tries[host]
+            due = now - since >= self._lost_s * 2**tries
+            if due and tries < MOST_AGAIN and host not in self._at and status.state == "running":
+                self._tries[host] += 1
+                self._lost[host] = now
+                self._is_at(host, "is looked for")
+                self._work.put(lambda host=host: self._again(host))  # type: ignore[misc]  # as above
 
     def end(self) -> None:
         """Leave no agent behind.
@@ -212,6 +243,22 @@ class Start:
             if not self._over.is_set():
                 self._begun[host] = config
                 self._launcher.start(host, config)
+        finally:
+            self._is_at(host, "")
+
+    def _again(self, host: str) -> None:
+        """Start the agent of a host anew, once nothing is left of the one before."""
+        try:
+            if self._over.is_set():
+                return
+            self._launcher.stop((host,), self.watch.status.run)
+            self._is_at(host, "is started")
+            if not self._over.is_set():
+                self._launcher.start(host, self._begun[host])
+                self.watch.news(f"{host} was gone; its agent is started again")
+        except Exception as error:  # noqa: BLE001 - the rest goes on without it, as before
+            last = self._tries[host] >= MOST_AGAIN
+            self.watch.say(host, "failed" if last else "gone", f"not started again: {error}")
         finally:
             self._is_at(host, "")
 

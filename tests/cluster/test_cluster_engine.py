@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -180,6 +181,33 @@ def test_a_host_that_is_lost_or_leaves_changes_nothing(
     assert got.digest == slow.digest
     assert got.receipt["objects"] == slow.receipt["objects"]
     assert _all_ended(launcher)
+
+
+def test_an_agent_that_is_killed_is_started_again_also_where_it_was_the_only_one(
+    slow: mr.Result,
+) -> None:
+    launcher = Processes()
+    rules = dataclasses.replace(QUICK, nobody_deadline_s=20.0)
+    engine = _cluster(launcher, "a", rules=rules)
+    first: list[int] = []
+
+    def strike() -> None:
+        first.append(launcher.agents["a"].pid)
+        os.killpg(first[0], signal.SIGKILL)
+
+    got = run(
+        Deadly(how="slow"),
+        _slowly(SLOW),
+        engine=engine,
+        options=SINGLE,
+        on_progress=_After(engine, 2, strike),
+    )
+    assert got.digest == slow.digest
+    assert got.receipt["objects"] == slow.receipt["objects"]
+    assert launcher.agents["a"].pid != first[0]
+    assert launcher.ended == {"a": 0}
+    assert engine.status is not None
+    assert "a was gone; its agent is started again" in engine.status.news
 
 
 class _Linked:
