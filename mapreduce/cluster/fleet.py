@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mapreduce.cluster.inventory import Host
 
@@ -29,6 +29,14 @@ T = TypeVar("T")
 def printable(text: str) -> str:
     """Show control characters instead of sending them to the terminal: a host may be hostile."""
     return "".join(c if c.isprintable() or c in "\t\n" else repr(c)[1:-1] for c in text)
+
+
+def by_reason(reasons: Mapping[str, str]) -> str:
+    """Give a line for each reason, after the names of all the hosts that have it."""
+    hosts: dict[str, list[str]] = {}
+    for host, reason in reasons.items():
+        hosts.setdefault(printable(reason), []).append(host)
+    return "".join(f"\n  {', '.join(names)}: {reason}" for reason, names in hosts.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class FleetError(MapReduceError):
     """Some hosts failed; the others did what was asked."""
 
     def __init__(self, what: str, failed: Sequence[Outcome[Any]], of: int) -> None:
-        said = "".join(f"\n  {o.host}: {printable(o.state)}" for o in failed)
+        said = by_reason({o.host: o.state for o in failed})
         super().__init__(f"{what} failed on {len(failed)} of {of} hosts:{said}")
         self.failed = tuple(failed)
 

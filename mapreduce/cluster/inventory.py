@@ -29,6 +29,7 @@ NAME: Final = "hosts.toml"
 TUNNEL: Final = "ssh"  # as `address`: workers come back through SSH
 MAX_SLOTS: Final = 1024
 MAX_PORT: Final = 65535
+PUBLIC: Final = (b"ssh-", b"ecdsa-", b"sk-")  # how a public key begins
 TABLES: Final = {"cluster": ClusterTable, "store": Store, "hosts": HostTable}
 WORDS: Final = {
     "int": "a whole number",
@@ -241,6 +242,20 @@ class _Reading:
             value = getattr(given, key)
             if value is not None:
                 self._plain(table, i, key, value)
+        if given.identity is not None:
+            self._private(table, i, given.identity)
+
+    def _private(self, table: str, i: int, identity: str) -> None:
+        """Refuse a public key: who logs in proves that they have the private one."""
+        try:
+            with self._path(identity).open("rb") as file:
+                public = file.read(16).startswith(PUBLIC)
+        except OSError:  # whoever needs it says what is wrong with it
+            public = False
+        if public or identity.endswith(".pub"):
+            own = identity.removesuffix(".pub")
+            expected = "expected the private key" + (f", {own!r}" if own != identity else "")
+            raise self.refusal(table, i, "identity", expected, f"the public one, {identity!r}")
 
     def _expanded(self, i: int, key: str, text: str) -> list[str]:
         try:

@@ -219,7 +219,7 @@ class Watch:
             worker.slots if worker else 0,
             worker.busy if worker else 0,
             one.done,
-            one.bytes_per_s,
+            one.bytes_per_s if shown == "works" else 0.0,  # the mean of what it does no more
             one.health.load,
             one.health.memory_free_bytes,
             one.health.temperature_c,

@@ -35,7 +35,7 @@ def table(status: Status) -> Table:
             Text(host.state, style),
             f"{host.busy}/{host.slots}" if host.slots else "",
             f"{host.done:,}",
-            f"{host.bytes_per_s / 1e6:,.1f}",
+            f"{host.bytes_per_s / 1e6:,.1f}" if host.state == "works" else "",
             Text(_degrees(host), "red" if (host.temperature_c or 0) >= HOT_C else ""),
             Text(note(host), "dim"),
         )

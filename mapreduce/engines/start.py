@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from mapreduce.cluster.fleet import by_reason
 from mapreduce.cluster.office import NoWorkersError
 from mapreduce.errors import MapReduceError
 
@@ -269,7 +270,7 @@ class Start:
         self.watch.say(host, "failed", str(error))
         self._failed[host] = str(error)
         if len(self._failed) == len(self._hosts):
-            said = "".join(f"\n  {h}: {self._failed[h]}" for h in self._hosts)
+            said = by_reason({h: self._failed[h] for h in self._hosts})
             coordinator.stop(NoWorkersError(f"no host could be started:{said}"))
 
 

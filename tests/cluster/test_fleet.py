@@ -48,6 +48,11 @@ def test_the_rest_goes_on_when_hosts_fail_and_one_error_names_them() -> None:
         table.check("test")
 
 
+def test_a_reason_that_hosts_share_is_told_once() -> None:
+    failed = [Outcome(h, False, why, 0.1) for h, why in (("a", "x"), ("b", "y\a"), ("c", "x"))]
+    assert str(FleetError("test", failed, 4)).endswith(":\n  a, c: x\n  b: y\\x07")
+
+
 def test_no_more_hosts_than_allowed_are_busy_at_once() -> None:
     busy, most = 0, 0
     lock, full = threading.Lock(), threading.Barrier(3)

@@ -99,6 +99,10 @@ def test_paths_count_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: An
         (CLUSTER + "root = '/'\n" + PIS, "hosts.toml:4: [cluster] root: expected a folder of its"),
         (CLUSTER + "root = 'a/../..'\n" + PIS, "hosts.toml:4: [cluster] root: expected a folder"),
         (CLUSTER + "python = '-c'\n" + PIS, "hosts.toml:4: [cluster] python: expected text"),
+        (
+            CLUSTER + "identity = '~/.ssh/mine.pub'\n" + PIS,
+            "hosts.toml:4: [cluster] identity: expected the private key, '~/.ssh/mine', found the",
+        ),
         (CLUSTER + "[[hosts]]\naddress = 'x'\n", "hosts.toml:4: [[hosts]] 1: expected name"),
         (PIS, "hosts.toml:1: [cluster]: expected cluster, which is required"),
         (CLUSTER, "hosts.toml:1: [[hosts]] 1: expected hosts, which is required"),
@@ -108,6 +112,14 @@ def test_a_refusal_names_file_line_table_and_what_was_expected(
     tmp_path: Path, text: str, said: str
 ) -> None:
     assert refusal(tmp_path, text).startswith(said)
+
+
+def test_a_public_key_of_any_name_is_refused_as_identity(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("ssh-ed25519 AAAAC3Nza ann@pc\n")
+    said = "[[hosts]] 1 identity: expected the private key, found the public one, 'id'"
+    assert said in refusal(tmp_path, CLUSTER + PIS + "identity = 'id'\n")
+    (tmp_path / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    assert load(written(tmp_path, CLUSTER + PIS + "identity = 'id'\n")).hosts[0].identity
 
 
 def test_a_key_that_is_not_known_is_answered_with_those_that_are(tmp_path: Path) -> None:

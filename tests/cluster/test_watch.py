@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
+import pytest
+from rich.console import Console
+
+from mapreduce.cluster.events import Joined, Offered, Planned
 from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule import Schedule
 from mapreduce.cluster.state import State
 from mapreduce.cluster.watch import Watch
+from mapreduce.console.hosts import table
+from mapreduce.objects import Awaited
+from mapreduce.plan import Piece, Split
 
 
 def test_the_speed_shown_is_true_from_the_first_second_of_reading() -> None:
@@ -21,3 +29,39 @@ def test_the_speed_shown_is_true_from_the_first_second_of_reading() -> None:
     for second in range(12, 72):  # it stands still: the rate falls
         status = watch.look(state, float(second))
     assert status.bytes_per_s < 1e6
+
+
+def test_a_host_that_does_nothing_shows_no_speed() -> None:
+    watch, schedule = Watch("r1", ["pi1"]), Schedule(Rules(), 0.0)
+    schedule.handle(Joined("pi1", 1, 1), 0.0)
+    schedule.handle(Planned(Split(0, (Piece(0, "k", 10_000_000, "e"),))), 0.0)
+    watch.look(schedule.state, 0.0)
+    watch.moved("pi1", 1, 10_000_000)
+    (host,) = watch.look(schedule.state, 1.0).hosts
+    assert (host.state, host.bytes_per_s) == ("works", pytest.approx(10e6))
+    attempt = next(iter(schedule.state.living))
+    schedule.handle(Offered("pi1", attempt, 100), 1.5)
+    status = watch.look(schedule.state, 2.0)
+    assert (status.hosts[0].state, status.hosts[0].bytes_per_s) == ("idle", 0.0)
+    shown = Console(width=80, file=io.StringIO(), record=True)
+    shown.print(table(status))
+    assert "0.0" not in shown.export_text()
+
+
+def test_a_silent_store_is_told_of_with_the_host_where_it_is_not_all() -> None:
+    watch, schedule = Watch("r1", ["pi1", "pi2"]), Schedule(Rules(), 0.0)
+    for number, host in enumerate(("pi1", "pi2")):
+        schedule.handle(Joined(host, number, 1), 0.0)
+        schedule.handle(Planned(Split(number, (Piece(number, "k", 1, "e"),))), 0.0)
+    watch.awaits("pi1", Awaited("store:9000\x1b", 4.0), 1.0)
+    watch.look(schedule.state, 2.0)
+    assert str(watch.silence()) == "no byte from store:9000? at pi1 for 5 s"
+    watch.awaits("pi2", Awaited("store:9000\x1b", 3.0), 2.0)
+    status = watch.look(schedule.state, 3.0)
+    assert str(watch.silence()) == "no byte from store:9000? for 6 s"
+    assert status.hosts[1].note == "no byte from store:9000? for 4 s"
+    assert watch.silence() is None  # nothing new
+    for host in ("pi1", "pi2"):
+        watch.awaits(host, Awaited(), 3.0)
+    watch.look(schedule.state, 4.0)
+    assert watch.silence() == Awaited()
