@@ -37,6 +37,7 @@ from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.runs import Options, run
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
@@ -107,13 +108,23 @@ class Running:
         _close_all()
 
 
+def context_of(config: AgentConfig, identity: Identity | None = None) -> ssl.SSLContext:
+    """Give the client's side of the TLS of a config, or of somebody else."""
+    pem = (raw.decode() for raw in (config.authority, config.certificate, config.key))
+    return client_context(identity or Identity(config.worker, *pem))
+
+
 class Agent:
     """One scripted agent."""
 
-    def __init__(self, config: AgentConfig, identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        identity: Identity | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.config = config
-        pem = (raw.decode() for raw in (config.authority, config.certificate, config.key))
-        self.context = client_context(identity or Identity(config.worker, *pem))
+        self.context = context or context_of(config, identity)
         plain = socket.create_connection((config.address, config.port), timeout=PATIENCE_S)
         self.socket = self.context.wrap_socket(plain, server_hostname=config.server_name)
         _open.append(self)
@@ -127,6 +138,8 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+        with contextlib.suppress(ValueError):  # all have been closed meanwhile
+            _open.remove(self)
 
     def say(self, message: FromWorker) -> None:
         self.socket.sendall(self.wire.frame(message))

@@ -1,9 +1,10 @@
 """Frames no agent would send, through TLS, to a coordinator at work.
 
 `python -m tests.cluster.strangers 10000` sends so many mutated frames, each on a connection of its
-own, since a bad one ends it; says what came of them, and compares the run's digest with the local
-engine's. The peers have a certificate of the run: those without one get no further than the
-handshake, which test_coordinator shows. Half spoil their hello, half what follows a good one.
+own, since a bad one ends it; says how far it is, and at last what came of them, and compares the
+run's digest with the local engine's. The peers have a certificate of the run: those without one get
+no further than the handshake, which test_coordinator shows. Half spoil their hello, half what
+follows a good one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import resource
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +25,19 @@ from mapreduce.cluster.wire import CHUNK, PARTIAL, Broken, Wire
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import Options, run
 from tests.cluster import scripted
-from tests.cluster.scripted import Agent, Running, good
+from tests.cluster.scripted import Agent, Running, context_of, good
 from tests.cluster.test_wire import SAID_BY_WORKER, mutated, raw
 from tests.jobs.counting import Links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import ssl
+    from collections.abc import Callable, Iterator
 
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.objects import Entry
 
+AT_ONCE = 8  # peers: each waits for its answers
+TELL_EVERY_S = 10.0
 ANSWER_S = 0.05  # for a coordinator that has hung up, or waits for the rest of a frame
 RULES = Rules(heartbeat_s=0.5, silent_s=1.0, lease_s=2.0, reconnect_s=1.0)
 
@@ -46,6 +51,7 @@ class Attack:
     served: int = 0  # who got anything without having been welcome
     peak_bytes: int = 0
     digest: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
 
 class _Held(Memory):
@@ -62,16 +68,29 @@ class _Held(Memory):
             yield entry
 
 
-def attack(objects: dict[str, bytes], frames: int, seed: int) -> Attack:
+def attack(
+    objects: dict[str, bytes],
+    frames: int,
+    seed: int,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Attack:
     """Send so many mutated frames while a good agent works; give what came of them."""
-    dice, done, store = Random(seed), Attack(), _Held(objects)
+    done, store = Attack(), _Held(objects)
     before = _peak_bytes()
     with Running(Links(), store, ["a", "b"], options=Options(split_bytes=1), rules=RULES) as held:
         try:
             configs = {c.worker: c for c in (held.hosts.config(), held.hosts.config())}
             good(configs["b"], Links())
-            while done.frames < frames:
-                _one(configs["a"], dice, done)
+            with ThreadPoolExecutor(AT_ONCE) as peers:
+                shares = [len(range(n, frames, AT_ONCE)) for n in range(AT_ONCE)]
+                sent = [
+                    peers.submit(_many, configs["a"], Random(f"{seed} {n}"), share, done)
+                    for n, share in enumerate(shares)
+                ]
+                while wait(sent, TELL_EVERY_S).not_done:
+                    tell(done.frames)
+                for one in sent:
+                    one.result()
         finally:
             store.may_end.set()
         done.digest = held.result.result(60).digest
@@ -79,9 +98,15 @@ def attack(objects: dict[str, bytes], frames: int, seed: int) -> Attack:
     return done
 
 
-def _one(config: AgentConfig, dice: Random, done: Attack) -> None:
+def _many(config: AgentConfig, dice: Random, frames: int, done: Attack) -> None:
+    context = context_of(config)
+    for _ in range(frames):
+        _one(config, context, dice, done)
+
+
+def _one(config: AgentConfig, context: ssl.SSLContext, dice: Random, done: Attack) -> None:
     """Dial, say some mutated frames, and see what comes back."""
-    with Agent(config) as agent, contextlib.suppress(OSError, EOFError):
+    with Agent(config, context=context) as agent, contextlib.suppress(OSError, EOFError):
         wire = Wire("worker")
         hello = wire.frame(_hello(config))
         frames = [raw(1, msg.encode(m)) for m in SAID_BY_WORKER if not isinstance(m, msg.Failed)]
@@ -90,13 +115,15 @@ def _one(config: AgentConfig, dice: Random, done: Attack) -> None:
             said = hello + mutated(dice.choice(frames), dice)
         else:
             said = bytes(mutated(hello, dice)) + dice.choice(frames)
-        done.frames += 1
         is_welcome = _is_good(said, config)
+        with done.lock:
+            done.frames += 1
+            done.welcomed += is_welcome
         agent.socket.sendall(said)
         agent.socket.settimeout(ANSWER_S)
-        done.welcomed += is_welcome
         heard = _heard(agent, wire)
-        done.served += bool(heard) and not is_welcome
+        with done.lock:
+            done.served += bool(heard) and not is_welcome
 
 
 def _hello(config: AgentConfig) -> msg.Hello:
@@ -130,7 +157,12 @@ def main(frames: int, seed: int) -> int:
     objects = {f"{n:02}": b'{"data": [{"link": %d, "v": 1.5}]}' % n for n in range(20)}
     expected = run(Links(), Memory(objects), workers=1).digest
     began = time.monotonic()
-    done = attack(objects, frames, seed)
+
+    def tell(sent: int) -> None:
+        rate = sent / (time.monotonic() - began)
+        sys.stderr.write(f"{sent:,} of {frames:,} frames, {rate:,.0f} a second\n")
+
+    done = attack(objects, frames, seed, tell)
     same = done.digest == expected
     sys.stdout.write(
         f"{done.frames:,} mutated frames, a connection each, in"

@@ -396,7 +396,8 @@ class Deploying(Processes):
         print("ended", *hosts, flush=True)
 
 if __name__ == "__main__":
-    run(Links(), Memory(OBJECTS), engine=_cluster(Deploying(), "slow", "a"))
+    engine = _cluster(Deploying(), "slow", "a", patience_s=1.0)
+    run(Links(), Memory(OBJECTS), engine=engine)
 """
 
 

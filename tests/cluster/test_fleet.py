@@ -49,6 +49,7 @@ def test_the_rest_goes_on_when_hosts_fail_and_one_error_names_them() -> None:
 
 
 def test_a_reason_that_hosts_share_is_told_once() -> None:
+    failed: list[Outcome[None]]
     failed = [Outcome(h, False, why, 0.1) for h, why in (("a", "x"), ("b", "y\a"), ("c", "x"))]
     assert str(FleetError("test", failed, 4)).endswith(":\n  a, c: x\n  b: y\\x07")
 
