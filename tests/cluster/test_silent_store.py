@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,6 @@ def test_a_store_that_hangs_is_told_of_while_it_is_listed_and_while_it_is_read(
     silence = f"no byte from {node} for "
     assert said["list"].startswith(silence)
     assert f"of 8 objects; {silence}" in said["map"]
-    assert f"{silence}3 s" in capsys.readouterr().err
+    assert re.search(re.escape(silence) + r"\d+ s", capsys.readouterr().err)
     if where == "ssh":
         assert notes[-1].startswith(silence)
