@@ -108,7 +108,8 @@ static inline At put_float(Scan *s, int column, double number, enum State state,
     return behind;
 }
 
-static inline At put_text(Scan *s, int column, At from, ptrdiff_t length, enum State state, At behind)
+static inline At put_text(Scan *s, int column, At from, ptrdiff_t length, enum State state,
+                          At behind)
 {
     ptrdiff_t width = s->plan->widths[column];
     unsigned char *to = s->values[column] + s->rows * width;
