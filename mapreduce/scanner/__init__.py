@@ -39,12 +39,15 @@ def scanner(at: str, fields: Mapping[str, Field], max_records: int) -> Scanner |
     at
         The dotted path of the list of records; "" for the document itself.
     fields
-        Name -> field, with paths that are no parents of each other.
+        Name -> field, with paths that are no parents of each other. Two of one path it leaves to
+        msgspec: a column is one array, and theirs may differ.
     max_records
         A document with more is given up.
     """
     leaves = {field.path: field.scanned_as for field in fields.values()}
-    if not is_built() or None in leaves.values() or len(leaves) > MAX_COLUMNS:
+    if not is_built() or len(leaves) < len(fields) or None in leaves.values():
+        return None
+    if len(leaves) > MAX_COLUMNS:
         return None
     record: dict[bytes, Any] = {}
     for path, leaf in leaves.items():

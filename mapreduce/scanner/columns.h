@@ -13,14 +13,13 @@ it is; where there is, NULL says so. */
 #error "doubles are not rounded at each step here: msgspec reads alone"
 #endif
 
-enum { MAX_COLUMNS = 64, MAX_KEYS = 256, FIRST_ROOM = 256 };
-enum Kind { OBJECT, RECORDS, INT, FLOAT, TEXT };
-enum State { PRESENT, ABSENT, BAD }; /* of a leaf; `__init__.py` has them too */
+enum { MAX_COLUMNS = 64, MAX_WIDTH = 1 << 16, MAX_KEYS = 256, FIRST_ROOM = 256 };
+enum Kind { OUTER, RECORDS, OBJECT, INT, FLOAT, TEXT }; /* outer: an object around the list */
+enum State { PRESENT, ABSENT, BAD }; /* of a leaf; `fields.py` has them too */
 
 /* What is wanted at one step of a path; columns [low, high) lie at or below it. */
 typedef struct Node {
     enum Kind kind;
-    int outer; /* whether it lies on the way to the list, where each must be seen exactly once */
     int low, high;
     int count;
     struct Member *members; /* of an object; of a list of records the one element, without a key */
@@ -34,7 +33,7 @@ typedef struct Member {
 
 typedef struct {
     Node root;
-    int outers, columns;
+    int outers, columns; /* how many objects and the list itself are on the way to records */
     ptrdiff_t max_records;
     ptrdiff_t widths[MAX_COLUMNS]; /* bytes of a value */
 } Plan;
@@ -52,7 +51,7 @@ typedef struct {
     Bytes bytes;
     int key;
     Key keys[MAX_KEYS];
-    int outers;
+    int outers, beside;
     ptrdiff_t rows, room;
     unsigned char *values[MAX_COLUMNS], *states[MAX_COLUMNS];
 } Scan;
@@ -60,6 +59,8 @@ typedef struct {
 static int make_room(Scan *s)
 {
     ptrdiff_t room = s->room ? 2 * s->room : FIRST_ROOM;
+    if (room > PTRDIFF_MAX / MAX_WIDTH)
+        return 0;
     for (int i = 0; i < s->plan->columns; i++) {
         unsigned char *values = realloc(s->values[i], room * s->plan->widths[i]);
         if (!values)
@@ -107,7 +108,8 @@ static inline At put_float(Scan *s, int column, double number, enum State state,
     return behind;
 }
 
-static inline At put_text(Scan *s, int column, At from, ptrdiff_t length, enum State state, At behind)
+static inline At put_text(Scan *s, int column, At from, ptrdiff_t length, enum State state,
+                          At behind)
 {
     ptrdiff_t width = s->plan->widths[column];
     unsigned char *to = s->values[column] + s->rows * width;

@@ -15,7 +15,7 @@ typedef const unsigned char *At;
 
 typedef struct {
     At end;             /* where the NUL is */
-    unsigned char high; /* all bytes of texts that are not plain, or'ed: above 0x7F tells of UTF-8 */
+    unsigned char high; /* odd bytes of texts, or'ed: 0x80 and more where not all is ASCII */
 } Bytes;
 
 static inline At space(At p)

@@ -5,11 +5,13 @@
 
 #include "scan.h"
 
-/* A plan and the tree it was made of, whose keys it points into. */
+/* A plan, and the keys it points into. */
 typedef struct {
     Plan plan;
-    PyObject *tree;
+    PyObject *keys;
 } HeldPlan;
+
+static int add_node(HeldPlan *held, Node *node, PyObject *tree, int outer);
 
 static void free_node(Node *node)
 {
@@ -22,17 +24,51 @@ static void free_plan(PyObject *capsule)
 {
     HeldPlan *held = PyCapsule_GetPointer(capsule, "plan");
     free_node(&held->plan.root);
-    Py_DECREF(held->tree);
+    Py_XDECREF(held->keys);
     PyMem_Free(held);
 }
 
-static int add_members(Node *node, Py_ssize_t count)
+static int no_plan(PyObject *error, const char *told)
+{
+    PyErr_SetString(error, told);
+    return 0;
+}
+
+static int make_members(Node *node, Py_ssize_t count)
 {
     node->members = PyMem_Calloc(count, sizeof(Member));
-    if (!node->members)
-        return PyErr_NoMemory(), 0;
-    node->count = (int)count;
+    return node->members ? 1 : no_plan(PyExc_MemoryError, "no room for a plan");
+}
+
+static int add_object(HeldPlan *held, Node *node, PyObject *tree, int outer)
+{
+    Py_ssize_t at = 0, members = PyDict_Size(tree);
+    PyObject *key, *below;
+    char *text;
+    node->kind = outer ? OUTER : OBJECT;
+    held->plan.outers += outer;
+    if (!make_members(node, members))
+        return 0;
+    while (node->count < members && PyDict_Next(tree, &at, &key, &below)) {
+        Member *one = &node->members[node->count++];
+        if (PyBytes_AsStringAndSize(key, &text, &one->length) < 0 ||
+            PyList_Append(held->keys, key) < 0 || !add_node(held, &one->node, below, outer))
+            return 0;
+        one->key = text;
+    }
     return 1;
+}
+
+static int add_records(HeldPlan *held, Node *node, PyObject *tree)
+{
+    if (PyList_GET_SIZE(tree) != 1 || !PyDict_Check(PyList_GET_ITEM(tree, 0)))
+        return no_plan(PyExc_TypeError, "expected a list of one dict");
+    node->kind = RECORDS;
+    held->plan.outers++;
+    if (!make_members(node, 1))
+        return 0;
+    node->count = 1;
+    return add_node(held, &node->members->node, PyList_GET_ITEM(tree, 0), 0);
 }
 
 static int add_leaf(Plan *plan, Node *node, PyObject *leaf)
@@ -40,49 +76,35 @@ static int add_leaf(Plan *plan, Node *node, PyObject *leaf)
     int kind;
     Py_ssize_t width;
     if (plan->columns == MAX_COLUMNS)
-        return PyErr_SetString(PyExc_ValueError, "too many columns"), 0;
+        return no_plan(PyExc_ValueError, "too many columns");
     if (!PyArg_ParseTuple(leaf, "Cn", &kind, &width))
         return 0;
+    if (kind == 't' ? width < 1 || width > MAX_WIDTH : (kind != 'i' && kind != 'f') || width != 8)
+        return no_plan(PyExc_ValueError, "expected ('i', 8), ('f', 8) or ('t', width)");
     node->kind = kind == 'i' ? INT : kind == 'f' ? FLOAT : TEXT;
     plan->widths[plan->columns++] = width;
     return 1;
 }
 
-/* Build a node of its part of the tree: {key: node} is an object, [node] the list of records,
-   ("i" | "f" | "t", width) a leaf. */
-static int add_node(Plan *plan, Node *node, PyObject *tree, int outer)
+/* Build a node of its part of the tree: {key: node} is an object, [{key: node}] the list of
+   records, ("i" | "f" | "t", width) a leaf of a record. */
+static int add_node(HeldPlan *held, Node *node, PyObject *tree, int outer)
 {
-    node->low = plan->columns;
-    node->kind = OBJECT;
-    node->outer = outer;
-    if (PyDict_Check(tree)) {
-        Py_ssize_t at = 0;
-        PyObject *key, *below;
-        plan->outers += outer;
-        if (!add_members(node, PyDict_Size(tree)))
-            return 0;
-        for (Member *one = node->members; PyDict_Next(tree, &at, &key, &below); one++) {
-            char *text;
-            if (PyBytes_AsStringAndSize(key, &text, &one->length) < 0)
-                return 0;
-            one->key = text;
-            if (!add_node(plan, &one->node, below, outer))
-                return 0;
-        }
-    } else if (PyList_Check(tree) && PyList_GET_SIZE(tree) == 1 && outer &&
-               PyDict_Check(PyList_GET_ITEM(tree, 0))) {
-        node->kind = RECORDS;
-        plan->outers++;
-        if (!add_members(node, 1) ||
-            !add_node(plan, &node->members[0].node, PyList_GET_ITEM(tree, 0), 0))
-            return 0;
-    } else if (!PyTuple_Check(tree) || outer) {
-        return PyErr_SetString(PyExc_TypeError, "expected a dict, a list of one, or a leaf"), 0;
-    } else if (!add_leaf(plan, node, tree)) {
+    int added;
+    if (Py_EnterRecursiveCall(" in a plan"))
         return 0;
-    }
-    node->high = plan->columns;
-    return 1;
+    node->low = held->plan.columns;
+    if (PyDict_Check(tree))
+        added = add_object(held, node, tree, outer);
+    else if (PyList_Check(tree) && outer)
+        added = add_records(held, node, tree);
+    else if (PyTuple_Check(tree) && !outer)
+        added = add_leaf(&held->plan, node, tree);
+    else
+        added = no_plan(PyExc_TypeError, "expected dicts around one list of dicts of leaves");
+    node->high = held->plan.columns;
+    Py_LeaveRecursiveCall();
+    return added;
 }
 
 static PyObject *make_plan(PyObject *self, PyObject *arguments)
@@ -92,12 +114,12 @@ static PyObject *make_plan(PyObject *self, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "On:plan", &tree, &max_records))
         return NULL;
     HeldPlan *held = PyMem_Calloc(1, sizeof(HeldPlan));
-    if (!held)
-        return PyErr_NoMemory();
-    held->tree = Py_NewRef(tree);
+    PyObject *capsule = held ? PyCapsule_New(held, "plan", free_plan) : PyErr_NoMemory();
+    if (!capsule)
+        return PyMem_Free(held), NULL;
     held->plan.max_records = max_records;
-    PyObject *capsule = PyCapsule_New(held, "plan", free_plan);
-    if (capsule && !add_node(&held->plan, &held->plan.root, tree, 1))
+    held->keys = PyList_New(0);
+    if (!held->keys || !add_node(held, &held->plan.root, tree, 1))
         Py_CLEAR(capsule);
     return capsule;
 }

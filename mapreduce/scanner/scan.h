@@ -6,7 +6,7 @@ twice on the way to the list, deep nesting, any fault) it gives up, and msgspec 
 
 #include "columns.h"
 
-enum { MAX_DEPTH = 100 };
+enum { MAX_DEPTH = 100, MAX_BESIDE = 1 << 16 }; /* beside the list: as `structure.py` has it */
 
 static At object(Scan *s, At p, const Node *node, int depth);
 static At list(Scan *s, At p, const Node *element, int depth);
@@ -51,17 +51,14 @@ static inline At wanted_value(Scan *s, At p, const Node *node, int depth)
         return real(s, p, node->low);
     case TEXT:
         return words(s, p, node->low);
-    case RECORDS:
-        s->outers++;
-        return *p == '[' ? list(s, p + 1, &node->members[0].node, depth + 1) : NULL;
-    default: /* an object */
-        if (node->outer)
-            s->outers++;
-        else
-            clear(s, node);
-        if (*p == '{')
-            return object(s, p + 1, node, depth + 1);
-        return node->outer ? NULL : literal(p, "null");
+    case OBJECT:
+        clear(s, node);
+        return *p == '{' ? object(s, p + 1, node, depth + 1) : literal(p, "null");
+    case OUTER: /* each once: as many were seen as are around it */
+        return *p == '{' && s->outers++ == depth ? object(s, p + 1, node, depth + 1) : NULL;
+    default: /* the list of records */
+        return *p == '[' && s->outers++ == depth ? list(s, p + 1, &node->members->node, depth + 1)
+                                                 : NULL;
     }
 }
 
@@ -88,9 +85,15 @@ static inline At value(Scan *s, At p, const Node *wanted, int depth)
     }
 }
 
+/* Whether a bracket may open: not too deep, nor one of too many at the list's own depth. */
+static inline int may_open(Scan *s, int depth)
+{
+    return depth <= MAX_DEPTH && (depth != s->plan->outers || s->beside++ < MAX_BESIDE);
+}
+
 static At object(Scan *s, At p, const Node *node, int depth) /* behind the opening brace */
 {
-    if (depth > MAX_DEPTH)
+    if (!may_open(s, depth))
         return NULL;
     p = space(p);
     if (*p == '}')
@@ -119,7 +122,7 @@ static At record(Scan *s, At p, const Node *node, int depth)
 
 static At list(Scan *s, At p, const Node *element, int depth) /* behind the opening bracket */
 {
-    if (depth > MAX_DEPTH)
+    if (!may_open(s, depth))
         return NULL;
     p = space(p);
     if (*p == ']')

@@ -49,7 +49,7 @@ def main() -> None:
     for _ in range(TIMES):
         one = mutated(document, seeded)
         results = [build.scan(plan, one) for build, plan in zip(builds, plans, strict=True)]
-        assert results[0] == results[1] or "nan" in repr(results), one
+        assert results[0] == results[1], one
         taken += results[0] is not None
     sys.stdout.write(json.dumps([TIMES, taken]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -98,8 +99,33 @@ def test_a_key_given_twice_on_the_way_to_the_list_is_not_its_business() -> None:
     assert refused.reason == "wrong_shape"
 
 
+@pytest.mark.parametrize("document", [b'{"a":{},"a":{}}', b'{"a":{"data":[],"data":[]}}'])
+def test_what_is_given_twice_does_not_stand_for_a_list_that_is_missing(document: bytes) -> None:
+    assert form_gives_up(document)
+    outcome(document)
+    outcome(document, Json(at="a.data.x", **FIELDS))
+
+
 def form_gives_up(document: bytes) -> bool:
     return FORM._scanner is None or FORM._scanner.read(document) is None
+
+
+def test_two_fields_of_one_path_have_columns_of_their_own() -> None:
+    document = b'[{"v":1.5,"w":"abc"},{"v":2,"w":"abcdef"}]'
+    widths = {"short": mr.Text("w", width=4), "long": mr.Text("w", width=9), "any": mr.Text("w")}
+    for one, other in itertools.permutations(widths, 2):
+        outcome(document, Json(at="", **{one: widths[one], other: widths[other]}))
+    speeds = Json(at="", v=mr.Float("v"), u=mr.Float("v", high=9.0)).parse(document).columns
+    assert not np.shares_memory(speeds["v"], speeds["u"])
+
+
+def test_lists_and_objects_beside_the_list_are_as_many_as_msgspec_takes() -> None:
+    form = Json(at="data", v=mr.Int("v"))
+    for many in (structure.MAX_BESIDE - 1, structure.MAX_BESIDE):
+        beside = ",".join(f'"{i}":{"{}" if i % 2 else "[]"}' for i in range(many))
+        text = "[" * structure.MAX_RECORDS  # brackets, as far as they are counted
+        document = f'{{"data":[{{"v":1}}],"text":"{text}",{beside}}}'.encode()
+        assert isinstance(outcome(document, form), Parsed) == (many < structure.MAX_BESIDE)
 
 
 def test_of_a_key_given_twice_in_a_record_the_last_counts() -> None:
@@ -184,16 +210,53 @@ def test_it_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    "leaf",
+    [("t", 0), ("t", -1), ("t", 1 << 60), ("i", 1), ("f", 4), ("x", 8), ("i", 1 << 99), (), 8],
+)
+def test_a_plan_is_made_of_nothing_but_columns_it_can_fill(leaf: Any) -> None:
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        scanner._scan.plan([{b"v": leaf}], 9)
+
+
+@needs_compiler
+def test_a_plan_is_made_of_objects_around_one_list_of_records() -> None:
+    leaf = ("i", 8)
+    trees: list[Any] = [{b"v": leaf}, [], [[{}]], [{b"v": [{}]}], [leaf], {"data": [{}]}, None]
+    for tree in trees:
+        with pytest.raises(TypeError):
+            scanner._scan.plan(tree, 9)
+    with pytest.raises(ValueError, match="too many columns"):
+        scanner._scan.plan([{b"%d" % i: leaf for i in range(scanner.MAX_COLUMNS + 1)}], 9)
+    deep: Any = [{b"v": leaf}]
+    for _ in range(200_000):
+        deep = {b"a": deep}
+    with pytest.raises(RecursionError):
+        scanner._scan.plan(deep, 9)
+
+
+@needs_compiler
+def test_a_plan_keeps_its_keys() -> None:
+    inner = {bytes(key): ("i", 8) for key in [bytearray(b"first"), bytearray(b"second")]}
+    plan = scanner._scan.plan([{b"in": inner}], 9)
+    inner.clear()
+    others = [bytes(bytearray(b"other%d" % i)) for i in range(999)]  # in the room of those freed
+    _, _, columns = scanner._scan.scan(plan, b'[{"in":{"first":1,"second":2}}]')
+    assert [int.from_bytes(values, sys.byteorder) for values, _ in columns] == [1, 2]
+    del others
+
+
+@needs_compiler
 def test_mutated_documents_break_no_memory_with_vectors_and_without(tmp_path: Path) -> None:
     folder = Path(scanner.__file__).parent
     built = []
-    for name, flag in (("vectors", "-D_"), ("bytes", "-U__SSE2__")):
+    for name, flags in (("vectors", []), ("bytes", ["-U__SSE2__"])):
         to = tmp_path / f"{name}.so"
         command = ["cc", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         include = "-I" + sysconfig.get_path("include")
         source = str(folder / "module.c")
         subprocess.run(
-            [*command, flag, "-shared", "-fPIC", include, source, "-o", to, "-lm"], check=True
+            [*command, *flags, "-shared", "-fPIC", include, source, "-o", to, "-lm"], check=True
         )
         built.append(str(to))
     library = subprocess.run(
@@ -202,7 +265,8 @@ def test_mutated_documents_break_no_memory_with_vectors_and_without(tmp_path: Pa
     (tmp_path / "plain.json").write_bytes(PLAIN)
     told = subprocess.run(
         [sys.executable, Path(__file__).with_name("sanitized.py"), tmp_path / "plain.json", *built],
-        env={"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"},
+        # Documents are guarded too where each has a block of malloc's for itself.
+        env={"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"},
         capture_output=True,
         text=True,
         check=False,
