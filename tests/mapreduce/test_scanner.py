@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +246,22 @@ def test_a_plan_keeps_its_keys() -> None:
     _, _, columns = scanner._scan.scan(plan, b'[{"in":{"first":1,"second":2}}]')
     assert [int.from_bytes(values, sys.byteorder) for values, _ in columns] == [1, 2]
     del others
+
+
+@needs_compiler
+def test_many_threads_with_small_stacks_read_by_one_plan() -> None:
+    form = Json(at="", v=mr.Float("v"))
+    deep = "[" * 97 + "]" * 97
+    documents = [f'[{{"v":{i},"x":{deep}}}{",{}" * 400 * i}]'.encode() for i in range(8)]
+    assert all(map(quick(form).read, documents))
+    before = threading.stack_size(64 << 10)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(quick(form).read, documents * 50))
+    finally:
+        threading.stack_size(before)
+    told = [(one[1], one[0]["v"].values[0]) for one in found if one]
+    assert told == [(400 * i + 1, i) for i in range(8)] * 50
 
 
 @needs_compiler
