@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 AHEAD_OBJECTS: Final = 4
 AHEAD_BYTES: Final = 16 << 20
+CACHED_BYTES_PER_S: Final = 1e9  # a file that comes quicker was in memory: so is the next, likely
 
 
 def entry_of(piece: Piece) -> Entry:
@@ -66,6 +67,7 @@ class Fetcher:
         self._reader = reader
         self._cap_bytes = cap_bytes
         self.waited_s = 0.0
+        self._cached = False
         self._requests = AHEAD_OBJECTS
         self._threads = ThreadPoolExecutor(AHEAD_OBJECTS, thread_name_prefix="fetch")
 
@@ -118,7 +120,7 @@ class Fetcher:
     def _begun(self, piece: Piece, location: Location) -> Future[bytes] | _Later:
         if location.url is not None:
             return self._threads.submit(self._read, piece, location)
-        if location.path is not None:
+        if location.path is not None and not self._cached:
             announce(location.path)
         return _Later(self._read, piece, location)
 
@@ -129,7 +131,9 @@ class Fetcher:
         except ObjectError as error:
             return error
         finally:
-            self.waited_s += time.monotonic() - started
+            waited_s = time.monotonic() - started
+            self.waited_s += waited_s
+            self._cached = piece.size_bytes > waited_s * CACHED_BYTES_PER_S
         try:
             return read_all(BytesBody(stored), piece.key, self._cap_bytes)
         except ObjectError as error:

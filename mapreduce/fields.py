@@ -31,7 +31,7 @@ ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
 NUMBERS: Final = frozenset((float, int, NoneType))
 INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
-SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it
+SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it; 0: present
 MAX_REMEMBERED: Final = 1 << 16
 MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
 
@@ -79,10 +79,10 @@ class Int:
     leaf: ClassVar[Any] = int | str | None
     scanned_as: ClassVar[ScanLeaf] = ("i", 8)
 
-    def scanned(self, values: bytearray, states: bytes | None) -> FieldColumn:
+    def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into an int64 column."""
         array = np.frombuffer(values, np.int64)
-        return _column(array, *_masks(states), self.low, self.high)
+        return _column(array, *_masks(states, seen), self.low, self.high)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into an int64 column."""
@@ -94,7 +94,7 @@ class Int:
         if len(array) and array.min() <= BAD_INT:
             absent, bad = array == ABSENT_INT, array == BAD_INT
             array[absent | bad] = 0
-        return _column(array, absent, bad, self.low, self.high)
+        return _column(array, _some(absent), _some(bad), self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,10 @@ class Float:
     leaf: ClassVar[Any] = float | int | str | None
     scanned_as: ClassVar[ScanLeaf] = ("f", 8)
 
-    def scanned(self, values: bytearray, states: bytes | None) -> FieldColumn:
+    def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a float64 column."""
         array = np.frombuffer(values, np.float64)
-        absent, bad = _masks(states)
+        absent, bad = _masks(states, seen)
         if absent is not None:
             array[absent] = np.nan
         return _column(array, absent, bad, self.low, self.high)
@@ -135,7 +135,8 @@ class Float:
     def _mixed(self, values: Sequence[Any]) -> FieldColumn:
         array = np.fromiter(map(_number, values), np.float64, len(values))
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
-        return _column(array, absent, ~np.isfinite(array) & ~absent, self.low, self.high)
+        bad = ~np.isfinite(array) & ~absent
+        return _column(array, _some(absent), _some(bad), self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +157,9 @@ class Text:
         """How a `Scanner` reads it; one without a width it can't."""
         return None if self.width is None else ("t", self.width)
 
-    def scanned(self, values: bytearray, states: bytes | None) -> FieldColumn:
+    def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a column of bytes."""
-        return _column(np.frombuffer(values, f"S{self.width}"), *_masks(states))
+        return _column(np.frombuffer(values, f"S{self.width}"), *_masks(states, seen))
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
@@ -173,7 +174,7 @@ class Text:
             short = [v if len(v) <= self.width and b"\0" not in v else None for v in whole]
             bad |= np.fromiter((v is None for v in short), np.bool_, len(values))
             array = np.array([v or b"" for v in short], dtype=f"S{self.width}")
-        return _column(array, absent, bad)
+        return _column(array, _some(absent), _some(bad))
 
 
 Field: TypeAlias = Int | Float | Text
@@ -209,12 +210,19 @@ def _utf8(value: Any) -> bytes | None:
         return None
 
 
-def _masks(states: bytes | None) -> tuple[Mask | None, Mask | None]:
-    """Where values are absent, and where bad; None where all are present."""
-    if states is None:
+def _masks(states: bytes, seen: int) -> tuple[Mask | None, Mask | None]:
+    """Where values are absent, and where bad; None where `seen`, all states or'ed, has none."""
+    if not seen:
         return None, None
     codes = np.frombuffer(states, np.uint8)
-    return codes == SCANNED_ABSENT, codes == SCANNED_BAD
+    return (
+        codes == SCANNED_ABSENT if seen & SCANNED_ABSENT else None,
+        codes == SCANNED_BAD if seen & SCANNED_BAD else None,
+    )
+
+
+def _some(mask: Mask | None) -> Mask | None:
+    return mask if mask is not None and mask.any() else None
 
 
 def _column(
@@ -224,7 +232,7 @@ def _column(
     low: float | None = None,
     high: float | None = None,
 ) -> FieldColumn:
-    """Give a column and its masks, None where nothing is set; out of range is what is neither."""
+    """Give a column with the masks of what is absent or bad, and of what else is out of range."""
     outside: Mask | None = None
     if len(array) and low is not None and not array.min() >= low:  # NaN is not
         outside = array < low
@@ -234,6 +242,4 @@ def _column(
         for other in (absent, bad):
             if other is not None:
                 outside &= ~other
-    return FieldColumn(
-        array, *(m if m is not None and m.any() else None for m in (absent, bad, outside))
-    )
+    return FieldColumn(array, absent, bad, _some(outside))

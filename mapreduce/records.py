@@ -202,11 +202,11 @@ def assembled(
         nonlocal unwanted
         if mask is None:
             return
-        places = np.flatnonzero(mask if unwanted is None else mask & ~unwanted)
+        (places,) = (mask if unwanted is None else mask & ~unwanted).nonzero()
         if len(places):
             dropped[reason] = len(places)
             samples.extend((reason, int(p)) for p in places[:SAMPLES_PER_REASON])
-            unwanted = mask.copy() if unwanted is None else unwanted | mask
+            unwanted = mask if unwanted is None else unwanted | mask
 
     drop(not_records, NOT_A_RECORD)
     columns, absent = {}, {}
@@ -221,7 +221,7 @@ def assembled(
         drop(column.outside, f"{name}_out_of_range")
     if unwanted is None:
         return Parsed(columns, {k: ~a for k, a in absent.items()}, np.arange(n), n)
-    kept = np.flatnonzero(~unwanted)
+    (kept,) = (~unwanted).nonzero()
     return Parsed(
         {k: c[kept] for k, c in columns.items()},
         {k: ~a[kept] for k, a in absent.items()},

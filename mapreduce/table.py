@@ -221,16 +221,18 @@ def scaled(values: npt.NDArray[np.float64], per_unit: int) -> Ints:
     Raises
     ------
     JobError
-        Where a value is NaN, infinite, or does not fit (the cast differs between processors).
+        Where a value is NaN, infinite, or does not fit (the cast differs between processors), and
+        where `per_unit` is below 1.
     """
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
-        product = np.rint(np.asarray(values, dtype=np.float64) * per_unit)
-    most = SCALED_LIMIT
-    if len(product) and not (-most < product.min() and product.max() < most):  # false for NaN too
+    if per_unit < 1:
+        raise JobError(f"scaled: expected at least 1 part of a unit, got {per_unit}")
+    values = np.asarray(values, dtype=np.float64)
+    most = SCALED_LIMIT / per_unit
+    if len(values) and not (-most < values.min() and values.max() < most):  # false for NaN too
         raise JobError(
             f"scaled: a value is NaN, infinite, or above 2**62 / {per_unit}; mask it first"
         )
-    return product.astype(np.int64)
+    return np.rint(values * per_unit).astype(np.int64)
 
 
 def integers(values: Any, what: str) -> Ints:
@@ -252,14 +254,12 @@ def integers(values: Any, what: str) -> Ints:
 
 def run_starts(keys: Sequence[Array]) -> npt.NDArray[np.intp]:
     """Positions at which a run of equal keys begins."""
-    if len(keys[0]) == 0:
-        return np.zeros(0, dtype=np.intp)
-    change = keys[0][1:] != keys[0][:-1]
+    begins = np.ones(len(keys[0]), dtype=np.bool_)
+    np.not_equal(keys[0][1:], keys[0][:-1], out=begins[1:])
     for key in keys[1:]:
-        change |= key[1:] != key[:-1]
-    starts = np.flatnonzero(change)
-    starts += 1
-    return np.concatenate((np.zeros(1, dtype=np.intp), starts))
+        begins[1:] |= key[1:] != key[:-1]
+    (starts,) = begins.nonzero()
+    return starts
 
 
 def checked_sum(x: Ints, starts: npt.NDArray[np.intp], what: str) -> Ints:
@@ -286,22 +286,29 @@ def _folded(
     rule: Rule, value: Ints | int, starts: npt.NDArray[np.intp], n: int, what: str
 ) -> list[Ints]:
     """Fold one declared column: the value of each run, or the two limbs of a wide sum."""
+    if rule is Rule.DISTINCT:
+        return [np.ones(len(starts), dtype=np.int64)]
     if rule is Rule.SUM and isinstance(value, int) and value == 1:  # a count: the runs' lengths
-        return [np.diff(starts, append=n).astype(np.int64)]
+        return [_lengths(starts, n)]
     if isinstance(value, int):
         value = np.full(n, value, dtype=np.int64)
     if n == 0:
         return [value] * (2 if rule is Rule.WIDE_SUM else 1)
-    match rule:
-        case Rule.MIN:
-            return [np.minimum.reduceat(value, starts)]
-        case Rule.MAX | Rule.DISTINCT:
-            return [np.maximum.reduceat(value, starts)]
-        case Rule.WIDE_SUM:
-            high = np.add.reduceat(value >> LIMB_BITS, starts)
-            return list(carried(high, np.add.reduceat(value & LIMB_MASK, starts)))
-        case Rule.SUM:
-            return [checked_sum(value, starts, what)]
+    if rule is Rule.WIDE_SUM:
+        high = np.add.reduceat(value >> LIMB_BITS, starts)
+        return list(carried(high, np.add.reduceat(value & LIMB_MASK, starts)))
+    if rule is Rule.SUM:
+        return [checked_sum(value, starts, what)]
+    extreme = np.minimum if rule is Rule.MIN else np.maximum
+    return [extreme.reduceat(value, starts)]
+
+
+def _lengths(starts: npt.NDArray[np.intp], n: int) -> Ints:
+    """Give the lengths of the runs that begin at `starts`, the last of which ends at `n`."""
+    lengths = np.empty(len(starts), dtype=np.int64)
+    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
+    lengths[-1:] = n - starts[-1:]
+    return lengths
 
 
 def _key_column(key: Key, values: Any) -> tuple[Array, npt.NDArray[np.bool_] | None]:

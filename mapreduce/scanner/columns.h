@@ -13,7 +13,7 @@ it is; where there is, NULL says so. */
 #error "doubles are not rounded at each step here: msgspec reads alone"
 #endif
 
-enum { MAX_COLUMNS = 64, MAX_WIDTH = 1 << 16, MAX_KEYS = 256, FIRST_ROOM = 256 };
+enum { MAX_COLUMNS = 64, MAX_WIDTH = 1 << 16, MAX_STEPS = 256, FIRST_ROOM = 256 };
 enum Kind { OUTER, RECORDS, OBJECT, INT, FLOAT, TEXT }; /* outer: an object around the list */
 enum State { PRESENT, ABSENT, BAD }; /* of a leaf; `fields.py` has them too */
 
@@ -38,31 +38,33 @@ typedef struct {
     ptrdiff_t widths[MAX_COLUMNS]; /* bytes of a value */
 } Plan;
 
-/* A key as it stood at the same place of the record before, with its colon: most often it is
-   there again, and its length need not be found out. */
+/* A value of the record before. An object that is wanted is a step of its own, without a length,
+   and so is the end of the record. */
 typedef struct {
-    At from;
-    ptrdiff_t length;
-    const Node *node, *wanted; /* in which object, and what is wanted of it there */
-} Key;
+    At value, behind;
+    const Node *wanted; /* NULL: the value is not */
+} Step;
 
 typedef struct {
     const Plan *plan;
     Bytes bytes;
-    int key;
-    Key keys[MAX_KEYS];
+    At began; /* the record before */
+    int steps;
+    Step trace[MAX_STEPS]; /* through it; where it has more steps, the first of them */
     int outers, beside;
     ptrdiff_t rows, room;
     unsigned char *values[MAX_COLUMNS], *states[MAX_COLUMNS];
 } Scan;
 
+/* Make room for more rows, in which nothing is there yet. */
 static int make_room(Scan *s)
 {
     ptrdiff_t room = s->room ? 2 * s->room : FIRST_ROOM;
     if (room > PTRDIFF_MAX / MAX_WIDTH)
         return 0;
     for (int i = 0; i < s->plan->columns; i++) {
-        unsigned char *values = realloc(s->values[i], room * s->plan->widths[i]);
+        ptrdiff_t width = s->plan->widths[i];
+        unsigned char *values = realloc(s->values[i], room * width);
         if (!values)
             return 0;
         s->values[i] = values;
@@ -70,6 +72,8 @@ static int make_room(Scan *s)
         if (!states)
             return 0;
         s->states[i] = states;
+        memset(values + s->room * width, 0, (room - s->room) * width);
+        memset(states + s->room, ABSENT, room - s->room);
     }
     s->room = room;
     return 1;
@@ -83,15 +87,28 @@ static void free_columns(Scan *s)
     }
 }
 
-/* Nothing is there yet of what is at or below a node, or no more: of a key given twice the last
-   counts. */
-static void clear(Scan *s, const Node *node)
+/* Forget what is at or below a node: of a key given twice the last counts. */
+static inline void clear(Scan *s, const Node *node)
 {
     for (int i = node->low; i < node->high; i++) {
         ptrdiff_t width = s->plan->widths[i];
-        memset(s->values[i] + s->rows * width, 0, width);
+        if (s->states[i][s->rows] != ABSENT)
+            memset(s->values[i] + s->rows * width, 0, width);
         s->states[i][s->rows] = ABSENT;
     }
+}
+
+/* Take what the record before had at a step. */
+static inline void repeat(Scan *s, const Node *node)
+{
+    if (node->kind == OBJECT) {
+        clear(s, node);
+        return;
+    }
+    ptrdiff_t width = node->kind == TEXT ? s->plan->widths[node->low] : 8;
+    unsigned char *to = s->values[node->low] + s->rows * width;
+    memcpy(to, to - width, width);
+    s->states[node->low][s->rows] = s->states[node->low][s->rows - 1];
 }
 
 static inline At put_int(Scan *s, int column, int64_t number, enum State state, At behind)
@@ -127,7 +144,7 @@ static At integer(Scan *s, At p, int column)
     if (*p == 'n')
         return put_int(s, column, 0, ABSENT, literal(p, "null"));
     int quoted = *p == '"', escaped = 0;
-    At from = p + quoted, behind = quoted ? text(&s->bytes, from, &escaped) : number(p);
+    At from = p + quoted, behind = quoted ? text(&s->bytes, from, &escaped) : number(&s->bytes, p);
     if (!behind || escaped)
         return NULL;
     At to = behind - quoted;
@@ -178,7 +195,7 @@ static At real(Scan *s, At p, int column)
 {
     if (*p == 'n')
         return put_float(s, column, NAN, ABSENT, literal(p, "null"));
-    At behind = number(p);
+    At behind = number(&s->bytes, p);
     if (!behind)
         return NULL;
     int negative = *p == '-', places = 0, whole = 1, seen = 0;

@@ -60,7 +60,7 @@ static At escape(At p) /* at the byte behind the backslash */
 }
 
 #ifdef __SSE2__ /* every x86-64 has it; elsewhere bytes are looked at one by one */
-enum { BLOCK = 32 };
+enum { HALF = 16, BLOCK = 2 * HALF };
 
 static inline __m128i load(At p) { return _mm_loadu_si128((const __m128i *)p); }
 
@@ -77,7 +77,7 @@ static inline uint32_t odd_bytes(__m128i block)
 static inline At plain_text(const Bytes *bytes, At p)
 {
     while (bytes->end - p >= BLOCK) {
-        uint32_t odd = odd_bytes(load(p)) | odd_bytes(load(p + 16)) << 16;
+        uint32_t odd = odd_bytes(load(p)) | odd_bytes(load(p + HALF)) << HALF;
         if (odd)
             return p + __builtin_ctz(odd);
         p += BLOCK;
@@ -85,21 +85,49 @@ static inline At plain_text(const Bytes *bytes, At p)
     return p;
 }
 
-static inline int is_same(const Bytes *bytes, At a, At b, ptrdiff_t length)
+/* How many bytes at `a` are those at `b`, which lie before: at least `most`, or all up to the first
+   that is not. Next to the end of all bytes it may say fewer. */
+static inline ptrdiff_t alike(const Bytes *bytes, At a, At b, ptrdiff_t most)
 {
-    if (bytes->end - a < BLOCK || length > BLOCK)
-        return 0;
-    uint32_t one = _mm_movemask_epi8(_mm_cmpeq_epi8(load(a), load(b)));
-    uint32_t two = _mm_movemask_epi8(_mm_cmpeq_epi8(load(a + 16), load(b + 16)));
-    return !(~(one | two << 16) << (BLOCK - length));
+    ptrdiff_t n = 0;
+    for (; n < most && bytes->end - a >= n + BLOCK; n += BLOCK) {
+        uint32_t one = _mm_movemask_epi8(_mm_cmpeq_epi8(load(a + n), load(b + n)));
+        uint32_t two = _mm_movemask_epi8(_mm_cmpeq_epi8(load(a + n + HALF), load(b + n + HALF)));
+        uint32_t other = ~(one | two << HALF);
+        if (other)
+            return n + __builtin_ctz(other);
+    }
+    return n;
+}
+/* The end of a number that is shorter than HALF and has no exponent; NULL where it isn't that. */
+static inline At short_number(const Bytes *bytes, At p)
+{
+    p += *p == '-';
+    if (bytes->end - p < HALF)
+        return NULL;
+    __m128i value = _mm_sub_epi8(load(p), _mm_set1_epi8('0'));
+    uint32_t other = ~_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value));
+    int whole = __builtin_ctz(other), places = 1; /* bits from HALF on are set */
+    At behind = p + whole;
+    if (*behind == '.') {
+        places = __builtin_ctz(other >> whole >> 1);
+        behind += 1 + places;
+    }
+    int plain = whole && places && (*p != '0' || whole == 1) && (*behind | 0x20) != 'e';
+    return plain && behind - p < HALF ? behind : NULL;
 }
 #else
 static inline At plain_text(const Bytes *bytes, At p) { return p; }
 
-static inline int is_same(const Bytes *bytes, At a, At b, ptrdiff_t length)
+static inline ptrdiff_t alike(const Bytes *bytes, At a, At b, ptrdiff_t most)
 {
-    return bytes->end - a > length && !memcmp(a, b, length);
+    ptrdiff_t n = 0;
+    while (n < most && n < bytes->end - a && a[n] == b[n])
+        n++;
+    return n;
 }
+
+static inline At short_number(const Bytes *bytes, At p) { return NULL; }
 #endif
 
 static inline At text(Bytes *bytes, At p, int *escaped) /* at the byte behind the opening quote */
@@ -120,7 +148,7 @@ static inline At text(Bytes *bytes, At p, int *escaped) /* at the byte behind th
     }
 }
 
-static inline At number(At p)
+static At any_number(At p)
 {
     p += *p == '-';
     if (!is_digit(*p))
@@ -139,4 +167,10 @@ static inline At number(At p)
         p = digits(p);
     }
     return p;
+}
+
+static inline At number(const Bytes *bytes, At p)
+{
+    At behind = short_number(bytes, p);
+    return behind ? behind : any_number(p);
 }

@@ -124,17 +124,17 @@ static PyObject *make_plan(PyObject *self, PyObject *arguments)
     return capsule;
 }
 
-/* Give a column as (values, states); states are None where every value is present. */
+/* Give a column as (values, states, all states or'ed). */
 static PyObject *column_of(const Scan *s, int column)
 {
     const char *values = (const char *)s->values[column];
-    const char *states = (const char *)s->states[column];
-    unsigned char odd = PRESENT;
+    const char *states = s->rows ? (const char *)s->states[column] : "";
+    unsigned char seen = PRESENT;
     for (Py_ssize_t i = 0; i < s->rows; i++)
-        odd |= states[i];
-    return Py_BuildValue(
-        "NN", PyByteArray_FromStringAndSize(values, s->rows * s->plan->widths[column]),
-        odd ? PyBytes_FromStringAndSize(states, s->rows) : Py_NewRef(Py_None));
+        seen |= states[i];
+    Py_ssize_t width = s->plan->widths[column];
+    return Py_BuildValue("Ny#B", PyByteArray_FromStringAndSize(values, s->rows * width), states,
+                         s->rows, seen);
 }
 
 static PyObject *result_of(const Scan *s)

@@ -2,7 +2,11 @@
 
 It never judges. A document it accepts msgspec accepts too, with the same columns; at anything out
 of the ordinary (an escape in a wanted text, a wanted number it can't round exactly, a key given
-twice on the way to the list, deep nesting, any fault) it gives up, and msgspec reads and judges. */
+twice on the way to the list, deep nesting, any fault) it gives up, and msgspec reads and judges.
+
+Most records have the shape of the one before, and many of its values. So the steps from value to
+value are kept, and tried on the next record: only values that differ are read. Where anything else
+differs (brackets, keys, space) the record is read anew, from its start. */
 
 #include "columns.h"
 
@@ -24,56 +28,26 @@ static inline const Node *member(const Node *node, At key, ptrdiff_t length)
 /* Read a key and its colon; give the place of the value. */
 static inline At key(Scan *s, At p, const Node *node, const Node **wanted)
 {
-    Key *last = &s->keys[s->key < MAX_KEYS ? s->key++ : MAX_KEYS - 1];
-    if (last->node == node && last->length && is_same(&s->bytes, p, last->from, last->length)) {
-        *wanted = last->wanted;
-        return space(p + last->length);
-    }
     int escaped = 0;
     At from = p;
     if (*p != '"' || !(p = text(&s->bytes, p + 1, &escaped)) || (node && escaped))
         return NULL;
     *wanted = node ? member(node, from + 1, p - from - 2) : NULL;
     p = space(p);
-    if (*p != ':')
-        return NULL;
-    p = space(p + 1);
-    *last = (Key){from, p - from, node, *wanted};
-    return p;
+    return *p == ':' ? space(p + 1) : NULL;
 }
 
-static inline At wanted_value(Scan *s, At p, const Node *node, int depth)
-{
-    switch (node->kind) {
-    case INT:
-        return integer(s, p, node->low);
-    case FLOAT:
-        return real(s, p, node->low);
-    case TEXT:
-        return words(s, p, node->low);
-    case OBJECT:
-        clear(s, node);
-        return *p == '{' ? object(s, p + 1, node, depth + 1) : literal(p, "null");
-    case OUTER: /* each once: as many were seen as are around it */
-        return *p == '{' && s->outers++ == depth ? object(s, p + 1, node, depth + 1) : NULL;
-    default: /* the list of records */
-        return *p == '[' && s->outers++ == depth ? list(s, p + 1, &node->members->node, depth + 1)
-                                                 : NULL;
-    }
-}
-
-static inline At value(Scan *s, At p, const Node *wanted, int depth)
+/* Read a value that is no object or list. */
+static inline At scalar(Scan *s, At p, const Node *wanted)
 {
     int ignored = 0;
     if (wanted)
-        return wanted_value(s, p, wanted, depth);
+        return wanted->kind == INT     ? integer(s, p, wanted->low)
+               : wanted->kind == FLOAT ? real(s, p, wanted->low)
+                                       : words(s, p, wanted->low);
     switch (*p) {
     case '"':
         return text(&s->bytes, p + 1, &ignored);
-    case '{':
-        return object(s, p + 1, NULL, depth + 1);
-    case '[':
-        return list(s, p + 1, NULL, depth + 1);
     case 't':
         return literal(p, "true");
     case 'f':
@@ -81,7 +55,38 @@ static inline At value(Scan *s, At p, const Node *wanted, int depth)
     case 'n':
         return literal(p, "null");
     default:
-        return number(p);
+        return number(&s->bytes, p);
+    }
+}
+
+static inline At step(Scan *s, At value, At behind, const Node *wanted)
+{
+    if (s->steps < MAX_STEPS)
+        s->trace[s->steps] = (Step){value, behind, wanted};
+    s->steps++;
+    return behind;
+}
+
+static inline At value(Scan *s, At p, const Node *wanted, int depth)
+{
+    if (!wanted && *p == '{')
+        return object(s, p + 1, NULL, depth + 1);
+    if (!wanted && *p == '[')
+        return list(s, p + 1, NULL, depth + 1);
+    if (!wanted || wanted->kind >= INT) {
+        At behind = scalar(s, p, wanted);
+        return behind ? step(s, p, behind, wanted) : NULL;
+    }
+    switch (wanted->kind) {
+    case OBJECT:
+        clear(s, wanted);
+        step(s, p, p, wanted);
+        return *p == '{' ? object(s, p + 1, wanted, depth + 1) : literal(p, "null");
+    case OUTER: /* each once: as many were seen as are around it */
+        return *p == '{' && s->outers++ == depth ? object(s, p + 1, wanted, depth + 1) : NULL;
+    default: /* the list of records */
+        return *p == '[' && s->outers++ == depth ? list(s, p + 1, &wanted->members->node, depth + 1)
+                                                 : NULL;
     }
 }
 
@@ -109,15 +114,53 @@ static At object(Scan *s, At p, const Node *node, int depth) /* behind the openi
     }
 }
 
+/* Read a record along the steps of the one before; NULL where its shape is another. */
+static At again(Scan *s, At p)
+{
+    if (!s->rows || s->steps > MAX_STEPS)
+        return NULL;
+    Step *step = s->trace, *last = step + s->steps - 1;
+    At before = s->began; /* where `p` was in it */
+    s->began = p;
+    for (;;) {
+        ptrdiff_t on = p - before;
+        At differs = before + alike(&s->bytes, p, before, last->behind + 1 - before);
+        for (; step->behind < differs; step++) { /* not up to it: a number may go on there */
+            step->value += on;
+            step->behind += on;
+            if (step == last)
+                return step->behind;
+            if (step->wanted)
+                repeat(s, step->wanted);
+        }
+        if (differs < step->value || step->value == step->behind)
+            return NULL;
+        before = step->behind;
+        step->value += on;
+        step->behind = p = scalar(s, step->value, step->wanted);
+        if (!p)
+            return NULL;
+        step++;
+    }
+}
+
+static At anew(Scan *s, At p, const Node *node, int depth)
+{
+    s->began = p;
+    s->steps = 0;
+    p = *p == '{' ? object(s, p + 1, node, depth + 1) : NULL;
+    return p ? step(s, p, p, NULL) : NULL;
+}
+
 static At record(Scan *s, At p, const Node *node, int depth)
 {
-    if (*p != '{' || s->rows == s->plan->max_records || (s->rows == s->room && !make_room(s)))
+    if (s->rows == s->plan->max_records || (s->rows == s->room && !make_room(s)))
         return NULL;
-    clear(s, node);
-    s->key = 0;
-    p = object(s, p + 1, node, depth + 1);
+    At behind = again(s, p);
+    if (!behind)
+        behind = anew(s, p, node, depth);
     s->rows++;
-    return p;
+    return behind;
 }
 
 static At list(Scan *s, At p, const Node *element, int depth) /* behind the opening bracket */
@@ -143,4 +186,3 @@ static int scan_document(Scan *s, At p)
     p = value(s, space(p), &s->plan->root, 0);
     return p && space(p) == s->bytes.end && s->outers == s->plan->outers;
 }
-

@@ -1,4 +1,4 @@
-"""Mutated documents through two builds of the scan, which must agree: `sanitized.py FILE SO SO`."""
+"""Mutated documents through two builds of the scan must agree: `sanitized.py FOLDER SO SO`."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def mutated(document: bytes, seeded: random.Random) -> bytes:
 
 
 def main() -> None:
-    document = Path(sys.argv[1]).read_bytes()
+    documents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.json"))]
     builds = [load(path) for path in sys.argv[2:]]
     plans = [build.plan(TREE, 1000) for build in builds]
     seeded = random.Random(2019)
     taken = 0
-    for _ in range(TIMES):
+    for document in documents * TIMES:
         one = mutated(document, seeded)
         results = [build.scan(plan, one) for build, plan in zip(builds, plans, strict=True)]
         assert results[0] == results[1], one
         taken += results[0] is not None
-    sys.stdout.write(json.dumps([TIMES, taken]))
+    sys.stdout.write(json.dumps([TIMES * len(documents), taken]))
 
 
 main()

@@ -193,6 +193,12 @@ def test_floats_that_do_not_fit_are_refused_before_the_cast(bad: float) -> None:
         scaled(np.array([1.0, bad]), 1_000_000)
 
 
+@pytest.mark.parametrize("per_unit", [0, -1000])
+def test_a_unit_has_at_least_one_part(per_unit: int) -> None:
+    with pytest.raises(JobError, match="at least 1 part"):
+        scaled(np.array([1.0]), per_unit)
+
+
 @given(st.lists(st.floats(-1e12, 1e12), max_size=5))
 def test_scaling_rounds_to_the_nearest_whole_unit(values: list[float]) -> None:
     assert scaled(np.array(values), 1_000_000).tolist() == [round(v * 1e6) for v in values]
