@@ -1,11 +1,11 @@
 """Count and mean of speed by link: this project beside its peers, on the same files, in one run.
 
 Every program runs in a fresh process. Rounds are interleaved: the closest (this project and chDB,
-two threads each) run nine times over a larger corpus, and there the program of 2019 once; all of
-them run three times over a smaller one, that program once. A ratio is the median, over the rounds
-in which both ran, of the seconds of one over those of the other. Before the rounds each runs once
-over a few files, so that its code is on no one's clock. All answers must agree in every round, or
-the measurement fails.
+two threads each) run nine times over a larger corpus, and there the program of 2019 three times;
+all of them run three times over a smaller one. A ratio is the median, over the rounds in which both
+ran, of the seconds of one over those of the other. Before the rounds each runs once over a few
+files, so that its code is on no one's clock. All answers must agree in every round, or the
+measurement fails.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ OURS = Entrant("**this project%**, 2 processes, seven columns", "with_roadspeed"
 CLOSEST = Entrant("chDB%, 2 threads", "with_chdb", 2, MANY, "chdb")
 MANUAL = Entrant("chDB%, the manual's way, 2 threads", "with_chdb_rows", 2, MANY, "chdb")
 PURE = Entrant("this project%, no compiled code of its own", "with_roadspeed_msgspec", 2, MANY)
-SPARK = Entrant("Spark%, the 2019 program, `local[2]`", "with_spark", 2, 1, "pyspark")
+SPARK = Entrant("Spark%, the 2019 program, `local[2]`", "with_spark", 2, FEW, "pyspark")
 CLOSE = (OURS, CLOSEST, MANUAL, PURE, SPARK)
 LARGER = 5  # times as many objects for the closest: a run long enough to be like a real one
 ENTRANTS = (

@@ -67,6 +67,7 @@ class Journal:
         self._lock = threading.Lock()
         self._grown = threading.Condition(self._lock)
         self._planned = 0  # splits known to be of the present listing
+        self._listing: Listing | None = None
         self._failed: BaseException | None = None
         self._claim = None if folder is None else claimed(folder)
         self._base = sqlite3.connect(":memory:", check_same_thread=False)
@@ -102,9 +103,7 @@ class Journal:
     @property
     def listing(self) -> Listing | None:
         """What the listing gave; None while it is not complete."""
-        with self._lock:
-            (raw,) = self._base.execute("select listing from run").fetchone()
-        return None if raw is None else msgspec.json.decode(raw, type=Listing)
+        return self._listing
 
     def plan(self, split: Split) -> None:
         """Add the next split of the manifest; listed again, it must be what it was.
@@ -129,6 +128,7 @@ class Journal:
                 "update run set listing = ?", (msgspec.json.encode(listing).decode(),)
             )
             self._base.commit()
+            self._listing = listing
             self._grown.notify_all()
 
     def fail(self, error: BaseException) -> None:
@@ -145,7 +145,7 @@ class Journal:
                 while number >= self._planned:
                     if self._failed is not None:
                         raise self._failed
-                    if self._complete():
+                    if self._listing is not None:
                         return
                     self._grown.wait()
                 raw = self._split(number)
@@ -264,6 +264,7 @@ class Journal:
                 " begin anew."
             )
         elif row[1] is not None:
+            self._listing = msgspec.json.decode(row[1], type=Listing)
             (self._planned,) = self._base.execute("select count(*) from splits").fetchone()
         self._base.commit()
 
@@ -279,10 +280,6 @@ class Journal:
     def _split(self, number: int) -> bytes | None:
         row = self._base.execute("select split from splits where number = ?", (number,)).fetchone()
         return None if row is None else row[0]
-
-    def _complete(self) -> bool:
-        with contextlib.closing(self._base.execute("select listing from run")) as rows:
-            return rows.fetchone()[0] is not None
 
 
 def remove(folder: Path) -> None:

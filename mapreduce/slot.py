@@ -10,6 +10,7 @@ business.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import queue
 import signal
@@ -222,6 +223,7 @@ def serve(source: IO[bytes], stream: IO[bytes]) -> None:
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything
         sink.send(Failed(-1, "job", _told(error)))
         return
+    gc.freeze()  # what is loaded by now stays: no collection need look at it again
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
     sink.send(Ready(schemas))
