@@ -21,7 +21,7 @@ from mapreduce.fields import Field, FieldColumn, Mask, Text
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.lines import BOM
 from mapreduce.scanner import scanner
-from mapreduce.shape import Shape
+from mapreduce.shape import Shape, keys_of
 from mapreduce.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ class Json:
         self.fields = fields
         self.shape = Shape(_checked(fields))
         outer: Any = list[self.shape.type]  # type: ignore[name-defined]
-        for part in reversed(at.split(".") if at else []):
+        way = keys_of(at, "records at") if at else []
+        for part in reversed(way):
             outer = msgspec.defstruct("Document", [("value", outer)], rename={"value": part})
         self._scanner = scanner(at, fields, structure.MAX_RECORDS)
         self._decoder = msgspec.json.Decoder(outer)
-        self._depth = len(at.split(".")) if at else 0
+        self._depth = len(way)
 
     def parse(self, document: bytes) -> Parsed:
         """Read one whole document.

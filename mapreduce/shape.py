@@ -7,6 +7,7 @@ costs that leaf. It knows paths and types of fields, not what their values mean.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Members: TypeAlias = Callable[[list[Any]], list[Any]]
 
 NULL: Final = msgspec.Raw(b"null")
+_UNNAMEABLE: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # in msgspec's names of fields
 
 # A member of each object, None of what is null. Written out, because Python reads an attribute it
 # finds in the code three times as fast as one whose name it is given.
@@ -57,6 +59,25 @@ class _Node:
     members: Any = None
 
 
+def keys_of(path: str, whose: str) -> list[str]:
+    """Split a dotted path into keys that a decoder can name; `whose` it is, for the message.
+
+    Raises
+    ------
+    JobError
+        On a key that is empty, holds a quote, a backslash or a control character, or is no UTF-8.
+    """
+    keys = path.split(".")
+    if not all(keys):
+        raise JobError(f"{whose}: expected a path such as 'db.linkID', got {path!r}: an empty key")
+    if _UNNAMEABLE.search(path):
+        raise JobError(
+            f"{whose}: path {path!r} holds a quote, a backslash or a control character, or is no"
+            " UTF-8: such keys cannot be read"
+        )
+    return keys
+
+
 class Shape:
     """A record type that names only the wanted fields, and how to get each field's leaves.
 
@@ -77,11 +98,9 @@ class Shape:
         root = _Node()
         for name, wanted in fields.items():
             node = root
-            for part in wanted.path.split("."):
-                if node.leaf is not None or not part:
-                    raise JobError(
-                        f"field {name!r}: path {wanted.path!r} is empty or runs through a leaf"
-                    )
+            for part in keys_of(wanted.path, f"field {name!r}"):
+                if node.leaf is not None:
+                    raise JobError(f"field {name!r}: path {wanted.path!r} runs through a leaf")
                 node = node.children.setdefault(part, _Node())
             if node.children or (node.leaf is not None and node.leaf != wanted.leaf):
                 raise JobError(f"field {name!r}: {wanted.path!r} is both a value and a parent")

@@ -331,3 +331,11 @@ def test_long_texts_are_not_remembered_as_ids() -> None:
     assert len(wanted._known) == 0
     assert wanted.column(["5", "5", 6]).values.tolist() == [5, 5, 6]
     assert np.array_equal(wanted.column([]).values, np.zeros(0, np.int64))
+
+
+@pytest.mark.parametrize("path", ["a..b", ".a", 'a"b.c', "a\\b", "a\n", "a\udcff"])
+def test_a_path_that_no_decoder_can_name_is_refused_where_it_is_declared(path: str) -> None:
+    with pytest.raises(JobError, match="field 'v'"):
+        Json(at="data", v=mr.Float(path))
+    with pytest.raises(JobError, match="records at"):
+        Json(at=path, v=mr.Float("v"))
