@@ -49,7 +49,7 @@ typedef struct {
     const Plan *plan;
     Bytes bytes;
     At began; /* the record before */
-    int steps;
+    ptrdiff_t steps;
     Step trace[MAX_STEPS]; /* through it; where it has more steps, the first of them */
     int outers, beside;
     ptrdiff_t rows, room;

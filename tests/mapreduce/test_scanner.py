@@ -214,6 +214,23 @@ def test_records_with_more_values_than_steps_are_kept_are_plain() -> None:
     assert parsed.columns["link"].tolist() == [7, 7, 7]
 
 
+@needs_compiler
+def test_steps_are_counted_beyond_an_int(tmp_path: Path) -> None:
+    program = tmp_path / "steps.c"
+    program.write_text("""
+#include <limits.h>
+#include "scan.h"
+int main(void) {
+    static Scan s = {.steps = INT_MAX};
+    step(&s, NULL, NULL, NULL);
+    return s.steps <= MAX_STEPS;
+}
+""")
+    folder = Path(scanner.__file__).parent
+    subprocess.run(["cc", f"-I{folder}", program, "-o", tmp_path / "steps", "-lm"], check=True)
+    assert subprocess.run([tmp_path / "steps"], check=False).returncode == 0
+
+
 TOKENS = [
     b"{", b"}", b"[", b"]", b":", b",", b" ", b"\n", b'"v"', b'"db"', b'"link"', b'"h"', b'"w"',
     b'"a"', b'"data"', b"null", b"true", b"1", b"-0", b"1.5", b"1e5", b"-1E-3", b"01", b"1.",
