@@ -99,6 +99,7 @@ static inline ptrdiff_t alike(const Bytes *bytes, At a, At b, ptrdiff_t most)
     }
     return n;
 }
+
 /* The end of a number that is shorter than HALF and has no exponent; NULL where it isn't that. */
 static inline At short_number(const Bytes *bytes, At p)
 {
@@ -106,8 +107,9 @@ static inline At short_number(const Bytes *bytes, At p)
     if (bytes->end - p < HALF)
         return NULL;
     __m128i value = _mm_sub_epi8(load(p), _mm_set1_epi8('0'));
-    uint32_t other = ~_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value));
-    int whole = __builtin_ctz(other), places = 1; /* bits from HALF on are set */
+    __m128i numeric = _mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value);
+    uint32_t other = ~_mm_movemask_epi8(numeric); /* bits from HALF on are set */
+    int whole = __builtin_ctz(other), places = 1;
     At behind = p + whole;
     if (*behind == '.') {
         places = __builtin_ctz(other >> whole >> 1);

@@ -114,7 +114,8 @@ static At object(Scan *s, At p, const Node *node, int depth) /* behind the openi
     }
 }
 
-/* Read a record along the steps of the one before; NULL where its shape is another. */
+/* Read a record along the steps of the one before; NULL where its shape is another. What was put
+   into columns by then is put there again by `anew`: it comes by the same keys. */
 static At again(Scan *s, At p)
 {
     if (!s->rows || s->steps > MAX_STEPS)
