@@ -17,7 +17,8 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard mapreduce
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group test --group lint \
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c constraints.txt \
+	  --group test --group lint \
 	  --config-settings editable_mode=compat -e '.[all]'
 	touch $@
 
@@ -32,7 +33,7 @@ services:  ## the real PostGIS and the Java that tests start (Debian, Ubuntu, Ra
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends default-jre-headless; }
 
-demo: setup  ## a town, its trips, every road's speed, a map: under a minute
+demo: setup  ## a town, its trips, every road's speed, a map: seconds, once set up
 	$(BIN)/roadspeed demo --out demo
 
 test: setup services  ## all tests, with the real services they need

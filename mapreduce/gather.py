@@ -28,7 +28,7 @@ HOPELESS_CRASHES: Final = 10  # each costs a process or two
 
 
 class HopelessError(JobError):
-    """The first objects all brought nothing: there is nothing to go on with."""
+    """The first objects, or all, brought nothing: there is nothing to go on with, or to write."""
 
 
 class Gather:
@@ -103,18 +103,20 @@ class Gather:
         if ledger.kept:
             return
         crashed = sum(bad.reason == "crashed" for bad in ledger.quarantined[:HOPELESS_AFTER])
-        if self._first_objects < HOPELESS_AFTER and crashed < HOPELESS_CRASHES:
-            return
-        reasons: dict[str, int] = dict(ledger.dropped)
-        for bad in ledger.quarantined:
-            reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
-        told = ", ".join(f"{n:,} {r}" for r, n in sorted(reasons.items(), key=lambda i: -i[1])[:3])
-        first = f" First: {ledger.quarantined[0].place}." if ledger.quarantined else ""
-        raise HopelessError(
-            f"the first {ledger.ok + len(ledger.quarantined)} objects gave no record ({told})."
-            f"{first} Are the paths right? Look at what the documents hold with `inspect SOURCE`,"
-            " and at what the job makes of one with `mapreduce try JOB OBJECT`."
-        )
+        if self._first_objects >= HOPELESS_AFTER or crashed >= HOPELESS_CRASHES:
+            raise _hopeless(ledger, f"the first {_objects(ledger):,} objects gave no record")
+
+    def check_any_record(self) -> None:
+        """Refuse a result of no record at all, where objects or records were set aside.
+
+        Raises
+        ------
+        HopelessError
+            As `check_hopeless`.
+        """
+        ledger = self.ledger
+        if not ledger.kept and (ledger.dropped or ledger.quarantined):
+            raise _hopeless(ledger, f"no object of {_objects(ledger):,} gave a record")
 
     def _accept(self, part: Partial, ledger: Ledger, pieces: Sequence[Piece]) -> None:
         self.ledger = merged((self.ledger, ledger))
@@ -125,6 +127,29 @@ class Gather:
     def _check_keys(self, part: Partial) -> None:
         seen = self.ledger.ok + len(self.ledger.quarantined)
         partial.check_keys(part, self._max_keys, seen, self.listed_objects)
+
+
+def _objects(ledger: Ledger) -> int:
+    return ledger.ok + len(ledger.quarantined)
+
+
+def _hopeless(ledger: Ledger, said: str) -> HopelessError:
+    """Add the commonest reasons to what is said, and what to try."""
+    reasons: dict[str, int] = dict(ledger.dropped)
+    for bad in ledger.quarantined:
+        reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
+    told = ", ".join(f"{n:,} {r}" for r, n in sorted(reasons.items(), key=lambda i: -i[1])[:3])
+    first = ""
+    if ledger.quarantined:
+        bad = ledger.quarantined[0]
+        first = f" First: {bad.key}: {bad.place.removeprefix(f'{bad.key}: ')}."
+    elif ledger.samples:
+        record = ledger.samples[0]
+        first = f" First: record {record.row:,} of {record.key}."
+    return HopelessError(
+        f"{said} ({told}).{first} Are the paths right? Look at what the documents hold with"
+        " `inspect SOURCE`, and at what the job makes of one with `mapreduce try JOB OBJECT`."
+    )
 
 
 class _Divided:

@@ -229,6 +229,8 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
             )
         except msgspec.ValidationError as error:
             raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: {error}") from None
+        if isinstance(converted[name], int) and not -(2**63) <= converted[name] < 2**64:
+            raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: more than 64 bits")
     missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type] # as above
     if missing:
         raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: give it by --set name=value")

@@ -217,6 +217,8 @@ class _Run:
             self._map()
             if not listed:  # only now is it known which splits are still the same
                 self._take_commits(self.before)
+            if self.keep_journal:  # files are to be written, perhaps over those of a better run
+                self.gather.check_any_record()
             listing = self._listing()
             merging = time.monotonic()
             partial = self.gather.result()

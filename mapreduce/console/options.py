@@ -279,12 +279,14 @@ class Tolerance:
 
     def exceeded(self, bad: int, of: int) -> bool:
         """Tell whether `bad` of `of` are more than this allows."""
+        share = self.text.endswith("%")
         try:
-            if self.text.endswith("%"):
-                return bad * 100 > Fraction(self.text[:-1].strip()) * of
-            return bad > int(self.text)
+            most = Fraction(self.text[:-1].strip()) if share else int(self.text)
         except (ValueError, ZeroDivisionError):
-            raise UsageError(f"expected a number or a percentage, got {self.text!r}") from None
+            most = -1
+        if most < 0 or (share and most > 100):  # noqa: PLR2004 - percent
+            raise UsageError(f"expected a number or a percentage up to 100 %, got {self.text!r}")
+        return bad * 100 > most * of if share else bad > most
 
 
 def over_limits(receipt: dict[str, Any], max_bad: str, max_dropped: str | None) -> list[str]:

@@ -69,6 +69,9 @@ def consequences() -> Iterator[None]:
         raise SystemExit(FAILED) from None
     except BrokenPipeError:
         raise SystemExit(FAILED) from None
+    except MemoryError:
+        _say("error: this process ran out of memory")
+        raise SystemExit(FAILED) from None
     except OSError as error:
         _say(f"error: {error}")
         raise SystemExit(FAILED) from None

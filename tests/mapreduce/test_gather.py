@@ -89,7 +89,7 @@ def test_a_hundred_objects_without_a_record_stop_the_run() -> None:
     for number in range(HOPELESS_AFTER - 1):
         gather.add([_whole(number)], _raw(), Ledger(ok=1, read=1, dropped={"no_link": 1}), Cost())
     bad = Ledger(quarantined=[Quarantined(99, "k", "e", "not_json", "byte 3")])
-    with pytest.raises(JobError, match=r"99 no_link, 1 not_json.*First: byte 3\..*inspect"):
+    with pytest.raises(JobError, match=r"99 no_link, 1 not_json.*First: k: byte 3\..*inspect"):
         gather.add([_whole(99)], _raw(), bad, Cost())
 
 
@@ -98,7 +98,7 @@ def test_ten_crashes_without_a_record_stop_the_run() -> None:
     crash = [Quarantined(n, "k", "e", "crashed", "exit code 1") for n in range(HOPELESS_CRASHES)]
     for number, bad in enumerate(crash[:-1]):
         gather.add([_whole(number)], _raw(), Ledger(quarantined=[bad]), Cost())
-    with pytest.raises(JobError, match=r"10 crashed.*First: exit code 1"):
+    with pytest.raises(JobError, match=r"10 crashed.*First: k: exit code 1"):
         gather.add([_whole(9)], _raw(), Ledger(quarantined=crash[-1:]), Cost())
 
 

@@ -137,6 +137,7 @@ def test_parameters_are_typed_and_travel_as_plain_values() -> None:
         ({"limit": "5"}, False, "parameter limit='5'"),
         ({"limit": 1, "shore": 2}, False, "no parameter 'shore'; it has: limit, share, words, on"),
         ({"limit": 100}, False, "limit is at most 99"),
+        ({"limit": "9" * 20}, True, "more than 64 bits"),
         ({"limit": 1, "on": "perhaps"}, True, "parameter on='perhaps'"),
     ],
 )

@@ -157,6 +157,19 @@ def test_a_run_of_nothing_but_bad_objects_stops_and_says_what_to_look_at() -> No
         run(Links(), Memory(bad), workers=1)
 
 
+def test_files_of_a_better_run_are_not_replaced_by_nothing(tmp_path: Path) -> None:
+    nothing = Memory({"a": b'{"data": [{"v": 1}]}', "b": b"<html>"})
+    for _ in range(2):  # nor does a journal stay, so that another job may run there
+        with pytest.raises(
+            JobError, match=r"no object of 2 gave a record \(1 no_link, 1 not_json\)\. First: b: "
+        ):
+            run(Links(), nothing, workers=1, folder=tmp_path, keep_journal=True)
+    result = run(Links(), nothing, workers=1)  # a library's caller sees for itself
+    assert (result.receipt["records"]["kept"], len(result.ledger.quarantined)) == (0, 1)
+    empty = run(Links(), Memory({"a": b'{"data": []}'}), folder=tmp_path, keep_journal=True)
+    assert empty.receipt["objects"]["ok"] == 1
+
+
 def test_progress_goes_forward_to_the_whole() -> None:
     told: list[Progress] = []
     objects = _small(3)
