@@ -340,7 +340,16 @@ def _checked(table: str, given: Any) -> dict[str, Array]:
                 f"finish: column {name!r} of {table!r} has {column.ndim} dimensions, not one:"
                 f" {column!r}"
             )
+        if column.dtype.kind == "O" and (nameless := next(filter(_is_nameless, column), None)):
+            raise JobError(
+                f"finish: column {name!r} of {table!r} holds {nameless!r}, which has no text of its"
+                " own to write"
+            )
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise JobError(f"finish: columns of {table!r} differ in length: {lengths}")
     return columns
+
+
+def _is_nameless(value: object) -> bool:
+    return type(value).__repr__ is object.__repr__ and type(value).__str__ is object.__str__

@@ -260,7 +260,9 @@ def _seen(document: bytes, path: list[str]) -> str:
         value = _value_at(document, path[: depth + 1])
         if value is None:
             above = _kind(_value_at(document, path[:depth]) or b"")
-            return f"no {part!r}" if above == "an object" else above
+            place = ".".join(path[:depth])
+            at = f"at {place!r}" if place else "at the root"
+            return f"no {part!r}" if above == "an object" else f"{above} {at}"
     return _kind(_value_at(document, path) or b"")
 
 

@@ -55,6 +55,10 @@ class Speeds(mr.Job):
             raise mr.UsageError(
                 f"--max-speed is above 0 and at most {MAX_SPEED:g}, got {self.max_speed:g}"
             )
+        try:
+            self.records  # noqa: B018 - whether its paths can be read
+        except mr.JobError as error:
+            raise mr.UsageError(f"--records-at, --link, --speed: {error}") from None
 
     @property
     def records(self) -> mr.Json:

@@ -97,6 +97,7 @@ def test_fields_that_are_none_are_refused_by_name() -> None:
     [
         ({"words": {"n": 3}, "lengths": {}}, "column 'n' of 'words' has 0 dimensions, not one"),
         ({"words": {"n": [3], "m": []}}, "columns of 'words' differ in length: {'n': 1, 'm': 0}"),
+        ({"words": {"n": [3, object()]}}, "column 'n' of 'words' holds <object object at"),
         ({"words": None}, "a mapping of columns for 'words', got None"),
         (None, "table name -> columns, got None"),
     ],

@@ -71,10 +71,10 @@ def test_what_cannot_be_followed_says_why(document: bytes, at: str, reason: str)
     [
         (b"{}", "data", "no 'data'"),
         (b'{"data":null}', "data", "null"),
-        (b'{"a":5}', "a.b", "a number"),
+        (b'{"a":5}', "a.b", "a number at 'a'"),
         (b'{"a":{}}', "a.b", "no 'b'"),
         (b'"x"', "", "text"),
-        (b"true", "data", "a boolean"),
+        (b"true", "data", "a boolean at the root"),
     ],
 )
 def test_a_wrong_shape_says_what_is_there(document: bytes, at: str, said: str) -> None:
