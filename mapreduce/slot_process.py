@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.memory import peak_bytes
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mapreduce.table import Schema
+
+
+STARTS: Final = 3  # tries to start a process, in a row, before whoever holds it gives up
+START_PAUSE_S: Final = 0.5
 
 
 class StartError(MapReduceError):

@@ -16,15 +16,20 @@ from mapreduce.cluster.messages import Failed, Kind, Progress, Task
 from mapreduce.errors import JobError
 from mapreduce.objects import Awaited
 from mapreduce.slot import Begin, Done, Reached, Work
-from mapreduce.slot_process import CancelledError, Death, SlotProcess, StartError
+from mapreduce.slot_process import (
+    START_PAUSE_S,
+    STARTS,
+    CancelledError,
+    Death,
+    SlotProcess,
+    StartError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mapreduce.slot import Failed as NotDone
 
-STARTS: Final = 3  # tries to start a process before the host is at fault
-START_PAUSE_S: Final = 0.5
 JOIN_S: Final = 5.0
 CAREFUL_PIECES: Final = 128  # up to so many it tells of each: a message a piece, some 0.2 ms
 SAID_BYTES: Final = 1 << 15  # of a process's own words: a job that prints must not fill the card

@@ -2,8 +2,8 @@
 
 A process that dies costs a retry in a fresh one, which tells of each object before it decodes it;
 if it dies too, the object it died at is tried alone, twice, and quarantined as `crashed` if it dies
-there. Faults of the job or of the store end the run at once. No slot outlives the run: each ends
-when its pipe closes.
+there. One that dies before it is ready is started again, thrice in a row at most. Faults of the job
+or of the store end the run at once. No slot outlives the run: each ends when its pipe closes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError,
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.objects import Awaited
 from mapreduce.slot import Begin, Done, Failed, Reached, Work
-from mapreduce.slot_process import SlotProcess
+from mapreduce.slot_process import START_PAUSE_S, STARTS, SlotProcess, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -246,6 +246,7 @@ class _Slot:
             objects, read_bytes = told.objects, told.read_bytes
 
         try:
+            self._start()
             answer = self._process.run(work, on_reached, lambda a: self._desk.awaits(id(self), a))
         finally:
             self._desk.awaits(id(self), Awaited())
@@ -258,6 +259,19 @@ class _Slot:
             return answer
         self._reached = answer.ordinal
         raise _DeathError(str(answer))
+
+    def _start(self) -> None:
+        """Have a process that is ready; what ends one before that is not the work's fault."""
+        for left in reversed(range(STARTS)):
+            try:
+                self._process.start()
+            except StartError as error:
+                if not left:
+                    raise StartError(f"{error}; {STARTS} in a row did") from None
+                if self._desk.stopped.wait(START_PAUSE_S):
+                    raise
+            else:
+                return
 
     def _say(self, objects: int, read_bytes: int) -> None:
         if objects or read_bytes:

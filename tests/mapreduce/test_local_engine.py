@@ -225,6 +225,32 @@ def test_a_job_that_cannot_be_loaded_in_a_worker_says_so(tmp_path: Path) -> None
         run(mr.load(f"{path}:Mine"), Memory(GOOD), workers=1)
 
 
+@pytest.mark.parametrize(("deaths", "starts"), [(2, 3), (3, 3)])
+def test_a_process_that_dies_before_it_is_ready_is_started_again_thrice_at_most(
+    deaths: int, starts: int, tmp_path: Path
+) -> None:
+    path, note = tmp_path / "short_lived.py", tmp_path / "starts"
+    note.touch()
+    path.write_text(
+        "import os, pathlib, signal\nimport mapreduce as mr\n"
+        f"note = pathlib.Path({str(note)!r})\n"
+        f"if os.getpid() != {os.getpid()}:\n"
+        "    note.write_text(note.read_text() + 'x')\n"
+        f"    if len(note.read_text()) <= {deaths}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "class Mine(mr.Job):\n"
+        "    records = mr.Lines('line')\n"
+        "    t = mr.Table(key='k', n=mr.Sum)\n"
+        "    def map(self, r): return self.t.fold(r.rows, n=1)\n"
+    )
+    job = mr.load(f"{path}:Mine")
+    if deaths < starts:
+        assert run(job, Memory(GOOD), workers=1).receipt["objects"]["ok"] == len(GOOD)
+    else:
+        with pytest.raises(mr.MapReduceError, match=r"before it was ready.*SIGKILL.*3 in a row"):
+            run(job, Memory(GOOD), workers=1)
+    assert len(note.read_text()) == starts
+
+
 def test_no_workers_are_wrong_use() -> None:
     with pytest.raises(UsageError, match="--workers is at least 1, got 0"):
         run(Deadly(), Memory(GOOD), workers=0)
