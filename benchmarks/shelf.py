@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from benchmarks.corpus import Corpus
     from mapreduce.cluster.watch import Status
-    from mapreduce.runs import Progress
+    from mapreduce.progress import Progress
 
 FILES = 24
 SCALING_SHARE = 10.0

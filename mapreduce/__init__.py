@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mapreduce.job import Job, load
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
+    from mapreduce.progress import Progress
     from mapreduce.records import Format, Json, JsonLines, Lines
-    from mapreduce.runs import Options, Progress, Result, run
+    from mapreduce.resumed import Resumed
+    from mapreduce.runs import Options, Result, run
     from mapreduce.side_file import SideFile
     from mapreduce.table import Array, Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
 
@@ -55,7 +57,8 @@ _HOMES = {
     "JsonLines": "mapreduce.records",
     "Lines": "mapreduce.records",
     "Options": "mapreduce.runs",
-    "Progress": "mapreduce.runs",
+    "Progress": "mapreduce.progress",
+    "Resumed": "mapreduce.resumed",
     "Result": "mapreduce.runs",
     "run": "mapreduce.runs",
     "SideFile": "mapreduce.side_file",
@@ -108,6 +111,7 @@ __all__ = [
     "Progress",
     "Records",
     "Result",
+    "Resumed",
     "Rows",
     "Selection",
     "SideFile",

@@ -8,18 +8,20 @@ Steps of one run claim it one after the other: within `holding` nobody else come
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from mapreduce.errors import UsageError
+from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 CLAIM: Final = "journal.lock"
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _kept: ContextVar[dict[Path, IO[str]] | None] = ContextVar("kept", default=None)
 
@@ -60,13 +62,43 @@ def holding() -> Iterator[None]:
             file.close()
 
 
+def made(folder: Path) -> None:
+    """Make a run's folder where there is none.
+
+    Raises
+    ------
+    UsageError, MapReduceError
+        As `unusable` gives them.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(folder, error) from None
+
+
+def unusable(folder: Path, error: OSError) -> MapReduceError:
+    """Give what is said of a run's folder that cannot be written in: what to type or to mend."""
+    if error.errno in NO_ROOM:
+        return MapReduceError(
+            f"the disk of {folder} is full: make room there and type the same command again; it"
+            " goes on where it stopped"
+        )
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UsageError(f"--out {folder} is not a folder, or lies below a file: name another")
+    return UsageError(
+        f"--out {folder} cannot be written in ({error.strerror}): name a folder where you may write"
+    )
+
+
 def claimed(folder: Path) -> Claim:
     """Keep others from running in this folder until what is given is closed.
 
     Raises
     ------
     UsageError
-        Where another run is at work in it.
+        Where another run is at work in it, or nobody may write in it.
+    MapReduceError
+        Where its disk is full.
     """
     path = folder.resolve() / CLAIM
     before = (_kept.get() or {}).pop(path, None)
@@ -75,7 +107,7 @@ def claimed(folder: Path) -> Claim:
             return Claim(path, before)
         before.close()  # the step before has removed it: the run was over
     while True:
-        claim = path.open("a")
+        claim = _opened(path)
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -84,11 +116,26 @@ def claimed(folder: Path) -> Claim:
                 f"another run is at work in {folder}: choose another --out, or wait for it"
             ) from None
         if _is_at(claim, path):
-            claim.truncate(0)
-            claim.write(str(os.getpid()))
-            claim.flush()
+            _sign(claim, folder)
             return Claim(path, claim)
         claim.close()  # whoever had it has removed it since
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a")
+    except OSError as error:
+        raise unusable(path.parent, error) from None
+
+
+def _sign(claim: IO[str], folder: Path) -> None:
+    """Write down whose claim it is."""
+    try:
+        claim.truncate(0)
+        os.write(claim.fileno(), str(os.getpid()).encode())
+    except OSError as error:
+        claim.close()
+        raise unusable(folder, error) from None
 
 
 def claimant(folder: Path) -> int | None:

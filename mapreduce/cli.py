@@ -19,8 +19,6 @@ from mapreduce.console.terminal import consequences, open_standard_streams
 if TYPE_CHECKING:
     from mapreduce.job import Job
 
-JOURNAL = "journal.sqlite"  # as `mapreduce.journal.NAME`, which would load numpy here
-
 app = typer.Typer(
     name="mapreduce",
     no_args_is_help=True,
@@ -50,7 +48,7 @@ def _here(version: given.Version = False) -> None:  # noqa: ARG001 - shown as it
 def run_command(
     job: JobArgument,
     source: SourceArgument,
-    out: Annotated[Path, typer.Option("--out", help="Folder for tables, receipt and journal.")],
+    out: given.OutOfJob,
     settings: given.Settings = None,
     engine: given.EngineName = "local",
     workers: given.Workers = None,
@@ -88,7 +86,7 @@ def run_command(
         mapreduce run examples/braking.py:HarshBraking s3://trips --out braking --set limit=2.5
     """
     with consequences():
-        from mapreduce.console import command, typed  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.console import command  # noqa: PLC0415 - numpy loads when it is needed
 
         given.check_tolerances(max_bad_objects, max_dropped)
         told = given.run_options(
@@ -121,7 +119,6 @@ def run_command(
 
             leave_running(out, "mapreduce", hosts=engine == "ssh")
             return
-        typed.remember(out, "mapreduce")
         receipt = command.run_job(_job(job, settings), source, out, told, chosen, quiet=as_json)
         command.tell(receipt, out, as_json=as_json)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
@@ -173,17 +170,19 @@ def plan_command(
         typer.echo(trial.planned(_job(job, settings), source, told, workers))
 
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a run")]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The --out of a run", parser=given.folder)
+]
 
 
 @app.command("resume")
 def resume_command(folder: FolderArgument) -> None:
     """Go on with a run that was interrupted, as it was typed then."""
     with consequences():
-        from mapreduce.console import typed  # noqa: PLC0415 - loads when used
+        from mapreduce.console import afterwards, typed  # noqa: PLC0415 - numpy, as above
 
-        said = typed.remembered(folder)
-        if not (folder / JOURNAL).exists():
+        said = afterwards.to_resume(folder)
+        if said is None:
             typer.echo(f"{folder} holds a finished run: nothing is left to resume")
             return
         raise SystemExit(typed.run_anew(said.program, said.arguments, said.folder))

@@ -19,12 +19,21 @@ from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.identity import difference
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Split
+from mapreduce.resumed import Resumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 NAME: Final = "journal.sqlite"
+NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+UNREADABLE: Final = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+)
 SCHEMA: Final = """
 create table if not exists run (identity text not null, listing text);
 create table if not exists splits (number integer primary key, split blob not null);
@@ -43,6 +52,7 @@ class Listing(msgspec.Struct, frozen=True):
     ignored: int = 0
     splits: int = 0
     seconds: float = 0.0
+    at: str = ""  # when it was complete: UTC, as ISO 8601 has it
 
 
 class Journal:
@@ -75,8 +85,11 @@ class Journal:
             self._open(where, identity)
         except sqlite3.OperationalError as error:
             self.close()
+            if _primary(error) in NO_ROOM:
+                raise self._unwritten(error) from None
             raise UsageError(
-                f"the journal {where} cannot be used: {error}. Is the disk full or read-only?"
+                f"the journal {where} cannot be used: {error}. Is its disk read-only, or may you"
+                " not write there? Mend that or choose another --out"
             ) from None
         except sqlite3.DatabaseError as error:
             self.close()
@@ -208,6 +221,14 @@ class Journal:
             (last,) = self._base.execute("select coalesce(max(id), 0) from commits").fetchone()
         return int(last)
 
+    def resumed(self) -> Resumed | None:
+        """Give how far the run was that this one goes on with; None where there is none."""
+        with self._lock:
+            (done,) = self._base.execute("select count(*) from committed").fetchone()
+        if self._listing is None:
+            return Resumed(done) if done else None
+        return Resumed(done, self._listing.splits, self._listing.at)
+
     def commits(self, last: int) -> Iterator[tuple[tuple[int, ...], bytes, Ledger, Cost]]:
         """Give every commit there is, up to number `last`."""
         with self._lock:
@@ -235,10 +256,13 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise MapReduceError(
-                f"the journal {self._path} cannot be written: {error}. Make room there and type"
-                " the same command again: it goes on where it stopped."
-            ) from None
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: sqlite3.Error) -> MapReduceError:
+        return MapReduceError(
+            f"the journal {self._path} cannot be written: {error}. Make room there and type"
+            " the same command again: it goes on where it stopped."
+        )
 
     def _open(self, where: str, identity: str) -> None:
         if self._path is not None:
@@ -282,6 +306,11 @@ class Journal:
         return None if row is None else row[0]
 
 
+def _primary(error: sqlite3.Error) -> int:
+    """Give SQLite's result code without what more it says in the upper bits."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 def remove(folder: Path) -> None:
     """Remove the journal of a folder whose run is complete and has its receipt."""
     for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CLAIM):
@@ -306,5 +335,9 @@ def progress_of(folder: Path) -> Committed:
             (splits,) = base.execute("select count(*) from splits").fetchone()
             (listing,) = base.execute("select listing from run").fetchone()
     except (sqlite3.DatabaseError, TypeError) as error:
+        if isinstance(error, sqlite3.Error) and _primary(error) in UNREADABLE:
+            raise UsageError(
+                f"{path} cannot be read: {error}. May you read it, and write in its folder?"
+            ) from None
         raise UsageError(f"{path} is not the journal of a run: {error}") from None
     return Committed(committed, splits, listing is not None)

@@ -90,7 +90,12 @@ class Lister:
             seconds = time.monotonic() - started
             self._journal.planned(
                 Listing(
-                    planner.objects, planner.object_bytes, self._ignored, planner.splits, seconds
+                    planner.objects,
+                    planner.object_bytes,
+                    self._ignored,
+                    planner.splits,
+                    seconds,
+                    at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 )
             )
         except BaseException as error:  # noqa: BLE001 - raised again where splits are taken

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from mapreduce import packed
 from mapreduce.attempt import Limits
+from mapreduce.claim import made
 from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
@@ -32,6 +31,7 @@ from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
+from mapreduce.progress import OnProgress, Progress
 from mapreduce.receipt import (
     Phases,
     objects_of,
@@ -45,29 +45,17 @@ from mapreduce.receipt import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from mapreduce.engines import Engine, Manning
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
     from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
+    from mapreduce.resumed import OnBegun
     from mapreduce.table import Array
 
 Source: TypeAlias = "str | os.PathLike[str] | Store"
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far a phase is: `done` of `total` (None while unknown) in `unit`; `note` for people."""
-
-    phase: str
-    done: int
-    total: int | None
-    unit: str
-    note: str = ""
-
-
-OnProgress: TypeAlias = "Callable[[Progress], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +111,7 @@ def run(
     workers: int | None = None,
     folder: Path | str | None = None,
     options: Options | None = None,
+    on_begun: OnBegun = lambda _: None,
     on_progress: OnProgress = lambda _: None,
     keep_journal: bool = False,
 ) -> Result:
@@ -142,6 +131,9 @@ def run(
         Where the journal is kept, so that the run can resume; None for a run that need not.
     options
         Selection, caps, split size, endpoint.
+    on_begun
+        Called once the folder is this run's, before anything is read; with what an interrupted run
+        had done there, or None.
     on_progress
         Called a few times a second.
     keep_journal
@@ -160,7 +152,7 @@ def run(
     told = options or Options()
     return _Run(
         job, source, engine, workers, folder, told, on_progress, keep_journal=keep_journal
-    ).result()
+    ).result(on_begun)
 
 
 class _Run:
@@ -196,20 +188,23 @@ class _Run:
         folder = None if folder is None else Path(folder)
         if folder is not None:
             check_apart(folder, self.store)
-            folder.mkdir(parents=True, exist_ok=True)
+            made(folder)
         self.journal = Journal(folder, identity_of(self.name, self.store.name, options))
         self.before = self.journal.last_commit()  # of an earlier run that was interrupted
+        self.resumed = self.journal.resumed()
         self.lister = Lister(self.journal, self.store, options.selection, planner)
         self.gather = Gather(self.schemas, options.limits.max_keys)
         self.started = time.monotonic()
         self.phases = Phases()
         self.mapped_bytes = 0
+        self.bytes_since = 0  # of splits that are not of an earlier run
         self.mapped_objects = 0
         self.awaited = Awaited()
 
-    def result(self) -> Result:
+    def result(self, on_begun: OnBegun) -> Result:
         """Run it."""
         try:
+            on_begun(self.resumed)
             listed = self.journal.listing is not None
             if listed:
                 self._take_commits(self.before)
@@ -272,7 +267,9 @@ class _Run:
                         self.awaited = event
                     case Outcome(splits=numbers, partial=raw, ledger=ledger, cost=cost):
                         self.journal.commit(numbers, raw, ledger, cost)
-                        self.gather.add([splits.pop(n) for n in numbers], raw, ledger, cost)
+                        done = [splits.pop(n) for n in numbers]
+                        self.gather.add(done, raw, ledger, cost)
+                        self.bytes_since += sum(s.read_bytes for s in done)
                 self._tell()
         self.phases.map = time.monotonic() - started
 
@@ -335,6 +332,7 @@ class _Run:
             "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
             "records": records_of(ledger),
             "times_s": rounded(self.phases),
+            "resumed": None if self.resumed is None else self.resumed.noted(self.bytes_since),
             "work": work_of(cost, None if self.before else self._manning()),
             "versions": versions(),
         }

@@ -52,6 +52,10 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         settled(partial)
         partial.replace(target)
         settled(target.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(target)  # a write does not say where
+        raise
     finally:
         shutil.rmtree(room)
 

@@ -45,7 +45,15 @@ def run_command(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
     ],
-    out: Annotated[Path, _option("--out", "Folder for speeds, map and receipt.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for speeds, map and receipt.",
+            parser=given.folder,
+            metavar="PATH",
+        ),
+    ],
     roads: Annotated[
         str | None,
         _option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
@@ -128,8 +136,8 @@ def run_command(
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
     with consequences():
-        from mapreduce.console import typed  # noqa: PLC0415 - see above
-        from mapreduce.console.command import (  # noqa: PLC0415 - as above
+        from mapreduce.console.command import (  # noqa: PLC0415 - see above
+            begun_in,
             engine_named,
             refuse_inside,
             tell,
@@ -191,9 +199,9 @@ def run_command(
 
             leave_running(out, "roadspeed", hosts=engine == "ssh")
             return
-        typed.remember(out, "roadspeed")
         with Terminal(quiet=as_json, engine=chosen) as terminal:
-            receipt = run_speeds(source, wanted, chosen, terminal)
+            begun = begun_in(out, "roadspeed", terminal)
+            receipt = run_speeds(source, wanted, chosen, terminal, on_begun=begun)
         tell(receipt, out, as_json=as_json)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
 
@@ -220,7 +228,15 @@ def inspect_command(
 
 @app.command("town")
 def town_command(
-    out: Annotated[Path, _option("--out", "Folder for roads.geojson and trips/.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for roads.geojson and trips/.",
+            parser=given.folder,
+            metavar="PATH",
+        ),
+    ],
     trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
     seed: Annotated[int | None, _option("--seed", "Another number, another town.")] = None,
     size: Annotated[float, _option("--size", "1 is some 4,000 links; 50 is a city.")] = 1.0,
@@ -252,7 +268,7 @@ def town_command(
 
 @app.command("demo")
 def demo_command(
-    out: Annotated[Path, _option("--out", "Folder for all of it.")] = Path("demo"),
+    out: given.OutOfAll = Path("demo"),
     trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
     workers: given.Workers = None,
     engine: given.EngineName = "local",

@@ -23,7 +23,7 @@ from roadspeed.speeds import Speeds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce import Result
+    from mapreduce import Result, Resumed
     from mapreduce.engines import Engine
     from roadspeed.maps.picture import Picture
     from roadspeed.outputs.table import Unit
@@ -74,8 +74,12 @@ def run_speeds(
     wanted: Wanted,
     engine: Engine,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    *,
+    on_begun: Callable[[Resumed | None], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Compute the speeds of every link and write all that is wanted.
+
+    `on_begun` is called once the folder is this run's, as `mapreduce.run` tells.
 
     Returns
     -------
@@ -98,6 +102,7 @@ def run_speeds(
             engine=engine,
             folder=wanted.out,
             options=wanted.options,
+            on_begun=on_begun,
             on_progress=on_progress,
             keep_journal=True,  # until all is written: a join or map that fails costs no reading
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from mapreduce.console import options as given
 from mapreduce.console.terminal import consequences
 
 if TYPE_CHECKING:
@@ -45,7 +46,13 @@ Tags: TypeAlias = Annotated[
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 Run: TypeAlias = Annotated[str | None, typer.Option("--run", help="One run; else all.")]
 Out: TypeAlias = Annotated[
-    Path | None, typer.Option("--out", help="The --out of a run at work here, not its hosts.")
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The --out of a run at work here, not its hosts.",
+        parser=given.folder,
+        metavar="PATH",
+    ),
 ]
 HOSTS = Path("hosts.toml")
 
@@ -170,7 +177,7 @@ def run_command(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder, or s3://bucket/prefix")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for tables, receipt and journal.")],
+    out: given.OutOfJob,
     job: Annotated[
         str, typer.Option("--job", help="package.module:Job or ./file.py:Job; else speeds.")
     ] = "",
@@ -214,7 +221,7 @@ def run_command(
 
 @app.command("demo")
 def demo_command(
-    out: Annotated[Path, typer.Option("--out", help="Folder for all of it.")] = Path("demo"),
+    out: given.OutOfAll = Path("demo"),
     trips: Annotated[int, typer.Option("--trips", help="How many trips.")] = 200,
     inventory: InventoryPath = HOSTS,
     only: Only = None,

@@ -1,11 +1,18 @@
-"""`status` and `verify`: what the folder of a run tells, during it and afterwards."""
+"""`status`, `verify`, `resume`: what the folder of a run tells, during it and afterwards.
+
+A run is finished where there is a receipt, and can be gone on with where there is a journal. Where
+there is neither, what is left of it is told, never that it is finished. Nothing is written here.
+"""
 
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.accounts import RECEIPT, file_digest
+from mapreduce.console import typed
+from mapreduce.console.background import LOG, last_words
 from mapreduce.console.summary import summary
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.journal import NAME, progress_of
@@ -27,9 +34,31 @@ def status(folder: Path) -> str:
         known = "" if done.listed else " so far (the listing is not complete)"
         return (
             f"not finished: {done.committed:,} of {done.splits:,} splits{known} are committed."
+            f"{_last_words(folder)}"
             f"\nIf it is not running any more: mapreduce resume {folder}"
         )
-    return f"finished\n{summary(_receipt(folder))}"
+    told = f"finished\n{summary(_receipt(folder))}"
+    log = folder / LOG
+    if log.exists() and log.stat().st_mtime > (folder / RECEIPT).stat().st_mtime:
+        said = last_words(folder) or ""
+        if said.startswith("error:"):
+            told += f"\nA later run, in the background, failed.{_last_words(folder)}"
+    return told
+
+
+def to_resume(folder: Path) -> typed.Typed | None:
+    """Give the command that goes on with the run of a folder; None where that is finished.
+
+    Raises
+    ------
+    UsageError
+        Where the folder is no run's, or that run ended and left nothing to go on with.
+    """
+    if (folder / NAME).exists():
+        return typed.remembered(folder)
+    if (folder / RECEIPT).exists():
+        return None
+    raise _nothing_in(folder)
 
 
 def verified(folder: Path) -> str:
@@ -58,10 +87,27 @@ def verified(folder: Path) -> str:
     return f"the account balances and {len(receipt['files'])} files are as they were written"
 
 
+def _nothing_in(folder: Path) -> UsageError:
+    """Say what there is where there is neither receipt nor journal, and what to do."""
+    if not ((folder / typed.NAME).exists() or (folder / LOG).exists()):
+        return UsageError(f"{folder} is not the --out of a run: it has no {RECEIPT}")
+    told = f"{folder} holds no run: the one begun there ended and left nothing to go on with."
+    told += _last_words(folder)
+    if (folder / typed.NAME).exists():
+        said = typed.remembered(folder)
+        told += f"\nThe command was: {shlex.join([said.program, *said.arguments])}"
+    return UsageError(f"{told}\nMend what ended it and type the command again")
+
+
+def _last_words(folder: Path) -> str:
+    said = last_words(folder)
+    return "" if said is None else f"\nThe last line of {folder / LOG}: {said}"
+
+
 def _receipt(folder: Path) -> dict[str, Any]:
     path = folder / RECEIPT
     if not path.exists():
-        raise UsageError(f"{folder} is not the --out of a run: it has no {RECEIPT}")
+        raise _nothing_in(folder)
     try:
         receipt = json.loads(path.read_text())
     except ValueError as error:

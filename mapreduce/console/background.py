@@ -7,6 +7,7 @@ follow it, to stop it and to go on with it is told; nothing here knows what runs
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import typer
 
-from mapreduce.claim import claimant
+from mapreduce.claim import claimant, made, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 OPTION: Final = "--detach"
 LOG: Final = "run.log"
 POLL_S: Final = 0.05
+LAST_BYTES: Final = 1 << 14
 
 
 def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
@@ -38,9 +40,9 @@ def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
         Whether it runs over hosts, so that its control socket stops it.
     """
     new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    made(folder)
     path = folder / LOG
-    with path.open("ab") as log:
+    with _appended(path) as log:
         before = log.tell()
         process = _started(program, log)
     while claimant(folder) != process.pid:
@@ -75,6 +77,24 @@ def _polled(process: subprocess.Popen[bytes]) -> int | None:
         process.wait()
         raise
     return process.poll()
+
+
+def _appended(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        raise unusable(path.parent, error) from None
+
+
+def last_words(folder: Path) -> str | None:
+    """Give the last line that a run in the background said, where there is one."""
+    try:
+        with (folder / LOG).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+    except OSError:
+        return None
+    return next((line.strip() for line in reversed(lines) if line.strip()), None)
 
 
 def _started(program: str, log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -11,13 +11,14 @@ from mapreduce.accounts import published, write_account, write_receipt, write_ro
 from mapreduce.claim import holding
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
+from mapreduce.console.typed import Program, remember
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import JobError
 from mapreduce.objects.directory import check_apart
 from mapreduce.objects.source import open_store
 from mapreduce.runs import run
 
-__all__ = ["engine_named", "refuse_inside", "run_job", "tell", "texts"]
+__all__ = ["begun_in", "engine_named", "refuse_inside", "run_job", "tell", "texts"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
     from mapreduce.job import Job
+    from mapreduce.resumed import OnBegun, Resumed
     from mapreduce.runs import Options, Result
     from mapreduce.table import Array
 
@@ -70,6 +72,7 @@ def run_job(
                 engine=engine,
                 folder=out,
                 options=options,
+                on_begun=begun_in(out, "mapreduce", terminal),
                 on_progress=terminal,
                 keep_journal=True,
             )
@@ -77,6 +80,20 @@ def run_job(
             files = [*_write_tables(result, room), *write_account(room, result.ledger)]
             write_receipt(room, result.receipt, files)
     return result.receipt
+
+
+def begun_in(out: Path, program: Program, terminal: Terminal) -> OnBegun:
+    """Give what to call once a run has begun in its folder: only then is its command noted there.
+
+    One that is refused, since the folder is another run's, must not take the place of that run's.
+    """
+
+    def begun(resumed: Resumed | None) -> None:
+        remember(out, program)
+        if resumed is not None:
+            terminal.say(str(resumed))
+
+    return begun
 
 
 def tell(receipt: Mapping[str, Any], out: Path, *, as_json: bool) -> None:

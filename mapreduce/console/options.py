@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -13,14 +14,19 @@ from mapreduce.console.terminal import OVER_LIMIT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mapreduce.engines.named import Where
     from mapreduce.runs import Options
 
 SELECTION = "Which objects"
 LIMITS = "What is tolerated"
 ENGINE = "Where it runs"
+
+
+def folder(text: str) -> Path:
+    """Take a folder as it is typed; an empty one is a variable of the shell that is not set."""
+    if not text:
+        raise typer.BadParameter("it is empty; name a folder ('.' for the one you are in)")
+    return Path(text)
 
 
 def _show_version(wanted: bool) -> None:
@@ -36,6 +42,15 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+OutOfJob: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--out", help="Folder for tables, receipt and journal.", parser=folder, metavar="PATH"
+    ),
+]
+OutOfAll: TypeAlias = Annotated[
+    Path, typer.Option("--out", help="Folder for all of it.", parser=folder, metavar="PATH")
+]
 Version: TypeAlias = Annotated[
     bool,
     typer.Option(

@@ -23,10 +23,13 @@ def summary(receipt: Mapping[str, Any]) -> str:
     )
     lines = [covered, *_geometry(receipt.get("geometry")), f"{receipt['digest']}"]
     spent = ", ".join(f"{name} {s:.1f}" for name, s in times.items() if name != "total" and s)
-    rate = objects["bytes"] / 1e6 / max(times["map"], 1e-3)
+    resumed = receipt.get("resumed")
+    mapped_bytes = objects["bytes"] if resumed is None else resumed["bytes_since"]
+    rate = mapped_bytes / 1e6 / max(times["map"], 1e-3)
     by = bounded_by(receipt)
     lines.append(
-        f"{times['total']:.1f} s ({spent}); mapped at {rate:,.0f} MB/s"
+        f"{times['total']:.1f} s ({spent})"
+        + (f"; mapped at {rate:,.0f} MB/s" if mapped_bytes else "")
         + (f", bounded by {by}" if by else "")
     )
     return "\n".join(lines)

@@ -8,6 +8,7 @@ so that standard output holds results alone. An error of ours is one message and
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from mapreduce.cluster.watch import Status
-    from mapreduce.runs import Progress
+    from mapreduce.progress import Progress
 
 FAILED: Final = 1
 WRONG_USE: Final = 2
@@ -73,8 +74,21 @@ def consequences() -> Iterator[None]:
         _say("error: this process ran out of memory")
         raise SystemExit(FAILED) from None
     except OSError as error:
-        _say(f"error: {error}")
+        _say(f"error: {_told(error)}")
         raise SystemExit(FAILED) from None
+
+
+def _told(error: OSError) -> str:
+    """Say what of this machine failed, where, and what to do, as far as the error knows."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return str(error)
+    where = error.filename or (
+        "the disk of --out, of temporary files (TMPDIR) or of what the output is written to"
+    )
+    return (
+        f"{where}: {error.strerror}. Make room there and type the same command again: it goes on"
+        " where it stopped"
+    )
 
 
 class ToldToEnd(KeyboardInterrupt):
@@ -158,6 +172,15 @@ class Terminal:
             task = self._bars.add_task(progress.phase, total=None, unit=progress.unit, note="")
             self._tasks[progress.phase] = task
         self._bars.update(task, completed=progress.done, total=progress.total, note=progress.note)
+
+    def say(self, text: str) -> None:
+        """Show a line that stays, above the bars where there are any."""
+        if self._quiet:
+            return
+        if self._bars is None:
+            _say(text)
+        else:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _status(self) -> Status | None:
         """Give how the engine's hosts fare, where it has any."""

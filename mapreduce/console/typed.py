@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAME: Final = "command.json"
+Program: TypeAlias = Literal["mapreduce", "roadspeed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
     """A command line, and the folder it was typed in."""
 
-    program: Literal["mapreduce", "roadspeed"]
+    program: Program
     arguments: tuple[str, ...]
     folder: str
 
 
-def remember(folder: Path, program: Literal["mapreduce", "roadspeed"]) -> None:
+def remember(folder: Path, program: Program) -> None:
     """Note this process' command in the run's folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / NAME, asdict(Typed(program, tuple(sys.argv[1:]), str(Path.cwd()))))
 
 
@@ -50,7 +50,10 @@ def remembered(folder: Path) -> Typed:
     """
     path = folder / NAME
     if not path.exists():
-        raise UsageError(f"{folder} is not the --out of a run: it has no {NAME}")
+        raise UsageError(
+            f"{folder} has no {NAME}, which says how its run was typed: type that command again,"
+            f" with --out {folder}; it goes on where it stopped"
+        )
     try:
         return msgspec.json.decode(path.read_bytes(), type=Typed)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -23,7 +23,7 @@ from mapreduce.errors import JobError, MapReduceError, StoreError
 from mapreduce.journal import progress_of
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
-from mapreduce.runs import Options, Progress, run
+from mapreduce.runs import Options, run
 from tests.cluster.launching import Processes
 from tests.cluster.stand_in import gone as _gone
 from tests.cluster.stand_in import soon
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.engines import Engine
     from mapreduce.objects import Entry
+    from mapreduce.progress import Progress
     from tests.services.relay import Relay
     from tests.services.seaweed import Seaweed
 

@@ -107,17 +107,24 @@ def test_try_shows_one_object_and_plan_writes_nothing(trips: Path) -> None:
         (["status", "{trips}"], "is not the --out of a run"),
         (["verify", "{trips}"], "is not the --out of a run"),
         (["resume", "{trips}"], "is not the --out of a run"),
+        (["resume", ""], "it is empty"),
+        (["run", JOB, "{trips}", "--out", ""], "it is empty"),
+        (["run", JOB, "{trips}", "--out", "{file}"], "--out {file} is not a folder"),
+        (["run", JOB, "{trips}", "--out", "{file}/x"], "--out {file}/x is not a folder"),
+        (["run", JOB, "{trips}", "--detach", "--out", "{file}"], "--out {file} is not a folder"),
     ],
 )
 def test_what_is_typed_wrong_is_answered_with_what_to_type(
     arguments: list[str], says: str, trips: Path, tmp_path: Path
 ) -> None:
-    typed = [a.format(trips=trips) for a in arguments]
-    if typed[0] == "run":
+    file = tmp_path / "file"
+    file.touch()
+    typed = [a.format(trips=trips, file=file) for a in arguments]
+    if typed[0] == "run" and "--out" not in typed:
         typed += ["--out", str(tmp_path / "out")]
     done = mapreduce(*typed)
     assert done.returncode == 2, done.stderr
-    assert says in done.stderr
+    assert says.format(file=file) in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -133,6 +140,32 @@ def test_a_try_that_runs_out_of_memory_says_so(trips: Path, tmp_path: Path) -> N
     )
     tried = mapreduce("try", f"{job}:Hungry", trips / "a.json")
     assert (tried.returncode, tried.stderr) == (1, "error: this process ran out of memory\n")
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_run_that_never_began_is_not_told_to_be_finished(detached: bool, tmp_path: Path) -> None:
+    out, empty = tmp_path / "out", tmp_path / "empty"
+    empty.mkdir()
+    failed = mapreduce("run", JOB, empty, "--out", out)
+    assert failed.returncode == 2
+    if detached:  # as one leaves it that ends after it was left to itself
+        (out / "run.log").write_text(f"map: 0\n{failed.stderr}\n")
+    for command in ("resume", "status", "verify"):
+        told = mapreduce(command, out)
+        assert told.returncode == 2
+        assert "left nothing to go on with" in told.stderr
+        assert f"mapreduce run {JOB} {empty} --out {out}" in told.stderr
+        log = f"The last line of {out / 'run.log'}: error: {empty} holds no object"
+        assert (log in told.stderr) is detached
+
+
+def test_a_failure_in_the_background_after_a_finished_run_is_told(
+    trips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert mapreduce("run", JOB, trips, "--out", out).returncode == 0
+    (out / "run.log").write_text("error: the store is gone\n")
+    assert mapreduce("status", out).stdout.endswith("run.log: error: the store is gone\n")
 
 
 def test_a_map_that_raises_stops_the_run_and_says_where(trips: Path, tmp_path: Path) -> None:
@@ -221,9 +254,22 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert damaged.returncode == 2
     assert "type that run's command again" in damaged.stderr
     (out / "command.json").write_bytes(command)
+    (tmp_path / "other").mkdir()
+    refused = mapreduce("run", JOB, tmp_path / "other", "--out", out)
+    assert refused.returncode == 2
+    assert "belongs to another run" in refused.stderr
+    assert (out / "command.json").read_bytes() == command
+    (out / "run.log").write_text("the last words\n")
+    assert "run.log: the last words" in mapreduce("status", out).stdout
     (tmp_path / "gate").touch()
     resumed = mapreduce("resume", out)
     assert resumed.returncode == 0, resumed.stderr
+    noted = receipt_of(out)["resumed"]
+    assert noted["splits_done"] > 0
+    assert noted["bytes_since"] == (40 << 20) * (1 - noted["splits_done"] / noted["splits"])
+    done = f"{noted['splits_done']} of {noted['splits']} splits are done, of the listing made then"
+    assert done in resumed.stderr
+    assert f"going on with the run of {noted['listed_at'][:10]}" in resumed.stderr
     whole = mapreduce(*typed, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     assert receipt_of(out)["digest"] == receipt_of(tmp_path / "whole")["digest"]

@@ -32,7 +32,7 @@ from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.settings import Keys, Settings
-from mapreduce.runs import Options, Progress, run
+from mapreduce.runs import Options, run
 from roadspeed.speeds import Speeds
 from tests.cluster.launching import Processes
 from tests.curitiba import CURITIBA, needs_curitiba
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
     from mapreduce.objects import Entry
+    from mapreduce.progress import Progress
     from tests.services.seaweed import Seaweed
 
 pytestmark = pytest.mark.timeout(240)  # clusters start within it

@@ -16,7 +16,7 @@ from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.settings import Settings
-from mapreduce.runs import Options, Progress, run
+from mapreduce.runs import Options, run
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.jobs.counting import Lines, Links, PlainRows
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce.objects import Entry
+    from mapreduce.progress import Progress
     from tests.services.seaweed import Seaweed
 
 TRIPS = CURITIBA / "trips"

@@ -28,6 +28,18 @@ def test_what_bounded_a_run_is_judged_by_what_its_slots_could_have_done(
     assert bounded_by({"times_s": {"map": 7.0, "list": listed_s}, "work": work}) == said
 
 
+def test_the_rate_of_a_run_that_was_gone_on_with_is_of_what_was_read_now() -> None:
+    receipt = mr.run(
+        Links(), Memory({"a": b'{"data": [{"link": 1, "v": 2.0}]}'}), workers=1
+    ).receipt
+    assert receipt["resumed"] is None
+    receipt["times_s"]["map"] = 2.0
+    receipt["objects"]["bytes"] = 900_000_000
+    assert "mapped at 450 MB/s" in summary(receipt)
+    assert "mapped at 10 MB/s" in summary(receipt | {"resumed": {"bytes_since": 20_000_000}})
+    assert "mapped at" not in summary(receipt | {"resumed": {"bytes_since": 0}})
+
+
 def test_it_is_left_out_where_the_slots_are_not_known() -> None:
     got = mr.run(Links(), Memory({"a": b'{"data": [{"link": 1, "v": 2.0}]}'}), workers=2)
     work = got.receipt["work"]
