@@ -51,7 +51,7 @@ def run_command(
             "--out",
             help="Folder for speeds, map and receipt.",
             parser=given.folder,
-            metavar="PATH",
+            metavar="<path>",
         ),
     ],
     roads: Annotated[
@@ -234,7 +234,7 @@ def town_command(
             "--out",
             help="Folder for roads.geojson and trips/.",
             parser=given.folder,
-            metavar="PATH",
+            metavar="<path>",
         ),
     ],
     trips: Annotated[int, _option("--trips", "How many trips.")] = 200,

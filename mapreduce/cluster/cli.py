@@ -51,7 +51,7 @@ Out: TypeAlias = Annotated[
         "--out",
         help="The --out of a run at work here, not its hosts.",
         parser=given.folder,
-        metavar="PATH",
+        metavar="<path>",
     ),
 ]
 HOSTS = Path("hosts.toml")

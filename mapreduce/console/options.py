@@ -45,11 +45,11 @@ def _show_version(wanted: bool) -> None:
 OutOfJob: TypeAlias = Annotated[
     Path,
     typer.Option(
-        "--out", help="Folder for tables, receipt and journal.", parser=folder, metavar="PATH"
+        "--out", help="Folder for tables, receipt and journal.", parser=folder, metavar="<path>"
     ),
 ]
 OutOfAll: TypeAlias = Annotated[
-    Path, typer.Option("--out", help="Folder for all of it.", parser=folder, metavar="PATH")
+    Path, typer.Option("--out", help="Folder for all of it.", parser=folder, metavar="<path>")
 ]
 Version: TypeAlias = Annotated[
     bool,

@@ -16,6 +16,8 @@ import pytest
 
 import mapreduce as mr
 from mapreduce import scanner
+from mapreduce.console.terminal import consequences
+from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -266,7 +268,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert resumed.returncode == 0, resumed.stderr
     noted = receipt_of(out)["resumed"]
     assert noted["splits_done"] > 0
-    assert noted["bytes_since"] == (40 << 20) * (1 - noted["splits_done"] / noted["splits"])
+    assert 0 < noted["bytes_since"] < receipt_of(out)["objects"]["bytes"]
     done = f"{noted['splits_done']} of {noted['splits']} splits are done, of the listing made then"
     assert done in resumed.stderr
     assert f"going on with the run of {noted['listed_at'][:10]}" in resumed.stderr
@@ -332,6 +334,47 @@ def test_the_version_tells_whether_the_scanner_is_built(program: str) -> None:
     assert f"roadspeed {mr.__version__}, Python 3." in told[0]
     assert told[0].endswith(", without the compiled scanner\n")
     assert (told[0] != told[1]) == scanner.is_built()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_fails_so_that_the_same_command_goes_on_and_a_read_only_one_is_wrong_use(
+    trips: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
+    try:
+        filler = disk / "filler"
+        for left, full in ((0, f"the disk of {disk} is full"), (1, "journal.sqlite cannot be")):
+            filler.write_bytes(bytes((16 - left) << 12))
+            failed = mapreduce("run", JOB, trips, "--out", disk)
+            assert failed.returncode == 1, failed.stderr
+            assert full in failed.stderr
+            assert "room there and type the same command again" in failed.stderr
+            for path in disk.glob("journal*"):
+                path.unlink()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for out, more in ((disk, ()), (disk / "x", ()), (disk, ("--detach",))):
+            refused = mapreduce("run", JOB, trips, "--out", out, *more)
+            assert refused.returncode == 2
+            assert f"--out {out} cannot be written in (Read-only file system)" in refused.stderr
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_a_disk_that_fills_up_elsewhere_is_told_with_its_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "speeds.csv"
+    with pytest.raises(SystemExit) as ended, consequences(), whole(target):
+        Path("/dev/full").write_text("a row")  # its write does not say where
+    assert ended.value.code == 1
+    with pytest.raises(SystemExit), consequences():
+        Path("/dev/full").write_text("a row")
+    there, somewhere = capsys.readouterr().err.splitlines()
+    assert there.startswith(f"error: {target}: No space left on device. Make room there and type")
+    assert "temporary files (TMPDIR)" in somewhere
 
 
 def test_secrets_stay_out_of_everything_a_run_leaves(trips: Path, tmp_path: Path) -> None:

@@ -165,6 +165,14 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path, "me")
 
 
+def test_a_journal_that_cannot_be_read_is_not_told_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()  # what no user may open, root neither
+    with pytest.raises(UsageError, match=r"sqlite cannot be read: .* May you read it"):
+        progress_of(tmp_path)
+    with pytest.raises(UsageError, match=r"cannot be used: .* choose another --out"):
+        Journal(tmp_path, "me")
+
+
 def test_a_finished_journal_leaves_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "me")
     journal.plan(_split(0))
