@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     BBox: TypeAlias = tuple[float, float, float, float]
     """West, south, east, north in degrees (EPSG:4326)."""
 
-__all__ = ["BBox", "Joined", "Named", "Objects", "OnRows", "RoadsError", "context", "join"]
+__all__ = ["BBox", "Joined", "Named", "Objects", "OnRows", "RoadsError", "check", "context", "join"]
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -65,7 +65,7 @@ class Joined:
         Rows left out because an identical one of the same id was kept.
     unreadable
         Rows of the source whose id is no integer (counted in files; a server skips them unseen)
-        or whose geometry cannot be read.
+        or whose geometry cannot be read or has coordinates that are NaN or infinite.
     """
 
     geometry: Objects
@@ -120,6 +120,22 @@ def join(
     _check_ids(ids)
     named = Named(table, id_column, geometry_column, class_column, crs)
     return merging.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
+
+
+def check(
+    roads: str,
+    *,
+    table: str | None = None,
+    id_column: str | None = None,
+    geometry_column: str | None = None,
+    class_column: str | None = None,
+    crs: str | None = None,
+) -> None:
+    """Find out what can be known before any row is read: whether `join` will find its columns.
+
+    Parameters are those of `join`, and so are its errors.
+    """
+    _source(roads).check(roads, Named(table, id_column, geometry_column, class_column, crs))
 
 
 def context(

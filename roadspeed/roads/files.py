@@ -67,8 +67,7 @@ def matching(
     UsageError
         No such file or column, or no row whose id is an integer.
     """
-    layer = open_layer(path, named.table)
-    id_column = columns.choose_id(_attributes(layer, named), named.id_column, layer.where)
+    layer, id_column = _opened(path, named)
     reach = (int(ids[0]), int(ids[-1])) if len(ids) else None
     selection = _selection(layer, named, id_column=id_column, id_range=reach)
     reading = _Reading(layer, named, selection, on_progress)
@@ -90,6 +89,14 @@ def matching(
     reading.check()
 
 
+def check(path: str, named: Named) -> None:
+    """Open the file and find the columns that `matching` will read; no row is read."""
+    layer, id_column = _opened(path, named)
+    _selection(layer, named, id_column=id_column)
+    if named.crs:
+        projection.crs_named(named.crs)
+
+
 def within(
     bbox: BBox | None,
     path: str,
@@ -108,6 +115,12 @@ def within(
         rows = reading.rows(batch, every, every, 0)
         yield touching(rows, bbox)
     reading.check()
+
+
+def _opened(path: str, named: Named) -> tuple[Layer, str]:
+    """Open a layer and choose its column of ids."""
+    layer = open_layer(path, named.table)
+    return layer, columns.choose_id(_attributes(layer, named), named.id_column, layer.where)
 
 
 def _attributes(layer: Layer, named: Named) -> list[str]:
@@ -171,8 +184,9 @@ class _Reading:
             )
         if self.unreadable and not self.read:
             raise UsageError(
-                f"{self.layer.where}: expected WKT or WKB in the geometry column, got "
-                f"{str(self.example)[:80]!r}. Name another: --roads-geometry COLUMN"
+                f"{self.layer.where}: expected WKT or WKB with finite coordinates in the "
+                f"geometry column, got {str(self.example)[:80]!r}. "
+                "Name another: --roads-geometry COLUMN"
             )
 
 

@@ -3,7 +3,8 @@
 Rule: a format answers what columns there are before any is read, then reads only the named
 ones, a batch at a time; geometry stays undecoded bytes or text until a row is wanted. Formats
 differ in `read` alone. Decoding (WKB, hexadecimal WKB, WKT, each with or without an SRID) is
-one function for all of them; what cannot be decoded is None, never an exception.
+one function for all of them; what cannot be decoded, or has a coordinate that is no number or
+infinite, is None: never an exception, never a warning.
 """
 
 from __future__ import annotations
@@ -100,26 +101,43 @@ def decoded(column: Any) -> tuple[Objects, int]:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         geometry = _from_text(raw)
     else:
-        geometry = shapely.from_wkb(raw, on_invalid="ignore")
-    geometry = np.asarray(geometry, dtype=object)
+        geometry = from_wkb(raw)
     return geometry, int(np.count_nonzero(shapely.is_missing(geometry))) - column.null_count
+
+
+def from_wkb(raw: Objects) -> Objects:
+    """Decode WKB; what cannot be decoded or is not finite becomes None, without a warning."""
+    with np.errstate(all="ignore"):
+        return finite(np.asarray(shapely.from_wkb(raw, on_invalid="ignore"), dtype=object))
+
+
+def finite(geometry: Objects) -> Objects:
+    """Replace geometries with an x or y that is NaN or infinite by None."""
+    coordinates, owners = shapely.get_coordinates(geometry, return_index=True)
+    good = np.isfinite(coordinates)
+    if good.all():
+        return geometry
+    geometry = geometry.copy()
+    geometry[owners[~good.all(axis=1)]] = None
+    return geometry
 
 
 def _from_text(raw: Objects) -> Objects:
     texts = [None if text is None else text.strip() for text in raw.tolist()]
     first = next((text for text in texts if text), "")
     if HEXADECIMAL.match(first):
-        return np.asarray(shapely.from_wkb(_array(texts), on_invalid="ignore"), dtype=object)
+        return from_wkb(_array(texts))
     srids = np.zeros(len(texts), dtype=np.int32)
     if SRID_PREFIX.match(first):
         for at, text in enumerate(texts):
             if text is not None and (found := SRID_PREFIX.match(text)):
                 srids[at] = int(found[1])
                 texts[at] = text[found.end() :]
-    geometry = shapely.from_wkt(_array(texts), on_invalid="ignore")
+    with np.errstate(all="ignore"):
+        geometry = shapely.from_wkt(_array(texts), on_invalid="ignore")
     if srids.any():
         geometry = shapely.set_srid(geometry, srids)
-    return np.asarray(geometry, dtype=object)
+    return finite(np.asarray(geometry, dtype=object))
 
 
 def _array(texts: list[str | None]) -> Objects:

@@ -26,6 +26,7 @@ from roadspeed.roads import RoadsError, columns, projection
 from roadspeed.roads.address import address_of
 from roadspeed.roads.copied import CopiedRows
 from roadspeed.roads.faults import Dropped, connecting, reading
+from roadspeed.roads.layer import from_wkb
 from roadspeed.roads.merging import Rows, touching
 from roadspeed.roads.relation import Relation, chosen
 
@@ -124,7 +125,7 @@ def matching(
         return []
 
     def read(table: _Table) -> list[Rows]:
-        has_id = columns.choose_id(table.attributes, address.named.id_column, table.where)
+        has_id, whole = table.id_column()
         found: list[Rows] = []
 
         def take(read_ids: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
@@ -132,7 +133,6 @@ def matching(
             found.append(table.rows(place, geometry, words))
             table.count(len(read_ids), on_progress, len(ids))
 
-        whole = WHOLE[table.relation.kind_of_id(has_id, table.where)]
         table.copy(
             take,
             id_expression=whole.format(column=sql.Identifier("r", has_id)),
@@ -141,9 +141,17 @@ def matching(
                 whole=whole.format(column=sql.Identifier("r", has_id)),
             ),
         )
-        return table.in_degrees(found)
+        found = table.in_degrees(found)
+        table.refuse_unreadable(found)
+        return found
 
     return _asked(address.dsn, address.named, read)
+
+
+def check(url: str, named: Named) -> None:
+    """Connect, and find the table and the columns that `matching` will read; no row is read."""
+    address = address_of(url, named)
+    _asked(address.dsn, address.named, lambda table: table.id_column())
 
 
 def within(
@@ -186,6 +194,7 @@ class _Table:
 
     def __init__(self, cursor: Any, dsn: str, named: Named) -> None:
         self.cursor = cursor
+        self.named = named
         self.came = 0
         cursor.execute(BEGIN + RELATIONS, {"table": named.table})
         found = cursor.fetchall()
@@ -203,6 +212,11 @@ class _Table:
         if self.relation.is_geography:
             kind = sql.Identifier(self.relation.postgis_schema, "geometry")
             self.shape = sql.SQL("{shape}::{kind}").format(shape=self.shape, kind=kind)
+
+    def id_column(self) -> tuple[str, sql.SQL]:
+        """Choose the column of ids, and what makes whole numbers of its kind."""
+        name = columns.choose_id(self.attributes, self.named.id_column, self.where)
+        return name, WHOLE[self.relation.kind_of_id(name, self.where)]
 
     def count(self, rows: int, on_progress: OnRows | None, of: int | None) -> None:
         """Tell how many rows came so far."""
@@ -244,7 +258,7 @@ class _Table:
 
     def rows(self, positions: NDArray[np.int64], wkb: Objects, words: Objects) -> Rows:
         """Decode what came, and project it if every row has the table's reference system."""
-        geometry = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
+        geometry = from_wkb(wkb)
         known = np.count_nonzero(wkb != None)  # noqa: E711 - element by element
         if not self.mixed:
             geometry = projection.to_lonlat(geometry, self.crs, self.where)
@@ -262,6 +276,16 @@ class _Table:
         )
         known = {srid: self._crs(srid) for srid in srids.tolist() if srid >= 0}
         return [projected(rows, known, self.where) for rows in found]
+
+    def refuse_unreadable(self, found: list[Rows]) -> None:
+        """Refuse a column none of whose geometries made sense, as files do."""
+        lost = sum(rows.unreadable for rows in found)
+        if lost and all(shapely.is_missing(rows.geometry).all() for rows in found):
+            raise UsageError(
+                f"{self.where}: expected lines of finite coordinates in the geometry column "
+                f"{self.relation.geometry}, and none of the {lost:,} rows of wanted ids has any. "
+                "Name another: --roads-geometry COLUMN"
+            )
 
     def _crs(self, srid: int) -> Any:
         if srid == 0:

@@ -132,6 +132,43 @@ def test_rows_with_bad_ids_or_shapes_are_counted_and_left_out(tmp_path: Path) ->
     assert joined.unreadable == 4
 
 
+def with_nan(path: Path, name: str) -> Path:
+    """Write the small town, 3 with a coordinate that is NaN and 2**40 with an infinite one."""
+    frame = town()
+    bad = {3: "LINESTRING (NaN -25.45, -49.26 -25.44)", 2**40: "LINESTRING (1 1, inf 2)"}
+    with np.errstate(all="ignore"):
+        shapes = [
+            shapely.from_wkt(bad[link]) if link in bad else shape
+            for link, shape in zip(frame["link_id"], frame.geometry, strict=True)
+        ]
+        frame = frame.set_geometry(geopandas.GeoSeries(shapes, crs="EPSG:4326"))
+        if name == "roads.geojson":
+            text = town().to_json()
+            text = text.replace("-49.25, -25.45", "NaN, -25.45").replace("-49.31,", "Infinity,")
+            (path / name).write_text(text)
+        else:
+            WRITERS[name](frame, path / name)
+    return path / name
+
+
+@pytest.mark.parametrize("name", [n for n in WRITERS if n not in {"native.parquet", "roads.shp"}])
+def test_coordinates_that_are_no_numbers_are_unreadable(name: str, tmp_path: Path) -> None:
+    path = with_nan(tmp_path, name)
+    joined = roads.join(WANTED, str(path))
+    assert [g is not None for g in joined.geometry] == [True, False, True, False, False, False]
+    assert (joined.joined, joined.unreadable) == (2, 3)
+    geometry, _ = roads.context(str(path))
+    assert np.isfinite(shapely.get_coordinates(geometry)).all()
+    with pytest.raises(UsageError, match="finite coordinates"):
+        roads.join(np.array([3, 2**40]), str(path))
+
+
+def test_a_height_that_is_no_number_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "roads.csv"
+    path.write_text("link_id;geom\n3;LINESTRING Z (1 2 NaN, 3 4 5)\n")
+    assert roads.join(WANTED, str(path)).geometry[1].wkt == "LINESTRING (1 2, 3 4)"
+
+
 def test_a_compressed_csv_in_ewkt_says_its_own_reference_system(tmp_path: Path) -> None:
     path = tmp_path / "roads.csv.gz"
     path.write_bytes(
@@ -158,6 +195,11 @@ def test_which_id_is_meant_is_asked_where_two_could_be(tmp_path: Path) -> None:
     path.write_text("osm_id;edge_id;number;geom\n3;11;x;LINESTRING (1 2, 3 4)\n")
     with pytest.raises(UsageError, match=r"osm_id, edge_id.*--roads-id osm_id"):
         roads.join(WANTED, str(path))
+    with pytest.raises(UsageError, match=r"osm_id, edge_id.*--roads-id osm_id"):
+        roads.check(str(path))
+    with pytest.raises(UsageError, match="EPSG:27700"):
+        roads.check(str(path), id_column="edge_id", crs="nowhere")
+    roads.check(str(path), id_column="edge_id", crs="EPSG:4326")
     with pytest.raises(UsageError, match=r"no such column.*--roads-id edge_id"):
         roads.join(WANTED, str(path), id_column="EDGE_IDS")
     with pytest.raises(UsageError, match=r"expected integers in the id column number, got 'x'"):
@@ -204,8 +246,12 @@ def test_a_file_that_cannot_be_read_says_why(
     path = tmp_path / name
     if body is not None:
         path.write_bytes(body)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=said) as joining:
         roads.join(WANTED, str(path))
+    if said not in {"quote a geometry", "expected WKT or WKB"}:  # what rows alone can tell
+        with pytest.raises(UsageError) as checking:
+            roads.check(str(path))
+        assert str(checking.value) == str(joining.value)
 
 
 def test_plain_parquet_with_wkt_is_read_too(tmp_path: Path) -> None:

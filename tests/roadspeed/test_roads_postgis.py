@@ -153,6 +153,19 @@ def test_text_that_is_no_integer_matches_nothing(postgis: Postgis, cursor: Any) 
     assert roads.join(IDS, postgis.url()).joined == 1
 
 
+def test_coordinates_that_are_no_numbers_are_unreadable(postgis: Postgis, cursor: Any) -> None:
+    fill(cursor)
+    cursor.execute(
+        "UPDATE roads SET geom = ST_SetSRID(ST_MakeLine(ST_MakePoint('NaN', 1),"
+        " ST_MakePoint(2, 'Infinity')), 4326) WHERE link_id IN (3, 99)"
+    )
+    joined = roads.join(IDS, postgis.url())
+    assert (joined.joined, joined.unreadable) == (3, 2)
+    assert joined.geometry[1] is None
+    with pytest.raises(UsageError, match="geometry column geom, and none of the 2 rows"):
+        roads.join(IDS[1:2], postgis.url())
+
+
 def test_geography_height_measure_and_arcs_become_plain_lines(
     postgis: Postgis, cursor: Any
 ) -> None:
@@ -311,6 +324,9 @@ def test_wrong_names_are_answered_with_the_right_ones(postgis: Postgis, cursor: 
     }.items():
         with pytest.raises(UsageError, match=said):
             roads.join(IDS, postgis.url(query))
+        with pytest.raises(UsageError, match=said):
+            roads.check(postgis.url(query))
+    roads.check(postgis.url("table=roads"))
     with pytest.raises(UsageError, match="does not exist"):
         roads.join(IDS, postgis.url().removesuffix("postgres") + "nowhere")
     with pytest.raises(UsageError, match="expected postgresql://"):
