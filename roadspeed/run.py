@@ -126,14 +126,17 @@ def run_speeds(
 
 
 def _check_roads(roads: RoadSource | None) -> None:
-    """Refuse a roads file that is not there before hours of work, not after."""
-    if roads is None or "://" in roads.where:
+    """Refuse roads that are not there or lack a column before hours of work, not after."""
+    if roads is None:
         return
-    if not Path(roads.where).exists():
+    if "://" not in roads.where and not Path(roads.where).expanduser().exists():
         raise UsageError(
             f"no roads file {roads.where}: --roads takes a file (GeoJSON, GeoPackage, GeoParquet,"
             " CSV with WKT) or postgresql://host/db?table=…"
         )
+    from roadspeed.roads import check  # noqa: PLC0415 - shapely loads when it is needed
+
+    check(roads.where, **roads.named())
 
 
 def _joined(

@@ -161,6 +161,10 @@ def test_a_sample_says_that_it_is_one(town: Path, tmp_path: Path) -> None:
         (["s3://u:p@bucket"], 2, "AWS_SECRET_ACCESS_KEY"),
         (["{town}/roads.geojson"], 1, "expected a list at 'data'"),
         (["{town}/trips", "--roads", "postgresql://u:pw@127.0.0.1/x"], 2, "PGPASSWORD"),
+        (["{town}/trips", "--roads", "postgresql://u@127.0.0.1:1/x"], 1, "cannot reach"),
+        (["{town}/trips", "--roads", "{town}/roads.geojson", "--roads-id", "nope"], 2, "link_id"),
+        (["{town}/trips", "--roads", "{town}/_town.json"], 2, "GDAL cannot read it"),
+        (["{town}/trips", "--roads", "{town}/roads.geojson", "--roads-crs", "x"], 2, "--roads-crs"),
     ],
 )
 def test_what_is_typed_wrong_is_answered_with_what_to_type(
@@ -171,6 +175,8 @@ def test_what_is_typed_wrong_is_answered_with_what_to_type(
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+    if "--roads" in arguments:
+        assert "map:" not in done.stderr  # told before a trip was read
 
 
 def test_a_map_that_cannot_be_drawn_costs_no_reading_and_leaves_the_old_run(
