@@ -147,6 +147,15 @@ def run_command(
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
 
         given.check_tolerances(max_bad_objects, max_dropped)
+        named = {
+            "table": roads_table,
+            "id_column": roads_id,
+            "geometry_column": roads_geometry,
+            "class_column": roads_class,
+            "crs": roads_crs,
+        }
+        if roads is None:
+            _refuse_without_roads(named)
         picture = Picture(
             measure=measure,  # type: ignore[arg-type] # checked below
             background=background,  # type: ignore[arg-type] # checked below
@@ -164,9 +173,7 @@ def run_command(
             job=Speeds(
                 unit=unit, max_speed=max_speed, records_at=records_at, link=link, speed=speed
             ),
-            roads=None
-            if roads is None
-            else RoadSource(roads, roads_table, roads_id, roads_geometry, roads_class, roads_crs),
+            roads=None if roads is None else RoadSource(roads, **named),
             picture=picture if draw else None,
             context=context,
             options=given.run_options(
@@ -223,6 +230,8 @@ def inspect_command(
     with consequences():
         from roadspeed.inspect import inspected, told  # noqa: PLC0415 - loads when needed
 
+        if objects < 1:
+            raise UsageError(f"--objects: expected 1 object or more to look at, got {objects}")
         typer.echo(told(inspected(source, endpoint=endpoint, objects=objects), source))
 
 
@@ -304,6 +313,14 @@ def demo_command(
         if there is not None:
             typer.echo(f"the same sums as on this machine alone: digest {receipt['digest']}")
         typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
+
+
+def _refuse_without_roads(named: dict[str, str | None]) -> None:
+    """Refuse options that say how roads are to be read where there are none."""
+    for name, value in named.items():
+        if value is not None:
+            option = f"--roads-{name.removesuffix('_column')}"
+            raise UsageError(f"{option} says how roads are read: it needs --roads")
 
 
 def _numbers(text: str | None, option: str, count: int) -> Any:

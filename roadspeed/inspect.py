@@ -2,18 +2,21 @@
 
 It reads some objects whole, tells for every path how often it is null and what it holds, and
 guesses the options that a run needs. Guesses are by name and by range and are said to be such.
+Whether an object can be read is decided by the format that a run reads with, in its words.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import shlex
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mapreduce import ObjectError, UsageError
+from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.objects.inflate import read_all
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored
@@ -29,6 +32,8 @@ RECORDS_AN_OBJECT: Final = 5_000
 MANY: Final = 0.9
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+WHOLE_FLOAT: Final = re.compile(r"-?[0-9]+\.0+", re.ASCII)
+BOM: Final = b"\xef\xbb\xbf"
 NAMES: Final = {
     "link": re.compile(r"(link|edge|way|segment|road).?_?id$", re.IGNORECASE),
     "speed": re.compile(r"(speed|velocity|velocidade|kph|mph)", re.IGNORECASE),
@@ -46,6 +51,7 @@ class Leaf:
     low: float = float("inf")
     high: float = float("-inf")
     integers: int = 0
+    whole_floats: int = 0
     times: int = 0
     example: str = ""
     distinct: set[str] = field(default_factory=set)
@@ -64,9 +70,11 @@ class Leaf:
             self.distinct.add(text)
         if kind == "text":
             self.integers += INTEGER.fullmatch(text) is not None
+            self.whole_floats += WHOLE_FLOAT.fullmatch(text) is not None
             self.times += TIME.match(text) is not None
         elif kind == "number":
             self.integers += isinstance(value, int)
+            self.whole_floats += isinstance(value, float) and value.is_integer()
             self.low, self.high = min(self.low, value), max(self.high, value)
 
     @property
@@ -94,12 +102,27 @@ class Findings:
     """What a sample of objects holds."""
 
     objects: int = 0
+    unreadable: int = 0
     records: int = 0
     not_records: int = 0
-    at: str | None = None
+    places: Counter[str] = field(default_factory=Counter)
+    """Records by the path of their list."""
     lines: bool = False
     faults: list[str] = field(default_factory=list)
     leaves: dict[str, Leaf] = field(default_factory=dict)
+
+    @property
+    def at(self) -> str | None:
+        """The path of the list that holds the most records, None where there was no list."""
+        return max(self.places, key=lambda path: self.places[path], default=None)
+
+    def float_ids(self) -> str | None:
+        """Give the path of a link id that was written as floats, which no run takes."""
+        for path, leaf in self.leaves.items():
+            of_floats = leaf.whole_floats and leaf.whole_floats + leaf.integers == leaf.filled
+            if of_floats and NAMES["link"].search(path.rpartition(".")[2]):
+                return path
+        return None
 
     def guess(self, role: str) -> str | None:
         """Give the path that is most likely the link id or the speed."""
@@ -132,31 +155,72 @@ def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECT
             found.objects += 1
             try:
                 with reader.open(entry, store.locate(entry)) as body:
-                    _look(read_all(body, entry.key, MOST_BYTES), found)
-            except (ObjectError, msgspec.MsgspecError, RecursionError) as error:
-                found.faults.append(f"{entry.key}: {error}")
+                    raw = read_all(body, entry.key, MOST_BYTES)
+                fault = _look(raw.removeprefix(BOM), found)
+            except ObjectError as error:
+                found.unreadable += 1
+                fault = f"could not be read: {error}"
+            if fault:
+                found.faults.append(f"{entry.key}: {fault}")
     if not found.objects:
         raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
     return found
 
 
-def _look(raw: bytes, found: Findings) -> None:
+def _look(raw: bytes, found: Findings) -> str | None:
+    """Take the records of an object; say what is wrong with it, if it can be read for all that.
+
+    Raises
+    ------
+    ObjectError
+        Where a run would set the object aside.
+    """
     try:
         document = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        lines = raw.split(b"\n")[:RECORDS_AN_OBJECT]
-        records = [msgspec.json.decode(line) for line in lines if line.strip()]
-        if len(records) < 2:  # noqa: PLR2004 - one line that failed as a document fails as a line
-            raise
-        found.lines, found.at = True, ""
-        _take(records, found)
-        return
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        lines = _lines(raw)
+        if lines is None:
+            return _drops(raw, error)
+        found.lines = True
+        _take(lines, "", found)
+        return None
     lists = dict(_lists(document))
     if not lists:
-        found.faults.append("a document with no list of records in it")
-        return
-    found.at = max(lists, key=lambda path: len(lists[path]))
-    _take(lists[found.at][:RECORDS_AN_OBJECT], found)
+        raise ObjectError("wrong_shape", "a document with no list of records in it")
+    at = max(lists, key=lambda path: len(lists[path]))
+    _judged(raw, at)
+    _take(lists[at][:RECORDS_AN_OBJECT], at, found)
+    return None
+
+
+def _drops(raw: bytes, error: Exception) -> str:
+    """Say which records a run would drop of a document that is no JSON as a whole."""
+    try:
+        read, bad = _judged(raw, PATHS.data)
+    except ObjectError as fault:
+        if fault.reason != "wrong_shape":
+            raise
+        raise ObjectError("not_json", str(error)) from None  # its list may well lie elsewhere
+    return f"{bad:,} of {read:,} records are malformed, and a run drops them ({error})"
+
+
+def _judged(raw: bytes, at: str) -> tuple[int, int]:
+    """Read as a run would: records, and how many of them are none.
+
+    `ObjectError` where a run would set the object aside.
+    """
+    parsed = Json(at=at, any=Int("any")).parse(raw)
+    return parsed.read, parsed.dropped.get("not_a_record", 0)
+
+
+def _lines(raw: bytes) -> list[Any] | None:
+    """Read JSON Lines; None where these are none."""
+    lines = [line for line in raw.split(b"\n")[:RECORDS_AN_OBJECT] if line.strip()]
+    try:
+        records = [msgspec.json.decode(line) for line in lines]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return records if len(records) > 1 else None
 
 
 def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
@@ -167,7 +231,8 @@ def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
             yield from _lists(below, f"{path}.{key}" if path else key)
 
 
-def _take(records: list[Any], found: Findings) -> None:
+def _take(records: list[Any], at: str, found: Findings) -> None:
+    found.places[at] += len(records)
     for record in records:
         found.records += 1
         if not isinstance(record, dict):
@@ -189,7 +254,7 @@ def _leaves(record: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, An
 def told(found: Findings, source: str) -> str:
     """Give the findings for people, with the command to type next."""
     width = max(map(len, found.leaves), default=4)
-    lines = [f"{found.objects:,} objects, {found.records:,} records at {found.at!r}", ""]
+    lines = [_covered(found), ""]
     for path, leaf in found.leaves.items():
         if not leaf.filled and any(other.startswith(f"{path}.") for other in found.leaves):
             continue  # a parent that is null now and then; its members tell it
@@ -198,30 +263,54 @@ def told(found: Findings, source: str) -> str:
         lines.append(f"  {path:<{width}}  {share:5.1f} % null  {leaf.looks:<28} {leaf.example}")
     if found.not_records:
         lines.append(f"  no JSON objects: {found.not_records:,} of these records")
-    lines += [f"  could not be read: {fault}" for fault in found.faults]
+    lines += [f"  {fault}" for fault in found.faults]
     lines += ["", *_advice(found, source)]
     return "\n".join(lines)
 
 
+def _covered(found: Findings) -> str:
+    read = found.objects - found.unreadable
+    objects = f"{read:,} of {found.objects:,}" if found.unreadable else f"{found.objects:,}"
+    return f"{objects} objects, {found.records:,} records" + (
+        f" at {found.at!r}" if found.at is not None else ""
+    )
+
+
 def _advice(found: Findings, source: str) -> list[str]:
-    link, speed = found.guess("link"), found.guess("speed")
     if found.lines:
         return ["These are JSON Lines: trips are documents; a job of your own may read JsonLines."]
-    if link is None or speed is None or found.at is None:
-        missing = " and ".join(n for n, p in (("link id", link), ("speed", speed)) if p is None)
-        return [f"No field looks like a {missing}: name it with --link PATH, --speed PATH."]
+    if not found.records:
+        return ["There is no record to tell link id and speed by."]
+    link, speed = found.guess("link"), found.guess("speed")
+    command = _command(found, source, link or "PATH", speed or "PATH")
+    said = []
+    if link is None and (floats := found.float_ids()) is not None:
+        said.append(
+            f"{floats} holds ids as floats, such as {found.leaves[floats].example}, as pandas "
+            "writes a column with nulls: a run takes integers or text of digits. Write them as "
+            "integers (in pandas: astype('Int64')) and name them with --link."
+        )
+    elif link is None:
+        said.append("No field looks like a link id: name it with --link PATH.")
+    if speed is None:
+        said.append("No field looks like a speed: name it with --speed PATH.")
+    if link is not None and speed is not None:
+        high = found.leaves[speed].high
+        said.append(
+            f"Likely: link id at {link}, speed at {speed} "
+            f"(up to {high:.5g}; say --unit if not km/h)."
+        )
+    return [*said, f"  {command}"]
+
+
+def _command(found: Findings, source: str, link: str, speed: str) -> str:
     options = [
-        f"--{name} {value}"
+        f"--{name} {shlex.quote(value)}"
         for name, value, default in (
-            ("records-at", found.at, PATHS.data),
+            ("records-at", found.at or "", PATHS.data),
             ("link", link, PATHS.link),
             ("speed", speed, PATHS.speed),
         )
         if value != default
     ]
-    high = found.leaves[speed].high
-    command = " ".join(["roadspeed run", source, *options, "--out OUT --roads ROADS"])
-    return [
-        f"Likely: link id at {link}, speed at {speed} (up to {high:.5g}; say --unit if not km/h).",
-        f"  {command}",
-    ]
+    return " ".join(["roadspeed run", shlex.quote(source), *options, "--out OUT --roads ROADS"])

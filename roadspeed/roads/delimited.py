@@ -24,7 +24,7 @@ BLOCK_BYTES = 16 << 20
 HEADER_BYTES = 1 << 20
 
 
-def open_delimited(path: str, _layer: str | None) -> Layer:
+def open_delimited(path: str) -> Layer:
     """Open a CSV; `UsageError` if its first line names fewer than two columns."""
     with pa.input_stream(path, compression="detect") as stream:
         head = stream.read(HEADER_BYTES)

@@ -43,10 +43,16 @@ def open_layer(path: str, table: str | None) -> Layer:
         )
     endings = [ending.lower() for ending in file.suffixes if ending.lower() not in {".gz", ".bz2"}]
     ending = endings[-1] if endings else ""
-    if ending in PARQUET or (file.is_dir() and ending != ".gdb"):
-        return open_parquet(str(file), table)
+    is_parquet = ending in PARQUET or (file.is_dir() and ending != ".gdb")
+    if table is not None and (is_parquet or ending in DELIMITED):
+        raise UsageError(
+            f"{path}: expected no --roads-table, got {table!r}: "
+            f"{'Parquet' if is_parquet else 'a CSV'} is one table. Leave the option out"
+        )
+    if is_parquet:
+        return open_parquet(str(file))
     if ending in DELIMITED:
-        return open_delimited(str(file), table)
+        return open_delimited(str(file))
     return open_vector(str(file), table)
 
 

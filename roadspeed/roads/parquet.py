@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 
 
-def open_parquet(path: str, _layer: str | None) -> Layer:
+def open_parquet(path: str) -> Layer:
     """Open a Parquet file or folder; `UsageError` if it is none."""
     try:
         dataset = ds.dataset(path, format="parquet")

@@ -2,7 +2,8 @@
 
 `OUT/trips/000/trip-000001.json`, `OUT/roads.geojson`, and `OUT/_town.json`, which says of which
 town they are. What is already there of the same town is kept, so that an interrupted run goes
-on where it stopped; another town's trips are never mixed in, and nothing is ever deleted.
+on where it stopped; another town's trips are never mixed in, nor a run's files, and nothing is
+ever deleted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import ujson
 
+from mapreduce.accounts import RECEIPT
 from mapreduce.errors import UsageError
 from roadspeed.town.town import DEFAULT_SEED, Town
 
@@ -129,6 +131,11 @@ def make_town(
 
 def _refuse_mixing(out: Path, folder: Path, trips: int, town: dict[str, object]) -> None:
     """Make sure that `out` is empty or holds the same town and no more trips than asked for."""
+    if (out / RECEIPT).exists():
+        raise UsageError(
+            f"{out} holds a finished run ({RECEIPT}): a town beside its files would mix the two; "
+            "give another --out"
+        )
     label = out / "_town.json"
     there = sorted(folder.glob("*/trip-*")) if folder.is_dir() else []
     if label.exists():

@@ -218,6 +218,13 @@ def test_a_layer_must_be_named_where_there_are_two(tmp_path: Path) -> None:
     check(roads.join(WANTED, str(path), table="south"))
 
 
+@pytest.mark.parametrize("name", ["comma.csv", "roads.parquet"])
+def test_a_table_is_not_named_where_there_is_but_one(name: str, tmp_path: Path) -> None:
+    WRITERS[name](town(), tmp_path / name)
+    with pytest.raises(UsageError, match=r"expected no --roads-table, got 'x': .* is one table"):
+        roads.join(WANTED, str(tmp_path / name), table="x")
+
+
 def test_a_features_own_number_serves_as_id_if_named(tmp_path: Path) -> None:
     path = tmp_path / "roads.geojson"
     feature = {"type": "Feature", "id": 11, "properties": {}}

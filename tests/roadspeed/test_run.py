@@ -164,6 +164,8 @@ def test_a_sample_says_that_it_is_one(town: Path, tmp_path: Path) -> None:
         (["{town}/trips", "--roads", "postgresql://u@127.0.0.1:1/x"], 1, "cannot reach"),
         (["{town}/trips", "--roads", "{town}/roads.geojson", "--roads-id", "nope"], 2, "link_id"),
         (["{town}/trips", "--roads", "{town}/_town.json"], 2, "GDAL cannot read it"),
+        (["{town}/trips", "--roads-id", "link_id"], 2, "--roads-id says how roads are read"),
+        (["{town}/trips", "--roads-crs", "x"], 2, "--roads-crs says how roads are read"),
         (["{town}/trips", "--roads", "{town}/roads.geojson", "--roads-crs", "x"], 2, "--roads-crs"),
     ],
 )
@@ -253,6 +255,42 @@ def test_inspect_names_the_options_to_use(tmp_path: Path) -> None:
     assert "--records-at trip.points --link m.edge_id --speed kmh_speed" in done.stdout
     assert "100.0 % null" in done.stdout
     assert "no JSON objects: 2 of these records" in done.stdout
+
+
+def test_inspect_says_of_bad_objects_what_a_run_would(tmp_path: Path) -> None:
+    fix = '{"linkID": 29464177.0, "kmh_speed": 7.5}'
+    bodies = {
+        "bom.json": f'{{"trip": {{"fixes": [{fix}, {{"linkID": null, "kmh_speed": 1}}]}}}}'.encode(
+            "utf-8-sig"
+        ),
+        "cut.json": b'{"data": [',
+        "deep.json": b'{"data": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        "none.json": b'{"data": 3}',
+        "one.json": b'{"data": [{"linkID": 7.0}, {"linkID": 0x}]}',
+        "wide.json": '{"data": []}'.encode("utf-16"),
+    }
+    for name, body in bodies.items():
+        (tmp_path / name).write_bytes(body)
+    done = roadspeed("inspect", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for said in (
+        "2 of 6 objects, 2 records at 'trip.fixes'",
+        "cut.json: could not be read: not_json: ends inside",
+        "deep.json: could not be read: too_deep: nested deeper than 128",
+        "none.json: could not be read: wrong_shape: a document with no list of records in it",
+        "one.json: 1 of 2 records are malformed, and a run drops them (JSON is malformed",
+        "wide.json: could not be read: bad_encoding: expected UTF-8, got UTF-16 or UTF-32",
+        "linkID holds ids as floats, such as 29464177.0, as pandas writes a column with nulls",
+        f"  roadspeed run {tmp_path} --records-at trip.fixes --link PATH --speed kmh_speed --out",
+    ):
+        assert said in done.stdout
+    for number in ("0", "-1"):
+        refused = roadspeed("inspect", tmp_path, "--objects", number)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert (
+            refused.stderr
+            == f"error: --objects: expected 1 object or more to look at, got {number}\n"
+        )
 
 
 def test_the_demo_needs_nothing_and_ends_as_the_readme_says(tmp_path: Path) -> None:

@@ -170,3 +170,10 @@ def test_a_town_on_disk_is_resumed_but_never_mixed_with_another(tmp_path: Path) 
     with pytest.raises(UsageError, match="more than the 1 trips"):
         make_town(tmp_path, 1)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_town_is_not_made_among_the_files_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"finished run \(receipt.json\).*another --out"):
+        make_town(tmp_path, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["receipt.json"]
