@@ -17,6 +17,7 @@ import numpy as np
 from mapreduce import Options, Progress, UsageError, run
 from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.claim import holding
+from roadspeed.maps.typeface import named
 from roadspeed.outputs import LinkTable, write_outputs
 from roadspeed.speeds import Speeds
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from mapreduce import Result, Resumed
     from mapreduce.engines import Engine
-    from roadspeed.maps.picture import Picture
+    from roadspeed.maps.picture import Drawn, Picture
     from roadspeed.outputs.table import Unit
     from roadspeed.roads import Joined
 
@@ -112,7 +113,7 @@ def run_speeds(
         receipt = dict(result.receipt)
         receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
         with published(wanted.out) as room:
-            files = _written(result, joined, wanted, room)
+            files, note = _written(result, joined, wanted, room)
             ended = time.monotonic()
             receipt["times_s"] = {
                 **receipt["times_s"],
@@ -121,7 +122,7 @@ def run_speeds(
                 "total": round(ended - started, 3),
             }
             write_receipt(room, receipt, files)
-    on_progress(Progress("write", len(files), len(files), "files"))
+    on_progress(Progress("write", len(files), len(files), "files", note))
     return receipt
 
 
@@ -155,14 +156,21 @@ def _joined(
     return joined
 
 
-def _written(result: Result, joined: Joined | None, wanted: Wanted, folder: Path) -> list[Path]:
+def _written(
+    result: Result, joined: Joined | None, wanted: Wanted, folder: Path
+) -> tuple[list[Path], str]:
+    """Write all files; with them comes what is to be said of the map."""
     table = link_table(result, joined, wanted.job.unit)
     paths = list(write_outputs(folder, table).values())
     paths += write_account(folder, result.ledger)
+    note = ""
     if wanted.picture is not None and joined is not None:
         trips = result.receipt["objects"]["ok"]
-        paths += _drawn(table, wanted, wanted.picture, trips, folder / MAP_NAME)
-    return paths
+        drawn = _drawn(table, wanted, wanted.picture, trips, folder / MAP_NAME)
+        paths += [folder / MAP_NAME] if drawn.drawn else []
+        if drawn.unset:
+            note = f"{MAP_NAME} leaves out {named(drawn.unset)}: no installed font has it"
+    return paths, note
 
 
 def link_table(result: Result, joined: Joined | None, unit: str) -> LinkTable:
@@ -191,7 +199,7 @@ def sample_note(receipt: dict[str, Any]) -> str | None:
 
 def _drawn(
     table: LinkTable, wanted: Wanted, picture: Picture, total_trips: int, path: Path
-) -> list[Path]:
+) -> Drawn:
     from dataclasses import replace  # noqa: PLC0415 - beside what it serves
 
     from roadspeed.maps.picture import draw  # noqa: PLC0415 - matplotlib loads when needed
@@ -202,7 +210,7 @@ def _drawn(
         named = {k: v for k, v in wanted.roads.named().items() if k != "id_column"}
         geometry, classes = context(wanted.roads.where, picture.bbox, **named)  # type: ignore[arg-type] # all text
         beneath = {"context_geometry": geometry, "context_class": classes}
-    drawn = draw(
+    return draw(
         path,
         replace(
             picture,
@@ -217,7 +225,6 @@ def _drawn(
         road_class=table.road_class,
         **beneath,
     )
-    return [path] if drawn.drawn else []
 
 
 def _geometry(links: int, joined: Joined | None) -> dict[str, int]:

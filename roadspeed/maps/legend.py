@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from roadspeed.maps.frame import INCH_M
+from roadspeed.maps.typeface import FONT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,9 @@ EM_SHARE = 1 / 92  # of the page's width
 MARGIN_EM = 3.0
 HEIGHT_EM = 13.2
 SMALLEST = 0.6  # of the wanted size, before text is cut
-FONT = "DejaVu Sans"  # comes with matplotlib, so every machine sets the same page
+TITLE_EM = 2.5
+CUT = "…"
+SPARE = 0.99  # letters do not shrink quite as the size says
 Side = Literal["left", "center", "right"]
 
 
@@ -59,8 +62,12 @@ class Legend:
 class Sheet:
     """The strip below the map, measured in pixels from the page's lower left corner."""
 
-    def __init__(self, figure: Figure, ground: Ground, width_px: int, height_px: int) -> None:
+    def __init__(
+        self, figure: Figure, ground: Ground, width_px: int, height_px: int,
+        families: tuple[str, ...] = (FONT,),
+    ) -> None:  # fmt: skip
         self.ground = ground
+        self.families = list(families)
         self.em = width_px * EM_SHARE
         self.left = MARGIN_EM * self.em
         self.right = width_px - self.left
@@ -73,21 +80,19 @@ class Sheet:
 
     def text(
         self, x: float, y: float, words: str, *, size_em: float = 1.0, room: float,
-        faint: bool = False, side: Side = "left",
+        faint: bool = False, side: Side = "left", smallest: float = SMALLEST,
     ) -> Text:  # fmt: skip
         """Set one line with its baseline at y, within `room` pixels."""
         drawn = self.axes.text(
             x, y, " ".join(words.split()), ha=side, va="baseline", parse_math=False,
             color=self.ground.faint_ink if faint else self.ground.ink,
-            fontfamily=FONT, fontsize=size_em * self.em * self.points_per_px,
+            fontfamily=self.families, fontsize=size_em * self.em * self.points_per_px,
         )  # fmt: skip
-        wide = drawn.get_window_extent().width
-        if wide > room:
-            share = max(SMALLEST, room / wide)
+        share = 1.0
+        while share > smallest and (wide := drawn.get_window_extent().width) > room:
+            share = max(smallest, SPARE * share * room / wide)
             drawn.set_fontsize(size_em * share * self.em * self.points_per_px)
-            if wide * share > room:
-                keep = int(len(drawn.get_text()) * room / (wide * share)) - 2
-                drawn.set_text(drawn.get_text()[: max(1, keep)].rstrip() + "…")
+        cut(drawn, room)
         return drawn
 
     def line(self, xs: tuple[float, float], y: float, colour: str, width_px: float) -> None:
@@ -96,6 +101,22 @@ class Sheet:
             xs, (y, y), color=colour, linewidth=width_px * self.points_per_px,
             solid_capstyle="butt",
         )  # fmt: skip
+
+
+def cut(drawn: Text, room: float) -> None:
+    """Keep as much of a text as takes `room` pixels, with "…" behind it if that is not all."""
+    words = drawn.get_text()
+    if drawn.get_window_extent().width <= room:
+        return
+    low, high = 0, len(words) - 1  # so many letters fit; so many might
+    while low < high:
+        keep = (low + high + 1) // 2
+        drawn.set_text(words[:keep].rstrip() + CUT)
+        if drawn.get_window_extent().width <= room:
+            low = keep
+        else:
+            high = keep - 1
+    drawn.set_text(words[:low].rstrip() + CUT)
 
 
 def strip_height_px(width_px: int) -> int:
@@ -109,7 +130,7 @@ def set_legend(sheet: Sheet, legend: Legend, frame: Frame, ramp: Floats) -> None
     hair = max(1.0, 0.06 * em)
     sheet.line((left, right), 12.6 * em, sheet.ground.rule, hair)
     words_room = 37 * em
-    sheet.text(left, 9.2 * em, legend.title, size_em=2.5, room=words_room)
+    set_title(sheet, legend.title, words_room)
     sheet.text(left, 7.2 * em, legend.subtitle, size_em=1.15, room=words_room)
     for row, words in enumerate(legend.counts):
         sheet.text(left, (5.45 - 1.45 * row) * em, words, size_em=0.9, faint=True, room=words_room)
@@ -117,6 +138,22 @@ def set_legend(sheet: Sheet, legend: Legend, frame: Frame, ramp: Floats) -> None
     set_colour_bar(sheet, legend, ramp, right - 27 * em)
     set_keys(sheet, legend.keys, right - 27 * em)
     set_credits(sheet, legend)
+
+
+def set_title(sheet: Sheet, words: str, room: float) -> None:
+    """Set the title in one line, or, if it would be cut at its smallest, in two."""
+    em, left = sheet.em, sheet.left
+    first = sheet.text(left, 9.2 * em, words, size_em=TITLE_EM, room=room)
+    words = " ".join(words.split())
+    kept = first.get_text().removesuffix(CUT)
+    if kept == words:
+        return
+    if not words.startswith(f"{kept} "):  # else it ends with a word
+        kept = kept.rpartition(" ")[0] or kept
+    first.set_text(kept)
+    first.set_y(10.75 * em)
+    rest = words[len(kept) :]
+    sheet.text(left, 8.8 * em, rest, size_em=SMALLEST * TITLE_EM, room=room, smallest=1.0)
 
 
 def set_credits(sheet: Sheet, legend: Legend) -> None:

@@ -18,7 +18,7 @@ from mapreduce.whole import whole
 from roadspeed.maps.colour import GROUNDS, Background
 from roadspeed.maps.frame import checked_bounds, frame_of_scale
 from roadspeed.maps.links import checked_context, checked_links
-from roadspeed.maps.poster import SENTENCES, compose, page_height_px
+from roadspeed.maps.poster import SENTENCES, compose, page_height_px, typeface_of
 from roadspeed.maps.scene import scene_of
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ class Picture:
 class Drawn:
     """What a picture shows: links drawn, of those with little data; not drawn, and why.
 
-    `drawn + outside + without_geometry` is the number of links given.
+    `drawn + outside + without_geometry` is the number of links given. `unset` has the characters
+    of its words that were left out, since no installed font has them.
     """
 
     drawn: int
@@ -132,6 +133,7 @@ class Drawn:
     height_px: int
     scale_denominator: float
     renderer: str
+    unset: str = ""
 
 
 def draw(
@@ -188,6 +190,7 @@ def draw(
         height_px=page_height_px(picture, scene),
         scale_denominator=scene.frame.denominator(picture.dpi),
         renderer=scene.renderer,
+        unset=typeface_of(picture).missing,
     )
 
 

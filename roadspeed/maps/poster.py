@@ -5,6 +5,7 @@ What the legend says is computed here, from what the scene shows and nothing els
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roadspeed.maps import agg, shader
@@ -12,6 +13,7 @@ from roadspeed.maps.colour import GROUNDS, ramp
 from roadspeed.maps.legend import Key, Legend, Sheet, scale_text, set_legend, strip_height_px
 from roadspeed.maps.road_class import UNKNOWN_WIDTH
 from roadspeed.maps.scene import edge_px
+from roadspeed.maps.typeface import Typeface, typeface_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from roadspeed.maps.scene import Scene
 
 FIGURE_DPI = 128.0  # a power of two, so that every whole number of pixels is an exact size
+WORDS = ("title", "subtitle", "note", "attribution")
 SENTENCES = {
     "speed": "Mean speed on each road",
     "trips": "Trips on each road",
@@ -38,6 +41,7 @@ def compose(picture: Picture, links: Links, scene: Scene) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - heavy
     from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, as above
 
+    face = typeface_of(picture)
     ground, colours, frame = GROUNDS[picture.background], ramp(picture.background), scene.frame
     width_px, height_px = picture.width_px, page_height_px(picture, scene)
     figure = Figure(figsize=(width_px / FIGURE_DPI, height_px / FIGURE_DPI), dpi=FIGURE_DPI)
@@ -50,9 +54,15 @@ def compose(picture: Picture, links: Links, scene: Scene) -> Figure:
     else:
         image = shader.paint(scene.layers, colours, (frame.width_px, frame.height_px))
         figure.figimage(image, left, bottom, origin="lower")
-    sheet = Sheet(figure, ground, width_px, height_px)
-    set_legend(sheet, legend_of(picture, links, scene), frame, colours)
+    sheet = Sheet(figure, ground, width_px, height_px, face.families)
+    words = {name: face.settable(getattr(picture, name)) for name in WORDS}
+    set_legend(sheet, legend_of(replace(picture, **words), links, scene), frame, colours)  # type: ignore[arg-type] # all text
     return figure
+
+
+def typeface_of(picture: Picture) -> Typeface:
+    """Find the fonts for the words a picture brings; our own need none but the first."""
+    return typeface_for("".join(getattr(picture, name) for name in WORDS))
 
 
 def legend_of(picture: Picture, links: Links, scene: Scene) -> Legend:

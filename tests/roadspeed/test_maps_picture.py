@@ -11,13 +11,17 @@ import shapely
 from PIL import Image
 
 from mapreduce.errors import UsageError
+from roadspeed.maps import typeface
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.picture import Drawn, Picture, draw
 from roadspeed.maps.poster import compose
 from roadspeed.maps.scene import scene_of
+from roadspeed.maps.typeface import Typeface, named, typeface_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
 LON, LAT = -5.93, 54.6
 # Parallel roads from west to east, one above the other, the last on top.
@@ -63,13 +67,17 @@ def at_roads(pixels: Any, count: int) -> Any:
     return np.array([cut[round((i + 0.5) / count * len(cut))] for i in range(count)])
 
 
-def texts_of(picture: Picture, arguments: dict[str, Any]) -> list[str]:
+def figure_of(picture: Picture, arguments: dict[str, Any]) -> Figure:
     links = checked_links(
         arguments["link_geometry"], arguments["speed"], arguments["fixes"], arguments["trips"],
         arguments["road_class"],
     )  # fmt: skip
     context = checked_context(arguments.get("context_geometry"), None)
-    figure = compose(picture, links, scene_of(picture, links, context))
+    return compose(picture, links, scene_of(picture, links, context))
+
+
+def texts_of(picture: Picture, arguments: dict[str, Any]) -> list[str]:
+    figure = figure_of(picture, arguments)
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
@@ -160,8 +168,43 @@ def test_a_coverage_map_colours_what_was_counted_by_logarithm(tmp_path: Path) ->
 
 def test_dollars_and_long_titles_stay_words_within_their_room() -> None:
     said = texts_of(replace(SMALL, title="A $1_000 $road\n" + "very " * 200), columns([50.0]))
-    title = next(text for text in said if text.startswith("A $1_000 $road very"))
-    assert title.endswith("…")
+    first = next(at for at, text in enumerate(said) if text.startswith("A $1_000 $road very"))
+    assert said[first].endswith("very")
+    assert said[first + 1].startswith("very ")
+    assert said[first + 1].endswith("very…")
+
+
+@pytest.mark.parametrize("words", ["W" * 99, "Wagga Wagga " * 6, "il " * 99, "M" * 24])
+def test_words_never_reach_their_neighbours(words: str) -> None:
+    picture = replace(SMALL, width_px=1600, title=words, note=words, attribution=words)
+    figure = figure_of(picture, columns([50.0, 70.0]))
+    (sheet,) = [axes for axes in figure.axes if axes.texts]
+    boxes = [text.get_window_extent() for text in sheet.texts if text.get_text()]
+    for at, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[at + 1 :])
+    titles = [box for box in boxes if box.y0 > 8.2 * 1600 / 92 and box.x0 < 800 / 2]
+    assert max(box.x1 for box in titles) < (3 + 37 + 1) * 1600 / 92
+
+
+def test_characters_that_no_font_has_are_left_out_and_told(tmp_path: Path) -> None:
+    odd = "\U000f1234"  # for private use: no font has it by accident
+    picture = replace(SMALL, title=f"Aa{odd} é \x07b", note=odd)
+    arguments = columns([50.0])
+    _, drawn = image_of(tmp_path / "map.png", picture, arguments)
+    assert drawn.unset == f"\x07{odd}"
+    assert named(drawn.unset) == "U+0007 U+F1234"
+    assert "Aa é b" in texts_of(picture, arguments)
+    assert typeface_for("Curitiba, São Paulo · ©") == Typeface()
+
+
+def test_another_installed_font_sets_what_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typeface, "FONT", "cmtt10")  # comes with matplotlib, and has no é
+    typeface_for.cache_clear()
+    found = typeface_for("Café Ж")
+    typeface_for.cache_clear()
+    assert found.families[0] == "cmtt10"
+    assert len(found.families) == 2
+    assert found.missing == ""
 
 
 def test_the_file_has_the_size_and_resolution_asked_for(tmp_path: Path) -> None:
