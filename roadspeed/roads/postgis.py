@@ -108,9 +108,7 @@ def matching(
     ----------
     ids
         int64[n], strictly ascending.
-    url, named
-        As for `roadspeed.roads.join`.
-    on_progress
+    url, named, on_progress
         As for `roadspeed.roads.join`; called from another thread.
 
     Raises
@@ -141,9 +139,7 @@ def matching(
                 whole=whole.format(column=sql.Identifier("r", has_id)),
             ),
         )
-        found = table.in_degrees(found)
-        table.refuse_unreadable(found)
-        return found
+        return table.readable(table.in_degrees(found))
 
     return _asked(address.dsn, address.named, read)
 
@@ -275,10 +271,10 @@ class _Table:
             )
         )
         known = {srid: self._crs(srid) for srid in srids.tolist() if srid >= 0}
-        return [projected(rows, known, self.where) for rows in found]
+        return [projection.projected(rows, known, self.where) for rows in found]
 
-    def refuse_unreadable(self, found: list[Rows]) -> None:
-        """Refuse a column none of whose geometries made sense, as files do."""
+    def readable(self, found: list[Rows]) -> list[Rows]:
+        """Return the rows, but refuse a column none of whose geometries made sense, as files do."""
         lost = sum(rows.unreadable for rows in found)
         if lost and all(shapely.is_missing(rows.geometry).all() for rows in found):
             raise UsageError(
@@ -286,6 +282,7 @@ class _Table:
                 f"{self.relation.geometry}, and none of the {lost:,} rows of wanted ids has any. "
                 "Name another: --roads-geometry COLUMN"
             )
+        return found
 
     def _crs(self, srid: int) -> Any:
         if srid == 0:
@@ -304,19 +301,6 @@ class _Table:
             f"{self.where}: its coordinates are in SRID {srid}, which the database's "
             f"spatial_ref_sys does not explain. {projection.REMEDY}"
         )
-
-
-def projected(rows: Rows, known: dict[int, Any], where: str) -> Rows:
-    """Project each row from its own SRID."""
-    geometry = rows.geometry.copy()
-    srids = shapely.get_srid(geometry)
-    for srid in np.unique(srids[srids >= 0]).tolist():
-        own = srids == srid
-        plain = geometry[own] if srid == 0 else shapely.set_srid(geometry[own], 0)
-        geometry[own] = projection.to_lonlat(plain, known[srid], where)
-    before = np.count_nonzero(~shapely.is_missing(rows.geometry))
-    lost = int(before - np.count_nonzero(~shapely.is_missing(geometry)))
-    return Rows(rows.positions, geometry, rows.road_class, rows.unreadable + lost)
 
 
 def _asked(dsn: str, named: Named, read: Callable[[_Table], T]) -> T:

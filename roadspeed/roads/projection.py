@@ -8,6 +8,7 @@ Whatever cannot be projected (it comes out infinite) becomes None. PROJ's networ
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from roadspeed.roads import BBox, Objects
+    from roadspeed.roads.merging import Rows
 
 WGS84 = pyproj.CRS.from_epsg(4326)
 SLICE = 65_536
@@ -79,6 +81,19 @@ def to_lonlat(geometry: Objects, crs: Any, where: str) -> Objects:
         geometry = geometry.copy()
         geometry[lost] = None
     return geometry
+
+
+def projected(rows: Rows, known: dict[int, Any], where: str) -> Rows:
+    """Project each row from its own SRID."""
+    geometry = rows.geometry.copy()
+    srids = shapely.get_srid(geometry)
+    for srid in np.unique(srids[srids >= 0]).tolist():
+        own = srids == srid
+        plain = geometry[own] if srid == 0 else shapely.set_srid(geometry[own], 0)
+        geometry[own] = to_lonlat(plain, known[srid], where)
+    before = np.count_nonzero(~shapely.is_missing(rows.geometry))
+    lost = int(before - np.count_nonzero(~shapely.is_missing(geometry)))
+    return replace(rows, geometry=geometry, unreadable=rows.unreadable + lost)
 
 
 def box_in(bbox: BBox, crs: Any) -> BBox:
