@@ -22,7 +22,10 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard mapreduce
 	  --config-settings editable_mode=compat -e '.[all]'
 	touch $@
 
-services:  ## the real PostGIS and the Java that tests start (Debian, Ubuntu, Raspberry Pi OS)
+services:  ## the real PostGIS, sshd, Java and Python that tests start (Debian, Ubuntu, Raspberry Pi OS)
+	@test -x /usr/bin/python3 || \
+	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    $(ROOT) apt-get install -y -qq --no-install-recommends python3; }
 	@ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis; }

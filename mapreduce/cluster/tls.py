@@ -3,19 +3,18 @@
 An authority and P-256 keys are made in memory when a run begins and die with it. Both sides prove
 themselves, by TLS 1.3 alone; there is no way to turn that off. A certificate's name is a worker's
 id, or the coordinator's address. An agent looks at authority and name and not at dates, since a Pi
-without a clock battery may be months out. Keys are in no representation, message or log; they touch
-a file only where `ssl` takes nothing else, made 0600 in a folder of its own and gone at once. Only
-the coordinator needs `cryptography`; it opens no socket.
+without a clock battery may be months out. Keys are in no representation, message, log or file:
+`ssl`, which takes nothing but paths, reads them from a pipe. Only the coordinator needs
+`cryptography`; it opens no socket.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import ipaddress
 import os
 import ssl
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -23,7 +22,7 @@ import msgspec
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, GeneralName
@@ -32,7 +31,6 @@ NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which `ssl` does n
 CLOCK_SKEW: Final = dt.timedelta(days=1)  # the coordinator does look at dates: its own
 LIFE: Final = dt.timedelta(days=90)
 MAX_NAME_BYTES: Final = 64  # of a common name, by X.509
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made inside, 0700
 
 
 class WrongNameError(MapReduceError):
@@ -194,13 +192,23 @@ def _load(context: ssl.SSLContext, identity: Identity) -> None:
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.load_verify_locations(cadata=identity.authority)
-    folder = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="mapreduce-", dir=folder) as room:  # made 0700
-        path = Path(room) / "identity.pem"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(identity.certificate + identity.key)
-        context.load_cert_chain(path)
+    with _readable(identity.certificate) as certificate, _readable(identity.key) as key:
+        context.load_cert_chain(certificate, key)
+
+
+@contextlib.contextmanager
+def _readable(text: str) -> Iterator[str]:
+    """Give a path from which `ssl` reads a text once, though it is in no file: a pipe of ours.
+
+    A process that is killed at any moment leaves nothing, since a pipe goes with its last holder.
+    """
+    source, sink = os.pipe()  # not inherited; a few KiB fit in without a reader
+    try:
+        with os.fdopen(sink, "w", encoding="ascii") as out:
+            out.write(text)
+        yield f"/dev/fd/{source}"
+    finally:
+        os.close(source)
 
 
 def _pem(certificate: Certificate) -> str:

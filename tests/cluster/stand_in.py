@@ -29,7 +29,7 @@ from mapreduce.plan import Piece
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from mapreduce.cluster.messages import FromCoordinator
     from mapreduce.cluster.wire import Event
@@ -142,14 +142,21 @@ class Coordinator:
         return msgspec.structs.replace(config, **changes)
 
     def start(
-        self, config: AgentConfig, *, framed: bool = True, kept_bytes: int | None = None
+        self,
+        config: AgentConfig,
+        *,
+        framed: bool = True,
+        kept_bytes: int | None = None,
+        python: str = sys.executable,
+        environ: Mapping[str, str] | None = None,
     ) -> AgentProcess:
         """Start an agent."""
         command = ["-m", "mapreduce.cluster.worker"]
         if kept_bytes is not None:
             code = f"from mapreduce.cluster import worker; worker.main(kept_bytes={kept_bytes})"
             command = ["-c", code]
-        agent = AgentProcess(command, config, self.folder / "agent.log", framed=framed)
+        log = self.folder / "agent.log"
+        agent = AgentProcess([python, *command], config, log, framed=framed, environ=environ)
         self._open.callback(agent.end)
         return agent
 
@@ -173,12 +180,21 @@ class Coordinator:
 class AgentProcess:
     """A real agent in a process of its own."""
 
-    def __init__(self, command: list[str], config: AgentConfig, log: Path, *, framed: bool) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        config: AgentConfig,
+        log: Path,
+        *,
+        framed: bool,
+        environ: Mapping[str, str] | None,
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                command,
                 cwd=ROOT,
+                env=None if environ is None else {**os.environ, **environ},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=out,

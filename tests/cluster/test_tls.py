@@ -5,23 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from traceback import TracebackException
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
 import pytest
 
 from mapreduce.cluster import tls
 from mapreduce.cluster.onhost.agents import CHACHA_FIRST
 from mapreduce.cluster.tls import Authority, Identity, WrongNameError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ADDRESS = "127.0.0.1"
 TIMEOUT_S = 10.0
@@ -211,21 +211,54 @@ def test_keys_show_in_no_representation_and_no_traceback(authority: Authority) -
     assert secret not in "".join(ours) + str(caught.value)
 
 
-def test_a_key_touches_only_a_private_file_that_is_gone_at_once(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
+LOADS_AND_DIES = """
+import json, os, pathlib, signal, ssl, sys
+from mapreduce.cluster import tls
+load = ssl.SSLContext.load_cert_chain
+def dies(self, certificate, key):
+    print(json.dumps([str(certificate), str(key)]), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+ssl.SSLContext.load_cert_chain = dies
+tls.client_context(tls.Identity(*json.load(sys.stdin)))
+"""
+
+
+def test_a_process_killed_while_it_loads_its_key_leaves_nothing(
+    authority: Authority, tmp_path: Path
 ) -> None:
-    seen: list[tuple[Path, int, int]] = []
-    load = ssl.SSLContext.load_cert_chain
+    identity = authority.worker("pi07")
+    parts = (identity.name, identity.authority, identity.certificate, identity.key)
+    before = _ours_in_memory()
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS_AND_DIES],
+        input=json.dumps(parts),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    places = json.loads(done.stdout)
+    assert all(place.startswith("/dev/fd/") for place in places)
+    assert not list(tmp_path.iterdir())
+    assert _ours_in_memory() <= before
 
-    def spy(self: ssl.SSLContext, path: Path) -> None:
-        seen.append((path, path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777))
-        load(self, path)
 
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", spy)
-    tls.client_context(authority.worker("pi07"))
-    ((path, file_mode, folder_mode),) = seen
-    assert (file_mode, folder_mode) == (0o600, 0o700)
-    assert not path.parent.exists()
+def _ours_in_memory() -> set[Path]:
+    """Give what is in shared memory; others' own comes and goes there too, not under our name."""
+    memory = Path("/dev/shm")
+    return set(memory.glob("mapreduce-*")) if memory.is_dir() else set()
+
+
+def test_no_pipe_stays_open_once_a_key_is_loaded(authority: Authority) -> None:
+    identity = authority.worker("pi07")
+    before = len([*Path("/dev/fd").iterdir()])
+    contexts = [tls.client_context(identity) for _ in range(5)]
+    with pytest.raises(ssl.SSLError):
+        tls.client_context(msgspec.structs.replace(identity, certificate="no certificate"))
+    assert len(contexts) == 5
+    assert len([*Path("/dev/fd").iterdir()]) == before
 
 
 @pytest.mark.parametrize("worker", ["", "x" * 65])
