@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.errors import StoreError
 from mapreduce.journal import Journal, Listing
 from mapreduce.objects import Networked
+from mapreduce.objects.listed import listed, prefix_of
 from mapreduce.objects.selection import ignored
 from mapreduce.table import Rule
 
@@ -82,7 +83,7 @@ class Lister:
     def _list(self) -> None:
         started, planner = time.monotonic(), self._planner
         try:
-            wanted = self._selection.take(self._store.entries())
+            wanted = self._selection.take(listed(self._store), prefix_of(self._store))
             for split in planner.splits_of(self._without_ignored(wanted)):
                 if self._stopped.is_set():
                     return
@@ -102,8 +103,9 @@ class Lister:
             self._journal.fail(error)
 
     def _without_ignored(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        prefix = prefix_of(self._store)
         for entry in entries:
-            if ignored(entry.key):
+            if ignored(entry.key, prefix):
                 self._ignored += 1
             else:
                 yield entry

@@ -18,8 +18,8 @@ import msgspec
 
 from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.objects.inflate import read_all
+from mapreduce.objects.listed import wanted
 from mapreduce.objects.reader import Reader
-from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
 from roadspeed.trip import PATHS
 
@@ -149,9 +149,8 @@ def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECT
     """
     found = Findings()
     store = open_store(source, endpoint=endpoint)
-    entries = (e for e in store.entries() if not ignored(e.key))
     with Reader() as reader:
-        for entry in itertools.islice(entries, objects):
+        for entry in itertools.islice(wanted(store), objects):
             found.objects += 1
             try:
                 with reader.open(entry, store.locate(entry)) as body:

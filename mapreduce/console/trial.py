@@ -16,8 +16,8 @@ from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.job import Job, finished
 from mapreduce.listing import is_divisible
+from mapreduce.objects.listed import wanted
 from mapreduce.objects.reader import Reader
-from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
 
@@ -38,7 +38,7 @@ TIMED_BYTES = 64 << 20
 def shown(job: Job, source: str, endpoint: str | None) -> str:
     """Run a job over one object in this process; tell its account and its partial sums."""
     store = open_store(source, endpoint=endpoint)
-    found = list(itertools.islice((e for e in store.entries() if not ignored(e.key)), 2))
+    found = list(itertools.islice(wanted(store), 2))
     if len(found) != 1:
         what = "no object" if not found else "more than one object"
         raise UsageError(f"{source}: {what} there; name one, a file or s3://bucket/key")
@@ -66,10 +66,9 @@ def planned(job: Job, source: str, options: Options, workers: int | None) -> str
     """List a source and time a little of it; tell what a run would do."""
     store = open_store(source, endpoint=options.endpoint)
     planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
-    wanted = (e for e in options.selection.take(store.entries()) if not ignored(e.key))
     first: Split | None = None
     started = time.monotonic()
-    for split in planner.splits_of(wanted):
+    for split in planner.splits_of(wanted(store, options.selection)):
         first = first or split
     listed_s = time.monotonic() - started
     if first is None:

@@ -60,10 +60,17 @@ class Store(Protocol):
         """What a receipt calls this store: no secret in it."""
 
     def entries(self) -> Iterator[Entry]:
-        """Every object, streamed in the store's own listing order; directory markers too."""
+        """Every object once, streamed in the store's own listing order; directory markers too."""
 
     def locate(self, entry: Entry) -> Location:
         """Where a worker reads this version of the object, for the next hour at least."""
+
+
+@runtime_checkable
+class Prefixed(Protocol):
+    """A store whose keys all begin with what its user typed."""
+
+    prefix: str
 
 
 @runtime_checkable

@@ -1,14 +1,14 @@
 """A folder, or one file, as a store.
 
 Entries come in the order of their keys, one folder in memory at a time along the way down. Keys
-are paths below the folder with `/` between parts. Links are followed, to files and to folders,
-but never to a folder that is on the way already. Whatever is found is listed: a broken link or
-a file that may not be read is an entry too, so that it is accounted for when read. Nothing is
-opened here.
+are paths below the folder with `/` between parts. No file is listed twice by way of symbolic links:
+`links` says which of them are followed. Whatever else is found is listed: a broken link or a file
+that may not be read is an entry too, so that it is accounted for when read. Nothing is opened here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.files import file_etag
+from mapreduce.objects.links import Links, Place
+from mapreduce.objects.names import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +48,12 @@ class Directory:
             )
         # Settled once: a folder that is gone later must not pass for a file that is.
         self._root = self.path if self.path.is_dir() else self.path.parent
+        self.prefix = "" if self._root == self.path else text_of(self.path.name)
 
     @property
     def name(self) -> str:
         """The absolute path."""
-        return _text(os.fspath(self.path))
+        return text_of(os.fspath(self.path))
 
     def entries(self) -> Iterator[Entry]:
         """Every file, ascending by key.
@@ -65,37 +68,39 @@ class Directory:
         except OSError as error:
             raise StoreError(f"cannot list {self.name}: {error.strerror}") from error
         if self._root == self.path:
-            yield from _below(os.fspath(self.path), "", {(status.st_dev, status.st_ino)})
+            with contextlib.closing(Links(os.fspath(self.path))) as links:
+                yield from _below(os.fspath(self.path), "", links.top, links)
         else:
-            yield Entry(_text(self.path.name), status.st_size, file_etag(status))
+            yield Entry(text_of(self.path.name), status.st_size, file_etag(status))
 
     def locate(self, entry: Entry) -> Location:
         """Where the file is."""
-        return Location(path=f"{_text(os.fspath(self._root)).rstrip('/')}/{entry.key}")
+        return Location(path=f"{text_of(os.fspath(self._root)).rstrip('/')}/{entry.key}")
 
 
-def _below(folder: str, prefix: str, way: set[tuple[int, int]]) -> Iterator[Entry]:
-    """Entries of one folder; `way` holds the folders above, to leave loops of links out."""
+def _below(folder: str, prefix: str, place: Place, links: Links) -> Iterator[Entry]:
+    """Entries of one folder, found at `place`; keys begin with `prefix`."""
     try:
         with os.scandir(folder) as found:
             children = sorted((_sort_key(child), child) for child in found)
     except FileNotFoundError:
         if prefix:
             return  # taken away since its parent was listed: as if listed a moment later
-        raise StoreError(f"the folder {_text(folder)} is gone") from None
+        raise StoreError(f"the folder {text_of(folder)} is gone") from None
     except OSError as error:
         raise StoreError(
-            f"cannot list {_text(folder)}: {error.strerror}."
+            f"cannot list {text_of(folder)}: {error.strerror}."
             " What it holds would be missing without a trace:"
             " give read permission, or name a source without it"
         ) from error
     for name, child in children:
-        status = _status(child)
-        if name.endswith("/"):
-            here = (status.st_dev, status.st_ino)
-            if here not in way:
-                yield from _below(child.path, prefix + name, way | {here})
+        there = links.place(child, prefix + name, place)
+        if there is None:
+            continue
+        if name.endswith("/") and not there.shut:
+            yield from _below(child.path, prefix + name, there, links)
         else:
+            status = _status(child)
             yield Entry(prefix + name, status.st_size, file_etag(status))
 
 
@@ -105,7 +110,7 @@ def _sort_key(child: os.DirEntry[str]) -> str:
         folder = child.is_dir()
     except OSError:
         folder = False
-    return _text(child.name) + ("/" if folder else "")
+    return text_of(child.name) + ("/" if folder else "")
 
 
 def _status(child: os.DirEntry[str]) -> os.stat_result:
@@ -114,11 +119,6 @@ def _status(child: os.DirEntry[str]) -> os.stat_result:
         return child.stat()
     except OSError:
         return child.stat(follow_symlinks=False)
-
-
-def _text(name: str) -> str:
-    r"""Name as text that can be written: bytes that are not UTF-8 become `\xNN`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def check_apart(folder: Path, store: Store) -> None:
@@ -131,7 +131,7 @@ def check_apart(folder: Path, store: Store) -> None:
     """
     if not isinstance(store, Directory):
         return
-    source, out = Path(store.name).resolve(), folder.resolve()
+    source, out = store.path.resolve(), folder.resolve()
     if out == source or source in out.parents:
         raise UsageError(
             f"the run's folder {folder} lies in its source {store.name}, and would be read as"

@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mapreduce.errors import MapReduceError, ObjectError, StoreError
+from mapreduce.objects.names import name_of
 
 if TYPE_CHECKING:
     from mapreduce.objects import Entry
@@ -44,7 +44,7 @@ def announce(path: str) -> None:
     if not hasattr(os, "posix_fadvise"):
         return
     with contextlib.suppress(OSError):  # whatever is wrong is told when it is read
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(name_of(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
         finally:
@@ -57,7 +57,7 @@ class FileBody:
     Parameters
     ----------
     path
-        The file; a name that is not UTF-8 has its odd bytes written as `\xNN`.
+        The file, as `names.text_of` writes it.
     entry
         What was listed.
     start, stop
@@ -136,28 +136,16 @@ def _opened(path: str, key: str) -> int:
     # O_NONBLOCK: a named pipe must not wait for a writer; on regular files it means nothing.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        return os.open(path, flags)
+        return os.open(name_of(path), flags)
     except FileNotFoundError as error:
-        if (odd := _odd_name(path)) is not None:
-            try:
-                return os.open(odd, flags)
-            except OSError as second:
-                raise _fault(second, key) from second
         root = path.removesuffix(key)
-        if not Path(root).is_dir():
+        if not Path(os.fsdecode(name_of(root))).is_dir():
             raise StoreError(
                 f"the folder {root} is gone; is its disk mounted? resume when it is back"
             ) from error
         raise ObjectError("gone", f"{key}: no such file") from error
     except OSError as error:
         raise _fault(error, key) from error
-
-
-def _odd_name(path: str) -> bytes | None:
-    """Give back the bytes of a name that `Directory` wrote with backslashes, if it is one."""
-    name = path.encode("utf-8", "surrogatepass")
-    odd = re.sub(rb"\\x([89a-f][0-9a-f])", lambda m: bytes.fromhex(m[1].decode()), name)
-    return None if odd == name else odd
 
 
 def _fault(error: OSError, key: str) -> MapReduceError:

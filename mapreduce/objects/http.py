@@ -1,7 +1,7 @@
 """The connections over which a bucket is listed: impatient until the store has answered once.
 
 Pages are asked for again with growing pauses when the store is busy; one that has never answered is
-given up soon. It understands no answer.
+given up soon. What comes as a page is shown to `pages`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from urllib3 import PoolManager, Retry, Timeout
 
+from mapreduce.objects.pages import Pages, is_page_asked
 from mapreduce.objects.waits import Waits
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Http(PoolManager):
     ----------
     waits
         Which node is waited for.
+    pages
+        The pages of the listing that is under way.
     """
 
     def __init__(self) -> None:
@@ -43,12 +46,19 @@ class Http(PoolManager):
         )
         self._answered = False
         self.waits = Waits()
+        self.pages = Pages("")
 
     # as minio calls it; the two base classes disagree already
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **options: Any
     ) -> BaseHTTPResponse:
-        """Ask, again and again where that is worth while."""
+        """Ask, again and again where that is worth while.
+
+        Raises
+        ------
+        StoreError
+            What came as a page of a listing is none.
+        """
         patient = Retry(
             total=8,
             connect=8 if self._answered else 2,
@@ -61,7 +71,10 @@ class Http(PoolManager):
             raise_on_status=False,
             retry_after_max=120,
         )
+        options.setdefault("retries", patient)  # a redirect comes here again with what is left
         with self.waits.of(_Asked(urlsplit(url).netloc)):
-            response = super().urlopen(method, url, redirect, retries=patient, **options)
+            response = super().urlopen(method, url, redirect, **options)
         self._answered = True
+        if is_page_asked(url):
+            self.pages.took(url, response)
         return response

@@ -1,6 +1,7 @@
 """A bucket of any S3-compatible storage, or what in it begins with a prefix.
 
-The only file that knows the `minio` client, which lists and signs; it never reads an object.
+The only file that knows the `minio` client (its credentials apart), which lists and signs; it never
+reads an object. What comes as a page is looked at first (`pages`), as is what it says of an object.
 Of several nodes of one store the first that answers lists, and each signs for itself, since a
 signature covers the host. Credentials stay here: what leaves is presigned URLs, or plain ones
 where no credentials were found. Every fault is the store's (`StoreError`) and says what to do.
@@ -8,31 +9,39 @@ where no credentials were found. Every fault is the store's (`StoreError`) and s
 
 from __future__ import annotations
 
-import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from xml.etree.ElementTree import ParseError
 
 from minio import Minio
-from minio.credentials.credentials import Credentials
-from minio.credentials.providers import IamAwsProvider, Provider
 from minio.error import InvalidResponseError, MinioException, S3Error
 from minio.helpers import check_bucket_name
-from urllib3 import PoolManager, Retry, Timeout
-from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    ProtocolError,
+    ResponseError,
+    SSLError,
+)
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Awaited, Entry, Location
+from mapreduce.objects.answers import printable, tls_fault
+from mapreduce.objects.credentials import provider_of
 from mapreduce.objects.http import Http
+from mapreduce.objects.pages import Pages
 from mapreduce.objects.refusals import REMEDIES
 from mapreduce.objects.settings import Settings, find_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from minio.datatypes import Object
+
+_MOST_BYTES = 1 << 50  # no store takes an object of a pebibyte
 _URL = re.compile(r"s3://([^/]+)(?:/(.*))?", re.DOTALL)
-_RENEW_BEFORE = timedelta(minutes=15)
 
 
 class S3:
@@ -80,7 +89,7 @@ class S3:
         self._literal = literal or prefix.endswith("/") or not prefix
         self._expires = timedelta(seconds=expires_s)
         self._http = Http()
-        self._keys = _provider(self._settings)
+        self._keys = provider_of(self._settings)
         self.endpoints = tuple(endpoints) or tuple(filter(None, [self._settings.endpoint]))
         self._clients: dict[str, Minio] = {}
         self._nodes = [self._settings.at(one) for one in self.endpoints] or [self._settings]
@@ -196,13 +205,34 @@ class S3:
 
     def _listed(self, client: Minio) -> Iterator[Entry]:
         first: dict[bool, str] = {}
+        self._http.pages = Pages(self.name)
         for item in client.list_objects(self.bucket, prefix=self.prefix, recursive=True):
-            key = item.object_name or ""
+            key, size = item.object_name or "", item.size
+            if size is None or not 0 <= size <= _MOST_BYTES or not self._asked_for(key):
+                raise self._odd(item)
             if not self._literal:
                 first.setdefault(key.startswith(self.prefix + "/"), key)
                 if len(first) > 1:
                     raise self._ambiguous(first)
-            yield Entry(key, item.size or 0, item.etag or "")
+            yield Entry(key, size, item.etag or "")
+
+    def _asked_for(self, key: str) -> bool:
+        return bool(key) and key.startswith(self.prefix)
+
+    def _odd(self, item: Object) -> StoreError:
+        """Say what is wrong with something listed that cannot be an object of the source."""
+        key = item.object_name or ""
+        if not key:
+            how = "lists an object without a key"
+        elif not key.startswith(self.prefix):
+            how = f"lists {key}, which does not begin with {self.prefix} as was asked for"
+        elif item.is_delete_marker:
+            how = f"lists what was deleted ({key}), which was not asked for"
+        elif item.size is None and key.endswith("/"):
+            how = f"lists the folder {key} instead of what is in it"
+        else:
+            how = f"lists {key} with a size of {item.size} bytes"
+        return StoreError(f"{self.name}: the store {how}; its listing cannot be trusted")
 
     def _signed(self, entry: Entry, node: Settings) -> str:
         try:
@@ -223,23 +253,27 @@ class S3:
     def _failure(self, error: Exception, node: Settings) -> StoreError:
         where = f"{self.name} at {node.host}"
         if isinstance(error, S3Error):
-            return StoreError(f"{where}: {error.code}: {self._remedy(error)}")
+            code = printable(error.code or "an error without a code")
+            return StoreError(f"{where}: {code}: {self._remedy(error)}")
         cause = error.reason if isinstance(error, MaxRetryError) else error
-        if isinstance(cause, SSLError):
-            what = "its certificate is not trusted: set SSL_CERT_FILE to the authority's"
+        if isinstance(cause, SSLError | ProtocolError) and (told := tls_fault(cause)):
+            what = told
         elif isinstance(cause, NameResolutionError):
             what = "no such host: check the endpoint"
+        elif isinstance(cause, ResponseError):
+            what = "it leads from one address to another without end: check the endpoint"
         elif isinstance(error, HTTPError):
             what = f"no answer ({type(cause).__name__}): is it running, is the endpoint right?"
         elif isinstance(error, InvalidResponseError | ParseError):
             what = "what answers is no S3-compatible store: check the endpoint and its port"
         else:
-            what = f"{error}"
+            what = f"its answer is not that of an S3-compatible store ({printable(str(error))})"
         return StoreError(f"{where}: {what}")
 
     def _remedy(self, error: S3Error) -> str:
         if error.code in REMEDIES:
-            return REMEDIES[error.code]
+            region = error.response.headers.get("x-amz-bucket-region", "")
+            return REMEDIES[error.code] + (f" (it says {printable(region)})" if region else "")
         if error.code == "AccessDenied" and self._keys is None:
             return (
                 "no credentials were found and it is not open to all: set AWS_ACCESS_KEY_ID and"
@@ -249,88 +283,4 @@ class S3:
             return "these credentials may not list it: grant them s3:ListBucket"
         if error.code in {"ExpiredToken", "TokenRefreshRequired"}:
             return "the credentials have expired: renew them and resume"
-        return f"{error.message or 'it said no more'}; resume when that is mended"
-
-
-class _Keys(Provider):
-    """Fixed keys, or a profile's as they stand in its files now."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def retrieve(self) -> Credentials:
-        keys = self._settings.keys
-        if keys is None and self._settings.profile is not None:
-            keys = self._settings.profile.keys()
-        if keys is None:
-            raise StoreError("the keys are gone from the profile's files: put them back, resume")
-        return Credentials(keys.access, keys.secret, keys.token)
-
-
-class _Role(Provider):
-    """Keys of the machine's or container's role, renewed well before they end."""
-
-    def __init__(self, region: str | None) -> None:
-        self._region = region
-        self._keys: Credentials | None = None
-
-    def retrieve(self) -> Credentials:
-        keys = self._keys
-        if keys is None or _ends_soon(keys):
-            keys = self._keys = self._fetch()
-        return keys
-
-    def _fetch(self) -> Credentials:
-        quick = PoolManager(timeout=Timeout(connect=1, read=5), retries=Retry(1, connect=0))
-        endpoint = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
-        try:
-            return IamAwsProvider(
-                custom_endpoint=None if _container() or not endpoint else endpoint.rstrip("/"),
-                http_client=quick,
-                region=self._region,
-            ).retrieve()
-        except (HTTPError, MinioException, ValueError, KeyError, OSError) as error:
-            raise StoreError(
-                f"the role of this machine gives no keys ({type(error).__name__}):"
-                " check the role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            ) from None
-        finally:
-            quick.clear()
-
-
-def _provider(settings: Settings) -> Provider | None:
-    """Where keys come from: fixed, a profile, a role; None to go without."""
-    if settings.keys or (settings.profile and settings.profile.keys()):
-        return _Keys(settings)
-    if (
-        settings.profile is None
-        or os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
-    ):
-        return _Role(settings.region) if settings.profile and _container() else None
-    role = _Role(settings.region)
-    if _container():
-        return role
-    # The metadata service is asked last, briefly, and only where its keys could be of use.
-    if settings.endpoint is None or os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"):
-        try:
-            role.retrieve()
-        except StoreError:
-            return None
-        return role
-    return None
-
-
-def _container() -> bool:
-    names = (
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-    )
-    return any(os.environ.get(name) for name in names)
-
-
-def _ends_soon(keys: Credentials) -> bool:
-    if keys.expiration is None:
-        return False
-    now = datetime.now(UTC).replace(tzinfo=None)  # minio keeps the end as UTC without a zone
-    return keys.expiration < now + _RENEW_BEFORE
+        return f"{printable(error.message or 'it said no more')}; resume when that is mended"

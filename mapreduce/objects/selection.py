@@ -1,9 +1,9 @@
 """Which of the listed objects a run takes: by name, by a sample, up to a number.
 
 A choice depends on the key alone, so every machine and every repetition chooses alike, and a
-sample of 1 % lies within that of 2 %. Ignored objects (directory markers, names that begin
-with `_` or `.`) are a matter of their own: they are accounted for, never read, and use up no
-limit.
+sample of 1 % lies within that of 2 %. Ignored objects (directory markers, and what has a part of
+its path that begins with `_` or `.`) are a matter of their own: they are accounted for, never read,
+and use up no limit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
 
 _HASHES = 1 << 64
+_MARKERS = ("/", "_$folder$")  # as S3 consoles and Hadoop leave them for folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,17 @@ class Selection:
             return False
         return self.sample is None or _hash(key) < self.sample * _HASHES
 
-    def take(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Entries that are wanted, until the limit; ignored ones pass and don't count."""
+    def take(self, entries: Iterable[Entry], prefix: str = "") -> Iterator[Entry]:
+        """Entries that are wanted, until the limit; ignored ones pass and don't count.
+
+        `prefix` is that of the source, as `ignored` takes it.
+        """
         left = self.limit
         for entry in entries:
             if not self.wants(entry.key):
                 continue
             yield entry
-            if left is not None and not ignored(entry.key):
+            if left is not None and not ignored(entry.key, prefix):
                 left -= 1
                 if not left:
                     return
@@ -87,9 +91,23 @@ class Selection:
         )
 
 
-def ignored(key: str) -> bool:
-    """Whether a key is no input: a directory marker, or a name that begins with `_` or `.`."""
-    return key.rpartition("/")[2][:1] in {"", "_", "."}
+def ignored(key: str, prefix: str = "") -> bool:
+    """Whether a key is no input: a directory marker, or hidden as Spark and pyarrow have it.
+
+    Hidden is what has a part of its path that begins with `_` or `.`. What stands in the source's
+    own `prefix` was typed, and hides nothing. (The parts `.` and `..` are no names: they are told
+    where they are read.)
+    """
+    if not key or key.endswith(_MARKERS):
+        return True
+    if "/_" not in key and "/." not in key and key[0] not in "_.":
+        return False
+    start = 0
+    for part in key.split("/"):
+        if start >= len(prefix) and part[:1] in {"_", "."} and part not in {".", ".."}:
+            return True
+        start += len(part) + 1
+    return False
 
 
 def parse_sample(text: str) -> Fraction:

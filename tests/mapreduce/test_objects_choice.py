@@ -33,7 +33,10 @@ if TYPE_CHECKING:
         ("a/.DS_Store", True),
         ("", True),
         ("a/x.json", False),
-        ("_a/x.json", False),
+        ("_a/x.json", True),
+        ("a/.b/x.json", True),
+        ("a_$folder$", True),
+        ("a_$folder$/x", False),
         ("x_.json", False),
     ],
 )

@@ -15,7 +15,9 @@ from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.inflate import read_all
+from mapreduce.objects.listed import wanted
 from mapreduce.objects.memory import Memory
+from mapreduce.objects.names import name_of, text_of
 from mapreduce.objects.reader import Reader
 
 
@@ -61,19 +63,103 @@ def test_a_missing_folder_says_what_to_type(tmp_path: Path) -> None:
         Directory(tmp_path / "nowhere")
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+def listing(folder: Path) -> dict[str, bytes]:
+    store = Directory(folder)
+    entries = list(store.entries())
+    assert [e.key for e in entries] == sorted({e.key for e in entries}), "in order, each once"
+    return {e.key: read(store, e) for e in entries if not e.key.endswith("/")}
+
+
+def test_no_file_is_listed_twice_by_way_of_links(tmp_path: Path) -> None:
     fill(tmp_path, "real/x", "other/y")
     (tmp_path / "real/up").symlink_to(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "other")
-    (tmp_path / "file").symlink_to(tmp_path / "real/x")
+    (tmp_path / "a-file").symlink_to(tmp_path / "real/x")
+    (tmp_path / "latest").symlink_to("link")  # a link to a link
+    assert listing(tmp_path) == {"other/y": b"other/y", "real/x": b"real/x"}
+
+
+def test_what_links_lead_to_outside_is_listed_once(tmp_path: Path) -> None:
+    fill(tmp_path, "out/1", "out/deep/2", "out/deep/3", "in/own")
+    source, out = tmp_path / "in", tmp_path / "out"
+    (source / "a").symlink_to(out / "deep/2")
+    (source / "b").symlink_to(out)
+    (source / "c").symlink_to(out / "deep")
+    (source / "d").symlink_to(out / "deep/2")
+    (out / "deep/back").symlink_to(source)
+    (out / "deep/round").symlink_to(out)
+    (out / "deep/hard").hardlink_to(out / "deep/3")
+    assert set(listing(source)) == {"a", "b/1", "b/deep/3", "b/deep/hard", "own"}
+
+
+def test_a_link_to_a_folder_around_the_source_lists_what_is_beside_it(tmp_path: Path) -> None:
+    fill(tmp_path, "all/in/own", "all/in/deep/1", "all/beside")
+    (tmp_path / "all/in/up").symlink_to("..")
+    assert set(listing(tmp_path / "all/in")) == {"own", "deep/1", "up/beside"}
+
+
+def test_hard_links_are_files_of_equal_right(tmp_path: Path) -> None:
+    fill(tmp_path, "x", "a/y")
+    (tmp_path / "a/x").hardlink_to(tmp_path / "x")
+    assert set(listing(tmp_path)) == {"x", "a/x", "a/y"}
+
+
+def test_a_link_to_what_is_hidden_gives_it_a_name(tmp_path: Path) -> None:
+    fill(tmp_path, "..2024/1.json", "..2024/2.json")  # as Kubernetes lays out what it mounts
+    (tmp_path / "..data").symlink_to("..2024")
+    (tmp_path / "1.json").symlink_to("..data/1.json")
+    (tmp_path / "2.json").symlink_to("..data/2.json")
+    assert [e.key for e in wanted(Directory(tmp_path))] == ["1.json", "2.json"]
+
+
+def test_a_hidden_link_takes_no_file_from_another_name(tmp_path: Path) -> None:
+    fill(tmp_path, "out/1", "out/.hidden/2", "in/own")
+    (tmp_path / "in/.cache").symlink_to(tmp_path / "out")
+    (tmp_path / "in/data").symlink_to(tmp_path / "out")
+    (tmp_path / "in/more").symlink_to(tmp_path / "out/.hidden")
+    store = Directory(tmp_path / "in")
+    assert [e.key for e in wanted(store)] == ["data/1", "more/2", "own"]
+    assert sum(1 for _ in store.entries()) == 5  # those that are ignored, too
+
+
+def test_the_source_itself_may_be_a_link(tmp_path: Path) -> None:
+    fill(tmp_path, "real/_x/1", "real/y")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/self").symlink_to(tmp_path / "link")
+    assert set(listing(tmp_path / "link")) == {"_x/1", "y"}
+    assert [e.key for e in wanted(Directory(tmp_path / "link/_x"))] == ["1"]
+
+
+def test_a_file_that_was_typed_is_never_hidden(tmp_path: Path) -> None:
+    fill(tmp_path, "_x.json")
+    assert [e.key for e in wanted(Directory(tmp_path / "_x.json"))] == ["_x.json"]
+
+
+def test_links_in_a_circle_are_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
     store = Directory(tmp_path)
-    found = {entry.key: read(store, entry) for entry in store.entries()}
-    assert found == {
-        "file": b"real/x",
-        "link/y": b"other/y",
-        "other/y": b"other/y",
-        "real/x": b"real/x",
-    }
+    for entry in store.entries():
+        with pytest.raises(ObjectError, match="unreadable"):
+            read(store, entry)
+    assert sum(1 for _ in store.entries()) == 2
+
+
+def test_many_links_take_little_memory(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"out/{n // 100:02}/{n:05}" for n in range(4000)))
+    (tmp_path / "in").mkdir()
+    for n in range(40):
+        (tmp_path / f"in/{n:02}").mkdir()
+        for m in range(100):
+            (tmp_path / f"in/{n:02}/{m:02}").symlink_to(tmp_path / f"out/{n:02}/{n * 100 + m:05}")
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in Directory(tmp_path / "in").entries())
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 4000
+    assert peak_bytes < 300_000
 
 
 def test_a_broken_link_is_listed_and_gone(tmp_path: Path) -> None:
@@ -188,6 +274,26 @@ def test_names_that_are_not_utf8_are_listed_and_read(tmp_path: Path) -> None:
     assert entry.key == "caf\\xe9.json"
     assert entry.key.encode("utf-8")
     assert read(store, entry) == b"odd"
+
+
+def test_names_that_look_like_the_escapes_of_others_are_told_apart(tmp_path: Path) -> None:
+    names = [rb"caf\xe9", b"caf\xe9", rb"caf\x5cxe9", rb"caf\x5c", rb"\x41", b"caf\\\xe9",
+             b"\xff\xfe", "caf\u00e9".encode(), rb"a\\xe9b", b"line\nbreak"]  # fmt: skip
+    folder = os.fsencode(tmp_path) + rb"/in \xe9 " + b"\xe9"
+    os.mkdir(folder)  # noqa: PTH102 - pathlib takes no bytes
+    for name in names:
+        with open(folder + b"/" + name, "wb") as file:  # noqa: PTH123 - as above
+            file.write(name)
+    found = listing(Path(os.fsdecode(folder)))
+    assert sorted(found.values()) == sorted(names)
+    assert all(name_of(key) == content for key, content in found.items())
+
+
+@given(st.binary(max_size=40) | st.from_regex(rb"([a\\x5ce9\xe9]{0,12})", fullmatch=True))
+def test_every_name_has_a_text_of_its_own(raw: bytes) -> None:
+    text = text_of(os.fsdecode(raw))
+    assert name_of(text) == raw
+    text.encode("utf-8")  # holds nothing that cannot be written
 
 
 def test_listing_many_files_takes_little_memory(tmp_path: Path) -> None:

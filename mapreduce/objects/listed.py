@@ -1,0 +1,58 @@
+"""What a store lists, held against what a listing must be: each object once, with a size.
+
+A store that lists a key twice would have it counted twice, and one that never comes to an end would
+be listed for ever: both are the store's fault and end the run. Memory is bounded whatever comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import StoreError
+from mapreduce.objects import Prefixed
+from mapreduce.objects.seen import InOrder
+from mapreduce.objects.selection import Selection, ignored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mapreduce.objects import Entry, Store
+
+
+def listed(store: Store) -> Iterator[Entry]:
+    """Give every entry of a store, each key once.
+
+    Raises
+    ------
+    StoreError
+        The store lists a key twice, or something that is no object; or as its own `entries`.
+    """
+    with contextlib.closing(InOrder()) as keys:
+        for entry in store.entries():
+            if not keys.add(entry.key):
+                raise StoreError(
+                    f"{store.name} lists {entry.key} twice: its listing cannot be trusted, and"
+                    " nothing was counted twice. Mend the store, or name a part of it that is"
+                    " listed rightly; the same command goes on where it stopped"
+                )
+            yield entry
+
+
+def prefix_of(store: Store) -> str:
+    """Give what its user typed of every key: it hides nothing (see `selection.ignored`)."""
+    return store.prefix if isinstance(store, Prefixed) else ""
+
+
+def wanted(store: Store, selection: Selection | None = None) -> Iterator[Entry]:
+    """Give the entries that a run would read.
+
+    Raises
+    ------
+    StoreError
+        As `listed`.
+    """
+    prefix = prefix_of(store)
+    for entry in (selection or Selection()).take(listed(store), prefix):
+        if not ignored(entry.key, prefix):
+            yield entry
