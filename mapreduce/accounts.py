@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from mapreduce import receipt_file
 from mapreduce.claim import claimed
 from mapreduce.errors import JobError
 from mapreduce.journal import remove as remove_journal
-from mapreduce.json_file import write_json
+from mapreduce.receipt_file import RECEIPT
 from mapreduce.whole import settled, whole
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 QUARANTINE: Final = ("key", "etag", "reason", "place")
 DROPPED: Final = ("reason", "key", "place")
-RECEIPT: Final = "receipt.json"
 
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but tab and line ends
@@ -107,9 +107,7 @@ def write_receipt(folder: Path, receipt: Mapping[str, Any], files: Iterable[Path
     listed = {
         path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files
     }
-    path = folder / RECEIPT
-    write_json(path, {**receipt, "files": listed})
-    return path
+    return receipt_file.write(folder, {**receipt, "files": listed})
 
 
 def file_digest(path: Path) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLAIM: Final = "journal.lock"
+FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _kept: ContextVar[dict[Path, IO[str]] | None] = ContextVar("kept", default=None)
@@ -108,22 +109,31 @@ def claimed(folder: Path) -> Claim:
         before.close()  # the step before has removed it: the run was over
     while True:
         claim = _opened(path)
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(claim, fcntl.LOCK_EX):
+            run = not _locked(claim, fcntl.LOCK_SH)  # else somebody only asks, for a moment
             claim.close()
-            raise UsageError(
-                f"another run is at work in {folder}: choose another --out, or wait for it"
-            ) from None
+            if run:
+                raise UsageError(
+                    f"another run is at work in {folder}: choose another --out, or wait for it"
+                )
+            continue
         if _is_at(claim, path):
             _sign(claim, folder)
             return Claim(path, claim)
         claim.close()  # whoever had it has removed it since
 
 
+def _locked(claim: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(claim, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def _opened(path: Path) -> IO[str]:
     try:
-        return path.open("a")
+        return os.fdopen(os.open(path, FLAGS, 0o600), "a")  # others may not even lock it
     except OSError as error:
         raise unusable(path.parent, error) from None
 
@@ -142,6 +152,15 @@ def claimant(folder: Path) -> int | None:
     """Tell which process last had a folder for itself, if any did."""
     try:
         return int((folder / CLAIM).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def holder(folder: Path) -> int | None:
+    """Tell which process is at work in a folder now: None where none is, 0 where it has no name."""
+    try:
+        with (folder / CLAIM).open() as claim:
+            return None if _locked(claim, fcntl.LOCK_SH) else int(claim.read() or 0)
     except (OSError, ValueError):
         return None
 

@@ -15,6 +15,7 @@ import typer
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
 from mapreduce.console.terminal import consequences, open_standard_streams
+from mapreduce.console.words import ANEW
 
 if TYPE_CHECKING:
     from mapreduce.job import Job
@@ -73,6 +74,7 @@ def run_command(
     max_keys: given.MaxKeys = 10_000_000,
     on_map_error: given.OnMapError = "stop",
     detach: given.Detach = False,
+    anew: given.Anew = False,
     as_json: given.AsJson = False,
 ) -> None:
     """Run a job over every object of a source.
@@ -119,7 +121,9 @@ def run_command(
 
             leave_running(out, "mapreduce", hosts=engine == "ssh")
             return
-        receipt = command.run_job(_job(job, settings), source, out, told, chosen, quiet=as_json)
+        receipt = command.run_job(
+            _job(job, settings), source, out, told, chosen, quiet=as_json, anew=anew
+        )
         command.tell(receipt, out, as_json=as_json)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
 
@@ -176,7 +180,9 @@ FolderArgument = Annotated[
 
 
 @app.command("resume")
-def resume_command(folder: FolderArgument) -> None:
+def resume_command(
+    folder: FolderArgument, anew: given.Anew = False, detach: given.Detach = False
+) -> None:
     """Go on with a run that was interrupted, as it was typed then."""
     with consequences():
         from mapreduce.console import afterwards, typed  # noqa: PLC0415 - numpy, as above
@@ -184,6 +190,12 @@ def resume_command(folder: FolderArgument) -> None:
         said = afterwards.to_resume(folder)
         if said is None:
             typer.echo(f"{folder} holds a finished run: nothing is left to resume")
+            return
+        said = said.told(*([ANEW] if anew else []))
+        if detach:
+            from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+
+            leave_running(folder, said.program, hosts=said.over_hosts, typed=said)
             return
         raise SystemExit(typed.run_anew(said.program, said.arguments, said.folder))
 

@@ -10,49 +10,32 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from mapreduce.claim import CLAIM, claimed
+from mapreduce import journal_file
+from mapreduce.claim import claimed
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.identity import difference
+from mapreduce.journal_file import (
+    NAME,
+    Committed,
+    DamageError,
+    progress_of,
+    remove,
+)
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Split
+from mapreduce.receipt import run_id
 from mapreduce.resumed import Resumed
+from mapreduce.seals import NOTHING, Head, Listing, Row, chained, sealed, split_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME: Final = "journal.sqlite"
-NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-UNREADABLE: Final = (
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_BUSY,
-)
-SCHEMA: Final = """
-create table if not exists run (identity text not null, listing text);
-create table if not exists splits (number integer primary key, split blob not null);
-create table if not exists commits
-    (id integer primary key autoincrement,
-     partial blob not null, ledger blob not null, cost blob not null);
-create table if not exists committed (split integer primary key, commit_id integer not null);
-"""
-
-
-class Listing(msgspec.Struct, frozen=True):
-    """What listing the source gave, once it is complete."""
-
-    objects: int = 0
-    object_bytes: int = 0
-    ignored: int = 0
-    splits: int = 0
-    seconds: float = 0.0
-    at: str = ""  # when it was complete: UTC, as ISO 8601 has it
+__all__ = ["NAME", "Committed", "Journal", "Listing", "progress_of", "remove"]
 
 
 class Journal:
@@ -64,37 +47,34 @@ class Journal:
         The run's folder; None keeps the journal in memory, for runs that need not resume.
     identity
         What must be the same for a resumed run, as `mapreduce.identity` tells it.
+    anew
+        Begin anew, whatever journal is there.
 
     Raises
     ------
     UsageError
         Where the folder holds a journal of another run, or of another process still at work.
+    MapReduceError
+        Where its journal is damaged.
     """
 
-    def __init__(self, folder: Path | None, identity: str) -> None:
+    def __init__(self, folder: Path | None, identity: str, *, anew: bool = False) -> None:
         self._path = None if folder is None else folder / NAME
-        where = ":memory:" if self._path is None else str(self._path)
         self._lock = threading.Lock()
         self._grown = threading.Condition(self._lock)
         self._planned = 0  # splits known to be of the present listing
-        self._listing: Listing | None = None
+        self._chain = NOTHING  # of their seals
         self._failed: BaseException | None = None
+        self._head = Head(run_id(), identity)
+        self._last = 0  # the newest commit's number: none is used twice
         self._claim = None if folder is None else claimed(folder)
+        if folder is not None and anew:
+            journal_file.forget(folder)
         self._base = sqlite3.connect(":memory:", check_same_thread=False)
         try:
-            self._open(where, identity)
-        except sqlite3.OperationalError as error:
-            self.close()
-            if _primary(error) in NO_ROOM:
-                raise self._unwritten(error) from None
-            raise UsageError(
-                f"the journal {where} cannot be used: {error}. Is its disk read-only, or may you"
-                " not write there? Mend that or choose another --out"
-            ) from None
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise UsageError(f"{where} is not a journal ({error}): choose another --out") from None
-        except UsageError:
+            with self._using():
+                self._open(identity)
+        except MapReduceError:
             self.close()
             raise
 
@@ -116,7 +96,12 @@ class Journal:
     @property
     def listing(self) -> Listing | None:
         """What the listing gave; None while it is not complete."""
-        return self._listing
+        return self._head.listing
+
+    @property
+    def run(self) -> str:
+        """The run's name: that of the receipt."""
+        return self._head.id
 
     def plan(self, split: Split) -> None:
         """Add the next split of the manifest; listed again, it must be what it was.
@@ -124,24 +109,23 @@ class Journal:
         Where a resumed listing differs, what was planned and committed from there on is dropped.
         """
         raw = msgspec.msgpack.encode(split)
-        with self._grown, self._written():
-            known = self._split(split.number)
-            if known != raw:
+        seal = split_seal(split.number, raw)
+        with self._using():
+            known = journal_file.split_in(self._base, split.number)
+            if known != (raw, seal):
                 if known is not None:
                     self._drop_from(split.number)
-                self._base.execute("insert into splits values (?, ?)", (split.number, raw))
+                self._base.execute("insert into splits values (?, ?, ?)", (split.number, raw, seal))
             self._planned = split.number + 1
+            self._chain = chained(self._chain, seal)
             self._grown.notify_all()
 
     def planned(self, listing: Listing) -> None:
         """Note that the manifest is complete, durably; of a longer one before, the rest goes."""
-        with self._grown, self._written():
+        with self._using():
             self._drop_from(listing.splits)
-            self._base.execute(
-                "update run set listing = ?", (msgspec.json.encode(listing).decode(),)
-            )
-            self._base.commit()
-            self._listing = listing
+            head = msgspec.structs.replace(self._head, listing=listing, chain=self._chain)
+            self._note(head)
             self._grown.notify_all()
 
     def fail(self, error: BaseException) -> None:
@@ -154,39 +138,30 @@ class Journal:
         """Give every split that is not committed, in order, waiting for the listing to go on."""
         number = 0
         while True:
-            with self._grown:
+            with self._using():
                 while number >= self._planned:
                     if self._failed is not None:
                         raise self._failed
-                    if self._listing is not None:
+                    if self._head.listing is not None:
                         return
                     self._grown.wait()
-                raw = self._split(number)
+                split = self._split(number)
                 done = self._base.execute(
                     "select 1 from committed where split = ?", (number,)
                 ).fetchone()
             number += 1
-            if raw is not None and not done:
-                yield msgspec.msgpack.decode(raw, type=Split)
+            if not done:
+                yield split
 
     def split(self, number: int) -> Split:
         """Give one split of the manifest."""
-        with self._lock:
-            raw = self._split(number)
-        if raw is None:
-            raise MapReduceError(f"the journal knows no split {number}. Please report this.")
-        return msgspec.msgpack.decode(raw, type=Split)
+        with self._using():
+            return self._split(number)
 
     def splits(self) -> Iterator[Split]:
         """Give the whole manifest as far as it is planned."""
-        number = 0
-        while True:
-            with self._lock:
-                raw = self._split(number)
-            if raw is None:
-                return
-            number += 1
-            yield msgspec.msgpack.decode(raw, type=Split)
+        for number in range(self._planned):
+            yield self.split(number)
 
     def commit(
         self, splits: tuple[int, ...], packed: bytes | bytearray, ledger: Ledger, cost: Cost
@@ -201,143 +176,118 @@ class Journal:
             Where one of the splits is committed already.
         """
         encode = msgspec.msgpack.encode
-        with self._lock, self._written():
+        kept = b"" if self._path is None else packed
+        row = Row(
+            self._last + 1, encode(splits), encode(ledger), encode(cost), sealed("partial", kept)
+        )
+        with self._using():
+            seal = row.seal([self._known(n)[1] for n in splits])
             try:
-                cursor = self._base.execute(
-                    "insert into commits (partial, ledger, cost) values (?, ?, ?)",
-                    (b"" if self._path is None else packed, encode(ledger), encode(cost)),
+                self._base.execute(
+                    "insert into commits values (?, ?, ?, ?, ?, ?, ?)",
+                    (row.id, row.splits, row.ledger, row.cost, row.content, seal, kept),
                 )
                 self._base.executemany(
-                    "insert into committed values (?, ?)", [(s, cursor.lastrowid) for s in splits]
+                    "insert into committed values (?, ?)", [(s, row.id) for s in splits]
                 )
             except sqlite3.IntegrityError:
                 self._base.rollback()
                 raise MapReduceError(f"splits {splits} were committed before") from None
-            self._base.commit()
+            self._note(self._head.with_commit(seal))
+            self._last = row.id
 
     def last_commit(self) -> int:
         """Give the number of the newest commit, 0 where there is none."""
-        with self._lock:
-            (last,) = self._base.execute("select coalesce(max(id), 0) from commits").fetchone()
-        return int(last)
+        return self._last
 
     def resumed(self) -> Resumed | None:
         """Give how far the run was that this one goes on with; None where there is none."""
-        with self._lock:
+        with self._using():
             (done,) = self._base.execute("select count(*) from committed").fetchone()
-        if self._listing is None:
+        listing = self._head.listing
+        if listing is None:
             return Resumed(done) if done else None
-        return Resumed(done, self._listing.splits, self._listing.at)
+        return Resumed(done, listing.splits, listing.at)
 
     def commits(self, last: int) -> Iterator[tuple[tuple[int, ...], bytes, Ledger, Cost]]:
         """Give every commit there is, up to number `last`."""
-        with self._lock:
+        with self._using():
             found = self._base.execute("select id from commits where id <= ? order by id", (last,))
             ids = [i for (i,) in found]
+        decode = msgspec.msgpack.decode
         for number in ids:
-            with self._lock:
-                raw, ledger, cost = self._base.execute(
-                    "select partial, ledger, cost from commits where id = ?", (number,)
+            with self._using():
+                values = self._base.execute(
+                    "select id, splits, ledger, cost, content, seal, partial from commits"
+                    " where id = ?",
+                    (number,),
                 ).fetchone()
-                splits = self._base.execute(
-                    "select split from committed where commit_id = ? order by split", (number,)
-                ).fetchall()
-            decode = msgspec.msgpack.decode
-            yield (
-                tuple(s for (s,) in splits),
-                raw,
-                decode(ledger, type=Ledger),
-                decode(cost, type=Cost),
-            )
+                row, seal = journal_file.commit_in(values)
+                numbers = journal_file.numbers_of(self._base, row, seal)
+                raw = journal_file.check_partial(row.id, values[6], row.content)
+            yield numbers, raw, decode(row.ledger, type=Ledger), decode(row.cost, type=Cost)
 
     @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
-        """Say what follows from a disk that takes no more."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise self._unwritten(error) from None
+    def _using(self) -> Iterator[None]:
+        """Have the file for oneself; say what follows where it is damaged or takes no more."""
+        with self._lock:
+            try:
+                yield
+            except DamageError as error:
+                raise journal_file.damaged(self._path, error) from None
+            except sqlite3.DatabaseError as error:
+                raise journal_file.told(self._path, error) from None
 
-    def _unwritten(self, error: sqlite3.Error) -> MapReduceError:
-        return MapReduceError(
-            f"the journal {self._path} cannot be written: {error}. Make room there and type"
-            " the same command again: it goes on where it stopped."
-        )
-
-    def _open(self, where: str, identity: str) -> None:
+    def _open(self, identity: str) -> None:
         if self._path is not None:
             self._base.close()
-            self._base = sqlite3.connect(where, check_same_thread=False, timeout=2.0)
+            journal_file.private(self._path)
+            self._base = sqlite3.connect(self._path, check_same_thread=False, timeout=2.0)
         self._base.execute("pragma journal_mode = wal")
         self._base.execute("pragma synchronous = normal")
-        self._base.executescript(SCHEMA)
-        self._begin(identity)
-
-    def _begin(self, identity: str) -> None:
-        row = self._base.execute("select identity, listing from run").fetchone()
-        if row is None:
-            self._base.execute("insert into run values (?, null)", (identity,))
-        elif row[0] != identity and not self._any_commit():
-            for table in ("run", "splits", "commits", "committed"):
-                self._base.execute(f"delete from {table}")  # noqa: S608 - four literal names
-            self._base.execute("insert into run values (?, null)", (identity,))
-        elif row[0] != identity:
+        if journal_file.is_new(self._base):
+            journal_file.create(self._base, self._head)
+            return
+        head = journal_file.check(self._base, whole=True)
+        if head.identity == identity:
+            self._head = head
+            (self._last,) = self._base.execute(
+                "select coalesce(max(id), 0) from commits"
+            ).fetchone()
+            if head.listing is not None:
+                self._planned, self._chain = head.listing.splits, head.chain
+        elif head.commits:
             raise UsageError(
                 f"{self._path} belongs to another run, which is not finished:"
-                f" {difference(row[0], identity)}. Choose another --out, or remove that file to"
-                " begin anew."
+                f" {difference(head.identity, identity)}. Choose another --out, or add --anew to"
+                " begin anew"
             )
-        elif row[1] is not None:
-            self._listing = msgspec.json.decode(row[1], type=Listing)
-            (self._planned,) = self._base.execute("select count(*) from splits").fetchone()
-        self._base.commit()
+        else:
+            for table in ("splits", "commits", "committed"):
+                self._base.execute(f"delete from {table}")  # noqa: S608 - literal names
+            self._note(self._head)
 
-    def _any_commit(self) -> bool:
-        return self._base.execute("select 1 from commits limit 1").fetchone() is not None
+    def _note(self, head: Head) -> None:
+        """Make what was done durable, with the row that counts it."""
+        journal_file.note(self._base, head)
+        self._base.commit()
+        self._head = head
 
     def _drop_from(self, number: int) -> None:
         stale = "(select commit_id from committed where split >= ?)"
+        found = self._base.execute(f"select seal from commits where id in {stale}", (number,))  # noqa: S608 - ours
+        for (seal,) in found.fetchall():
+            self._head = self._head.with_commit(seal, taken=-1)
         self._base.execute(f"delete from commits where id in {stale}", (number,))  # noqa: S608 - ours
         self._base.execute(f"delete from committed where commit_id in {stale}", (number,))  # noqa: S608 - ours
         self._base.execute("delete from splits where number >= ?", (number,))
+        journal_file.note(self._base, self._head)
 
-    def _split(self, number: int) -> bytes | None:
-        row = self._base.execute("select split from splits where number = ?", (number,)).fetchone()
-        return None if row is None else row[0]
+    def _split(self, number: int) -> Split:
+        return msgspec.msgpack.decode(self._known(number)[0], type=Split)
 
-
-def _primary(error: sqlite3.Error) -> int:
-    """Give SQLite's result code without what more it says in the upper bits."""
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
-
-
-def remove(folder: Path) -> None:
-    """Remove the journal of a folder whose run is complete and has its receipt."""
-    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CLAIM):
-        (folder / name).unlink(missing_ok=True)
-
-
-class Committed(msgspec.Struct, frozen=True):
-    """How far a run is: splits committed and planned, and whether the listing is complete."""
-
-    committed: int
-    splits: int
-    listed: bool
-
-
-def progress_of(folder: Path) -> Committed:
-    """Look into a run's journal, also while the run is at work."""
-    path = folder / NAME
-    try:
-        where = f"{path.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(where, uri=True)) as base:
-            (committed,) = base.execute("select count(*) from committed").fetchone()
-            (splits,) = base.execute("select count(*) from splits").fetchone()
-            (listing,) = base.execute("select listing from run").fetchone()
-    except (sqlite3.DatabaseError, TypeError) as error:
-        if isinstance(error, sqlite3.Error) and _primary(error) in UNREADABLE:
-            raise UsageError(
-                f"{path} cannot be read: {error}. May you read it, and write in its folder?"
-            ) from None
-        raise UsageError(f"{path} is not the journal of a run: {error}") from None
-    return Committed(committed, splits, listing is not None)
+    def _known(self, number: int) -> tuple[bytes, bytes]:
+        found = journal_file.split_in(self._base, number)
+        if found is None:
+            raise DamageError(f"split {number}")
+        return found

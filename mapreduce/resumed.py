@@ -34,7 +34,7 @@ class Resumed(msgspec.Struct, frozen=True):
         return (
             f"going on with the run of {when} UTC: {self.done:,} of {self.splits:,} splits are"
             " done, of the listing made then; objects that came or went since are not looked for"
-            " (to list anew, choose another --out)"
+            " (to list and read all anew: --anew)"
         )
 
     def noted(self, read_bytes: int) -> dict[str, Any]:

@@ -37,7 +37,6 @@ from mapreduce.receipt import (
     objects_of,
     records_of,
     rounded,
-    run_id,
     selection_of,
     versions,
     work_of,
@@ -114,6 +113,7 @@ def run(
     on_begun: OnBegun = lambda _: None,
     on_progress: OnProgress = lambda _: None,
     keep_journal: bool = False,
+    anew: bool = False,
 ) -> Result:
     """Run a job over all objects of a source.
 
@@ -140,6 +140,9 @@ def run(
         Leave the journal in `folder`, for a caller with more to do that may fail, such as writing
         files: `mapreduce.accounts.published` removes it then. All of it within
         `mapreduce.claim.holding` keeps others out of the folder in between.
+    anew
+        Read everything again, whatever an earlier run has committed in `folder`; a damaged journal
+        there is removed.
 
     Raises
     ------
@@ -151,7 +154,15 @@ def run(
         raise UsageError(f"run takes an instance of a job, {what}, got {job!r}")
     told = options or Options()
     return _Run(
-        job, source, engine, workers, folder, told, on_progress, keep_journal=keep_journal
+        job,
+        source,
+        engine,
+        workers,
+        folder,
+        told,
+        on_progress,
+        keep_journal=keep_journal,
+        anew=anew,
     ).result(on_begun)
 
 
@@ -169,6 +180,7 @@ class _Run:
         on_progress: OnProgress,
         *,
         keep_journal: bool,
+        anew: bool,
     ) -> None:
         self.keep_journal = keep_journal
         self.job = job
@@ -189,7 +201,8 @@ class _Run:
         if folder is not None:
             check_apart(folder, self.store)
             made(folder)
-        self.journal = Journal(folder, identity_of(self.name, self.store.name, options))
+        identity = identity_of(self.name, self.store.name, options)
+        self.journal = Journal(folder, identity, anew=anew)
         self.before = self.journal.last_commit()  # of an earlier run that was interrupted
         self.resumed = self.journal.resumed()
         self.lister = Lister(self.journal, self.store, options.selection, planner)
@@ -321,7 +334,7 @@ class _Run:
         self.phases.total = time.monotonic() - self.started
         whole = self.options.selection.whole
         return {
-            "run": run_id(),
+            "run": self.journal.run,
             "job": self.name.shown,
             "parameters": self.name.parameters,
             "source": self.store.name,

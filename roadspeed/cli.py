@@ -121,6 +121,7 @@ def run_command(
     max_dropped: given.MaxDropped = None,
     max_keys: given.MaxKeys = 10_000_000,
     detach: given.Detach = False,
+    anew: given.Anew = False,
     as_json: given.AsJson = False,
 ) -> None:
     """Compute the speed of every road link.
@@ -176,6 +177,7 @@ def run_command(
             roads=None if roads is None else RoadSource(roads, **named),
             picture=picture if draw else None,
             context=context,
+            anew=anew,
             options=given.run_options(
                 sample=sample,
                 limit=limit,

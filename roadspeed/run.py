@@ -59,7 +59,8 @@ class RoadSource:
 class Wanted:
     """What a run of the application is asked for, beside its trips.
 
-    `picture` is None for no map; `context` draws the roads without data beneath it.
+    `picture` is None for no map; `context` draws the roads without data beneath it; `anew` throws
+    away what an interrupted run has done.
     """
 
     out: Path
@@ -68,6 +69,7 @@ class Wanted:
     picture: Picture | None = None
     context: bool = False
     options: Options = field(default_factory=Options)
+    anew: bool = False
 
 
 def run_speeds(
@@ -105,6 +107,7 @@ def run_speeds(
             options=wanted.options,
             on_begun=on_begun,
             on_progress=on_progress,
+            anew=wanted.anew,
             keep_journal=True,  # until all is written: a join or map that fails costs no reading
         )
         joining = time.monotonic()

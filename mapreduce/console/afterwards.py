@@ -1,47 +1,52 @@
 """`status`, `verify`, `resume`: what the folder of a run tells, during it and afterwards.
 
-A run is finished where there is a receipt, and can be gone on with where there is a journal. Where
-there is neither, what is left of it is told, never that it is finished. Nothing is written here.
+A run is finished where there is its receipt, and can be gone on with where there is its journal;
+both may be there, of two runs. Where there is neither, what is left of it is told, never that it is
+finished. Nothing is written here.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mapreduce.accounts import RECEIPT, file_digest
+from mapreduce import receipt_file
+from mapreduce.accounts import file_digest
+from mapreduce.claim import holder
 from mapreduce.console import typed
 from mapreduce.console.background import LOG, last_words
 from mapreduce.console.summary import summary
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.journal import NAME, progress_of
+from mapreduce.receipt_file import RECEIPT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def status(folder: Path) -> str:
-    """Say whether a run is finished or how far it is.
+    """Say whether a run is finished, at work, or how far it was when it ended.
 
     Raises
     ------
     UsageError
         Where the folder is no run's.
+    MapReduceError
+        Where its journal or receipt is damaged.
     """
-    if (folder / NAME).exists():
-        done = progress_of(folder)
-        known = "" if done.listed else " so far (the listing is not complete)"
-        return (
-            f"not finished: {done.committed:,} of {done.splits:,} splits{known} are committed."
-            f"{_last_words(folder)}"
-            f"\nIf it is not running any more: mapreduce resume {folder}"
-        )
-    told = f"finished\n{summary(_receipt(folder))}"
+    unfinished = _unfinished(folder)
+    if not (folder / RECEIPT).exists():
+        if unfinished is None:
+            raise _nothing_in(folder)
+        return unfinished
+    receipt, said = receipt_file.read(folder / RECEIPT)
+    if unfinished is not None:
+        return f"{unfinished}\nThe files here are of a run before, {receipt.run}, which is finished"
+    told = f"finished\n{summary(said)}"
     log = folder / LOG
     if log.exists() and log.stat().st_mtime > (folder / RECEIPT).stat().st_mtime:
-        said = last_words(folder) or ""
-        if said.startswith("error:"):
+        words = last_words(folder) or ""
+        if words.startswith("error:"):
             told += f"\nA later run, in the background, failed.{_last_words(folder)}"
     return told
 
@@ -62,29 +67,55 @@ def to_resume(folder: Path) -> typed.Typed | None:
 
 
 def verified(folder: Path) -> str:
-    """Check a finished run's account and files.
+    """Check a finished run's receipt, its account and its files.
 
     Raises
     ------
     MapReduceError
-        Naming the file or number that is not as it was written.
+        Naming the file or number that is not as it was written, or saying that no run is finished.
     """
-    receipt = _receipt(folder)
-    objects, records = receipt["objects"], receipt["records"]
-    if objects["listed"] != objects["ok"] + objects["quarantined"] + objects["ignored"]:
-        raise MapReduceError(f"{folder / RECEIPT}: the objects do not balance: {objects}")
-    if records["read"] != records["kept"] + sum(records["dropped"].values()):
-        raise MapReduceError(f"{folder / RECEIPT}: the records do not balance: {records}")
-    for name, written in receipt["files"].items():
+    unfinished = _unfinished(folder)
+    if not (folder / RECEIPT).exists():
+        if unfinished is None:
+            raise _nothing_in(folder)
+        raise MapReduceError(
+            f"there is nothing to verify yet, no {RECEIPT}: the run is {unfinished}"
+        )
+    receipt, _ = receipt_file.read(folder / RECEIPT)
+    for name, written in receipt.files.items():
         path = folder / name
-        if not path.exists():
+        if not path.is_file():
             raise MapReduceError(f"{path} is missing; run again to write it anew")
-        if file_digest(path) != written["sha256"]:
+        if path.stat().st_size != written.bytes or file_digest(path) != written.sha256:
             raise MapReduceError(
-                f"{path} is not what the run wrote ({written['bytes']:,} bytes then,"
+                f"{path} is not what the run wrote ({written.bytes:,} bytes then,"
                 f" {path.stat().st_size:,} now); run again to write it anew"
             )
-    return f"the account balances and {len(receipt['files'])} files are as they were written"
+    told = (
+        f"the receipt of run {receipt.run} is whole, its account balances, and"
+        f" {len(receipt.files)} files are as they were written"
+    )
+    return told if unfinished is None else f"{told}\nA later run in this folder is {unfinished}"
+
+
+def _unfinished(folder: Path) -> str | None:
+    """Say how far a run is that has no receipt yet; None where there is none."""
+    if not (folder / NAME).exists():
+        return None
+    process = holder(folder)
+    done = progress_of(folder, whole=process is None)
+    receipt = folder / RECEIPT
+    if process is None and receipt.exists() and receipt_file.read(receipt)[0].run == done.run:
+        return None  # it ended between its receipt and the end of its journal
+    known = "" if done.listed else " so far (the listing is not complete)"
+    far = f"{done.committed:,} of {done.splits:,} splits{known} are committed"
+    if process is not None:
+        who = f" as process {process}" if process else ""
+        return f"not finished: {far}; it is at work{who}.{_last_words(folder)}"
+    return (
+        f"not finished: {far}; it is not at work.{_last_words(folder)}"
+        f"\nTo go on with it: mapreduce resume {shlex.quote(str(folder))}"
+    )
 
 
 def _nothing_in(folder: Path) -> UsageError:
@@ -102,16 +133,3 @@ def _nothing_in(folder: Path) -> UsageError:
 def _last_words(folder: Path) -> str:
     said = last_words(folder)
     return "" if said is None else f"\nThe last line of {folder / LOG}: {said}"
-
-
-def _receipt(folder: Path) -> dict[str, Any]:
-    path = folder / RECEIPT
-    if not path.exists():
-        raise _nothing_in(folder)
-    try:
-        receipt = json.loads(path.read_text())
-    except ValueError as error:
-        raise MapReduceError(f"{path} is not a receipt: {error}") from None
-    if not isinstance(receipt, dict) or not {"objects", "records", "files"} <= set(receipt):
-        raise MapReduceError(f"{path} is not a receipt: it has no objects, records and files")
-    return receipt

@@ -17,17 +17,20 @@ from typing import IO, TYPE_CHECKING, Final
 import typer
 
 from mapreduce.claim import claimant, made, unusable
+from mapreduce.console.words import DETACH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-OPTION: Final = "--detach"
+    from mapreduce.console.typed import Typed
+
 LOG: Final = "run.log"
 POLL_S: Final = 0.05
 LAST_BYTES: Final = 1 << 14
 
 
-def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
+def leave_running(folder: Path, program: str, *, hosts: bool, typed: Typed | None = None) -> None:
     """Start the command that was typed anew, and say how to follow it.
 
     Parameters
@@ -38,13 +41,16 @@ def leave_running(folder: Path, program: str, *, hosts: bool) -> None:
         `mapreduce` or `roadspeed`.
     hosts
         Whether it runs over hosts, so that its control socket stops it.
+    typed
+        Another command than this process' own.
     """
+    words = sys.argv[1:] if typed is None else typed.arguments
     new = not folder.exists()
     made(folder)
     path = folder / LOG
     with _appended(path) as log:
         before = log.tell()
-        process = _started(program, log)
+        process = _started(program, words, log, None if typed is None else typed.folder)
     while claimant(folder) != process.pid:
         code = _polled(process)
         if code is None:
@@ -97,10 +103,13 @@ def last_words(folder: Path) -> str | None:
     return next((line.strip() for line in reversed(lines) if line.strip()), None)
 
 
-def _started(program: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    words = [word for word in sys.argv[1:] if word != OPTION]
+def _started(
+    program: str, words: Sequence[str], log: IO[bytes], folder: str | None
+) -> subprocess.Popen[bytes]:
+    words = [word for word in words if word != DETACH]
     return subprocess.Popen(
         [sys.executable, "-m", f"{program}.cli", *words],
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

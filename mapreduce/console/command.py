@@ -54,6 +54,7 @@ def run_job(
     engine: Engine,
     *,
     quiet: bool,
+    anew: bool = False,
 ) -> dict[str, Any]:
     """Run a job and write `TABLE.csv` for each table, the lists and the receipt.
 
@@ -75,6 +76,7 @@ def run_job(
                 on_begun=begun_in(out, "mapreduce", terminal),
                 on_progress=terminal,
                 keep_journal=True,
+                anew=anew,
             )
         with published(out) as room:
             files = [*_write_tables(result, room), *write_account(room, result.ledger)]

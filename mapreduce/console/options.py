@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from mapreduce.console.terminal import OVER_LIMIT
+from mapreduce.console.words import ANEW
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -197,6 +198,12 @@ Detach: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--detach", help="Go on in the background, and say how to follow.", rich_help_panel=ENGINE
+    ),
+]
+Anew: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        ANEW, help="Begin anew: throw away what an interrupted run in --out has done, or damaged."
     ),
 ]
 AsJson: TypeAlias = Annotated[

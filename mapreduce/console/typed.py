@@ -9,13 +9,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
 from mapreduce.console.terminal import ToldToEnd
+from mapreduce.console.words import ONCE
 from mapreduce.errors import UsageError
 from mapreduce.json_file import write_json
 
@@ -34,10 +36,22 @@ class Typed:
     arguments: tuple[str, ...]
     folder: str
 
+    def told(self, *words: str) -> Typed:
+        """Give the same command with more options."""
+        command, *rest = self.arguments
+        return replace(self, arguments=(command, *words, *rest))
+
+    @property
+    def over_hosts(self) -> bool:
+        """Whether it runs over hosts."""
+        words = self.arguments
+        return "--engine=ssh" in words or ("--engine", "ssh") in pairwise(words)
+
 
 def remember(folder: Path, program: Program) -> None:
-    """Note this process' command in the run's folder."""
-    write_json(folder / NAME, asdict(Typed(program, tuple(sys.argv[1:]), str(Path.cwd()))))
+    """Note this process' command in the run's folder, but for what is meant once alone."""
+    words = tuple(word for word in sys.argv[1:] if word not in ONCE)
+    write_json(folder / NAME, asdict(Typed(program, words, str(Path.cwd()))))
 
 
 def remembered(folder: Path) -> Typed:

@@ -161,8 +161,10 @@ def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"something else, and long enough" * 100)
-    with pytest.raises(UsageError, match="is not a journal"):
+    with pytest.raises(MapReduceError, match=r"is damaged: .*not a database.* --anew"):
         Journal(tmp_path, "me")
+    Journal(tmp_path, "me", anew=True).close()
+    Journal(tmp_path, "me").close()
 
 
 def test_a_journal_that_cannot_be_read_is_not_told_to_be_none(tmp_path: Path) -> None:
@@ -237,5 +239,5 @@ def test_progress_is_told_of_a_folder_of_any_name(tmp_path: Path) -> None:
     journal = Journal(folder, "me")
     journal.plan(_split(0))
     _commit(journal, 0)
-    assert progress_of(folder) == Committed(1, 1, listed=False)
+    assert progress_of(folder) == Committed(1, 1, listed=False, run=journal.run)
     journal.close()
