@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import ujson
 
-from mapreduce.accounts import RECEIPT
 from mapreduce.errors import UsageError
+from mapreduce.receipt_file import RECEIPT
 from roadspeed.town.town import DEFAULT_SEED, Town
 
 if TYPE_CHECKING:
