@@ -79,7 +79,7 @@ class Places:
             return self._spread.locate_at(entry_of(piece), order)
         found = self.here(piece)
         if found.url is not None or self._is_shared(found):
-            return found
+            return found.afar()
         return Location(url=f"{self._origins[worker]}{attempt}/{piece.ordinal}")
 
     def unseen(self, worker: str, piece: Piece, how: str) -> str | None:

@@ -105,7 +105,7 @@ class Desk:
 
     def work(self, split: Split, *, apart: bool = False) -> bytes:
         """Make the work of a split, locating its objects now."""
-        found, locations, set_aside = located(split.pieces, self._locate)
+        found, locations, set_aside = located(split.pieces, lambda p: self._locate(p).afar())
         self._splits[split.number] = split
         self._set_aside[split.number] = set_aside
         divided = not split.pieces[0].whole

@@ -23,18 +23,26 @@ class Entry(msgspec.Struct, frozen=True):
     etag: str
 
 
-class Location(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where one version of an object can be read without credentials.
 
     Exactly one is set: `url` (presigned, a secret), `path` (a file), or `body` (the bytes
     themselves, for stores in memory). `others` are URLs of the same object at other nodes of its
-    store, for when `url` gives no answer.
+    store, for when `url` gives no answer. `elsewhere` says that a path was listed by another
+    machine than may read it, `check` that what comes over a plain connection is held against what
+    the store knows of it.
     """
 
     url: str | None = None
     path: str | None = None
     body: bytes | None = None
     others: tuple[str, ...] = ()
+    elsewhere: bool = False
+    check: bool = True
+
+    def afar(self) -> Location:
+        """Give the same for another machine."""
+        return self if self.path is None else msgspec.structs.replace(self, elsewhere=True)
 
     def __repr__(self) -> str:
         """Name the kind alone: a traceback with locals must not print a signed URL."""

@@ -1,7 +1,10 @@
 """A file as an object: its etag, and its bytes, known to be of one version.
 
-The etag is time of change and size. It is looked at when the file is opened and again when its
-last byte has been read, so that a file written to under way is noticed, never mixed. Faults of
+The etag is when the content changed last, its size, and when the file's status did: whoever
+replaces a file and keeps the first two (`cp -p`, `rsync -a`, `mv`) cannot keep the third. Another
+machine may see the third otherwise, and is held to the first two alone. It is looked at when the
+file is opened and again when its last byte has been read, so that a file written to under way is
+noticed, never mixed. Faults of
 one file are that object's (`ObjectError`); a machine out of file handles, a mount that went
 away or a folder that is gone as a whole is the store's (`StoreError`).
 """
@@ -31,12 +34,13 @@ _STORE_WIDE = {
     errno.EHOSTDOWN,
     errno.ETIMEDOUT,
 }
+_SEEN_BY_ALL, _ALL = 2, 3  # parts of an etag that another machine, and this one, see alike
 _MOST_AT_ONCE = 1 << 30  # one read(2) gives 2 GiB at most
 
 
 def file_etag(status: os.stat_result) -> str:
-    """Name the version of a file: nanoseconds of its last change and its size, both in hex."""
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    """Name the version of a file: last change in ns, size, last change of status in ns; in hex."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
 
 
 def announce(path: str) -> None:
@@ -62,6 +66,8 @@ class FileBody:
         What was listed.
     start, stop
         Range in bytes; `stop` at most the size.
+    elsewhere
+        Whether it was listed by another machine.
 
     Raises
     ------
@@ -71,10 +77,13 @@ class FileBody:
         The folder as a whole is missing, or this machine ran out of something.
     """
 
-    __slots__ = ("_entry", "_fd", "_left")
+    __slots__ = ("_entry", "_fd", "_left", "_parts")
 
-    def __init__(self, path: str, entry: Entry, start: int, stop: int) -> None:
+    def __init__(
+        self, path: str, entry: Entry, start: int, stop: int, *, elsewhere: bool = False
+    ) -> None:
         self._entry = entry
+        self._parts = _SEEN_BY_ALL if elsewhere else _ALL
         self._left = stop - start
         self._fd = _opened(path, entry.key)
         try:
@@ -125,11 +134,15 @@ class FileBody:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise ObjectError("unreadable", f"{self._entry.key} is not a regular file")
-        if (found := file_etag(status)) != self._entry.etag:
-            raise ObjectError(
-                "changed",
-                f"{self._entry.key}: version {self._entry.etag} was listed, {found} is there now",
-            )
+        found, known = file_etag(status).split("-"), self._entry.etag.split("-")
+        if found[: self._parts] == known[: self._parts]:
+            return
+        how = "" if found[:2] != known[:2] else " (written, renamed, linked or given other rights)"
+        raise ObjectError(
+            "changed",
+            f"{self._entry.key}: version {self._entry.etag} was listed,"
+            f" {'-'.join(found)} is there now{how}",
+        )
 
 
 def _opened(path: str, key: str) -> int:

@@ -93,7 +93,7 @@ class Reader:
         if location.url is not None:
             return self._online().open(entry, location, start, stop)
         if location.path is not None:
-            return FileBody(location.path, entry, start, stop)
+            return FileBody(location.path, entry, start, stop, elsewhere=location.elsewhere)
         if location.body is not None:
             whole = start == 0 and stop == len(location.body)
             return BytesBody(location.body if whole else location.body[start:stop])

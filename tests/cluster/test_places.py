@@ -192,6 +192,6 @@ def test_hosts_read_a_shared_folder_by_themselves_and_the_rest_from_here() -> No
 
     places = Places(here, {"pi": "https://c/"}, shared=("/mnt/trips",))
     inside = Piece(1, "trips/1", 10, "e")
-    assert places.there("pi", 7, inside) == Location(path="/mnt/trips/1")
+    assert places.there("pi", 7, inside) == Location(path="/mnt/trips/1", elsewhere=True)
     beside = Piece(2, "trips-old/1", 10, "e")
     assert places.there("pi", 7, beside) == Location(url="https://c/7/2")

@@ -213,6 +213,35 @@ def test_a_file_replaced_since_it_was_listed_is_changed(tmp_path: Path) -> None:
         read(store, entry)
 
 
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_changed(tmp_path: Path) -> None:
+    fill(tmp_path, "x", "y")
+    store = Directory(tmp_path)
+    entry = next(store.entries())
+    times = (tmp_path / "x").stat()
+    (tmp_path / "y").write_bytes(b"X")
+    os.utime(tmp_path / "y", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (tmp_path / "y").rename(tmp_path / "x")
+    with pytest.raises(ObjectError, match=r"changed.*renamed"):
+        read(store, entry)
+    (again,) = store.entries()
+    assert read(store, again) == b"X"
+
+
+def test_another_machine_is_held_to_what_all_see_alike(tmp_path: Path) -> None:
+    fill(tmp_path, "x")
+    store = Directory(tmp_path)
+    (entry,) = store.entries()
+    shared = store.locate(entry).afar()
+    (tmp_path / "x").chmod(0o600)  # stands for a status that a network file system tells otherwise
+    with Reader() as reader:
+        with reader.open(entry, shared) as body:
+            assert body.read() == b"x"
+        (tmp_path / "x").write_bytes(b"longer")
+        with pytest.raises(ObjectError, match="changed"):
+            reader.open(entry, shared)
+    assert not Location(url="http://x").afar().elsewhere
+
+
 def test_a_file_written_to_under_way_is_changed(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(100_000))
     store = Directory(tmp_path)
