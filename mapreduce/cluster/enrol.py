@@ -8,36 +8,37 @@ pinned when a person or a list of fingerprints says so; what changed is never ta
 from __future__ import annotations
 
 import getpass
-import socket
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import paramiko  # type: ignore[import-untyped]  # it ships no types
+from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster import shell
 from mapreduce.cluster.fleet import Done, on_each
-from mapreduce.cluster.remote import (
-    BANNER_S,
-    CONNECT_S,
-    HostError,
-    Remote,
+from mapreduce.cluster.host_error import HostError
+from mapreduce.cluster.remote import Remote
+from mapreduce.cluster.route import (
+    close,
     connection_to,
     guard,
     hops,
-    reason,
+    key_of,
+    keys_known,
+    place_of,
+    preferring,
+    refuse_revoked,
 )
-from mapreduce.cluster.trust import fingerprints, pin, pin_name, pinned
+from mapreduce.cluster.trust import contradiction, fingerprints, pin
+from mapreduce.cluster.unreached import reason
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from fabric import Connection
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mapreduce.cluster.fleet import Board, Table
     from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.known_hosts import Key, Known
+    from mapreduce.cluster.route import Hop
 
 
 LOGIN_S: Final = 60.0
@@ -58,33 +59,37 @@ class Shown:
 
     host: str
     place: str
-    key: Any
+    address: str
+    key: Key
     trust: Trust
     before: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """As OpenSSH prints it."""
-        return str(self.key.fingerprint)
+        return self.key.fingerprint
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a list of fingerprints may call it."""
+        return tuple(dict.fromkeys((self.host, self.place, self.address)))
 
 
 def look(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Shown]:
     """Fetch the host keys and compare them with those pinned; log in nowhere."""
-    known = pinned(inventory.known_hosts)
 
     def fetch(host: Host, tell: Callable[[str], None]) -> Done[Shown]:
         tell("fetches its key")
         connection = connection_to(host)
-        place = pin_name(connection.host, connection.port)
-        key = host_key(connection, inventory, host)
-        ours = known.lookup(place)
-        if ours is None:
-            shown = Shown(host.name, place, key, Trust.NEW)
-        elif any(k == key for k in ours.values()):
-            shown = Shown(host.name, place, key, Trust.PINNED)
+        place, known = place_of(connection.way), keys_known(connection.way, inventory)
+        key = host_key(connection, inventory, host, known)
+        if key in known.keys:
+            shown = Shown(host.name, place, connection.host, key, Trust.PINNED)
+        elif not known.keys and not known.struck:
+            shown = Shown(host.name, place, connection.host, key, Trust.NEW)
         else:
-            before = ", ".join(k.fingerprint for k in ours.values())
-            shown = Shown(host.name, place, key, Trust.CHANGED, before)
+            before = ", ".join(k.fingerprint for k in known.keys or known.struck)
+            shown = Shown(host.name, place, connection.host, key, Trust.CHANGED, before)
         was = f", pinned was {shown.before}" if shown.before else ""
         state = f"{shown.trust.value}: {shown.fingerprint}{was}"
         return Done(state, shown, doubtful=shown.trust is Trust.CHANGED)
@@ -92,36 +97,32 @@ def look(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Sho
     return on_each(hosts, fetch, board, timeout_s=LOGIN_S)
 
 
-def host_key(connection: Connection, inventory: Inventory, host: Host) -> Any:
-    """Give the key a host shows in the key exchange, through its jump hosts if it has any."""
+def host_key(connection: Hop, inventory: Inventory, host: Host, known: Known) -> Key:
+    """Give the key a host shows in the key exchange, through its jump hosts if it has any.
+
+    Raises
+    ------
+    HostError
+        Where it shows none, or one that is revoked.
+    """
     transport = None
     try:
         if len(hops(connection)) > 1:
             guard(connection.gateway, inventory, host.name, jump=True)
-        place = (connection.host, connection.port)
-        if connection.gateway:
-            line = connection.open_gateway()
-        else:
-            line = socket.create_connection(place, timeout=CONNECT_S)
-        transport = paramiko.Transport(line)
-        transport.banner_timeout = BANNER_S
-        ours = pinned(inventory.known_hosts).lookup(pin_name(*place))
-        if ours:  # ask for the kind that is pinned: a host has a key of several kinds
-            options = transport.get_security_options()
-            kinds = {*ours, *(("rsa-sha2-512", "rsa-sha2-256") if "ssh-rsa" in ours else ())}
-            first = [k for k in options.key_types if k in kinds]
-            options.key_types = first + [k for k in options.key_types if k not in first]
-        transport.start_client(timeout=CONNECT_S)
-        return transport.get_remote_server_key()
-    except HostError:
-        raise
+        line = connection.open_gateway() if connection.gateway else connection.line()
+        transport = preferring(known.kinds)(line)
+        transport.banner_timeout = connection.connect_kwargs["banner_timeout"]
+        transport.start_client(timeout=connection.connect_timeout)
+        key = key_of(transport.get_remote_server_key())
+        refuse_revoked(place_of(connection.way), key, known)
     except Exception as error:  # noqa: BLE001 - raised again, as what it means
         raise reason(error, connection, host) from None
+    else:
+        return key
     finally:
         if transport is not None:
             transport.close()
-        for hop in hops(connection):
-            hop.client.close()
+        close(connection)
 
 
 def accept(
@@ -147,20 +148,15 @@ def accept(
         A file of fingerprints: what it lists is pinned without asking, what it does not is refused.
     """
     listed = None if trusted is None else fingerprints(trusted)
+    refused = _quarrels(shown.values())
     wanted: list[Shown] = []
-    refused: dict[str, str] = {}
     for s in shown.values():
-        if s.trust is Trust.PINNED:
-            continue
-        if s.trust is Trust.CHANGED and not replace:
-            refused[s.host] = (
-                f"its host key changed: pinned {s.before}, found {s.fingerprint}. If the system"
-                f" was installed anew: `mapreduce cluster enrol --only {s.host} --replace`"
-            )
-        elif listed is not None and not _listed(s, listed):
-            refused[s.host] = f"{s.fingerprint} is not listed for it in {trusted}"
-        else:
+        why = _against(s, listed, trusted, replace=replace)
+        if why:
+            refused[s.host] = why
+        elif s.trust is not Trust.PINNED:
             wanted.append(s)
+    wanted = [s for s in wanted if s.host not in refused]
     if listed is None:
         new = [s for s in wanted if s.trust is Trust.NEW]
         if new and not yes and not ask(f"Trust these {len(new)} new host keys?"):
@@ -175,9 +171,43 @@ def accept(
     return refused
 
 
-def _listed(shown: Shown, listed: Mapping[str, set[str]]) -> bool:
-    address = shown.place.removeprefix("[").partition("]")[0]
-    return any(shown.fingerprint in listed.get(n, ()) for n in (shown.host, shown.place, address))
+def _against(
+    s: Shown, listed: Mapping[str, set[str]] | None, trusted: Path | None, *, replace: bool
+) -> str | None:
+    """Say what speaks against a key before anybody is asked."""
+    named = [name for name in s.names if name.lower() in (listed or {})]
+    other = contradiction(s.key, named, listed) if listed is not None and named else None
+    if other:
+        pin_too = f"{s.fingerprint} is pinned and shown" if s.trust is Trust.PINNED else None
+        found = pin_too or f"it shows {s.fingerprint}"
+        was = f", {s.before} is pinned" if s.before else ""
+        return (
+            f"{found}{was}, but {trusted} lists {other} for {' and '.join(named)}: look at the host"
+            " itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then mend the one that"
+            " is wrong, the list or the pin (`enrol --only HOST --replace`)"
+        )
+    if s.trust is Trust.CHANGED and not replace:
+        return (
+            f"its host key changed: pinned {s.before}, found {s.fingerprint}. If the system"
+            f" was installed anew: `mapreduce cluster enrol --only {s.host} --replace`"
+        )
+    if listed is not None and not named and s.trust is not Trust.PINNED:
+        return f"{s.fingerprint} is not listed for it in {trusted}"
+    return None
+
+
+def _quarrels(shown: Iterable[Shown]) -> dict[str, str]:
+    """Find hosts that are one place by name and show different keys: one would undo the other."""
+    first: dict[str, Shown] = {}
+    refused: dict[str, str] = {}
+    for s in shown:
+        one = first.setdefault(s.place, s)
+        if one.key != s.key:
+            refused[s.host] = refused[one.host] = (
+                f"{one.host} and {s.host} are both known as {s.place} and show different keys,"
+                f" {one.fingerprint} and {s.fingerprint}: give each a HostKeyAlias in ~/.ssh/config"
+            )
+    return refused
 
 
 def log_in(

@@ -1,51 +1,38 @@
 """One host over SSH: connect, run a command, hand it input, read its answer; all within deadlines.
 
-Fabric makes the connection from hosts.toml and `~/.ssh/config`; its default trusts any key, so
-the policy is set, on every hop, before anything is opened. A host that was never enrolled is not
-even dialled; one whose key changed hears nothing after the key exchange. Every fault becomes a
-`HostError` that says what to do. It decides nothing about hosts.
+The connection is `route`'s: on every hop it is told which keys count before anything is opened. A
+host that was never enrolled is not even dialled; one whose key changed hears nothing after the key
+exchange. Every fault becomes a `HostError` that says what to do. It decides nothing about hosts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import paramiko  # type: ignore[import-untyped]  # it ships no types
-from fabric import Config, Connection
-from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # as above
-    AuthenticationException,
-    BadHostKeyException,
-    NoValidConnectionsError,
-    SSHException,
-)
+from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped]  # it ships no types
 
 from mapreduce.cluster import shell
-from mapreduce.cluster.trust import pin_name, pinned
-from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.cluster.host_error import HostError
+from mapreduce.cluster.route import CHANNEL_S, Hop, close, connection_to, guard
+from mapreduce.cluster.unreached import reason
+from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mapreduce.cluster.inventory import Host, Inventory
 
-CONNECT_S: Final = 10
-BANNER_S: Final = 10
-AUTH_S: Final = 20
-CHANNEL_S: Final = 15
+__all__ = ["LOOPBACK", "Answer", "HostError", "Remote"]
+
 STEP_S: Final = 30.0
 MOST_ANSWER_BYTES: Final = 8 << 20
 CHUNK_BYTES: Final = 1 << 15
 NOT_FOUND: Final = 127
 LOOPBACK: Final = "127.0.0.1"  # of a host: nobody else reaches what listens there
-
-
-class HostError(MapReduceError):
-    """One host could not do its part; the others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,72 +42,6 @@ class Answer:
     status: int
     out: bytes
     err: str
-
-
-def connection_to(host: Host, *, password: str | None = None) -> Connection:
-    """Make a connection, not yet opened, as hosts.toml and `~/.ssh/config` say."""
-    known: dict[str, Any] = {
-        "banner_timeout": BANNER_S,
-        "auth_timeout": AUTH_S,
-        "channel_timeout": CHANNEL_S,
-        "look_for_keys": host.identity is None,
-    }
-    if password is not None:
-        known.update(password=password, look_for_keys=False, allow_agent=False)
-    elif host.identity is not None:
-        known["key_filename"] = [str(host.identity)]
-    connection = Connection(
-        host.address,
-        user=host.user,
-        port=host.ssh_port,
-        config=Config(),
-        connect_timeout=CONNECT_S,
-        connect_kwargs=known,
-    )
-    for hop in hops(connection)[1:]:
-        hop.connect_timeout = CONNECT_S
-        patience = ("banner_timeout", "auth_timeout", "channel_timeout")
-        hop.connect_kwargs.update({name: known[name] for name in patience})
-    return connection
-
-
-def hops(connection: Connection) -> list[Connection]:
-    """Give a connection and those it goes through (ProxyJump)."""
-    chain = [connection]
-    while isinstance(chain[-1].gateway, Connection):
-        chain.append(chain[-1].gateway)
-    return chain
-
-
-def guard(connection: Connection, inventory: Inventory, name: str, *, jump: bool = False) -> None:
-    """Make a connection, and every hop of it, accept pinned keys alone.
-
-    Hosts one jumps through may also be known to the user's own known_hosts; with `jump` the
-    connection itself is one of those.
-
-    Raises
-    ------
-    HostError
-        Where there is no pinned key: nothing is sent to such a host at all.
-    """
-    keys = pinned(inventory.known_hosts)
-    for i, hop in enumerate(hops(connection), int(jump)):
-        client = hop.client
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        client.get_host_keys().clear()
-        place = pin_name(hop.host, hop.port)
-        ours = keys.lookup(place)
-        for kind, key in (ours or {}).items():
-            client.get_host_keys().add(place, kind, key)
-        if ours is None and i:
-            client.load_system_host_keys()
-            ours = client._system_host_keys.lookup(place)  # noqa: SLF001 - it has no name for it
-        if ours is None:
-            where = f"the jump host {place}" if i else place
-            raise HostError(
-                f"no host key is pinned for {where}: `mapreduce cluster enrol --only {name}`"
-                + (f", or `ssh {hop.original_host}` once" if i else "")
-            )
 
 
 class Remote:
@@ -160,7 +81,7 @@ class Remote:
         self.close()
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Hop:
         """The open connection itself, for tunnels."""
         return self._connection
 
@@ -171,8 +92,7 @@ class Remote:
 
     def close(self) -> None:
         """Close the connection and what it went through."""
-        for hop in hops(self._connection):
-            hop.client.close()
+        close(self._connection)
 
     def ask(
         self,
@@ -321,38 +241,3 @@ def _no_answer(answer: Answer, python: str) -> str:
             " `sudo apt install python3`, or set python = … in hosts.toml"
         )
     return f"{python} could not run our script ({last}); Python 3.11 or newer is needed"
-
-
-def reason(error: Exception, connection: Connection, host: Host) -> Exception:  # noqa: PLR0911 - a table of reasons
-    """Turn what went wrong while connecting into what to do about it."""
-    place = pin_name(connection.host, connection.port)
-    if isinstance(error, BadHostKeyException):
-        before, now = error.expected_key.fingerprint, error.key.fingerprint
-        return HostError(
-            f"its host key changed: pinned {before}, found {now}; nothing was sent. If the system"
-            f" was installed anew: `mapreduce cluster enrol --only {host.name} --replace`"
-        )
-    if isinstance(error, AuthenticationException):
-        if "password" in connection.connect_kwargs:
-            return HostError(
-                f"{place} refused this password of {connection.user}: type it again, or put the"
-                " key on it by other means (its sshd may take no passwords, or not root's)"
-            )
-        return HostError(
-            f"{place} refused the login of {connection.user}:"
-            f" `mapreduce cluster enrol --only {host.name} --install-key`"
-        )
-    if isinstance(error, socket.gaierror | UnicodeError):  # a label that is empty or too long
-        return HostError(f"{connection.host} is no known name: check address in hosts.toml")
-    if isinstance(error, TimeoutError):
-        return HostError(f"{place} did not answer within {CONNECT_S} s: is it on, and connected?")
-    if isinstance(error, NoValidConnectionsError | ConnectionRefusedError):
-        return HostError(
-            f"{place} refused the connection: is SSH on? There: sudo systemctl enable --now ssh"
-        )
-    if isinstance(error, SSHException | EOFError | OSError):
-        said = str(error) or type(error).__name__
-        if "No existing session" in said or "banner" in said:
-            said = f"no SSH server answered within {BANNER_S} s"
-        return HostError(f"{place}: {said}")
-    return error

@@ -1,17 +1,18 @@
 """Pinned host keys: a file of OpenSSH's known_hosts format that `enrol` writes.
 
-A host is known by the address and port it is dialled at. A key that is not in the file is not
-trusted, whatever the user's own known_hosts says; the file is written whole. It asks nobody.
+A host is known by the address and port it is dialled at, or by its HostKeyAlias. A key that is not
+in the file is not trusted, whatever the user's own known_hosts says; a line that is no key is
+refused, so that a damaged file never passes for a shorter one. It is written whole, and of lines
+of other names nothing is lost. It asks nobody.
 """
 
 from __future__ import annotations
 
-import os
+import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from paramiko import HostKeys  # type: ignore[import-untyped]  # it ships no types
-from paramiko.hostkeys import InvalidHostKey  # type: ignore[import-untyped]  # as above
-
+from mapreduce.cluster.known_hosts import ENCODING, fields, read, split
 from mapreduce.errors import UsageError
 from mapreduce.whole import whole
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from paramiko import PKey
+    from mapreduce.cluster.known_hosts import Key, KnownHosts, Line
 
 SSH_PORT: Final = 22
 HEADER: Final = "# Host keys pinned by `mapreduce cluster enrol`. OpenSSH reads this file too.\n"
+BOM: Final = "\ufeff"
 
 
 def pin_name(address: str, port: int) -> str:
@@ -30,36 +32,83 @@ def pin_name(address: str, port: int) -> str:
     return address if port == SSH_PORT else f"[{address}]:{port}"
 
 
-def pinned(path: Path) -> HostKeys:
+def pinned(path: Path) -> KnownHosts:
     """Read the pinned keys; none where there is no file.
 
     Raises
     ------
     UsageError
-        Where a line of the file is no key: a damaged file must not pass for an empty one.
+        Where it cannot be read, or a line of it is no key.
     """
-    keys = HostKeys()
-    if not path.exists():
-        return keys
     try:
-        keys.load(os.fspath(path))
-    except (InvalidHostKey, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: expected lines of known_hosts, found {error}") from None
-    lines = [s for s in path.read_text().splitlines() if s.strip() and not s.startswith("#")]
-    if len(keys.keys()) == 0 and lines:
-        raise UsageError(f"{path}: expected lines of known_hosts, found none that is one")
-    return keys
+        known = read([path])
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from None
+    for line in known.lines:
+        wrong = _wrong(line)
+        if wrong:
+            raise UsageError(f"{line.place}: expected lines of known_hosts, found {wrong}")
+    return known
 
 
-def pin(path: Path, new: Mapping[str, PKey]) -> None:
-    """Put keys by their names into the file, each in the place of all others of that name."""
-    lines = [] if path.exists() else [HEADER]
+def _wrong(line: Line) -> str:
+    """Say what keeps a line from counting, though whoever wrote it may think that it does."""
+    if line.names.startswith(BOM) or line.marker.startswith(BOM):
+        return "a byte order mark: save the file without one"
+    if line.key is None:
+        return f"{line.wrong}: delete the line, then `mapreduce cluster enrol` for its host"
+    odd = next((n for n in line.names.split(",") if n.endswith(f"]:{SSH_PORT}")), "")
+    return f"{odd}, which nobody is called: write {odd[1 : odd.rindex(']')]}" if odd else ""
+
+
+def pin(path: Path, new: Mapping[str, Key]) -> None:
+    """Put keys by their names into the file, each in the place of all others of that name.
+
+    What else a line says stays: its other names keep their key, and what is revoked is revoked.
+
+    Raises
+    ------
+    UsageError
+        Where a wildcard would go on allowing an old key.
+    """
+    lines = [HEADER]
     if path.exists():
-        lines = [s for s in path.read_text().splitlines(keepends=True) if not _names(s) & {*new}]
-        lines = [s if s.endswith("\n") else s + "\n" for s in lines]
-    lines += [f"{name} {key.get_name()} {key.get_base64()}\n" for name, key in sorted(new.items())]
+        texts = split(path.read_text(**ENCODING))
+        about = {line.number: line for line in pinned(path).lines if not line.marker}
+        lines = [_without(s, about.get(number), new) for number, s in enumerate(texts, 1)]
+    lines += [
+        f"{name} {key.kind} {base64.b64encode(key.blob).decode()}\n"
+        for name, key in sorted(new.items())
+    ]
     with whole(path) as partial:
-        partial.write_text("".join(lines))
+        partial.write_text("".join(lines), **ENCODING)
+
+
+def _without(text: str, line: Line | None, names: Mapping[str, Key]) -> str:
+    """Take names out of a line of the file; give nothing where none is left of it."""
+    fitting = [name for name in names if line is not None and line.fits(name)]
+    if line is None or not fitting:
+        return text.rstrip("\r") + "\n"
+    gone = {name.lower() for name in fitting}
+    left = [] if line.names.startswith("|") else line.names.split(",")
+    left = [name for name in left if name.lower() not in gone]
+    rest = replace(line, names=",".join(left))
+    wide = next((name for name in fitting if left and rest.fits(name)), None)
+    if wide is not None and line.key != names[wide]:
+        raise UsageError(
+            f"{line.place}: its pattern {rest.names!r} goes on allowing {wide} the key"
+            f" {line.key.fingerprint if line.key else ''}: take that line out first"
+        )
+    return f"{rest.names} {fields(text)[2]}\n" if left else ""
+
+
+def contradiction(shown: Key, names: Iterable[str], listed: Mapping[str, set[str]]) -> str | None:
+    """Give what a list of fingerprints says of a host, where one of its names lacks this key."""
+    for name in names:
+        prints = listed[name.lower()]
+        if shown.fingerprint not in prints:
+            return " or ".join(sorted(prints))
+    return None
 
 
 def fingerprints(path: Path) -> dict[str, set[str]]:
@@ -68,27 +117,28 @@ def fingerprints(path: Path) -> dict[str, set[str]]:
     Raises
     ------
     UsageError
-        For a line without a fingerprint.
+        For a line without a fingerprint, or a file that is none.
     """
+    try:
+        text = path.read_text(**ENCODING).removeprefix(BOM)
+    except OSError as error:
+        raise UsageError(f"--fingerprints {path}: {error.strerror or error}") from None
     found: dict[str, set[str]] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(split(text), 1):
         words = line.split("#")[0].split()
         if not words:
             continue
-        prints = {w for w in words if w.startswith("SHA256:")}
-        names = [w for w in words if w not in prints and not _is_detail(w)]
+        prints = {w.rstrip("=") for w in words if w.startswith("SHA256:")}
+        names = [w for w in words if not w.startswith("SHA256:") and not _is_detail(w)]
         if not prints or not names:
             raise UsageError(f"{path}:{number}: expected NAME SHA256:…, found {line.strip()!r}")
         for name in names:
-            found.setdefault(name, set()).update(prints)
+            found.setdefault(name.lower(), set()).update(prints)
+    if not found:
+        raise UsageError(f"{path}: expected lines of NAME SHA256:…, found none")
     return found
 
 
 def _is_detail(text: str) -> bool:
     """Tell the number of bits and the kind apart, in what `ssh-keygen -lf` prints."""
     return text.isdigit() or (text.startswith("(") and text.endswith(")"))
-
-
-def _names(line: str) -> set[str]:
-    words: Iterable[str] = line.split(maxsplit=1)[:1] if not line.startswith("#") else ()
-    return {name for word in words for name in word.split(",")}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from paramiko import RejectPolicy  # type: ignore[import-untyped]  # it ships no types
 
-from mapreduce.cluster import enrol, operations, remote
+from mapreduce.cluster import enrol, operations, remote, route
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.enrol import Trust
 from mapreduce.cluster.fleet import FleetError
@@ -130,11 +130,11 @@ def test_a_changed_key_is_replaced_when_a_person_saw_both(
     assert capsys.readouterr().out.startswith("pi1  look  ")  # a changed key is not "ok"
     new = pinned(inventory.known_hosts)
     places = [pin_name(h.address, h.port) for h in two.hosts]
-    before, after = (next(iter(k[places[0]].values())).fingerprint for k in (old, new))
+    before, after = (k.of(places[0]).keys[0].fingerprint for k in (old, new))
     assert before != after
     assert before in asked[0]
     assert after in asked[0]
-    assert list(new[places[1]].values()) == list(old[places[1]].values())
+    assert new.of(places[1]) == old.of(places[1])
 
 
 def test_a_list_of_fingerprints_is_all_that_is_trusted(two: Shelf, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_list_of_fingerprints_is_all_that_is_trusted(two: Shelf, tmp_path: Pat
     listed.write_text(f"pi1 {other}  # as its screen shows\n256 {other} pi2 (ED25519)\n")
     refused = enrol.accept(inventory, shown, ask=never_ask, trusted=listed)
     assert list(refused) == ["pi2"]
-    assert list(pinned(inventory.known_hosts).keys()) == [shown["pi1"].place]
+    assert pinned(inventory.known_hosts).names() == [shown["pi1"].place]
 
 
 def test_a_list_that_holds_no_fingerprint_is_refused(tmp_path: Path) -> None:
@@ -165,9 +165,8 @@ def test_a_damaged_file_of_pinned_keys_does_not_pass_for_an_empty_one(tmp_path: 
 def test_hosts_that_refuse_or_hang_are_named_and_the_rest_enrolled(
     two: Shelf, monkeypatch: Any
 ) -> None:
-    for module in (remote, enrol):
-        for name in ("CONNECT_S", "BANNER_S"):
-            monkeypatch.setattr(module, name, 4)  # in which the third, which answers, does
+    for name in ("CONNECT_S", "BANNER_S"):
+        monkeypatch.setattr(route, name, 4)  # in which the third, which answers, does
     silent = Recorder()
     try:
         two.overrides["pi1"] = {"address": "127.0.0.1", "ssh_port": silent.port}
@@ -186,7 +185,7 @@ def test_hosts_that_refuse_or_hang_are_named_and_the_rest_enrolled(
     assert set(said) == {"pi1", "pi2"}
     assert "no SSH server answered within 4 s" in said["pi1"]
     assert "is SSH on?" in said["pi2"]
-    assert len(pinned(inventory.known_hosts).keys()) == 1
+    assert len(pinned(inventory.known_hosts).names()) == 1
 
 
 def at(folder: Path, port: int, **more: str) -> Inventory:
@@ -273,7 +272,7 @@ def test_aliases_and_jumps_of_the_ssh_config_are_honoured_and_verified(
     public = (jump.folder / "host_key.pub").read_text().split()
     (tmp_path / ".ssh" / "known_hosts").write_text(f"{place} {public[0]} {public[1]}\n")
     operations.enrol_hosts(Choice(path), yes=True)
-    assert list(pinned(inventory.known_hosts).keys()) == [pin_name(inner.address, inner.port)]
+    assert pinned(inventory.known_hosts).names() == [pin_name(inner.address, inner.port)]
     with Remote(inventory.hosts[0], inventory) as connected:
         assert connected.call("echo $SSH_CONNECTION").out.split()[2].decode() == inner.address
 
@@ -307,11 +306,11 @@ def test_every_hop_rejects_unpinned_keys_before_anything_is_opened(
     (tmp_path / ".ssh" / "config").write_text(
         f"Host {inventory.hosts[0].address}\n  ProxyJump {jump.address}:{jump.ssh_port}\n"
     )
-    connection = remote.connection_to(inventory.hosts[0])
-    chain = remote.hops(connection)
+    connection = route.connection_to(inventory.hosts[0])
+    chain = route.hops(connection)
     assert len(chain) == 2
     assert not any(isinstance(h.client._policy, RejectPolicy) for h in chain)
-    remote.guard(connection, inventory, "pi1")
+    route.guard(connection, inventory, "pi1")
     assert all(isinstance(h.client._policy, RejectPolicy) for h in chain)
-    assert [len(h.client.get_host_keys()) for h in chain] == [1, 1]
+    assert [len(h.client._policy.known.keys) for h in chain] == [1, 1]
     assert login_attempts(two) == []

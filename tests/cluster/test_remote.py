@@ -1,3 +1,4 @@
+import base64
 import os
 import time
 from collections.abc import Iterator
@@ -6,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import remote
+from mapreduce.cluster import route
 from mapreduce.cluster.inventory import Host, Inventory, load
+from mapreduce.cluster.known_hosts import Key
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.cluster.starter import own_address
 from mapreduce.cluster.trust import pin, pin_name, pinned
@@ -84,7 +86,7 @@ def test_what_is_no_ssh_server_is_told_and_gets_nothing_but_a_greeting(
     banner: bytes, tmp_path: Path, monkeypatch: Any
 ) -> None:
     for name in ("CONNECT_S", "BANNER_S"):
-        monkeypatch.setattr(remote, name, 1)
+        monkeypatch.setattr(route, name, 1)
     key = keypair(tmp_path / "id")
     recorder = Recorder(banner=banner)
     try:
@@ -101,11 +103,15 @@ def test_what_is_no_ssh_server_is_told_and_gets_nothing_but_a_greeting(
     assert recorder.came.startswith(b"SSH-2.0-") or not recorder.came
 
 
+def as_text(key: Key) -> str:
+    return f"{key.kind} {base64.b64encode(key.blob).decode()}"
+
+
 def pinned_from(public: Path, folder: Path) -> list[Any]:
     """Give a public key as a pinned one."""
     path = folder / "one"
     path.write_text(f"x {public.read_text()}")
-    return list(pinned(path)["x"].values())
+    return list(pinned(path).of("x").keys)
 
 
 @pytest.mark.parametrize("name", ["no-such-host.invalid", "pi..shelf", "a" * 64])
@@ -144,11 +150,11 @@ def test_pinning_replaces_all_keys_of_a_name_and_keeps_the_rest(tmp_path: Path) 
     path = tmp_path / "known_hosts"
     pin(path, {"a": keys[0], "b": keys[0]})
     with path.open("a") as out:
-        out.write(f"# mine\nc,d {keys[0].get_name()} {keys[0].get_base64()}")
+        out.write(f"# mine\nc,d {as_text(keys[0])}")
     pin(path, {"a": keys[1]})
     pin(path, {"[a]:2222": keys[2]})
     known = pinned(path)
-    assert {n: [k.fingerprint for k in known[n].values()] for n in ("a", "b", "[a]:2222", "d")} == {
+    assert {n: [k.fingerprint for k in known.of(n).keys] for n in ("a", "b", "[a]:2222", "d")} == {
         "a": [keys[1].fingerprint],
         "b": [keys[0].fingerprint],
         "[a]:2222": [keys[2].fingerprint],

@@ -90,11 +90,22 @@ class SshHost:
         path.write_text(script)
         path.chmod(0o755)
 
-    def new_host_key(self) -> None:
+    def new_host_key(self, kind: str = "ed25519") -> None:
         """Make another host key, as a system installed anew has; restart to use it."""
         for path in self.folder.glob("host_key*"):
             path.unlink()
-        keypair(self.folder / "host_key")
+        keypair(self.folder / "host_key", kind)
+
+    def restart_with_new_key(self, kind: str = "ed25519") -> None:
+        """Be installed anew."""
+        self.stop()
+        self.new_host_key(kind)
+        self.start()
+
+    @property
+    def public_key(self) -> str:
+        """Its host key, as known_hosts has it."""
+        return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
 
     def start(self) -> None:
         """Start the server and wait until it listens."""
