@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mapreduce.fields import Float, Int, Text
-    from mapreduce.job import Job, load
+    from mapreduce.job import Job
+    from mapreduce.job_loader import load
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.progress import Progress
@@ -48,7 +49,7 @@ _HOMES = {
     "Columns": "mapreduce.columns",
     "Job": "mapreduce.job",
     "Records": "mapreduce.columns",
-    "load": "mapreduce.job",
+    "load": "mapreduce.job_loader",
     "Memory": "mapreduce.objects.memory",
     "Selection": "mapreduce.objects.selection",
     "parse_sample": "mapreduce.objects.selection",

@@ -40,9 +40,9 @@ SourceArgument = Annotated[
 
 @app.callback()
 def _here(version: given.Version = False) -> None:  # noqa: ARG001 - shown as it is read
-    """Let jobs be found from the folder one stands in, as `python -m` would."""
+    """Let jobs be found from the folder one stands in; last, so that it hides no module."""
     if "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
 
 
 @app.command("run")
@@ -219,7 +219,7 @@ def verify_command(folder: FolderArgument) -> None:
 
 
 def _job(reference: str, settings: list[str] | None) -> Job:
-    from mapreduce.job import load  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.job_loader import load  # noqa: PLC0415 - numpy loads when it is needed
 
     return load(reference, given.settings(settings), text=True)
 

@@ -12,20 +12,25 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mapreduce.job_code import BY_PATH, OURS
 from mapreduce.receipt import versions
 
 if TYPE_CHECKING:
-    from mapreduce.job import JobName
+    from collections.abc import Iterator, Mapping
+
+    from mapreduce.job_name import JobName
     from mapreduce.runs import Options
 
 
-def identity_of(job: JobName, source: str, options: Options) -> str:
+def identity_of(job: JobName, code: Mapping[str, str], source: str, options: Options) -> str:
     """Give a run's identity as JSON: equal texts, equal runs.
 
     Parameters
     ----------
     job
-        Class, parameters and code.
+        Class and parameters.
+    code
+        What each file of the job's code means: `JobCode.meanings`.
     source
         The store's name.
     options
@@ -35,7 +40,7 @@ def identity_of(job: JobName, source: str, options: Options) -> str:
     identity = {
         "job": job.shown,
         "parameters": job.parameters,
-        "code": job.code,
+        "code": dict(code),
         "source": source,
         "match": selection.match,
         "exclude": selection.exclude,
@@ -64,6 +69,15 @@ def difference(was: str, now: str) -> str:
         for name in sorted(old_set.keys() | new_set.keys())
     ]
     said = [f"its {what} was {a!r}, now it is {b!r}" for what, a, b in pairs if a != b]
-    if old.get("code") != new.get("code"):
-        said.append("the job's own code has changed")
-    return "; ".join(said)
+    return "; ".join((*said, *_code_differences(old.get("code", {}), new.get("code", {}))))
+
+
+def _code_differences(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(was.keys() | now.keys()):
+        what = "this program itself" if name == OURS else name.removeprefix(BY_PATH)
+        if name not in was:
+            yield f"{what} is a part of its code now"
+        elif name not in now:
+            yield f"{what} is no part of its code any more"
+        elif was[name] != now[name]:
+            yield f"{what} has changed"

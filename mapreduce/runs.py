@@ -22,7 +22,9 @@ from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.gather import Gather, HopelessError
 from mapreduce.identity import identity_of
-from mapreduce.job import Job, finished, name_of
+from mapreduce.job import Job, finished
+from mapreduce.job_loader import refuse_while_loading
+from mapreduce.job_name import job_code, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.listing import Lister, is_divisible
 from mapreduce.objects import Awaited, Spread
@@ -152,6 +154,7 @@ def run(
     if not isinstance(job, Job):
         what = f"{job.__name__}()" if isinstance(job, type) else "MyJob()"
         raise UsageError(f"run takes an instance of a job, {what}, got {job!r}")
+    refuse_while_loading()
     told = options or Options()
     return _Run(
         job,
@@ -184,7 +187,8 @@ class _Run:
     ) -> None:
         self.keep_journal = keep_journal
         self.job = job
-        self.name = name_of(job)
+        code = job_code(job)
+        self.name = name_of(job, code)
         self.options = options
         self.tell = on_progress
         self.engine = _engine(engine, workers)
@@ -201,7 +205,7 @@ class _Run:
         if folder is not None:
             check_apart(folder, self.store)
             made(folder)
-        identity = identity_of(self.name, self.store.name, options)
+        identity = identity_of(self.name, code.meanings, self.store.name, options)
         self.journal = Journal(folder, identity, anew=anew)
         self.before = self.journal.last_commit()  # of an earlier run that was interrupted
         self.resumed = self.journal.resumed()

@@ -26,8 +26,10 @@ import msgspec
 
 from mapreduce import packed
 from mapreduce.attempt import Attempt, Limits, MapError
+from mapreduce.code_guard import Guard
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job import JobName
+from mapreduce.job_loader import loading
+from mapreduce.job_name import JobName
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Awaited, Location
@@ -214,9 +216,17 @@ def serve(source: IO[bytes], stream: IO[bytes]) -> None:
     begin, sink = receive(source), _Sink(stream)
     if not isinstance(begin, Begin):
         return
+    inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
     sys.path[:] = [*begin.path, *(p for p in sys.path if p not in begin.path)]
     _stand_back(begin)
+    with loading(begin.job.reference):  # in `map`, too, no run may begin
+        _attend(begin, sink, inbox)
+
+
+def _attend(begin: Begin, sink: _Sink, inbox: queue.SimpleQueue[Message | None]) -> None:
     try:
+        Guard(begin.job.code).install()
         job = begin.job.load()
         reader = _reader(begin.peer)
         attempt, schemas = Attempt(job, reader, begin.limits), job.schemas()
@@ -224,8 +234,6 @@ def serve(source: IO[bytes], stream: IO[bytes]) -> None:
         sink.send(Failed(-1, "job", _told(error)))
         return
     gc.freeze()  # what is loaded by now stays: no collection need look at it again
-    inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(source, inbox), name="listen", daemon=True).start()
     sink.send(Ready(schemas))
     watched = False
     try:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Final
 
 from mapreduce.errors import JobError, MapReduceError
+from mapreduce.interpreter import command
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Awaited
 from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
@@ -197,10 +198,10 @@ class SlotProcess:
                 raise MapReduceError("the slot has been stopped")
             if self._at is not None and self._at == self._doomed:
                 raise StartError("its work was cancelled")
-            path = os.pathsep.join(p for p in self._begin.path if p)
+            path = os.pathsep.join(self._begin.path)
             self._own_peak_bytes = peak_bytes()
             process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "mapreduce.slot"],
+                command("mapreduce.slot"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if self._said_bytes is None else subprocess.PIPE,

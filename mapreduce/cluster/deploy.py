@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.fleet import Done, on_each
-from mapreduce.cluster.release import Tree, overlay, packed, release
+from mapreduce.cluster.release import Tree, packed, release
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.cluster.wheels import (
     Cache,
@@ -210,10 +210,10 @@ class Overlay:
 def deploy_overlay(
     inventory: Inventory,
     hosts: Sequence[Host],
-    target: str,
+    tree: Tree | None,
+    reference: str,
     board: Board,
     *,
-    sends_code: bool = True,
     requirements: Sequence[str] = (),
     cache: Cache | None = None,
 ) -> Table[Overlay]:
@@ -221,15 +221,12 @@ def deploy_overlay(
 
     Parameters
     ----------
-    target
-        `./file.py:Job` or `package.module:Job`.
-    sends_code
-        Whether its code is to be sent: not where it is part of the release.
+    tree, reference
+        Its files, and its name among them, as `overlay` gives them; None where the release has all.
     requirements
         What it needs beyond a worker's own, such as `shapely==2.1.1`: as wheels, in an environment
         named by their contents.
     """
-    tree, reference = overlay(target) if sends_code else (None, target)
     body = tree.tar() if tree is not None else b""
     cache = cache or Cache()
     needs = Wanted(tuple(requirements)) if requirements else None

@@ -18,7 +18,7 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Overlay, Plan, deploy, deploy_overlay
 from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory import TUNNEL
-from mapreduce.cluster.release import overlay, own_packages
+from mapreduce.cluster.release import Tree, overlay, own_packages
 from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tunnel import Tunnel
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.fleet import Table
     from mapreduce.cluster.inventory import Host, Inventory
-    from mapreduce.job import JobName
+    from mapreduce.job_name import JobName
 
 
 class OverSSH:
@@ -61,6 +61,7 @@ class OverSSH:
         self._plan: Plan | None = None
         self._cache = Cache()
         self._job: JobName | None = None
+        self._own, self._reference = Tree("", {}), ""
         self._placed: dict[str, Deployed] = {}
         self._overlays: dict[str, tuple[str, ...]] = {}
         self._tunnels: dict[str, Tunnel] = {}
@@ -71,9 +72,8 @@ class OverSSH:
         self._plan = Plan()
         self._job = job
         self.release = self._plan.tree.id
-        where = job.reference.rpartition(":")[0]
-        own = not where.endswith(".py") and where.partition(".")[0] in own_packages()
-        self.overlay = "" if own else overlay(job.reference)[0].id
+        self._own, self._reference = overlay(job, own_packages())
+        self.overlay = self._own.id if self._own.files else ""
 
     def place(self, host: str) -> JobName | None:
         """Bring a host what it lacks; give the job's name there, if not as here."""
@@ -83,7 +83,7 @@ class OverSSH:
         self._placed[host] = _of(host, deploy(self._inventory, one, Quiet(), self._plan))
         job = self._job
         if self.overlay or self._requirements:
-            there = self._with_own(one, job.reference)
+            there = self._with_own(one)
             self._overlays[host] = there.paths
             job = msgspec.structs.replace(job, reference=there.reference)
         if job.files:
@@ -93,13 +93,13 @@ class OverSSH:
             job = msgspec.structs.replace(job, files=files)
         return None if job is self._job else job
 
-    def _with_own(self, one: Sequence[Host], reference: str) -> Overlay:
+    def _with_own(self, one: Sequence[Host]) -> Overlay:
         table = deploy_overlay(
             self._inventory,
             one,
-            reference,
+            self._own if self.overlay else None,
+            self._reference,
             Quiet(),
-            sends_code=bool(self.overlay),
             requirements=self._requirements,
             cache=self._cache,
         )

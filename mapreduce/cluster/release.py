@@ -17,10 +17,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.code_guard import compare
 from mapreduce.errors import UsageError
+from mapreduce.job_code import BY_PATH, tops
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from mapreduce.job_name import JobName
 
 ID_DIGITS: Final = 20
 MAX_FILES: Final = 20_000
@@ -49,36 +53,43 @@ def release(needs: Sequence[str], packages: Sequence[str] | None = None) -> Tree
     return Tree(name_of(files, needs), files)
 
 
-def overlay(target: str) -> tuple[Tree, str]:
+def overlay(job: JobName, without: Sequence[str] = ()) -> tuple[Tree, str]:
     """Give the files that a job's own code needs, and how the job is named there.
 
     Parameters
     ----------
-    target
-        `./file.py:Job`, which sends that file, or `package.module:Job`, which sends the whole
-        top package.
+    job
+        Of each top-level package that its code belongs to all files are sent, of a module without
+        a package its file.
+    without
+        Packages that hosts have in the release.
 
     Returns
     -------
     tuple
-        The tree, and the reference: for a file its path within the tree, a package's as it was.
+        The tree, empty where nothing is to be sent, and the reference: for a file its path within
+        the tree, a module's as it was.
 
     Raises
     ------
     UsageError
         Where there is no such file or package.
+    JobError
+        Where a file is not what it was when the job was named.
     """
-    where, _, name = target.rpartition(":")
+    where, _, name = job.reference.rpartition(":")
+    files = {
+        p: raw for top in sorted(tops(job.code) - {*without}) for p, raw in _package(top).items()
+    }
+    reference = job.reference
     if where.endswith(".py"):
         path = Path(where)
-        if not path.is_file():
-            raise UsageError(f"no file {where}; expected ./file.py:Job or package.module:Job")
-        files = {path.name: path.read_bytes()}
-        return Tree(name_of(files), files), f"{path.name}:{name}"
-    if not where:
-        raise UsageError(f"expected ./file.py:Job or package.module:Job, got {target!r}")
-    files = _package(where.partition(".")[0])
-    return Tree(name_of(files), files), target
+        reference = f"{path.name}:{name}"
+        own = path.read_bytes()
+        compare({f"{BY_PATH}{path.name}": own}, job.code)
+        files[path.name] = own
+    compare(files, job.code)
+    return Tree(name_of(files), files), reference
 
 
 def name_of(files: Mapping[str, bytes], needs: Sequence[str] = ()) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from mapreduce.attempt import Limits
     from mapreduce.cluster.places import Places
-    from mapreduce.job import JobName
+    from mapreduce.job_name import JobName
     from mapreduce.table import Schema
 
 

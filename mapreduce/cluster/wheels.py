@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import zipfile
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.remote import HostError
 from mapreduce.errors import UsageError
+from mapreduce.interpreter import command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,16 +224,16 @@ def pip_download(
     """
     wanted = [requirement(text) for text in requirements]
     major, minor = platform.python
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
-    command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder)]
-    command += ["--implementation", "cp", "--python-version", f"{major}.{minor}"]
+    pip = command("pip", "download", "--quiet", "--no-input")
+    pip += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder)]
+    pip += ["--implementation", "cp", "--python-version", f"{major}.{minor}"]
     if platform.free_threaded:
-        command += ["--abi", f"cp{major}{minor}t"]
+        pip += ["--abi", f"cp{major}{minor}t"]
     for name in platform.platforms():
-        command += ["--platform", name]
+        pip += ["--platform", name]
     if platform.machine in ARM_32:
-        command += ["--extra-index-url", PIWHEELS]
-    return [*command, *sources, "--", *wanted]
+        pip += ["--extra-index-url", PIWHEELS]
+    return [*pip, *sources, "--", *wanted]
 
 
 def unpacked_bytes(wheels: Sequence[Path]) -> int:

@@ -18,6 +18,7 @@ import typer
 
 from mapreduce.claim import claimant, made, unusable
 from mapreduce.console.words import DETACH
+from mapreduce.interpreter import command, environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,8 +109,9 @@ def _started(
 ) -> subprocess.Popen[bytes]:
     words = [word for word in words if word != DETACH]
     return subprocess.Popen(
-        [sys.executable, "-m", f"{program}.cli", *words],
+        command(f"{program}.cli", *words),
         cwd=folder,
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -19,6 +19,7 @@ import msgspec
 from mapreduce.console.terminal import ToldToEnd
 from mapreduce.console.words import ONCE
 from mapreduce.errors import UsageError
+from mapreduce.interpreter import command, environment
 from mapreduce.json_file import write_json
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def run_anew(program: str, arguments: Sequence[str], folder: str | None = None) 
     What ends it from a terminal it hears as well, SIGTERM it is told; then it is waited for however
     long it needs to end what it has started on hosts (`subprocess.run` would kill it at once).
     """
-    process = subprocess.Popen([sys.executable, "-m", f"{program}.cli", *arguments], cwd=folder)
+    process = subprocess.Popen(command(f"{program}.cli", *arguments), cwd=folder, env=environment())
     while True:
         try:
             code = process.wait()

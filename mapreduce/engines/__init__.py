@@ -14,7 +14,7 @@ import msgspec
 
 from mapreduce.attempt import Limits
 from mapreduce.errors import ObjectError
-from mapreduce.job import JobName
+from mapreduce.job_name import JobName
 from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split

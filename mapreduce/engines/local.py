@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -28,6 +27,7 @@ from mapreduce.engines import (
     located,
 )
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError, UsageError
+from mapreduce.interpreter import import_path
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.objects import Awaited
 from mapreduce.slot import Begin, Done, Failed, Reached, Work
@@ -162,7 +162,7 @@ class _Slot:
         self.thread = threading.Thread(target=self._work, daemon=True, name="slot")
         self._assignment = assignment
         self._desk = desk
-        begin = Begin(assignment.job, assignment.limits, tuple(sys.path), memory_bytes)
+        begin = Begin(assignment.job, assignment.limits, import_path(), memory_bytes)
         self._process = SlotProcess(begin)
         self._reached: int | None = None  # ordinal of the object last told of
 

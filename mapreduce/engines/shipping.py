@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from mapreduce.code_guard import compare
 from mapreduce.errors import UsageError
+from mapreduce.job_code import BY_PATH, OURS, digest, tops
 from mapreduce.side_file import Seal, copied
 from mapreduce.whole import whole
 
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-    from mapreduce.job import JobName
+    from mapreduce.job_name import JobName
 
-OURS: Final = "mapreduce"
 MAX_BYTES: Final = 32 << 20
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # an archive's bytes say nothing of when it was made
 
@@ -82,25 +83,19 @@ def shipment(job: JobName) -> Shipment:
     """
     files = dict(_sources(OURS))
     release = _digest(files)
-    where, _, name = job.reference.rpartition(":")
-    top = where.partition(".")[0]
-    path = Path(where) if where.endswith(".py") else _lone_file(where)
-    if path is not None:
-        content = path.read_bytes()
-        top = f"{OURS}_job_{hashlib.sha256(content).hexdigest()[:16]}"
-        stem = path.stem.replace(".", "_")
-        files |= {f"{top}/__init__.py": b"", f"{top}/{stem}.py": content}
-        job = msgspec.structs.replace(job, reference=f"{top}.{stem}:{name}")
-    elif top != OURS:
-        files |= dict(_sources(top))
+    for top in sorted(tops(job.code)):
+        files |= dict(_top(top))
+    compare({**files, **_by_path(job)}, job.code)
+    job, own = _named_by_content(job)
+    files |= own
     inputs = tuple(job.files.values())
     there = {n: Seal(input_name(s), s.sha256, s.size_bytes) for n, s in job.files.items()}
     job = msgspec.structs.replace(job, files=there)
     size = sum(map(len, files.values()))
     if size > MAX_BYTES:
         raise UsageError(
-            f"the sources of {top} are {size:,} bytes, more than the {MAX_BYTES:,} that are sent to"
-            " workers: put the job in a package or file of its own"
+            f"the sources of {', '.join(sorted(tops(job.code)))} are {size:,} bytes, more than the"
+            f" {MAX_BYTES:,} that are sent to workers: put the job in a package or file of its own"
         )
     return Shipment(f"{OURS}-{_digest(files)}.zip", _zipped(files), job, release, inputs)
 
@@ -115,14 +110,39 @@ def release() -> str:
     return _digest(dict(_sources(OURS)))
 
 
-def _lone_file(module: str) -> Path | None:
-    """Give the file of a module that belongs to no package."""
-    spec = None if "." in module else importlib.util.find_spec(module)
-    if spec is None or spec.submodule_search_locations:
-        return None
-    if spec.origin is None or not spec.origin.endswith(".py"):
-        raise UsageError(f"the source of {module!r} cannot be found, so no worker can be given it")
-    return Path(spec.origin)
+def _by_path(job: JobName) -> dict[str, bytes]:
+    """Read the job's own file where it is loaded by its path."""
+    path = job.reference.rpartition(":")[0]
+    return {f"{BY_PATH}{Path(path).name}": Path(path).read_bytes()} if path.endswith(".py") else {}
+
+
+def _named_by_content(job: JobName) -> tuple[JobName, dict[str, bytes]]:
+    """Give a job in a file of its own a module made of what the file holds; else as it is.
+
+    Two files of one name are two modules on a worker, however long it lives.
+    """
+    where, _, name = job.reference.rpartition(":")
+    own = f"{BY_PATH}{Path(where).name}" if where.endswith(".py") else f"{where}.py"
+    if own not in job.code:  # a module of a package
+        return job, {}
+    content = Path(where).read_bytes() if where.endswith(".py") else dict(_top(where))[own]
+    stem = Path(own).stem.replace(".", "_")
+    top = f"{OURS}_job_{hashlib.sha256(content).hexdigest()[:16]}"
+    files = {f"{top}/__init__.py": b"", f"{top}/{stem}.py": content}
+    code = {k: v for k, v in job.code.items() if k != own}
+    code |= {path: digest(content) for path, content in files.items()}
+    return msgspec.structs.replace(job, reference=f"{top}.{stem}:{name}", code=code), files
+
+
+def _top(name: str) -> Iterator[tuple[str, bytes]]:
+    """Give each source file of a top-level package, or of a module that belongs to none."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        yield from _sources(name)
+    elif spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+        yield f"{name}.py", Path(spec.origin).read_bytes()
+    else:
+        raise UsageError(f"the source of {name!r} cannot be found, so no worker can be given it")
 
 
 def _sources(package: str) -> Iterator[tuple[str, bytes]]:

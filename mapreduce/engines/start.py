@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.coordinator import Coordinator
     from mapreduce.cluster.watch import Watch
-    from mapreduce.job import JobName
+    from mapreduce.job_name import JobName
 
 AT_ONCE: Final = 16  # hosts that are started together
 UNTOLD_S: Final = 1.0  # a wait that long is told of

@@ -24,9 +24,10 @@ from mapreduce import packed, partial
 from mapreduce.attempt import Attempt, Limits, MapError
 from mapreduce.engines import Assignment, Outcome
 from mapreduce.engines.local import Local
-from mapreduce.engines.shipping import OURS, release
+from mapreduce.engines.shipping import release
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job import JobName
+from mapreduce.job_code import tops
+from mapreduce.job_name import JobName
 from mapreduce.ledger import Cost, merged
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
@@ -181,7 +182,7 @@ _bench: Final = _Bench()
 _guard: Final = threading.Lock()
 _release: Final = release()  # of the code that this process has loaded
 _kept_reader: list[Reader] = []
-_archive_of: dict[str, str] = {}  # top package of a job -> archive that it was last loaded from
+_archive_of: dict[str, str] = {}  # top of a job's code -> archive it was last loaded from
 
 
 def _reader() -> Reader:
@@ -201,17 +202,18 @@ def _ready(order: Order) -> None:
             f"a worker runs release {_release} of this program, the coordinator {order.release}:"
             " install the same version there, and restart the workers"
         )
-    top = order.job.reference.partition(":")[0].partition(".")[0]
     with _guard:
-        if top == OURS or _archive_of.get(top) == order.archive:
+        others = [t for t in tops(order.job.code) if _archive_of.get(t) != order.archive]
+        if not others:
             return
         mine = [p for p in sys.path if Path(p).name == order.archive]
         sys.path[:] = [*mine, *(p for p in sys.path if p not in mine)]
-        if not _is_from(sys.modules.get(top), mine):
-            for name in [n for n in sys.modules if n == top or n.startswith(f"{top}.")]:
-                del sys.modules[name]
+        for top in others:
+            if not _is_from(sys.modules.get(top), mine):
+                for name in [n for n in sys.modules if n == top or n.startswith(f"{top}.")]:
+                    del sys.modules[name]
+            _archive_of[top] = order.archive
         importlib.invalidate_caches()
-        _archive_of[top] = order.archive
 
 
 def _placed(order: Order) -> JobName:
@@ -232,7 +234,7 @@ def _placed(order: Order) -> JobName:
 
 
 def _is_from(module: ModuleType | None, archives: Sequence[str]) -> bool:
-    where = getattr(module, "__path__", ())
+    where = getattr(module, "__path__", None) or [getattr(module, "__file__", "")]
     return any(str(path).startswith(archive) for path in where for archive in archives)
 
 

@@ -19,7 +19,7 @@ from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.doctor import examine
 from mapreduce.cluster.launch import cluster_of
 from mapreduce.cluster.remote import Remote
-from mapreduce.job import load
+from mapreduce.job_loader import load
 from mapreduce.runs import Options, run
 from tests.cluster.shelves import enrolled_shelf
 from tests.cluster.stand_in import soon
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 JOB = """
 import time
 
+import beside
 import mapreduce as mr
 
 class Own(mr.Job):
@@ -46,7 +47,7 @@ class Own(mr.Job):
 
     def map(self, r):
         time.sleep(self.nap_s)
-        return self.links.fold(r.link, n=1)
+        return self.links.fold(r.link, n=beside.STEP)
 """
 SINGLE = Options(split_bytes=1)
 
@@ -56,6 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job of one's own, and objects for it."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "own.py").write_text(JOB)
+    (folder / "beside.py").write_text("STEP = 3\n")
     (folder / "in").mkdir()
     for n in range(24):
         body = {"data": [{"link": link % 7} for link in range(n, n + 20)]}

@@ -31,7 +31,9 @@ from mapreduce.cluster.wheels import (
     platform_of,
     worker_needs,
 )
-from mapreduce.errors import UsageError
+from mapreduce.errors import JobError, UsageError
+from mapreduce.job_code import digest
+from mapreduce.job_name import JobName
 from tests.cluster.shelves import enrolled_shelf, small_plan, wheel
 from tests.services.sshd import Shelf
 
@@ -246,7 +248,7 @@ def test_the_users_own_file_and_what_it_requires_travel_as_an_overlay(
         table = deploy_overlay(
             inventory,
             inventory.hosts,
-            f"{job}:Words",
+            *overlay(JobName(f"{job}:Words", {})),
             Quiet(),
             requirements=["smalldep"],
             cache=cache,
@@ -275,14 +277,19 @@ def test_a_package_travels_whole_and_keeps_its_name(tmp_path: Path, monkeypatch:
     for name in ("__init__.py", "deep/__init__.py", "deep/job.py", "table.json", ".secret"):
         (tmp_path / "mine" / name).write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
-    tree, reference = overlay("mine.deep.job:Job")
+    code = {"mine/deep/job.py": digest(b""), "mine/__init__.py": digest(b"")}
+    tree, reference = overlay(JobName("mine.deep.job:Job", {}, code))
     assert reference == "mine.deep.job:Job"
     assert set(tree.files) == {
         f"mine/{n}" for n in ("__init__.py", "deep/__init__.py", "deep/job.py", "table.json")
     }
-    for wrong in ("nothing.here:Job", "./none.py:Job", "Job", "sys:Job"):
+    assert overlay(JobName("mine.deep.job:Job", {}, code), ["mine"])[0].files == {}
+    for wrong in ("nothing/here.py", "sys.py"):
         with pytest.raises(UsageError):
-            overlay(wrong)
+            overlay(JobName("mine.deep.job:Job", {}, code | {wrong: ""}))
+    (tmp_path / "mine" / "deep" / "job.py").write_text("changed = True")
+    with pytest.raises(JobError, match=r"mine/deep/job.py has changed since the run began"):
+        overlay(JobName("mine.deep.job:Job", {}, code))
 
 
 def test_a_release_is_named_by_contents_and_needs_alone() -> None:

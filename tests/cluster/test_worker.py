@@ -37,7 +37,7 @@ from mapreduce.cluster.messages import (
 )
 from mapreduce.cluster.tls import Authority
 from mapreduce.cluster.wire import Arrived
-from mapreduce.job import JobName
+from mapreduce.job_name import JobName
 from mapreduce.objects.directory import Directory
 from tests.cluster.stand_in import RUN, Coordinator, gone, soon, tasks
 from tests.jobs.counting import Links

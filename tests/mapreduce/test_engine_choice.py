@@ -30,7 +30,7 @@ from mapreduce.engines.shipping import shipment
 from mapreduce.engines.spark import Spark
 from mapreduce.engines.task import Order, Work
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.job import name_of
+from mapreduce.job_name import name_of
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run
 from tests.jobs.deadly import Deadly

@@ -136,6 +136,32 @@ def test_a_side_input_comes_once_to_each_worker(engine: Engine, tmp_path: Path) 
     assert str(tmp_path) not in {folder for folder, _, _ in places}
 
 
+BESIDE = """
+import mapreduce as mr
+import beside_{name}
+
+class Mine(mr.Job):
+    records = mr.Json(at="data", link=mr.Int("link"))
+    links = mr.Table(key="link", n=mr.Sum)
+
+    def map(self, r):
+        return self.links.fold(r.link, n=beside_{name}.STEP)
+"""
+
+
+@OTHERS
+def test_a_module_beside_the_job_comes_along_in_todays_version(
+    engine: Engine, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(BESIDE.format(name=name))
+    for step in (3, 4):  # the workers outlive the first run
+        (tmp_path / f"beside_{name}.py").write_text(f"STEP = {step}\n")
+        job = mr.load(f"{tmp_path / 'mine.py'}:Mine")
+        got = run(job, Memory(GOOD), engine=engine, options=ONE_EACH)
+        assert int(got.rows["n"].sum()) == step * 2 * len(GOOD)
+    sys.path.remove(str(tmp_path))
+
+
 @ALL
 def test_lines_divided_by_ranges_among_whole_objects(engine: Engine) -> None:
     long = b"".join(b'{"id": %d}\n' % (n % 900) for n in range(40_000))

@@ -16,7 +16,9 @@ import mapreduce as mr
 from mapreduce import partial
 from mapreduce.columns import Columns
 from mapreduce.errors import JobError, UsageError
-from mapreduce.job import configured, finished, load, name_of, parameters
+from mapreduce.job import finished
+from mapreduce.job_loader import configured, load
+from mapreduce.job_name import job_code, name_of, parameters
 from mapreduce.partial import Partial
 from tests.jobs.counting import Links, Rows
 
@@ -76,7 +78,7 @@ def test_the_code_of_a_job_is_part_of_its_name_but_for_comments_and_finish(tmp_p
     for n, more in enumerate(("", "    # said", finish, "        more = 1\n")):
         folder = tmp_path / str(n)
         folder.mkdir()
-        codes.append(name_of(load(f"{_file(folder, GOOD + more)}:Mine")).code)
+        codes.append(job_code(load(f"{_file(folder, GOOD + more)}:Mine")).meanings)
     plain, commented, finished_otherwise, changed = codes
     assert plain == commented == finished_otherwise
     assert changed != plain
@@ -158,7 +160,7 @@ def test_a_job_no_worker_could_find_is_refused() -> None:
 def test_a_job_typed_at_a_prompt_is_refused() -> None:
     code = f"""
 import mapreduce as mr
-from mapreduce.job import name_of
+from mapreduce.job_name import name_of
 class Typed(mr.Job):
     {"records = mr.Lines('line')"}
     table = mr.Table(key='k', n=mr.Sum)

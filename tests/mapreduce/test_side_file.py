@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce.job import configured, name_of
+from mapreduce.job_loader import configured
+from mapreduce.job_name import name_of
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run
 from mapreduce.side_file import copied

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.attempt import Limits
-from mapreduce.job import name_of
+from mapreduce.job_name import name_of
 from mapreduce.slot import Begin
 from mapreduce.slot_process import SlotProcess
 from tests.jobs.deadly import Deadly
