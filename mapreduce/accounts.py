@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mapreduce import receipt_file
+from mapreduce import ending, receipt_file
 from mapreduce.claim import claimed
 from mapreduce.errors import JobError
 from mapreduce.journal import remove as remove_journal
+from mapreduce.journal_file import COMMAND, PENDING
+from mapreduce.json_file import write_json
 from mapreduce.receipt_file import RECEIPT
 from mapreduce.whole import settled, whole
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 QUARANTINE: Final = ("key", "etag", "reason", "place")
 DROPPED: Final = ("reason", "key", "place")
+REPLACED: Final = ".replaced.json"  # while files are put in place: which ones may be there
 
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but tab and line ends
@@ -46,7 +49,8 @@ def published(folder: Path) -> Iterator[Path]:
 
     With that the run is over, and its journal goes. Where the block raises, the journal and the
     files of the run before stay as they are. What that run wrote and this one did not is removed,
-    since it would tell of other input.
+    since it would tell of other input. Its receipt goes first: whoever is killed in between leaves
+    no receipt, and a journal, with which the files are written anew.
 
     Raises
     ------
@@ -58,8 +62,12 @@ def published(folder: Path) -> Iterator[Path]:
             shutil.rmtree(left)
         with _room_in(folder) as room:
             yield room
-            _put_in_place(room, folder)
-            remove_journal(folder)
+            with ending.undisturbed():
+                _put_in_place(room, folder)
+                ending.finish(folder)
+                if (folder / PENDING).exists():
+                    (folder / PENDING).replace(folder / COMMAND)
+                remove_journal(folder)
 
 
 @contextlib.contextmanager
@@ -73,32 +81,46 @@ def _room_in(folder: Path) -> Iterator[Path]:
 
 def _put_in_place(room: Path, folder: Path) -> None:
     """Move all files at once, and remove what the run before wrote and this one did not."""
-    before = _files_of(folder)
-    written = {path.name for path in room.iterdir()}
-    for name in sorted(written - {RECEIPT}) + sorted(written & {RECEIPT}):
-        if name == RECEIPT:
-            settled(folder)  # the receipt is there only where all that it lists is
+    before = _files_of(folder / RECEIPT) | _files_of(folder / REPLACED)
+    written = {path.name for path in room.iterdir()} - {RECEIPT}
+    # What may lie here until the new receipt does, for who is to write it after us.
+    write_json(folder / REPLACED, {"files": dict.fromkeys(sorted(before | written))})
+    (folder / RECEIPT).unlink(missing_ok=True)
+    settled(folder)
+    for name in sorted(written):
         (room / name).replace(folder / name)
     for name in before - written:
         (folder / name).unlink(missing_ok=True)
+    settled(folder)  # the receipt is there only where all that it lists is
+    if (room / RECEIPT).exists():
+        (room / RECEIPT).replace(folder / RECEIPT)
+    (folder / REPLACED).unlink()
     settled(folder)
 
 
-def _files_of(folder: Path) -> set[str]:
-    """Names of the files that the receipt in a folder lists: plain names alone are believed."""
+def _files_of(list_: Path) -> set[str]:
+    """Names of the files that a receipt lists: plain names alone are believed."""
     try:
-        files = msgspec.json.decode((folder / RECEIPT).read_bytes())["files"]
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError):
+        said = msgspec.json.decode(list_.read_bytes(), type=_Files)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return set()
-    return {name for name in files if Path(name).name == name}
+    return {name for name in said.files if Path(name).name == name}
+
+
+class _Files(msgspec.Struct):
+    files: dict[str, Any]
 
 
 def write_account(folder: Path, ledger: Ledger) -> list[Path]:
-    """Write `quarantine.csv` and `dropped.csv`; a record's place is its number in the object."""
+    """Write `quarantine.csv` and `dropped.csv`; a record's place is its number in the object.
+
+    Both tell of single objects: they are for their owner alone.
+    """
     quarantine, dropped = folder / "quarantine.csv", folder / "dropped.csv"
     set_aside = ((q.key, q.etag, q.reason, q.place) for q in ledger.quarantined)
-    write_rows(quarantine, QUARANTINE, set_aside)
-    write_rows(dropped, DROPPED, ((d.reason, d.key, d.row) for d in ledger.samples))
+    write_rows(quarantine, QUARANTINE, set_aside, private=True)
+    samples = ((d.reason, d.key, d.row) for d in ledger.samples)
+    write_rows(dropped, DROPPED, samples, private=True)
     return [quarantine, dropped]
 
 
@@ -116,10 +138,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_rows(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    private: bool = False,
+) -> None:
     """Write a table of text cells as CSV."""
     with (
-        whole(path) as partial,
+        whole(path, private=private) as partial,
         partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

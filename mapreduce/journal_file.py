@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME: Final = "journal.sqlite"
+COMMAND: Final = "command.json"
+PENDING: Final = ".command.json"  # that of the journal's run, beside the receipt of a run before
 TABLES: Final = {
     "run": "CREATE TABLE run (id blob not null, identity blob not null, listing blob not null,"
     " commits integer not null, total blob not null, chain blob not null, seal blob not null)",
@@ -177,6 +179,7 @@ def told(path: Path | None, error: sqlite3.Error, *, reading: bool = False) -> M
 def remove(folder: Path) -> None:
     """Remove the journal of a folder, and then the claim on it."""
     forget(folder)
+    (folder / PENDING).unlink(missing_ok=True)
     (folder / CLAIM).unlink(missing_ok=True)
 
 

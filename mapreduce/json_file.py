@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def write_json(path: str | os.PathLike[str], mapping: Mapping[str, Any]) -> None:
+def write_json(
+    path: str | os.PathLike[str], mapping: Mapping[str, Any], *, private: bool = False
+) -> None:
     """Write a mapping as JSON, whole or not at all, in ASCII with a newline at the end.
+
+    With `private` its owner alone may read it.
 
     Raises
     ------
@@ -29,5 +33,5 @@ def write_json(path: str | os.PathLike[str], mapping: Mapping[str, Any]) -> None
         Where a value is no JSON type.
     """
     text = ujson.dumps(dict(mapping), indent=1, allow_nan=False, escape_forward_slashes=False)
-    with whole(path) as partial:
+    with whole(path, private=private) as partial:
         partial.write_text(text + "\n", encoding="ascii")

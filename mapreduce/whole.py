@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
     """Give a path to write to; put the file in place when the block ends without an error.
 
     Parameters
@@ -30,6 +30,8 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     path
         Where the file is to be. Its folder must exist. The path given has the same name, since
         some libraries judge a format by it, and lies on the same file system.
+    private
+        Let its owner alone read it, whatever the umask says.
 
     Raises
     ------
@@ -49,6 +51,8 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         partial = room / target.name
         yield partial
+        if private:
+            partial.chmod(0o600)
         settled(partial)
         partial.replace(target)
         settled(target.parent)

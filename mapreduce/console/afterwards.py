@@ -11,13 +11,14 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mapreduce import receipt_file
-from mapreduce.accounts import file_digest
+from mapreduce.accounts import REPLACED, file_digest
 from mapreduce.claim import holder
 from mapreduce.console import typed
 from mapreduce.console.background import LOG, last_words
 from mapreduce.console.summary import summary
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.journal import NAME, progress_of
+from mapreduce.journal_file import COMMAND
 from mapreduce.receipt_file import RECEIPT
 
 if TYPE_CHECKING:
@@ -113,21 +114,28 @@ def _unfinished(folder: Path) -> str | None:
         who = f" as process {process}" if process else ""
         return f"not finished: {far}; it is at work{who}.{_last_words(folder)}"
     return (
-        f"not finished: {far}; it is not at work.{_last_words(folder)}"
+        f"not finished: {far}; it is not at work.{_mixed(folder)}{_last_words(folder)}"
         f"\nTo go on with it: mapreduce resume {shlex.quote(str(folder))}"
     )
 
 
 def _nothing_in(folder: Path) -> UsageError:
     """Say what there is where there is neither receipt nor journal, and what to do."""
-    if not ((folder / typed.NAME).exists() or (folder / LOG).exists()):
+    if not any((folder / name).exists() for name in (COMMAND, LOG, REPLACED)):
         return UsageError(f"{folder} is not the --out of a run: it has no {RECEIPT}")
     told = f"{folder} holds no run: the one begun there ended and left nothing to go on with."
-    told += _last_words(folder)
-    if (folder / typed.NAME).exists():
+    told += _mixed(folder) + _last_words(folder)
+    if (folder / COMMAND).exists():
         said = typed.remembered(folder)
         told += f"\nThe command was: {shlex.join([said.program, *said.arguments])}"
     return UsageError(f"{told}\nMend what ended it and type the command again")
+
+
+def _mixed(folder: Path) -> str:
+    """Tell of a run that was killed while it put its files in place."""
+    if (folder / RECEIPT).exists() or not (folder / REPLACED).exists():
+        return ""
+    return "\nIt ended while its files were put in place: those here may be of two runs."
 
 
 def _last_words(folder: Path) -> str:

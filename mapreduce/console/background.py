@@ -88,7 +88,7 @@ def _polled(process: subprocess.Popen[bytes]) -> int | None:
 
 def _appended(path: Path) -> IO[bytes]:
     try:
-        return path.open("ab")
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     except OSError as error:
         raise unusable(path.parent, error) from None
 

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from mapreduce import ending
 from mapreduce.console.hosts import Lines, table
 from mapreduce.errors import MapReduceError, UsageError
 
@@ -54,13 +55,14 @@ def open_standard_streams() -> None:
 def consequences() -> Iterator[None]:
     """Turn an error, or a signal to end, into its message on standard error and its exit code."""
     try:
+        ending.begin()
         with _heard():
             yield
     except ToldToEnd as told:
-        _say(f"ended by {told.name}; the same command goes on where it stopped")
+        _say(f"ended by {told.name}; {_left()}")
         raise SystemExit(told.code) from None
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where it stopped")
+        _say(f"interrupted; {_left()}")
         raise SystemExit(INTERRUPTED) from None
     except UsageError as error:
         _say(f"error: {error}")
@@ -76,6 +78,14 @@ def consequences() -> Iterator[None]:
     except OSError as error:
         _say(f"error: {_told(error)}")
         raise SystemExit(FAILED) from None
+
+
+def _left() -> str:
+    """Say what is left to do by whoever was interrupted."""
+    folder = ending.finished()
+    if folder is None:
+        return "the same command goes on where it stopped"
+    return f"the run was finished by then: its files and its receipt are in {folder}"
 
 
 def _told(error: OSError) -> str:

@@ -12,20 +12,23 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from mapreduce.accounts import REPLACED
 from mapreduce.console.terminal import ToldToEnd
 from mapreduce.console.words import ONCE
 from mapreduce.errors import UsageError
 from mapreduce.interpreter import command, environment
+from mapreduce.journal_file import COMMAND, PENDING
+from mapreduce.journal_file import NAME as JOURNAL
 from mapreduce.json_file import write_json
+from mapreduce.receipt_file import RECEIPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NAME: Final = "command.json"
 Program: TypeAlias = Literal["mapreduce", "roadspeed"]
 
 
@@ -52,7 +55,8 @@ class Typed:
 def remember(folder: Path, program: Program) -> None:
     """Note this process' command in the run's folder, but for what is meant once alone."""
     words = tuple(word for word in sys.argv[1:] if word not in ONCE)
-    write_json(folder / NAME, asdict(Typed(program, words, str(Path.cwd()))))
+    name = PENDING if any((folder / there).exists() for there in (RECEIPT, REPLACED)) else COMMAND
+    write_json(folder / name, asdict(Typed(program, words, str(Path.cwd()))), private=True)
 
 
 def remembered(folder: Path) -> Typed:
@@ -63,10 +67,11 @@ def remembered(folder: Path) -> Typed:
     UsageError
         Where the folder holds no note of a command, or a damaged one.
     """
-    path = folder / NAME
+    pending = (folder / JOURNAL).exists() and (folder / PENDING).exists()
+    path = folder / (PENDING if pending else COMMAND)
     if not path.exists():
         raise UsageError(
-            f"{folder} has no {NAME}, which says how its run was typed: type that command again,"
+            f"{folder} has no {COMMAND}, which says how its run was typed: type that command again,"
             f" with --out {folder}; it goes on where it stopped"
         )
     try:
