@@ -63,7 +63,7 @@ def _asked(look: Any, folder: Path) -> tuple[bool, str]:
 
 def _left(folder: Path) -> dict[str, Any]:
     receipt = folder / "receipt.json"
-    tables = [path for path in folder.glob("*.csv") if path.name not in LISTS]
+    [path for path in folder.glob("*.csv") if path.name not in LISTS]
     return {
         "receipt": json.loads(receipt.read_text())["job"] if receipt.exists() else None,
         "files": {
