@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from mapreduce.errors import UsageError
 
@@ -71,6 +71,8 @@ def address_of(url: str, named: Named) -> Address:
             raise UsageError(f"expected one value for {name}= in the address, got {parts.query!r}")
         else:
             ours[OURS[name]] = value
-    dsn = urlunsplit(parts._replace(query=urlencode(theirs, quote_via=quote), fragment=""))
+    # By hand: urlunsplit forgets the // of an address without a host, which libpq wants.
+    query = f"?{urlencode(theirs, quote_via=quote)}" if theirs else ""
+    dsn = f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
     fields = {name: getattr(named, name) or ours.get(name) for name in Named.__slots__}
     return Address(dsn=dsn, named=Named(**fields))

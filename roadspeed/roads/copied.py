@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mapreduce.errors import MapReduceError
+from roadspeed.roads.cells import decoded_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ class CopiedRows:
         """Decode a class; the few there are share their texts."""
         word = self._words.get(body)
         if word is None:
-            word = self._words[body] = body.decode("utf-8")
+            word = self._words[body] = decoded_text(body)
         return word
 
 

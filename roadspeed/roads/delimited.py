@@ -1,20 +1,25 @@
 """CSV with a column of WKT or hexadecimal WKB, as a layer.
 
 Rule: the first line names the columns, and whichever of `;` `,` tab `|` occurs most in it is
-the separator. Every cell is text until it is understood. A line with too many or too few cells
-is skipped and counted. UTF-8, with or without a byte order mark; `.gz` is read as what it
-holds. Read in bounded memory.
+the separator. Every cell is bytes until it is understood, so text that is no UTF-8 spoils only
+itself. A line with too many or too few cells is skipped and counted. With or without a byte order
+mark; `.gz` is read as what it holds; a `.prj` beside it says what the coordinates are in, as GDAL
+writes it. Read in bounded memory.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mapreduce.errors import UsageError
+from roadspeed.roads.cells import decoded_text
 from roadspeed.roads.layer import Batch, Layer, Selection
+from roadspeed.roads.reference import crs_said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,16 +27,23 @@ if TYPE_CHECKING:
 SEPARATORS = ";,\t|"
 BLOCK_BYTES = 16 << 20
 HEADER_BYTES = 1 << 20
+WIDE = (b"\xff\xfe", b"\xfe\xff")  # UTF-16
 
 
 def open_delimited(path: str) -> Layer:
     """Open a CSV; `UsageError` if its first line names fewer than two columns."""
-    with pa.input_stream(path, compression="detect") as stream:
-        head = stream.read(HEADER_BYTES)
+    try:
+        with pa.input_stream(path, compression="detect") as stream:
+            head = stream.read(HEADER_BYTES)
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: expected a CSV, and it cannot be read ({error})") from error
+    if head.startswith(WIDE):
+        raise UsageError(f"{path}: expected a CSV in UTF-8, got UTF-16: save it as UTF-8")
     line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].rstrip(b"\r")
-    header = line.decode("utf-8", errors="replace")
+    header = decoded_text(line)
     separator = separator_of(header)
-    names = tuple(name.strip().strip('"') for name in header.split(separator))
+    cells = next(csv.reader([header], delimiter=separator), [])
+    names = tuple(name.strip() for name in cells)
     if len(names) < 2:  # noqa: PLR2004 - an id and a geometry
         raise UsageError(
             f"{path}: expected a first line that names an id and a geometry column, separated by "
@@ -41,7 +53,12 @@ def open_delimited(path: str) -> Layer:
     def read(selection: Selection) -> Iterator[Batch]:
         return _batches(path, separator, names, selection)
 
-    return Layer(where=path, names=names, native_geometry=None, crs=None, rows=None, read=read)
+    def crs_of(_column: str) -> Any:
+        beside = Path(path).with_suffix(".prj")
+        said = decoded_text(beside.read_bytes()).strip() if beside.is_file() else None
+        return crs_said(said, str(beside))
+
+    return Layer(where=path, names=names, native_geometry=None, crs_of=crs_of, rows=None, read=read)
 
 
 def separator_of(header: str) -> str:
@@ -60,14 +77,18 @@ def _batches(
         skipped += 1
         return "skip"
 
-    wanted = list(dict.fromkeys([*selection.names, selection.geometry]))
-    read = pacsv.ReadOptions(block_size=BLOCK_BYTES, column_names=list(names), skip_rows=1)
+    # Columns go by their number: two of one name are one too many for whoever reads them by name.
+    place = {name: str(names.index(name)) for name in (*selection.names, selection.geometry)}
+    read = pacsv.ReadOptions(
+        block_size=BLOCK_BYTES, column_names=[str(at) for at in range(len(names))], skip_rows=1
+    )
     parse = pacsv.ParseOptions(
         delimiter=separator, newlines_in_values=True, invalid_row_handler=skip
     )
+    wanted = list(dict.fromkeys(place.values()))
     convert = pacsv.ConvertOptions(
         include_columns=wanted,
-        column_types=dict.fromkeys(wanted, pa.string()),
+        column_types=dict.fromkeys(wanted, pa.binary()),
         strings_can_be_null=True,
         null_values=["", "NULL"],
     )
@@ -78,16 +99,16 @@ def _batches(
         ):
             for batch in reader:
                 yield Batch(
-                    [batch.column(name) for name in selection.names],
-                    batch.column(selection.geometry),
+                    [batch.column(place[name]) for name in selection.names],
+                    batch.column(place[selection.geometry]),
                     skipped,
                 )
                 skipped = 0
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise UsageError(
-            f"{path}: expected a CSV in UTF-8 with {separator!r} between cells, and reading "
+            f"{path}: expected a CSV with {separator!r} between cells, and reading "
             f"stopped ({error})"
         ) from error
     if skipped:
-        nothing = pa.array([], pa.string())
+        nothing = pa.array([], pa.binary())
         yield Batch([nothing] * len(selection.names), nothing, skipped)

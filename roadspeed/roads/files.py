@@ -1,26 +1,30 @@
 """Roads from a file: which format, which columns, which rows.
 
 Rule: a file is read in batches and only wanted rows are decoded and kept, so memory follows the
-ids, not the file. Rows whose id is null or no integer are counted and left out; a file where
-that is so for every row is refused, since the wrong column was named. Nothing is written.
+ids, not the file. What is wrong with a whole file is refused when it is checked, before anything
+else is done; rows whose id is null or no integer, or whose geometry cannot be read, are counted
+and left out. Nothing is written.
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyproj
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import columns, projection
+from roadspeed.roads import cells, columns, projection
+from roadspeed.roads.decoding import decoded
 from roadspeed.roads.delimited import open_delimited
-from roadspeed.roads.layer import Batch, Layer, Selection, decoded
+from roadspeed.roads.layer import Batch, Layer, Selection
+from roadspeed.roads.looking import Look
 from roadspeed.roads.merging import Rows, touching
-from roadspeed.roads.parquet import open_parquet
-from roadspeed.roads.vector import open_vector
+from roadspeed.roads.parquet import ARROW, open_parquet
+from roadspeed.roads.reference import REMEDY, crs_named, crs_of_srid
+from roadspeed.roads.vector import FORMATS, open_vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,31 +33,58 @@ if TYPE_CHECKING:
 
     from roadspeed.roads import BBox, Named, Objects, OnRows
 
-PARQUET = (".parquet", ".geoparquet", ".pq")
+PARQUET = (".parquet", ".geoparquet", ".pq", *ARROW)
 DELIMITED = (".csv", ".tsv", ".txt")
 
 
-def open_layer(path: str, table: str | None) -> Layer:
-    """Open a roads file by its name's ending; `UsageError` if there is none to open."""
-    file = Path(path).expanduser()
+def path_of(text: str) -> Path:
+    """Return the file a user means: `~` is their home unless a file is called so.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    file = Path(text)
+    if not file.exists() and text.startswith("~"):
+        with contextlib.suppress(RuntimeError):  # no user of that name: nor such a file
+            file = file.expanduser()
     if not file.exists():
         raise UsageError(
-            f"{path}: expected a roads file (GeoJSON, GeoPackage, GeoParquet, FlatGeobuf, "
-            "Shapefile, CSV with WKT) or postgresql://host/db, and there is no such file"
+            f"{text}: expected a roads file ({FORMATS}) or postgresql://host/db, and there is no "
+            "such file"
         )
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        name = bytes(file).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"{name}: expected a name in UTF-8, which is all that GDAL and Arrow open: rename "
+            "the file"
+        ) from None
+    return file
+
+
+def open_layer(path: str, named: Named) -> Layer:
+    """Open a roads file by its name's ending; `UsageError` if there is none to open."""
+    file = path_of(path)
     endings = [ending.lower() for ending in file.suffixes if ending.lower() not in {".gz", ".bz2"}]
     ending = endings[-1] if endings else ""
-    is_parquet = ending in PARQUET or (file.is_dir() and ending != ".gdb")
-    if table is not None and (is_parquet or ending in DELIMITED):
+    is_parquet = ending in PARQUET or (file.is_dir() and _holds_parquet(file))
+    if named.table is not None and (is_parquet or ending in DELIMITED):
         raise UsageError(
-            f"{path}: expected no --roads-table, got {table!r}: "
+            f"{path}: expected no --roads-table, got {named.table!r}: "
             f"{'Parquet' if is_parquet else 'a CSV'} is one table. Leave the option out"
         )
     if is_parquet:
         return open_parquet(str(file))
     if ending in DELIMITED:
         return open_delimited(str(file))
-    return open_vector(str(file), table)
+    return open_vector(str(file), named)
+
+
+def _holds_parquet(folder: Path) -> bool:
+    return any(file.suffix.lower() in PARQUET for file in folder.rglob("*"))
 
 
 def matching(
@@ -71,36 +102,47 @@ def matching(
     Raises
     ------
     UsageError
-        No such file or column, or no row whose id is an integer.
+        No such file or column, no row whose id is an integer, or coordinates of no known system.
     """
     layer, id_column = _opened(path, named)
     reach = (int(ids[0]), int(ids[-1])) if len(ids) else None
     selection = _selection(layer, named, id_column=id_column, id_range=reach)
     reading = _Reading(layer, named, selection, on_progress)
-    seen = usable = 0
-    example = None
+    look = Look(layer.where, id_column, selection.geometry, layer.names)
     for batch in layer.read(selection):
-        found, valid = columns.integers(batch.columns[0])
+        found, valid = cells.integers(batch.columns[0])
+        look.at_ids(batch.columns[0], valid)
+        look.skipped += batch.skipped
+        rows, positions = cells.positions(ids, found, valid)
         bad = len(valid) - int(np.count_nonzero(valid))
-        seen, usable = seen + len(valid), usable + len(valid) - bad
-        if bad and example is None:
-            example = batch.columns[0][int(np.argmin(valid))].as_py()
-        rows, positions = columns.positions(ids, found, valid)
         yield reading.rows(batch, rows, positions, bad)
-    if seen and not usable:
-        raise UsageError(
-            f"{layer.where}: expected integers in the id column {id_column}, got {example!r}. "
-            f"Its columns are: {columns.listed(layer.names)}. Name another: --roads-id COLUMN"
-        )
-    reading.check()
+    if (look.rows and not look.with_id) or (look.skipped and not look.rows):
+        look.judge(reading.strays, to_the_end=True)
+    if not reading.strays.inside:
+        reading.strays.check(every=True)
 
 
 def check(path: str, named: Named) -> None:
-    """Open the file and find the columns that `matching` will read; no row is read."""
+    """Open the file, find the columns that `matching` will read, and a road that can be joined.
+
+    It reads until it has seen one; a file that does not say what its coordinates are in is read
+    to its end, since one alone may show that they are no longitude and latitude.
+    """
     layer, id_column = _opened(path, named)
-    _selection(layer, named, id_column=id_column)
-    if named.crs:
-        projection.crs_named(named.crs)
+    selection = _selection(layer, named, id_column=id_column)
+    reading = _Reading(layer, named, selection, None)
+    look = Look(layer.where, id_column, selection.geometry, layer.names, layer.elsewhere)
+    for batch in layer.read(selection):
+        _, valid = cells.integers(batch.columns[0])
+        look.at_ids(batch.columns[0], valid)
+        look.skipped += batch.skipped
+        geometry, _ = decoded(batch.geometry)
+        look.at_shapes(geometry, valid, batch.geometry)
+        reading.lonlat(geometry)
+        if look.roads and reading.crs is not None:
+            break
+    reading.refuse_unknown()
+    look.judge(reading.strays, to_the_end=True)
 
 
 def within(
@@ -111,22 +153,20 @@ def within(
     on_progress: OnRows | None,
 ) -> Iterator[Rows]:
     """Read all rows that touch a box (EPSG:4326); those without geometry are left out."""
-    layer = open_layer(path, named.table)
-    crs = projection.crs_named(named.crs) if named.crs else layer.crs
-    box = None if bbox is None else projection.box_in(bbox, crs)
-    selection = _selection(layer, named, box=box)
+    layer = open_layer(path, named)
+    selection = _selection(layer, named)
     reading = _Reading(layer, named, selection, on_progress)
-    for batch in layer.read(selection):
+    box = None if bbox is None else projection.box_in(bbox, reading.crs)
+    for batch in layer.read(_selection(layer, named, box=box)):
         every = np.arange(len(batch.geometry))
-        rows = reading.rows(batch, every, every, 0)
-        yield touching(rows, bbox)
-    reading.check()
+        yield touching(reading.rows(batch, every, every, 0), bbox)
 
 
 def _opened(path: str, named: Named) -> tuple[Layer, str]:
     """Open a layer and choose its column of ids."""
-    layer = open_layer(path, named.table)
-    return layer, columns.choose_id(_attributes(layer, named), named.id_column, layer.where)
+    layer = open_layer(path, named)
+    names = _attributes(layer, named)
+    return layer, columns.choose_id(names, named.id_column, layer.where, layer.unguessed)
 
 
 def _attributes(layer: Layer, named: Named) -> list[str]:
@@ -150,61 +190,43 @@ class _Reading:
     ) -> None:
         self.layer = layer
         self.on_progress = on_progress
-        self.crs = projection.crs_named(named.crs) if named.crs else layer.crs
+        self.crs = crs_named(named.crs) if named.crs else layer.crs_of(selection.geometry)
         self.has_class = selection.road_class is not None
-        self.seen = self.skipped = self.read = self.unreadable = 0
-        self.example: Any = None
+        self.seen = 0
+        self.strays = projection.Strays(layer.where)
+        self.unknown: list[int] = []
 
     def rows(
         self, batch: Batch, rows: NDArray[np.int64], positions: NDArray[np.int64], bad_ids: int
     ) -> Rows:
         """Decode the chosen rows of a batch."""
-        column = batch.geometry.take(rows)
-        geometry, unreadable = decoded(column)
-        if unreadable and self.example is None:
-            missing = shapely.is_missing(geometry) & column.is_valid().to_numpy(False)
-            self.example = column[int(np.argmax(missing))].as_py()
+        geometry, unreadable = decoded(cells.plain(batch.geometry).take(rows))
         known = int(np.count_nonzero(~shapely.is_missing(geometry)))
-        geometry = _lonlat(geometry, self.crs, self.layer.where)
+        geometry = self.lonlat(geometry)
         unreadable += known - int(np.count_nonzero(~shapely.is_missing(geometry)))
         road_class = (
-            columns.texts(batch.columns[-1].take(rows))
+            cells.texts(cells.plain(batch.columns[-1]).take(rows))
             if self.has_class
             else np.full(len(rows), None, dtype=object)
         )
         self.seen += len(batch.geometry)
-        self.read += known
-        self.skipped += batch.skipped
-        self.unreadable += unreadable
         if self.on_progress is not None:
             self.on_progress(self.seen, self.layer.rows)
         return Rows(positions, geometry, road_class, unreadable + bad_ids + batch.skipped)
 
-    def check(self) -> None:
-        """Refuse a file none of whose rows made sense."""
-        if self.skipped and not self.seen:
-            raise UsageError(
-                f"{self.layer.where}: expected {len(self.layer.names)} cells a line, as in the "
-                f"first, got another number in all {self.skipped} lines: quote a geometry that "
-                "holds the separator, or separate by ;"
-            )
-        if self.unreadable and not self.read:
-            raise UsageError(
-                f"{self.layer.where}: expected WKT or WKB with finite coordinates in the "
-                f"geometry column, got {str(self.example)[:80]!r}. "
-                "Name another: --roads-geometry COLUMN"
-            )
+    def lonlat(self, geometry: Objects) -> Objects:
+        """Project a batch; where nobody else says, geometries' own SRIDs tell from what."""
+        if self.crs is not None:
+            return projection.to_lonlat(geometry, self.crs, self.strays)
+        srids = np.unique(shapely.get_srid(geometry))
+        known = {srid: crs_of_srid(srid) for srid in srids[srids > 0].tolist()}
+        self.unknown += [srid for srid, crs in known.items() if crs is None]
+        return projection.by_srid(geometry, known, self.strays)
 
-
-def _lonlat(geometry: Objects, crs: Any, where: str) -> Objects:
-    """Project a batch; where nobody else says, the geometries' own SRID tells from what."""
-    if crs is not None:
-        return projection.to_lonlat(geometry, crs, where)
-    srids = shapely.get_srid(geometry)
-    result = geometry.copy()
-    for srid in np.unique(srids).tolist():
-        own = srids == srid
-        said = pyproj.CRS.from_epsg(srid) if srid > 0 else None
-        shapes = geometry[own] if srid <= 0 else shapely.set_srid(geometry[own], 0)
-        result[own] = projection.to_lonlat(shapes, said, where)
-    return result
+    def refuse_unknown(self) -> None:
+        """Refuse a number of a reference system that nobody knows."""
+        if self.unknown:
+            raise UsageError(
+                f"{self.layer.where}: its coordinates are in SRID {self.unknown[0]}, which neither "
+                f"EPSG nor ESRI has. {REMEDY}"
+            )

@@ -1,29 +1,19 @@
 """One layer of a roads file: what it says of itself, and its rows in Arrow batches.
 
 Rule: a format answers what columns there are before any is read, then reads only the named
-ones, a batch at a time; geometry stays undecoded bytes or text until a row is wanted. Formats
-differ in `read` alone. Decoding (WKB, hexadecimal WKB, WKT, each with or without an SRID) is
-one function for all of them; what cannot be decoded, or has a coordinate that is no number or
-infinite, is None: never an exception, never a warning.
+ones, a batch at a time; geometry stays undecoded bytes or text until a row is wanted. What a
+column's coordinates are in is asked of that column. Formats differ in `read` and `crs_of` alone.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pyarrow as pa
-import shapely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from roadspeed.roads import BBox, Objects
-
-SRID_PREFIX = re.compile(r"^\s*SRID=(\d+);", re.IGNORECASE)
-HEXADECIMAL = re.compile(r"^[0-9A-Fa-f]+$")
+    from roadspeed.roads import BBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +29,13 @@ class Selection:
     geometry: str
     box: BBox | None = None
     id_range: tuple[int, int] | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns beside the geometry, in the order a batch has them."""
-        return tuple(name for name in (self.id_column, self.road_class) if name is not None)
+        first = tuple(name for name in (self.id_column, self.road_class) if name is not None)
+        return first + self.others
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,79 +60,28 @@ class Layer:
         Its columns; those of geometry too if they are ordinary columns.
     native_geometry
         The column the format itself marks as geometry, or None.
-    crs
-        `pyproj.CRS`, or None if the layer does not say.
+    crs_of
+        The `pyproj.CRS` of a column of geometry, None if the layer does not say; `UsageError` if
+        what it says is no use.
     rows
         How many there are, if that costs nothing to know.
     read
         Reads a selection in batches.
+    unguessed
+        Columns that are ids only if they are named.
+    elsewhere
+        Other layers of the file that have lines.
     """
 
     where: str
     names: tuple[str, ...]
     native_geometry: str | None
-    crs: Any
+    crs_of: Callable[[str], Any]
     rows: int | None
     read: Callable[[Selection], Iterator[Batch]]
+    unguessed: frozenset[str] = frozenset()
+    elsewhere: tuple[str, ...] = ()
 
 
-def decoded(column: Any) -> tuple[Objects, int]:
-    """Decode a column of geometries.
-
-    Returns
-    -------
-    geometry : object[n]
-        Shapely geometries; None for null and for what cannot be read. They carry an SRID where
-        the source does.
-    unreadable : int
-        How many are not null and could not be read.
-    """
-    if isinstance(column, pa.ExtensionArray):
-        column = column.storage
-    raw = column.to_numpy(zero_copy_only=False)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        geometry = _from_text(raw)
-    else:
-        geometry = from_wkb(raw)
-    return geometry, int(np.count_nonzero(shapely.is_missing(geometry))) - column.null_count
-
-
-def from_wkb(raw: Objects) -> Objects:
-    """Decode WKB; what cannot be decoded or is not finite becomes None, without a warning."""
-    with np.errstate(all="ignore"):
-        return finite(np.asarray(shapely.from_wkb(raw, on_invalid="ignore"), dtype=object))
-
-
-def finite(geometry: Objects) -> Objects:
-    """Replace geometries with an x or y that is NaN or infinite by None."""
-    coordinates, owners = shapely.get_coordinates(geometry, return_index=True)
-    good = np.isfinite(coordinates)
-    if good.all():
-        return geometry
-    geometry = geometry.copy()
-    geometry[owners[~good.all(axis=1)]] = None
-    return geometry
-
-
-def _from_text(raw: Objects) -> Objects:
-    texts = [None if text is None else text.strip() for text in raw.tolist()]
-    first = next((text for text in texts if text), "")
-    if HEXADECIMAL.match(first):
-        return from_wkb(_array(texts))
-    srids = np.zeros(len(texts), dtype=np.int32)
-    if SRID_PREFIX.match(first):
-        for at, text in enumerate(texts):
-            if text is not None and (found := SRID_PREFIX.match(text)):
-                srids[at] = int(found[1])
-                texts[at] = text[found.end() :]
-    with np.errstate(all="ignore"):
-        geometry = shapely.from_wkt(_array(texts), on_invalid="ignore")
-    if srids.any():
-        geometry = shapely.set_srid(geometry, srids)
-    return finite(np.asarray(geometry, dtype=object))
-
-
-def _array(texts: list[str | None]) -> Objects:
-    column = np.empty(len(texts), dtype=object)
-    column[:] = texts
-    return column
+def says_nothing(_column: str) -> None:
+    """Be the `crs_of` of a layer that does not say."""

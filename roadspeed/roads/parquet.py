@@ -1,62 +1,132 @@
-"""GeoParquet (a file or a folder of them), and plain Parquet with WKB or WKT, as a layer.
+"""GeoParquet (a file or a folder of them), Arrow files, and plain ones with WKB or WKT, as a layer.
 
 Rule: read by pyarrow in batches, only the columns asked for; row groups whose statistics lie
-outside the wanted ids or box are skipped unread. By GeoParquet's specification (1.1, section
-"crs") an absent CRS means OGC:CRS84 and a null one means unknown. Nothing is written.
+outside the wanted ids or box are skipped unread. What a column's metadata says holds for that
+column and no other, and files of a folder that say different things are refused. By GeoParquet's
+specification (1.1, section "crs") an absent CRS means OGC:CRS84 and a null one means unknown.
+Nothing is written.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyproj
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.layer import Batch, Layer, Selection
+from roadspeed.roads.reference import crs_said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BATCH_ROWS = 65_536
+ARROW = (".arrow", ".feather", ".ipc")
+EXTENSION = b"ARROW:extension:name"
+EXTENSION_METADATA = b"ARROW:extension:metadata"
+WKB = "WKB"
 
 
 def open_parquet(path: str) -> Layer:
-    """Open a Parquet file or folder; `UsageError` if it is none."""
+    """Open a Parquet or Arrow file, or a folder of Parquet; `UsageError` if it is none."""
+    kind = "ipc" if path.lower().endswith(ARROW) else "parquet"
+    _refuse_versioned(path)
     try:
-        dataset = ds.dataset(path, format="parquet")
+        dataset = ds.dataset(
+            path, format=kind, partitioning="hive" if Path(path).is_dir() else None
+        )
         rows = dataset.count_rows()
-        geo = json.loads((dataset.schema.metadata or {}).get(b"geo", b"{}"))
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise UsageError(f"{path}: expected GeoParquet, and it cannot be read ({error})") from error
-    primary = geo.get("primary_column")
-    column = geo.get("columns", {}).get(primary, {})
-    whole = column.get("encoding", "WKB") != "WKB"  # GeoArrow's nested lists
+        primary, said = _geo(dataset.schema)
+        schemas = [part.physical_schema for part in dataset.get_fragments()]
+    except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path}: expected GeoParquet or an Arrow file, and it cannot be read ({error})"
+        ) from error
 
     def read(selection: Selection) -> Iterator[Batch]:
+        _refuse_mixture(path, dataset.schema, schemas, selection)
+        column = said.get(selection.geometry, {})
         try:
-            yield from _whole(path, selection) if whole else _batches(dataset, selection, column)
-        except (pa.ArrowInvalid, OSError) as error:
+            yield from _batches(dataset, selection, column)
+        except (pa.ArrowException, OSError) as error:
             raise UsageError(f"{path}: reading stopped ({error}): is the file whole?") from error
+
+    def crs_of(name: str) -> Any:
+        column = said.get(name)
+        if column is None:
+            return None
+        return crs_said(column.get("crs", "OGC:CRS84"), f"{path}, column {name}")
 
     return Layer(
         where=path,
         names=tuple(dataset.schema.names),
         native_geometry=primary,
-        crs=_crs(column) if column else None,
+        crs_of=crs_of,
         rows=rows,
         read=read,
     )
 
 
-def _crs(column: dict[str, Any]) -> Any:
-    if "crs" not in column:
-        return pyproj.CRS.from_user_input("OGC:CRS84")
-    return None if column["crs"] is None else pyproj.CRS.from_json_dict(column["crs"])
+def _geo(schema: Any) -> tuple[str | None, dict[str, Any]]:
+    """Return the primary column, and what the file's metadata says of each column of geometry.
+
+    GeoParquet says it for the file; GeoArrow at the column, where no CRS is one that is unknown.
+    """
+    said: dict[str, Any] = {}
+    for field in schema:
+        name, metadata = _extension(field)
+        if name.startswith(("geoarrow.", "ogc.")):
+            crs = (json.loads(metadata or "{}") or {}).get("crs")
+            encoding = WKB if name.endswith((".wkb", ".wkt")) else name.removeprefix("geoarrow.")
+            said[field.name] = {"crs": crs, "encoding": encoding}
+    geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    said.update(dict(geo.get("columns") or {}))
+    primary = geo.get("primary_column")
+    if primary is None and len(said) == 1:
+        primary = next(iter(said))
+    return (primary if primary in schema.names else None), said
+
+
+def _extension(field: Any) -> tuple[str, bytes]:
+    """Return the name and metadata of a column's extension type, known to pyarrow or not."""
+    if isinstance(field.type, pa.BaseExtensionType):
+        return field.type.extension_name, field.type.__arrow_ext_serialize__()
+    metadata = field.metadata or {}
+    return metadata.get(EXTENSION, b"").decode(), metadata.get(EXTENSION_METADATA, b"")
+
+
+def _refuse_versioned(path: str) -> None:
+    """Refuse tables whose rows are not those of all their files."""
+    for mark, kind in (("_delta_log", "Delta Lake"), ("metadata", "Iceberg"), (".hoodie", "Hudi")):
+        if Path(path, mark).is_dir():
+            raise UsageError(
+                f"{path}: expected a folder of Parquet, got a {kind} table, in which old rows lie "
+                "beside new ones. Write it out as one GeoParquet file"
+            )
+
+
+def _refuse_mixture(path: str, schema: Any, schemas: list[Any], selection: Selection) -> None:
+    """Refuse files of one folder that say different things of the columns that are read."""
+    wanted = _geo(schema)[1].get(selection.geometry)
+    for other in schemas:
+        if _geo(other)[1].get(selection.geometry, {}).get("crs", "") != (wanted or {}).get(
+            "crs", ""
+        ):
+            raise UsageError(
+                f"{path}: expected one reference system in the files of a folder, and they name "
+                f"several for the column {selection.geometry}. Make them one file"
+            )
+        for name in {*selection.names, selection.geometry} & {*other.names}:
+            if other.field(name).type != schema.field(name).type:
+                raise UsageError(
+                    f"{path}: expected one type in the column {name}, and the files of the folder "
+                    f"have {schema.field(name).type} and {other.field(name).type}"
+                )
 
 
 def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iterator[Batch]:
@@ -66,7 +136,7 @@ def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iter
         least, greatest = selection.id_range
         if pa.types.is_signed_integer(dataset.schema.field(name).type):
             kept = (pc.field(name) >= least) & (pc.field(name) <= greatest)
-    covering = column.get("covering", {}).get("bbox")
+    covering = (column.get("covering") or {}).get("bbox")
     if selection.box is not None and covering:
         west, south, east, north = selection.box
         edge = {name: pc.field(*path) for name, path in covering.items()}
@@ -79,15 +149,19 @@ def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iter
         batch_readahead=2,
         fragment_readahead=1,
     )
+    encoding = column.get("encoding", WKB)
     for batch in scanner.to_batches():
+        shapes = batch.column(selection.geometry)
         yield Batch(
-            [batch.column(name) for name in selection.names], batch.column(selection.geometry)
+            [batch.column(name) for name in selection.names],
+            shapes if encoding == WKB else _as_wkb(shapes, encoding),
         )
 
 
-def _whole(path: str, selection: Selection) -> Iterator[Batch]:
-    frame = geopandas.read_parquet(
-        path, columns=list(dict.fromkeys([*selection.names, selection.geometry]))
-    )
-    columns = [pa.Array.from_pandas(frame[name]) for name in selection.names]
-    yield Batch(columns, pa.array(frame[selection.geometry].to_wkb(), pa.binary()))
+def _as_wkb(shapes: Any, encoding: str) -> Any:
+    """Turn GeoArrow's nested lists of coordinates into WKB."""
+    if isinstance(shapes, pa.ExtensionArray):
+        shapes = shapes.storage
+    field = pa.field("geometry", shapes.type, metadata={EXTENSION: f"geoarrow.{encoding}".encode()})
+    frame = geopandas.GeoDataFrame.from_arrow(pa.table([shapes], schema=pa.schema([field])))
+    return pa.array(frame.geometry.to_wkb(), pa.binary())

@@ -1,4 +1,4 @@
-"""Roads from PostGIS. The only file that speaks SQL.
+"""Roads from PostGIS. Beside `questions`, the only file that speaks SQL.
 
 Rule: names go through `psycopg2.sql.Identifier`, ids travel as one array, never as literals, and
 rows come back by binary COPY inside one read-only transaction. Round trips after connecting: one
@@ -10,28 +10,26 @@ and a role with nothing but SELECT will do.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import psycopg2
 import pyproj
 import shapely
 from psycopg2 import sql
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import RoadsError, columns, projection
-from roadspeed.roads.address import address_of
+from roadspeed.roads import columns, projection, questions, reference
+from roadspeed.roads.address import Address, address_of
 from roadspeed.roads.copied import CopiedRows
-from roadspeed.roads.faults import Dropped, connecting, reading
-from roadspeed.roads.layer import from_wkb
+from roadspeed.roads.decoding import from_wkb
+from roadspeed.roads.looking import Look
 from roadspeed.roads.merging import Rows, touching
 from roadspeed.roads.relation import Relation, chosen
+from roadspeed.roads.session import asked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -39,64 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECT = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "application_name": "roadspeed",
-}
-STATEMENT_TIMEOUT = "10min"
-RETRY_PAUSE_S = 0.5
 WGS84 = 4326
-
-# One transaction sees one state of the roads. A time limit of the user's own goes before ours.
-# Compiling a query that runs once costs more than it saves.
-BEGIN = f"""
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SELECT set_config('statement_timeout', CASE current_setting('statement_timeout')
-         WHEN '0' THEN '{STATEMENT_TIMEOUT}' ELSE current_setting('statement_timeout') END, true),
-       set_config('jit', 'off', true);
-"""
-RELATIONS = """
-SELECT n.nspname, c.relname, a.attname, t.typname, t.typcategory,
-       format_type(a.atttypid, a.atttypmod),
-       (SELECT s.nspname FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace
-         WHERE e.extname = 'postgis')
-  FROM pg_class c
-  JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  JOIN pg_type t ON t.oid = a.atttypid
- WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')
-   AND CASE WHEN %(table)s::text IS NULL
-            THEN EXISTS (SELECT FROM pg_attribute g JOIN pg_type y ON y.oid = g.atttypid
-                          WHERE g.attrelid = c.oid AND NOT g.attisdropped
-                            AND y.typname IN ('geometry', 'geography'))
-             AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-            ELSE (c.relname = %(table)s AND pg_table_is_visible(c.oid))
-              OR n.nspname || '.' || c.relname = %(table)s END
- ORDER BY n.nspname, c.relname, a.attnum
-"""
-
-# What an id is, by the category of its column's type; anything else is NULL and matches nothing.
-WHOLE = {
-    "int": sql.SQL("{column}::bigint"),
-    "numeric": sql.SQL(
-        "CASE WHEN {column} BETWEEN -9223372036854775808 AND 9223372036854775807"
-        " AND {column} = trunc({column}) THEN {column}::bigint END"
-    ),
-    "float": sql.SQL(
-        "CASE WHEN {column} BETWEEN -9007199254740992 AND 9007199254740992"
-        " AND {column} = trunc({column}::float8) THEN {column}::bigint END"
-    ),
-    "text": sql.SQL(
-        "CASE WHEN {column}::text COLLATE \"C\" ~ '^-?0*[0-9]{{1,19}}$' THEN CASE WHEN"
-        " {column}::numeric BETWEEN -9223372036854775808 AND 9223372036854775807"
-        " THEN {column}::bigint END END"
-    ),
-}
-
-WANTED = sql.SQL("JOIN unnest({ids}::bigint[]) AS w(id) ON w.id = {whole}")
+SAMPLE_ROWS = 1000
 
 
 def matching(
@@ -134,20 +76,23 @@ def matching(
         table.copy(
             take,
             id_expression=whole.format(column=sql.Identifier("r", has_id)),
-            condition=WANTED.format(
+            condition=questions.WANTED.format(
                 ids=sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}"),
                 whole=whole.format(column=sql.Identifier("r", has_id)),
             ),
         )
-        return table.readable(table.in_degrees(found))
+        degrees = table.in_degrees(found)
+        if not table.strays.inside:
+            table.strays.check(every=True)
+        return degrees
 
-    return _asked(address.dsn, address.named, read)
+    return _asked(address, read)
 
 
 def check(url: str, named: Named) -> None:
-    """Connect, and find the table and the columns that `matching` will read; no row is read."""
+    """Connect, find the table and columns that `matching` will read, and roads to be joined."""
     address = address_of(url, named)
-    _asked(address.dsn, address.named, lambda table: table.id_column())
+    _asked(address, lambda table: table.look())
 
 
 def within(
@@ -182,7 +127,7 @@ def within(
         table.copy(take, id_expression=sql.SQL("0::bigint"), condition=condition)
         return [touching(rows, bbox) for rows in table.in_degrees(found)]
 
-    return _asked(address.dsn, address.named, read)
+    return _asked(address, read)
 
 
 class _Table:
@@ -192,17 +137,18 @@ class _Table:
         self.cursor = cursor
         self.named = named
         self.came = 0
-        cursor.execute(BEGIN + RELATIONS, {"table": named.table})
+        cursor.execute(questions.BEGIN + questions.RELATIONS, {"table": named.table})
         found = cursor.fetchall()
         if not found and named.table is not None:
-            cursor.execute(RELATIONS, {"table": None})
+            cursor.execute(questions.RELATIONS, {"table": None})
             found = cursor.fetchall()
         self.relation: Relation = chosen(found, named, dsn)
         self.where = f"{dsn} table {self.relation.name}"
         self.attributes = self.relation.attributes
         self.road_class = columns.choose_class(self.attributes, named.class_column, self.where)
         self.srid = self.relation.srid_of(self.relation.geometry)
-        self.crs = projection.crs_named(named.crs) if named.crs else self._crs(self.srid)
+        self.crs = reference.crs_named(named.crs) if named.crs else self._crs(self.srid)
+        self.strays = projection.Strays(self.where)
         self.mixed = self.crs is None  # each row has a reference system of its own, or none
         self.shape = sql.Identifier("r", self.relation.geometry)
         if self.relation.is_geography:
@@ -212,7 +158,7 @@ class _Table:
     def id_column(self) -> tuple[str, sql.SQL]:
         """Choose the column of ids, and what makes whole numbers of its kind."""
         name = columns.choose_id(self.attributes, self.named.id_column, self.where)
-        return name, WHOLE[self.relation.kind_of_id(name, self.where)]
+        return name, questions.WHOLE[self.relation.kind_of_id(name, self.where)]
 
     def count(self, rows: int, on_progress: OnRows | None, of: int | None) -> None:
         """Tell how many rows came so far."""
@@ -257,12 +203,12 @@ class _Table:
         geometry = from_wkb(wkb)
         known = np.count_nonzero(wkb != None)  # noqa: E711 - element by element
         if not self.mixed:
-            geometry = projection.to_lonlat(geometry, self.crs, self.where)
+            geometry = projection.to_lonlat(geometry, self.crs, self.strays)
         lost = int(known - np.count_nonzero(~shapely.is_missing(geometry)))
         return Rows(positions.astype(np.int64, copy=False), geometry, words, lost)
 
-    def in_degrees(self, found: list[Rows]) -> list[Rows]:
-        """Project rows that brought reference systems of their own."""
+    def in_degrees(self, found: list[Rows], *, strict: bool = False) -> list[Rows]:
+        """Project rows that brought reference systems of their own; `strict`: all are known."""
         if not self.mixed:
             return found
         srids = np.unique(
@@ -270,80 +216,69 @@ class _Table:
                 [np.zeros(1, dtype=np.int32), *(shapely.get_srid(r.geometry) for r in found)]
             )
         )
-        known = {srid: self._crs(srid) for srid in srids.tolist() if srid >= 0}
-        return [projection.projected(rows, known, self.where) for rows in found]
+        known: dict[int, Any] = {}
+        for srid in srids[srids > 0].tolist():
+            with contextlib.nullcontext() if strict else contextlib.suppress(UsageError):
+                known[srid] = self._crs(srid)
+        return [projection.projected(rows, known, self.strays) for rows in found]
 
-    def readable(self, found: list[Rows]) -> list[Rows]:
-        """Return the rows, but refuse a column none of whose geometries made sense, as files do."""
-        lost = sum(rows.unreadable for rows in found)
-        if lost and all(shapely.is_missing(rows.geometry).all() for rows in found):
-            raise UsageError(
-                f"{self.where}: expected lines of finite coordinates in the geometry column "
-                f"{self.relation.geometry}, and none of the {lost:,} rows of wanted ids has any. "
-                "Name another: --roads-geometry COLUMN"
-            )
-        return found
+    def look(self) -> None:
+        """Refuse a table in which no link could be joined to any row."""
+        name, whole = self.id_column()
+        look = Look(self.where, name, self.relation.geometry, self.attributes)
+        found: list[Rows] = []
+
+        def take(numbers: NDArray[np.int64], wkb: Objects, words: Objects) -> None:
+            rows = self.rows(numbers, wkb, words)
+            look.see_roads(rows.geometry)
+            found.append(rows)
+
+        has_id = whole.format(column=sql.Identifier("r", name))
+        parts: dict[str, sql.Composable] = {
+            name: self.function(called) for name, called in questions.FUNCTIONS.items()
+        }
+        parts |= {
+            "id": has_id,
+            "g": self.shape,
+            "text": sql.SQL("{}::text").format(sql.Identifier("r", name)),
+            "table": sql.Identifier(self.relation.schema, self.relation.table),
+            "most": sql.Literal(SAMPLE_ROWS),
+        }
+        roads = questions.ROADS.format(**parts)
+        self.copy(take, id_expression=has_id, condition=roads)
+        if self.mixed:  # one that is no longitude and latitude tells of the others
+            strange = questions.STRANGE.format(**parts)
+            self.copy(take, id_expression=has_id, condition=strange)
+        self.in_degrees(found, strict=True)
+        self.strays.check(every=True)
+        if not look.roads:
+            self.cursor.execute(questions.SEEN.format(**parts))
+            look.tell(*self.cursor.fetchone(), lost=sum(rows.unreadable for rows in found))
+            look.judge(self.strays, to_the_end=True)
 
     def _crs(self, srid: int) -> Any:
         if srid == 0:
             return None
         if srid == WGS84:
-            return projection.WGS84
+            return reference.WGS84
         table = sql.Identifier(self.relation.postgis_schema, "spatial_ref_sys")
         query = sql.SQL("SELECT auth_name, auth_srid, srtext, proj4text FROM {} WHERE srid = {}")
         self.cursor.execute(query.format(table, sql.Literal(srid)))
         for authority, code, *definitions in self.cursor.fetchall():
             names = [f"{authority}:{code}"] if authority and code else []
             for said in [*names, *filter(None, definitions)]:
-                with contextlib.suppress(pyproj.exceptions.CRSError):
-                    return pyproj.CRS.from_user_input(said)
+                with contextlib.suppress(pyproj.exceptions.CRSError, ValueError):
+                    return reference.usable(pyproj.CRS.from_user_input(said))
         raise UsageError(
-            f"{self.where}: its coordinates are in SRID {srid}, which the database's "
-            f"spatial_ref_sys does not explain. {projection.REMEDY}"
+            f"{self.where}: its coordinates are in SRID {srid}, and what the database's "
+            f"spatial_ref_sys says of it leads to no longitude and latitude. {reference.REMEDY}"
         )
 
 
-def _asked(dsn: str, named: Named, read: Callable[[_Table], T]) -> T:
-    """Ask the server; if it drops the line half-way, once more."""
-    try:
-        return _in_thread(dsn, named, read)
-    except Dropped:
-        time.sleep(RETRY_PAUSE_S)
-    try:
-        return _in_thread(dsn, named, read)
-    except Dropped as again:
-        raise RoadsError(
-            f"{dsn}: the server dropped the line twice while roads were read ({again}). Look into "
-            "its log, then run the same command again"
-        ) from again
-
-
-def _in_thread(dsn: str, named: Named, read: Callable[[_Table], T]) -> T:
-    """Read in a thread, since libpq waits deaf: so an interrupt is heard, and cancels."""
-    opened: list[Any] = []
-
-    def work() -> T:
-        with _transaction(dsn, named, opened) as table:
-            return read(table)
-
-    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="roads") as pool:
-        future = pool.submit(work)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            for connection in opened:
-                connection.cancel()
-            raise
-
-
-@contextlib.contextmanager
-def _transaction(dsn: str, named: Named, opened: list[Any]) -> Iterator[_Table]:
-    with connecting(dsn):
-        theirs = psycopg2.extensions.parse_dsn(dsn)
-        settings = {name: value for name, value in CONNECT.items() if name not in theirs}
-        connection = psycopg2.connect(dsn, client_encoding="UTF8", **settings)
-    opened.append(connection)
-    with contextlib.closing(connection):
-        connection.autocommit = True  # BEGIN is ours: it rides along with the first question
-        with connection.cursor() as cursor, reading(connection, dsn, named.table or "the roads"):
-            yield _Table(cursor, dsn, named)
+def _asked(address: Address, read: Callable[[_Table], T]) -> T:
+    """Open the table in a transaction, and read."""
+    return asked(
+        address.dsn,
+        address.named.table or "the roads",
+        lambda cursor: read(_Table(cursor, address.dsn, address.named)),
+    )

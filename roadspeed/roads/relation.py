@@ -26,7 +26,11 @@ CatalogueRow = tuple[str, str, str, str, str, str, str | None]
 SPATIAL = ("geometry", "geography")
 DECLARED = re.compile(r"\((?P<kind>[A-Za-z]+)(?:,(?P<srid>\d+))?\)$")
 STRAIGHT = re.compile(r"^(Multi)?(LineString|Polygon|Point)(Z|M|ZM)?$", re.IGNORECASE)
+NO_LINES = re.compile(
+    r"^(Multi)?(Point|Polygon|Surface|Triangle|Tin|PolyhedralSurface)", re.IGNORECASE
+)
 KINDS = {
+    "oid": "int",
     "int2": "int",
     "int4": "int",
     "int8": "int",
@@ -119,7 +123,8 @@ def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
         No such table, more than one, none with geometry, or no such geometry column.
     """
     tables = {key: list(rows) for key, rows in groupby(found, lambda row: (row[0], row[1]))}
-    options = [f"{schema}.{table}" for schema, table in tables]
+    lined = {key: rows for key, rows in tables.items() if any(map(_may_be_lines, _columns(rows)))}
+    options = [f"{schema}.{table}" for schema, table in lined or tables]
     if named.table is not None:
         tables = {
             key: rows for key, rows in tables.items() if named.table in (key[1], ".".join(key))
@@ -135,13 +140,15 @@ def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
             f"{where}: expected a table with a PostGIS geometry, found none in this database. Is "
             "it the right one, and does it have PostGIS (CREATE EXTENSION postgis)?"
         )
+    if len(lined) == 1:
+        tables = lined
     if len(tables) > 1:
         raise UsageError(
             f"{where}: more than one table could hold the roads: {listed(options)}. "
             f"Name it: --roads-table {options[0]}"
         )
     ((schema, table), rows) = next(iter(tables.items()))
-    columns = tuple(Column(*row[2:6]) for row in rows)
+    columns = _columns(rows)
     return Relation(
         schema=schema,
         table=table,
@@ -151,6 +158,16 @@ def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
     )
 
 
+def _columns(rows: Sequence[CatalogueRow]) -> tuple[Column, ...]:
+    return tuple(Column(*row[2:6]) for row in rows)
+
+
+def _may_be_lines(column: Column) -> bool:
+    """Say whether a column is of geometry, and does not declare points or areas."""
+    declared = DECLARED.search(column.words)
+    return column.type in SPATIAL and not (declared and NO_LINES.match(declared["kind"]))
+
+
 def _geometry(columns: Sequence[Column], named: str | None, where: str) -> str:
     spatial = [column.name for column in columns if column.type in SPATIAL]
     if not spatial:
@@ -158,6 +175,8 @@ def _geometry(columns: Sequence[Column], named: str | None, where: str) -> str:
             f"{where}: expected a column of PostGIS' type geometry, got: "
             f"{listed([f'{column.name} {column.words}' for column in columns])}"
         )
-    if named is None and len(spatial) == 1:
-        return spatial[0]
+    lined = [column.name for column in columns if _may_be_lines(column)]
+    for only in (spatial, lined):
+        if named is None and len(only) == 1:
+            return only[0]
     return choose_geometry(spatial, named, where)

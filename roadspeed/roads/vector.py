@@ -1,103 +1,183 @@
 """GeoJSON, GeoPackage, FlatGeobuf, Shapefile and whatever else GDAL reads, as a layer.
 
-Rule: read by pyogrio in Arrow batches, only the columns asked for. A feature's own number can
-serve as its id if it is named (`fid`), and is never guessed. Nothing is written.
+Rule: read by pyogrio in Arrow batches, only the columns asked for. A feature's number is an id
+only where the file itself holds it (a primary key, a GeoJSON feature's `id`: see `numbered`), and
+only if it is named: where there is none GDAL counts the features, and that is no id. Of several
+layers the only one that can have lines is taken. Nothing is written, beside the file neither.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyogrio
-import pyproj
 
 from mapreduce.errors import UsageError
+from roadspeed.roads import numbered
 from roadspeed.roads.columns import listed
+from roadspeed.roads.decoding import quietly
 from roadspeed.roads.layer import Batch, Layer, Selection
+from roadspeed.roads.reference import crs_said
+from roadspeed.roads.untouched import untouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from roadspeed.roads import Named
+
 BATCH_ROWS = 65_536
-# GDAL 3.12's own Arrow reader for FlatGeobuf overruns its buffer at a row without geometry (seen:
-# segmentation fault); its general one does not.
-pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"})
+pyogrio.set_gdal_config_options(
+    {
+        # GDAL 3.12's own Arrow reader for FlatGeobuf overruns its buffer at a row without geometry
+        # (seen: segmentation fault); its general one does not.
+        "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",
+        # What GDAL would write beside a file that it reads.
+        "CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO",
+        "GDAL_PAM_ENABLED": "NO",
+    }
+)
+OPEN_OPTIONS = {".gml": {"WRITE_GFS": "NO"}, ".xml": {"WRITE_GFS": "NO"}}
 UNNAMED_FID = "OGC_FID"
 UNNAMED_GEOMETRY = "wkb_geometry"
+MADE_UP = {"", "rowid", "_rowid_"}
+TILES = {"PMTiles", "MBTiles", "MVT"}
+NOT_LINES = ("point", "polygon", "triangle", "tin", "polyhedralsurface", "surface")
+FORMATS = "GeoJSON, GeoPackage, GeoParquet, FlatGeobuf, Shapefile or CSV with WKT"
 
 
-def open_vector(path: str, layer: str | None) -> Layer:
-    """Open a layer of a file; the only one with geometry if none is named.
+def open_vector(path: str, named: Named) -> Layer:
+    """Open a layer of a file; the only one that can have lines if none is named.
 
     Raises
     ------
     UsageError
-        GDAL cannot read the file, or it is not clear which layer is meant.
+        GDAL cannot read the file, it is not clear which layer is meant, or an id is named that
+        the file does not hold.
     """
     try:
-        layer = _chosen(path, layer)
-        info = pyogrio.read_info(path, layer=layer)
+        with untouched(path) as real, quietly():
+            source = _source(real)
+            layers = {str(name): kind for name, kind in pyogrio.list_layers(source)}
+            layer = _chosen(path, layers, named.table)
+            info = pyogrio.read_info(source, layer=layer, **_options(path))
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise UsageError(
-            f"{path}: expected roads as GeoJSON, GeoPackage, GeoParquet, FlatGeobuf, Shapefile or "
-            f"CSV with WKT, and GDAL cannot read it ({error})"
+            f"{path}: expected roads as {FORMATS}, and GDAL cannot read it ({error})"
         ) from error
-    fid = info["fid_column"] or "fid"
+    if info["driver"] in TILES:
+        raise UsageError(
+            f"{path}: expected roads as {FORMATS}, got map tiles ({info['driver']}), which hold "
+            "roads in pieces, moved to a grid. Take the file that they were made from"
+        )
     fields = [str(name) for name in info["fields"]]
-    names = tuple(fields if fid in fields else [*fields, fid])
+    fid = info["fid_column"]
+    fid = None if fid.lower() in MADE_UP or fid in fields else fid
+    native = (info["geometry_name"] or "geometry") if info["geometry_type"] else None
+    unguessed = {fid} if fid and fid.lower() == "id" else set()
+    own = numbered.carries(info["driver"]) and named.id_column in {"id", "fid"} - {*fields}
+    if own:
+        fid = named.id_column
+    elif numbered.is_members(path, info["driver"]):
+        unguessed.add("id")
+        own, fid = ("id" not in fields), ("id" if "id" not in fields else None)
+    elif named.id_column == "fid" != fid and "fid" not in fields:
+        raise UsageError(
+            f"{path}: expected numbers of the features' own for --roads-id fid, and the file "
+            f"({info['driver']}) holds none: they would be counted as they come. "
+            f"Its columns are: {listed(fields)}. Name one: --roads-id COLUMN"
+        )
     features = int(info["features"])
 
     def read(selection: Selection) -> Iterator[Batch]:
-        return _batches(path, layer, selection, fid if fid not in fields else None)
+        if own and fid in selection.names:
+            return numbered.batches(path, selection, str(fid))
+        return _batches(path, layer, selection, fid, native)
+
+    def crs_of(name: str) -> Any:
+        return crs_said(info["crs"], path) if name == native else None
 
     return Layer(
         where=path,
-        names=names,
-        native_geometry=(info["geometry_name"] or "geometry") if info["geometry_type"] else None,
-        crs=pyproj.CRS.from_user_input(info["crs"]) if info["crs"] else None,
+        names=tuple([*fields, fid] if fid else fields),
+        native_geometry=native,
+        crs_of=crs_of,
         rows=features if features >= 0 else None,
         read=read,
+        unguessed=frozenset(unguessed),
+        elsewhere=tuple(n for n, kind in layers.items() if n != layer and _can_have_lines(kind)),
     )
 
 
-def _chosen(path: str, layer: str | None) -> str:
-    layers = {str(name): kind for name, kind in pyogrio.list_layers(path)}
+def _source(path: str) -> str:
+    """Return what GDAL calls a file: one that is compressed is opened by its other name."""
+    return f"/vsigzip/{Path(path).absolute()}" if path.lower().endswith(".gz") else path
+
+
+def _options(path: str) -> dict[str, Any]:
+    return next((o for ending, o in OPEN_OPTIONS.items() if path.lower().endswith(ending)), {})
+
+
+def _can_have_lines(kind: Any) -> bool:
+    plain = str(kind or "").lower().removeprefix("2.5d ").removeprefix("measured ")
+    plain = plain.removeprefix("3d ").removeprefix("multi").removeprefix("curve")
+    return bool(kind) and not plain.startswith(NOT_LINES)
+
+
+def _chosen(path: str, layers: dict[str, Any], layer: str | None) -> str:
     if layer is not None:
         if layer not in layers:
             raise UsageError(f"{path}: expected a layer {layer!r}, got: {listed(list(layers))}")
         return layer
-    spatial = [name for name, kind in layers.items() if kind is not None]
+    lined = [name for name, kind in layers.items() if _can_have_lines(kind)]
+    spatial = lined or [name for name, kind in layers.items() if kind is not None]
     if len(spatial) == 1:
         return spatial[0]
     if not spatial:
         raise UsageError(f"{path}: expected a layer with geometry, got: {listed(list(layers))}")
+    if not lined:
+        raise UsageError(
+            f"{path}: expected a layer of lines, got points or areas in all: {listed(spatial)}"
+        )
     raise UsageError(
-        f"{path}: more than one layer has geometry: {listed(spatial)}. "
+        f"{path}: more than one layer has lines: {listed(spatial)}. "
         f"Name it: --roads-table {spatial[0]}"
     )
 
 
 def _batches(
-    path: str, layer: str | None, selection: Selection, fid: str | None
+    path: str, layer: str | None, selection: Selection, fid: str | None, native: str | None
 ) -> Iterator[Batch]:
-    fields = [name for name in selection.names if name != fid]
+    fields = [name for name in (*selection.names, selection.geometry) if name not in {fid, native}]
     options: dict[str, Any] = {"bbox": selection.box} if selection.box else {}
     try:
-        with pyogrio.open_arrow(
-            path,
-            layer=layer,
-            columns=fields,
-            return_fids=fid is not None and fid in selection.names,
-            batch_size=BATCH_ROWS,
-            use_pyarrow=True,
-            **options,
-        ) as (meta, reader):
-            own_names = {fid: meta["fid_column"] or UNNAMED_FID}
-            geometry = meta["geometry_name"] or UNNAMED_GEOMETRY
-            for batch in reader:
+        with (
+            untouched(path) as real,
+            pyogrio.open_arrow(
+                _source(real),
+                layer=layer,
+                columns=list(dict.fromkeys(fields)),
+                read_geometry=selection.geometry == native,
+                return_fids=fid is not None and fid in selection.names,
+                batch_size=BATCH_ROWS,
+                use_pyarrow=True,
+                **options,
+                **_options(path),
+            ) as (meta, reader),
+        ):
+            own_names = {
+                fid: meta["fid_column"] or UNNAMED_FID,
+                native: meta["geometry_name"] or UNNAMED_GEOMETRY,
+            }
+            while (batch := _next(reader)) is not None:
                 yield Batch(
                     [batch.column(own_names.get(name, name)) for name in selection.names],
-                    batch.column(geometry),
+                    batch.column(own_names.get(selection.geometry, selection.geometry)),
                 )
     except pyogrio.errors.DataSourceError as error:
         raise UsageError(f"{path}: GDAL stopped reading ({error}): is the file whole?") from error
+
+
+def _next(reader: Any) -> Any:
+    with quietly():
+        return next(reader, None)

@@ -1,0 +1,69 @@
+"""Reading a SQLite file (GeoPackage, SpatiaLite) without changing it or what lies beside it.
+
+Rule: a file of the user's is never written to by being read. SQLite folds what is pending beside
+a file (`-wal`, a hot `-journal`) into it as soon as anyone reads, and where it may not, shows the
+old rows; so a file with something pending is copied, with it, to a temporary folder, and read
+there. If either changes meanwhile it is copied anew; if it does not come to rest, that is said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"SQLite format 3\x00"
+PENDING = ("-wal", "-journal")
+TRIES = 5
+
+
+@contextlib.contextmanager
+def untouched(path: str) -> Iterator[str]:
+    """Give a path that can be read as `path` would be, and leaves it as it is."""
+    pending = _pending(path)
+    if not pending:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="roads-") as folder:
+        yield str(_copied(Path(path), pending, Path(folder)))
+
+
+def _pending(path: str) -> list[Path]:
+    """Return the files beside a SQLite file that hold what is not yet in it."""
+    file = Path(path)
+    if not file.is_file():
+        return []
+    with file.open("rb") as stream:
+        if stream.read(len(MAGIC)) != MAGIC:
+            return []
+    beside = [file.with_name(file.name + ending) for ending in PENDING]
+    return [other for other in beside if other.is_file() and other.stat().st_size]
+
+
+def _copied(file: Path, pending: list[Path], folder: Path) -> Path:
+    for _ in range(TRIES):
+        before = [_state(one) for one in (file, *pending)]
+        for one in (file, *pending):
+            with contextlib.suppress(FileNotFoundError):  # folded in by whoever writes it
+                shutil.copyfile(one, folder / one.name)
+        if before == [_state(one) for one in (file, *pending)]:
+            return folder / file.name
+    raise UsageError(
+        f"{file}: another program is writing to it, and {pending[0].name} beside it changed while "
+        "it was copied to be read. Close it there, then run the same command again"
+    )
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
