@@ -11,7 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from mapreduce.console import options as given
-from mapreduce.console.terminal import Terminal, consequences, open_standard_streams
+from mapreduce.console.terminal import (
+    OVER_LIMIT,
+    Terminal,
+    consequences,
+    open_standard_streams,
+)
 from mapreduce.errors import UsageError
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
@@ -212,7 +217,12 @@ def run_command(
             begun = begun_in(out, "roadspeed", terminal)
             receipt = run_speeds(source, wanted, chosen, terminal, on_begun=begun)
         tell(receipt, out, as_json=as_json)
+        unjoined = receipt["geometry"].get("note")
+        if unjoined:
+            typer.echo(unjoined, err=True)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
+        if unjoined:
+            raise SystemExit(OVER_LIMIT)
 
 
 @app.command("inspect")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,12 +16,14 @@ import numpy as np
 from mapreduce import Options, Progress, UsageError, run
 from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.claim import holding
+from mapreduce.errors import MapReduceError
 from roadspeed.maps.typeface import named
 from roadspeed.outputs import LinkTable, write_outputs
 from roadspeed.speeds import Speeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mapreduce import Result, Resumed
     from mapreduce.engines import Engine
@@ -115,6 +116,7 @@ def run_speeds(
         writing = time.monotonic()
         receipt = dict(result.receipt)
         receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
+        receipt["geometry"] |= _unjoined(result, wanted.roads, joined)
         with published(wanted.out) as room:
             files, note = _written(result, joined, wanted, room)
             ended = time.monotonic()
@@ -130,14 +132,9 @@ def run_speeds(
 
 
 def _check_roads(roads: RoadSource | None) -> None:
-    """Refuse roads that are not there or lack a column before hours of work, not after."""
+    """Refuse roads that no link could be joined to before hours of work, not after."""
     if roads is None:
         return
-    if "://" not in roads.where and not Path(roads.where).expanduser().exists():
-        raise UsageError(
-            f"no roads file {roads.where}: --roads takes a file (GeoJSON, GeoPackage, GeoParquet,"
-            " CSV with WKT) or postgresql://host/db?table=…"
-        )
     from roadspeed.roads import check  # noqa: PLC0415 - shapely loads when it is needed
 
     check(roads.where, **roads.named())
@@ -157,6 +154,18 @@ def _joined(
     joined = join(links, roads.where, on_progress=on_rows, **roads.named())
     tell(Progress("join", len(links), len(links), "links"))
     return joined
+
+
+def _unjoined(result: Result, roads: RoadSource | None, joined: Joined | None) -> dict[str, str]:
+    """Say why not one link was joined, where that is so."""
+    if roads is None or joined is None or joined.joined or not joined.missing:
+        return {}
+    from roadspeed.roads import unjoined  # noqa: PLC0415 - shapely loads when it is needed
+
+    try:
+        return {"note": unjoined(cast("Any", result.rows["link"]), roads.where, **roads.named())}
+    except MapReduceError as error:  # the tables are worth more than the reason
+        return {"note": f"no link was joined to a road, and why could not be found out: {error}"}
 
 
 def _written(
@@ -230,7 +239,7 @@ def _drawn(
     )
 
 
-def _geometry(links: int, joined: Joined | None) -> dict[str, int]:
+def _geometry(links: int, joined: Joined | None) -> dict[str, Any]:
     if joined is None:
         return {"links": links, "joined": 0, "missing": 0, "merged": 0}
     return {

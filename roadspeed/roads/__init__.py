@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     BBox: TypeAlias = tuple[float, float, float, float]
     """West, south, east, north in degrees (EPSG:4326)."""
 
-__all__ = ["BBox", "Joined", "Named", "Objects", "OnRows", "RoadsError", "check", "context", "join"]
+__all__ = [
+    "BBox", "Joined", "Named", "Objects", "OnRows", "RoadsError", "check", "context", "join",
+    "unjoined",
+]  # fmt: skip
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -65,7 +68,8 @@ class Joined:
         Rows left out because an identical one of the same id was kept.
     unreadable
         Rows of the source whose id is no integer (counted in files; a server skips them unseen)
-        or whose geometry cannot be read or has coordinates that are NaN or infinite.
+        or whose geometry cannot be read, has coordinates that are NaN or infinite, or lies
+        beyond the world.
     """
 
     geometry: Objects
@@ -108,8 +112,8 @@ def join(
     Raises
     ------
     UsageError
-        No such file, table or column; more than one could be meant; coordinates of no known
-        system; a password in the address.
+        No such file, table or column; more than one could be meant; no id is an integer;
+        coordinates of no known system; a password in the address.
     RoadsError
         The server cannot be reached, or fails twice.
     ValueError
@@ -131,11 +135,30 @@ def check(
     class_column: str | None = None,
     crs: str | None = None,
 ) -> None:
-    """Find out what can be known before any row is read: whether `join` will find its columns.
+    """Find out what can be known before any id is: whether `join` could find roads at all.
 
+    The columns are looked for, and rows are read until there is one with an id and a line.
     Parameters are those of `join`, and so are its errors.
     """
     _source(roads).check(roads, Named(table, id_column, geometry_column, class_column, crs))
+
+
+def unjoined(
+    ids: NDArray[np.int64],
+    roads: str,
+    *,
+    table: str | None = None,
+    id_column: str | None = None,
+    geometry_column: str | None = None,
+    class_column: str | None = None,
+    crs: str | None = None,
+) -> str:
+    """Say why `join` found a road for none of the ids, and which option would.
+
+    Parameters are those of `join`, and so are its errors.
+    """
+    named = Named(table, id_column, geometry_column, class_column, crs)
+    return str(_source(roads).unjoined(ids, roads, named))
 
 
 def context(

@@ -9,6 +9,7 @@ and left out. Nothing is written.
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import cells, columns, projection
+from roadspeed.roads import cells, columns, matches, projection
 from roadspeed.roads.decoding import decoded
 from roadspeed.roads.delimited import open_delimited
 from roadspeed.roads.layer import Batch, Layer, Selection
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from roadspeed.roads import BBox, Named, Objects, OnRows
 
 PARQUET = (".parquet", ".geoparquet", ".pq", *ARROW)
+SECRET = re.compile(r"(?<=://)[^/@]+(?=@)|(?<=password=)[^\s&]+", re.IGNORECASE)
 DELIMITED = (".csv", ".tsv", ".txt")
 
 
@@ -51,8 +53,8 @@ def path_of(text: str) -> Path:
             file = file.expanduser()
     if not file.exists():
         raise UsageError(
-            f"{text}: expected a roads file ({FORMATS}) or postgresql://host/db, and there is no "
-            "such file"
+            f"no roads file {SECRET.sub('…', text)}: --roads takes a file on this machine "
+            f"({FORMATS}) or postgresql://host/db?table=…, and there is no such file"
         )
     try:
         str(file).encode()
@@ -143,6 +145,26 @@ def check(path: str, named: Named) -> None:
             break
     reading.refuse_unknown()
     look.judge(reading.strays, to_the_end=True)
+
+
+def unjoined(ids: NDArray[np.int64], path: str, named: Named) -> str:
+    """Say why none of the ids was joined: which columns hold how many of them."""
+    layer, id_column = _opened(path, named)
+    names = [n for n in dict.fromkeys(_attributes(layer, named)) if layer.names.count(n) == 1]
+    geometry = _selection(layer, named).geometry
+    selection = Selection(None, None, geometry, others=tuple(names[: matches.COLUMNS]))
+    hit = {name: np.zeros(len(ids), dtype=np.bool_) for name in selection.names}
+    examples: dict[str, list[int]] = {name: [] for name in selection.names}
+    for batch in layer.read(selection):
+        for name, column in zip(selection.names, batch.columns, strict=True):
+            found, valid = cells.integers(column)
+            hit[name][cells.positions(ids, found, valid)[1]] = True
+            examples[name] += found[valid][: matches.EXAMPLES].tolist()
+    counted = [
+        matches.Match(name, int(np.count_nonzero(hit[name])), tuple(some[: matches.EXAMPLES]))
+        for name, some in examples.items()
+    ]
+    return matches.told(ids, counted, layer.where, id_column, geometry)
 
 
 def within(

@@ -19,7 +19,7 @@ import shapely
 from psycopg2 import sql
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import columns, projection, questions, reference
+from roadspeed.roads import columns, matches, projection, questions, reference
 from roadspeed.roads.address import Address, address_of
 from roadspeed.roads.copied import CopiedRows
 from roadspeed.roads.decoding import from_wkb
@@ -77,7 +77,7 @@ def matching(
             take,
             id_expression=whole.format(column=sql.Identifier("r", has_id)),
             condition=questions.WANTED.format(
-                ids=sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}"),
+                ids=_array(ids),
                 whole=whole.format(column=sql.Identifier("r", has_id)),
             ),
         )
@@ -93,6 +93,19 @@ def check(url: str, named: Named) -> None:
     """Connect, find the table and columns that `matching` will read, and roads to be joined."""
     address = address_of(url, named)
     _asked(address, lambda table: table.look())
+
+
+def unjoined(ids: NDArray[np.int64], url: str, named: Named) -> str:
+    """Say why none of the ids was joined: which columns hold how many of them."""
+    address = address_of(url, named)
+    some = ids[:: max(1, -(-len(ids) // matches.IDS))]
+
+    def read(table: _Table) -> str:
+        id_column, _ = table.id_column()
+        found = [table.match(name, some) for name in table.relation.with_ids[: matches.COLUMNS]]
+        return matches.told(some, found, table.where, id_column, table.relation.geometry)
+
+    return _asked(address, read)
 
 
 def within(
@@ -159,6 +172,20 @@ class _Table:
         """Choose the column of ids, and what makes whole numbers of its kind."""
         name = columns.choose_id(self.attributes, self.named.id_column, self.where)
         return name, questions.WHOLE[self.relation.kind_of_id(name, self.where)]
+
+    def match(self, name: str, ids: NDArray[np.int64]) -> matches.Match:
+        """Find how many ids a column holds."""
+        kind = questions.WHOLE[self.relation.kind_of_id(name, self.where)]
+        self.cursor.execute(
+            questions.MATCH.format(
+                ids=_array(ids),
+                whole=kind.format(column=sql.Identifier("r", name)),
+                table=sql.Identifier(self.relation.schema, self.relation.table),
+                few=sql.Literal(matches.EXAMPLES),
+            )
+        )
+        count, examples = self.cursor.fetchone()
+        return matches.Match(name, count, tuple(examples))
 
     def count(self, rows: int, on_progress: OnRows | None, of: int | None) -> None:
         """Tell how many rows came so far."""
@@ -282,3 +309,7 @@ def _asked(address: Address, read: Callable[[_Table], T]) -> T:
         address.named.table or "the roads",
         lambda cursor: read(_Table(cursor, address.dsn, address.named)),
     )
+
+
+def _array(ids: NDArray[np.int64]) -> sql.Literal:
+    return sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}")

@@ -89,3 +89,8 @@ FUNCTIONS = {
     "ymax": "st_ymax",
 }
 WANTED = sql.SQL("JOIN unnest({ids}::bigint[]) AS w(id) ON w.id = {whole}")
+MATCH = sql.SQL(
+    "SELECT (SELECT count(*) FROM unnest({ids}::bigint[]) AS w(id)"
+    " WHERE w.id IN (SELECT {whole} FROM {table} AS r)),"
+    " ARRAY(SELECT {whole} FROM {table} AS r WHERE {whole} IS NOT NULL LIMIT {few})"
+)

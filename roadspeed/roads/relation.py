@@ -71,6 +71,11 @@ class Relation:
         return [column.name for column in self.columns if column.type not in SPATIAL]
 
     @property
+    def with_ids(self) -> list[str]:
+        """The columns that can hold ids."""
+        return [column.name for column in self.columns if _kind_of_id(column) is not None]
+
+    @property
     def is_geography(self) -> bool:
         """Whether the geometry is of PostGIS' type geography."""
         return self._column(self.geometry).type == "geography"
@@ -91,7 +96,7 @@ class Relation:
     def kind_of_id(self, name: str, where: str) -> str:
         """Return how a column holds ids: `int`, `numeric`, `float` or `text`."""
         column = self._column(name)
-        kind = "text" if column.category == "S" else KINDS.get(column.type)
+        kind = _kind_of_id(column)
         if kind is None:
             raise UsageError(
                 f"{where}: expected integers, or text of integers, in the id column {name}, got "
@@ -102,6 +107,10 @@ class Relation:
 
     def _column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
+
+
+def _kind_of_id(column: Column) -> str | None:
+    return "text" if column.category == "S" else KINDS.get(column.type)
 
 
 def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:

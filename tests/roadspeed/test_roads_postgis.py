@@ -19,8 +19,6 @@ from roadspeed.roads.address import address_of
 from tests.services.delay import delayed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.services.postgis import Postgis
 
 IDS = np.array([-7, 3, 11, 12, 2**40, 2**40 + 1], dtype=np.int64)
@@ -45,25 +43,6 @@ INSERT INTO big SELECT link_id, highway, ST_Translate(geom, 0.01, 0) FROM big
  WHERE link_id % 100 = 50;
 CREATE INDEX ON big (link_id); ANALYZE big;
 """
-
-
-EMPTY = """
-DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT tablename FROM pg_tables
-               WHERE schemaname = 'public' AND tablename <> 'spatial_ref_sys' LOOP
-    EXECUTE format('DROP TABLE public.%I CASCADE', name);
-  END LOOP; END $$;
-DROP SCHEMA IF EXISTS gis CASCADE; DELETE FROM spatial_ref_sys WHERE srid = 990001;
-"""
-
-
-@pytest.fixture
-def cursor(postgis: Postgis) -> Iterator[Any]:
-    """A cursor on a database without roads."""
-    with contextlib.closing(postgis.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("SET client_min_messages = warning")
-        yield cursor
-        cursor.execute(EMPTY)
 
 
 def fill(cursor: Any, table: str = "roads", kind: str = "bigint", srid: int = 4326) -> None:

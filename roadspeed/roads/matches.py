@@ -1,0 +1,63 @@
+"""Why no id found a road: what ids look like on both sides, and which columns have them. Pure.
+
+Rule: a join of nothing is never silent, since it is nearly always another column, or another map
+than the trips were matched to. Columns are named only by how many of the ids they hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from roadspeed.roads.columns import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+EXAMPLES = 3
+COLUMNS = 40  # at most so many are looked at
+IDS = 10_000  # so many ids, spread over all, are enough to ask a server about
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A column, how many of the wanted ids it holds, and a few integers that it does hold."""
+
+    column: str
+    ids: int
+    examples: tuple[int, ...]
+
+
+def told(
+    ids: NDArray[np.int64], matches: Sequence[Match], where: str, id_column: str, geometry: str
+) -> str:
+    """Say what does not fit, and which option would."""
+    wanted = ", ".join(str(id_) for id_ in ids[:EXAMPLES].tolist())
+    own = next((match for match in matches if match.column == id_column), None)
+    held = ", ".join(map(str, own.examples)) if own is not None else ""
+    said = (
+        f"no link was joined to a road. The trips have ids such as {wanted}; the column "
+        f"{id_column} of {where} has {f'such as {held}' if held else 'no integer'}"
+    )
+    if own is not None and own.ids:
+        return (
+            f"{said}, and {own.ids:,} of the {len(ids):,} ids, but the geometry in the column "
+            f"{geometry} of these rows is empty or cannot be read. Is it the right one? Name "
+            "another: --roads-geometry COLUMN"
+        )
+    others = sorted((m for m in matches if m.ids), key=lambda match: (-match.ids, match.column))
+    if others:
+        best = others[0]
+        more = listed([f"{match.column} {match.ids:,}" for match in others[1:]], most=5)
+        also = f" (others: {more})" if len(others) > 1 else ""
+        return (
+            f"{said}. The column {best.column} has {best.ids:,} of the {len(ids):,} ids{also}: "
+            f"--roads-id {best.column}"
+        )
+    return (
+        f"{said}. None of its columns has one of these ids: are these the roads that the trips "
+        "were matched to?"
+    )
