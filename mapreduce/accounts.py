@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
 
 QUARANTINE: Final = ("key", "etag", "reason", "place")
-DROPPED: Final = ("reason", "key", "place")
+DROPPED: Final = ("reason", "key", "place", "value")
 REPLACED: Final = ".replaced.json"  # while files are put in place: which ones may be there
 
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -119,7 +119,7 @@ def write_account(folder: Path, ledger: Ledger) -> list[Path]:
     quarantine, dropped = folder / "quarantine.csv", folder / "dropped.csv"
     set_aside = ((q.key, q.etag, q.reason, q.place) for q in ledger.quarantined)
     write_rows(quarantine, QUARANTINE, set_aside, private=True)
-    samples = ((d.reason, d.key, d.row) for d in ledger.samples)
+    samples = ((d.reason, d.key, d.row, d.value) for d in ledger.samples)
     write_rows(dropped, DROPPED, samples, private=True)
     return [quarantine, dropped]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,10 +20,10 @@ from mapreduce.columns import Records
 from mapreduce.combiner import ROWS_HELD, Combiner
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
-from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, Quarantined
+from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.objects.inflate import inflated
+from mapreduce.parsed import NOT_A_RECORD, Parsed
 from mapreduce.plan import TO_THE_END, Piece
-from mapreduce.records import NOT_A_RECORD, Parsed
 from mapreduce.side_file import side_files
 from mapreduce.table import Rows
 
@@ -49,13 +50,14 @@ class Limits:
 
     `object_cap_bytes` bounds a JSON document, unpacked; `line_cap_bytes` a line; `max_keys` the
     rows of a table; `quarantine_map_errors` books an exception in `map` on the object instead of
-    stopping the run.
+    stopping the run; `allow_nan` takes NaN, Infinity and -Infinity where JSON has a value.
     """
 
     object_cap_bytes: int = OBJECT_CAP_BYTES
     line_cap_bytes: int = lines.LINE_CAP_BYTES
     max_keys: int = 10_000_000
     quarantine_map_errors: bool = False
+    allow_nan: bool = False
 
 
 @dataclass(slots=True)
@@ -65,10 +67,11 @@ class _Account:
     read: int = 0
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
-    samples: list[tuple[str, int]] = field(default_factory=list)
+    samples: list[tuple[str, int, str]] = field(default_factory=list)
     sampled: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     rows: list[Rows] = field(default_factory=list)
+    nan: NanRecords = field(default_factory=NanRecords)
 
 
 class Attempt:
@@ -87,6 +90,7 @@ class Attempt:
     def __init__(self, job: Job, reader: Reader, limits: Limits) -> None:
         self._job = job
         self._format = job.records
+        self._parse = partial(job.records.parse, allow_nan=limits.allow_nan)
         self._tables = job.tables()
         self._side_files = side_files(job)
         self._reader = reader
@@ -160,7 +164,7 @@ class Attempt:
     def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
         if isinstance(document, ObjectError):
             raise document
-        yield stack.parsed(self._format.parse, document)
+        yield stack.parsed(self._parse, document)
 
     def _by_line(
         self, pieces: Sequence[Piece], locations: Sequence[Location]
@@ -183,10 +187,11 @@ class Attempt:
             content = inflated(body, piece.key) if packed or piece.whole else body
             for block, too_long in lines.blocks(content.read, start, stop, cap_bytes=cap):
                 if too_long:
-                    lost = [(NOT_A_RECORD, n) for n in range(min(too_long, SAMPLES_PER_REASON))]
+                    few = range(min(too_long, SAMPLES_PER_REASON))
+                    lost = [(NOT_A_RECORD, n, f"a line of over {cap:,} bytes") for n in few]
                     yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long}, lost)
                 if block:
-                    yield stack.parsed(self._format.parse, block)
+                    yield stack.parsed(self._parse, block)
 
     def _is_gzip(self, piece: Piece, location: Location) -> bool:
         """Tell whether an object that was divided, going by its name, is gzip all the same."""
@@ -199,10 +204,14 @@ class Attempt:
         account.kept += len(parsed.rows)
         for reason, count in parsed.dropped.items():
             account.dropped[reason] = account.dropped.get(reason, 0) + count
-        for reason, row in parsed.samples:
+        for reason, row, value in parsed.samples:
             account.sampled[reason] = account.sampled.get(reason, 0) + 1
             if account.sampled[reason] <= SAMPLES_PER_REASON:
-                account.samples.append((reason, first_row + row))
+                account.samples.append((reason, first_row + row, value))
+        if parsed.nan is not None:
+            row, value = parsed.nan.first
+            first = Dropped(NOT_A_RECORD, piece.ordinal, first_row + row, piece.key, value)
+            account.nan += NanRecords(parsed.nan.records, parsed.nan.unused, first)
         if not len(parsed.rows):
             return
         for rows in self._mapped(Records(piece, parsed, first_row)):
@@ -251,10 +260,11 @@ def _book(ledger: Ledger, piece: Piece, account: _Account, sampled: dict[str, in
         ledger.dropped[reason] = ledger.dropped.get(reason, 0) + count
     for table, count in account.refused.items():
         ledger.refused_keys[table] = ledger.refused_keys.get(table, 0) + count
-    for reason, row in account.samples:
+    ledger.nan += account.nan
+    for reason, row, value in account.samples:
         if sampled.get(reason, 0) < SAMPLES_PER_REASON:
             sampled[reason] = sampled.get(reason, 0) + 1
-            ledger.samples.append(Dropped(reason, piece.ordinal, row, piece.key))
+            ledger.samples.append(Dropped(reason, piece.ordinal, row, piece.key, value))
 
 
 def _culprit(job: Job, records: Records) -> str:

@@ -73,6 +73,7 @@ def run_command(
     max_dropped: given.MaxDropped = None,
     max_keys: given.MaxKeys = 10_000_000,
     on_map_error: given.OnMapError = "stop",
+    allow_nan: given.AllowNan = False,
     detach: given.Detach = False,
     anew: given.Anew = False,
     as_json: given.AsJson = False,
@@ -98,6 +99,7 @@ def run_command(
             exclude=exclude,
             max_keys=max_keys,
             on_map_error=on_map_error,
+            allow_nan=allow_nan,
             endpoint=endpoint,
         )
         where = given.where(
@@ -134,6 +136,7 @@ def try_command(
     object_: Annotated[str, typer.Argument(metavar="OBJECT", help="A file or s3://bucket/key")],
     settings: given.Settings = None,
     endpoint: given.Endpoint = None,
+    allow_nan: given.AllowNan = False,
 ) -> None:
     """Show the records and the partial sums of one object.
 
@@ -144,7 +147,7 @@ def try_command(
     with consequences():
         from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
 
-        typer.echo(trial.shown(_job(job, settings), object_, endpoint))
+        typer.echo(trial.shown(_job(job, settings), object_, endpoint, allow_nan=allow_nan))
 
 
 @app.command("plan")
@@ -158,6 +161,7 @@ def plan_command(
     limit: given.Limit = None,
     match: given.Match = None,
     exclude: given.Exclude = None,
+    allow_nan: given.AllowNan = False,
 ) -> None:
     """Say what a run would read, in how many requests, and for how long; write nothing.
 
@@ -169,7 +173,13 @@ def plan_command(
         from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
 
         told = given.run_options(
-            sample=sample, limit=limit, match=match, exclude=exclude, max_keys=1, endpoint=endpoint
+            sample=sample,
+            limit=limit,
+            match=match,
+            exclude=exclude,
+            max_keys=1,
+            allow_nan=allow_nan,
+            endpoint=endpoint,
         )
         typer.echo(trial.planned(_job(job, settings), source, told, workers))
 

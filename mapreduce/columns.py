@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mapreduce.parsed import Parsed
 from mapreduce.partial import wide_total
-from mapreduce.records import Parsed
 
 if TYPE_CHECKING:
     from mapreduce.fields import Mask

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mapreduce.shown import shortened, shown_value
 from mapreduce.table import INT64_MAX
+from mapreduce.tokens import UNMARKED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +38,26 @@ MAX_REMEMBERED: Final = 1 << 16
 MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
 
 
-class Wrong:
-    """Stands for a value of a type the field does not take (an object, a list, a boolean)."""
+WRONG_BYTES: Final = 64
 
 
-WRONG: Final = Wrong()
+class Wrong(bytes):
+    """A value of a type the field does not take (an object, a list, a boolean): how it begins."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, raw: bytes | memoryview) -> Wrong:
+        """Hold the beginning: as many are held as there are records."""
+        return cls(raw[:WRONG_BYTES])
+
+
+def shown_leaf(value: Any) -> str:
+    """Give a decoded leaf as the document had it, for people."""
+    if isinstance(value, Wrong):
+        text = value.decode(errors="backslashreplace").strip()
+        return shortened(UNMARKED.get(text, text))
+    return "" if value is None else shown_value(value)
 
 
 class _Known(dict[Any, int]):
@@ -48,19 +65,24 @@ class _Known(dict[Any, int]):
 
     def __missing__(self, value: Any) -> int:
         number = _integer(value)
-        if type(value) is not str or len(value) <= MAX_REMEMBERED_TEXT:
+        kind = type(value)
+        if kind is not Wrong and (kind is not str or len(value) <= MAX_REMEMBERED_TEXT):
             self[value] = number
         return number
 
 
 @dataclass(frozen=True, slots=True)
 class FieldColumn:
-    """A field's values as an array of length n, and masks; a mask is None where nothing is so."""
+    """A field's values as an array of length n, and masks; a mask is None where nothing is so.
+
+    Where a `Scanner` found it, `places` says of each bad value where in the document it begins.
+    """
 
     values: Array
     absent: Mask | None = None
     bad: Mask | None = None
     outside: Mask | None = None
+    places: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +104,7 @@ class Int:
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into an int64 column."""
         array = np.frombuffer(values, np.int64)
-        return _column(array, *_masks(states, seen), self.low, self.high)
+        return _column(array, *_masks(states, seen), self.low, self.high, places=array)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into an int64 column."""
@@ -118,7 +140,8 @@ class Float:
         absent, bad = _masks(states, seen)
         if absent is not None:
             array[absent] = np.nan
-        return _column(array, absent, bad, self.low, self.high)
+        places = array.view(np.int64)
+        return _column(array, absent, bad, self.low, self.high, places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
@@ -159,7 +182,10 @@ class Text:
 
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a column of bytes."""
-        return _column(np.frombuffer(values, f"S{self.width}"), *_masks(states, seen))
+        n, cell = len(states), len(values) // max(1, len(states))
+        array: Array = np.ndarray(n, f"S{self.width}", values, strides=(cell,))
+        places = np.ndarray(n, np.int64, values, strides=(cell,))
+        return _column(np.ascontiguousarray(array), *_masks(states, seen), places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
@@ -231,6 +257,8 @@ def _column(
     bad: Mask | None,
     low: float | None = None,
     high: float | None = None,
+    *,
+    places: npt.NDArray[np.int64] | None = None,
 ) -> FieldColumn:
     """Give a column with the masks of what is absent or bad, and of what else is out of range."""
     outside: Mask | None = None
@@ -242,4 +270,4 @@ def _column(
         for other in (absent, bad):
             if other is not None:
                 outside &= ~other
-    return FieldColumn(array, absent, bad, _some(outside))
+    return FieldColumn(array, absent, bad, _some(outside), places)

@@ -17,13 +17,14 @@ from mapreduce.ledger import Cost, Ledger, merged
 from mapreduce.tiers import Tiers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
     from mapreduce.table import Schema
 
 HOPELESS_AFTER: Final = 100  # objects, the first of the manifest: not the first to be done
+ALLOW_NAN: Final = "--allow-nan takes them"
 HOPELESS_CRASHES: Final = 10  # each costs a process or two
 
 
@@ -134,22 +135,31 @@ def _objects(ledger: Ledger) -> int:
 
 
 def _hopeless(ledger: Ledger, said: str) -> HopelessError:
-    """Add the commonest reasons to what is said, and what to try."""
+    """Add the commonest reasons to what is said, the first of each, and what to try."""
     reasons: dict[str, int] = dict(ledger.dropped)
     for bad in ledger.quarantined:
         reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
-    told = ", ".join(f"{n:,} {r}" for r, n in sorted(reasons.items(), key=lambda i: -i[1])[:3])
-    first = ""
-    if ledger.quarantined:
-        bad = ledger.quarantined[0]
-        first = f" First: {bad.key}: {bad.place.removeprefix(f'{bad.key}: ')}."
-    elif ledger.samples:
-        record = ledger.samples[0]
-        first = f" First: record {record.row:,} of {record.key}."
+    commonest = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:3])
+    told = ", ".join(f"{n:,} {r}" for r, n in commonest.items())
+    nan = ""
+    if ledger.nan.unused:
+        nan = f" {ledger.nan.unused:,} hold NaN or Infinity where it is not used: {ALLOW_NAN}."
     return HopelessError(
-        f"{said} ({told}).{first} Are the paths right? Look at what the documents hold with"
+        f"{said} ({told}).{''.join(_first_of(ledger, commonest))}{nan}"
+        " Are the paths right? Look at what the documents hold with"
         " `inspect SOURCE`, and at what the job makes of one with `mapreduce try JOB OBJECT`."
     )
+
+
+def _first_of(ledger: Ledger, reasons: Iterable[str]) -> Iterator[str]:
+    """Show the first object that was set aside for each reason, then the first record."""
+    bad = {q.reason: q for q in reversed(ledger.quarantined)}
+    dropped = {d.reason: d for d in reversed(ledger.samples)}
+    for one in (bad[r] for r in reasons if r in bad):
+        yield f" First: {one.key}: {one.place.removeprefix(f'{one.key}: ')}."
+    for record in (dropped[r] for r in reasons if r in dropped):
+        held = f", {record.value}" if record.value else ""
+        yield f" First: record {record.row:,} of {record.key}: {record.reason}{held}."
 
 
 class _Divided:
@@ -185,5 +195,8 @@ def _joined(ledgers: Sequence[Ledger]) -> Ledger:
         ledger.samples = [
             msgspec.structs.replace(sample, row=sample.row + before) for sample in ledger.samples
         ]
+        if (first := ledger.nan.first) is not None:
+            moved = msgspec.structs.replace(first, row=first.row + before)
+            ledger.nan = msgspec.structs.replace(ledger.nan, first=moved)
         before += ledger.read
     return merged(ledgers)

@@ -50,6 +50,7 @@ def identity_of(job: JobName, code: Mapping[str, str], source: str, options: Opt
         "object_cap_bytes": limits.object_cap_bytes,
         "line_cap_bytes": limits.line_cap_bytes,
         "quarantine_map_errors": limits.quarantine_map_errors,
+        "allow_nan": limits.allow_nan,
         "roadspeed": versions()["roadspeed"],
     }
     return msgspec.json.encode(identity, order="sorted").decode()

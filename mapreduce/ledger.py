@@ -44,12 +44,36 @@ class Quarantined(msgspec.Struct, frozen=True, order=True):
 
 
 class Dropped(msgspec.Struct, frozen=True, order=True):
-    """A record dropped: why, and its place (counted from 0) in which object."""
+    """A record dropped: why, its place (counted from 0) in which object, and what stood there.
+
+    `value` is the beginning of the offending value, as the document had it and printable; empty
+    where it was null or absent.
+    """
 
     reason: str
     ordinal: int
     row: int
     key: str
+    value: str = ""
+
+
+class NanRecords(msgspec.Struct, frozen=True):
+    """Records dropped for NaN, Infinity or -Infinity alone.
+
+    `unused` of them have it in nothing that is wanted, so `allow_nan` would take them.
+    """
+
+    records: int = 0
+    unused: int = 0
+    first: Dropped | None = None
+
+    def __add__(self, other: NanRecords) -> NanRecords:
+        firsts = [one.first for one in (self, other) if one.first is not None]
+        return NanRecords(
+            self.records + other.records,
+            self.unused + other.unused,
+            min(firsts, key=lambda d: (d.ordinal, d.row), default=None),
+        )
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -78,6 +102,7 @@ class Ledger(msgspec.Struct):
     quarantined: list[Quarantined] = []
     samples: list[Dropped] = []
     refused_keys: dict[str, int] = {}
+    nan: NanRecords = NanRecords()
 
     def check(self) -> None:
         """Check that the records balance.
@@ -106,6 +131,7 @@ def merged(ledgers: Iterable[Ledger]) -> Ledger:
             total.dropped[reason] = total.dropped.get(reason, 0) + count
         for table, count in ledger.refused_keys.items():
             total.refused_keys[table] = total.refused_keys.get(table, 0) + count
+        total.nan += ledger.nan
         total.quarantined += ledger.quarantined
         total.samples += ledger.samples
     total.quarantined.sort()

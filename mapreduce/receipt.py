@@ -16,6 +16,7 @@ import numpy as np
 
 from mapreduce import __version__
 from mapreduce.errors import MapReduceError
+from mapreduce.tokens import TAKEN_BY
 
 if TYPE_CHECKING:
     from mapreduce.engines import Manning
@@ -50,7 +51,7 @@ def versions() -> dict[str, str]:
 
 
 def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
-    """Count objects by how they ended.
+    """Count objects by how they ended; `nan` of those quarantined would be taken with `allow_nan`.
 
     Raises
     ------
@@ -63,12 +64,14 @@ def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
             f"the account does not balance: {listed} objects listed, {ledger.ok} ok,"
             f" {len(ledger.quarantined)} quarantined. Please report this."
         )
+    nan = sum(bad.place.endswith(TAKEN_BY) for bad in ledger.quarantined)
     return {
         "listed": listed + ignored,
         "ok": ledger.ok,
         "quarantined": len(ledger.quarantined),
         "ignored": ignored,
         "bytes": ledger.ok_bytes,
+        **({"nan": nan} if nan else {}),
     }
 
 
@@ -95,6 +98,13 @@ def records_of(ledger: Ledger) -> dict[str, Any]:
     }
     if ledger.refused_keys:
         out["refused_keys"] = dict(sorted(ledger.refused_keys.items()))
+    if ledger.nan.first is not None:
+        first = ledger.nan.first
+        out["nan"] = {
+            "records": ledger.nan.records,
+            "unused": ledger.nan.unused,
+            "first": {"key": first.key, "row": first.row, "value": first.value},
+        }
     return out
 
 

@@ -8,47 +8,30 @@ document that fails as a whole is read again record by record. Nothing here open
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from mapreduce import structure
+from mapreduce import structure, tokens
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.fields import Field, FieldColumn, Mask, Text
+from mapreduce.fields import Field, FieldColumn, Text, shown_leaf
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.lines import BOM
+from mapreduce.parsed import Nan, Parsed, assembled, columns_of
+from mapreduce.paths import keys_of
 from mapreduce.scanner import scanner
-from mapreduce.shape import Shape, keys_of
+from mapreduce.shape import Shape
+from mapreduce.shown import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
 from mapreduce.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mapreduce.table import Array
 
-NOT_A_RECORD: Final = "not_a_record"
 TAKEN: Final = frozenset(("has", "object", "part", "rows"))
 UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """Records of one object, or of one block of it, as columns.
-
-    `columns` has an array of length n for each field; `present` a mask for each optional field
-    that is absent somewhere; `rows` is int64[n], each kept record's place in the object, counted
-    from 0. `dropped` counts by reason, `samples` holds a few (reason, place).
-    """
-
-    columns: Mapping[str, Array]
-    present: Mapping[str, Mask]
-    rows: npt.NDArray[np.int64]
-    read: int
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    samples: Sequence[tuple[str, int]] = ()
 
 
 class Json:
@@ -73,8 +56,8 @@ class Json:
         self._decoder = msgspec.json.Decoder(outer)
         self._depth = len(way)
 
-    def parse(self, document: bytes) -> Parsed:
-        """Read one whole document.
+    def parse(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
+        """Read one whole document; with `allow_nan` as Python's `json.dump` writes it.
 
         Raises
         ------
@@ -85,23 +68,23 @@ class Json:
             Where the caller's stack is nearly used up; see `mapreduce.stack`.
         """
         document = document.removeprefix(BOM)
-        if self._scanner and (found := self._scanner.read(document)):
+        if self._scanner and (found := self._scanner.read(document, allow_nan=allow_nan)):
             columns, n, is_ascii = found
             if is_ascii or _is_utf8(document):
-                return assembled(self.fields, columns, n)
-        return self._parse_strictly(document)
+                return assembled(self.fields, columns, n, shown=_Scanned(document, columns))
+        return self._parse_strictly(document, allow_nan=allow_nan)
 
-    def _parse_strictly(self, document: bytes) -> Parsed:
+    def _parse_strictly(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read what is not plain, or what no scanner is here for: msgspec is the judge."""
         if not structure.is_ascii(document) and not _is_utf8(document):
-            return self._parse_again(document)
+            return self._parse_again(document, allow_nan=allow_nan)
         opened = structure.openers(document)
         if opened > structure.MAX_RECORDS:  # perhaps more records than memory should hold
-            return self._parse_again(document)
+            return self._parse_again(document, allow_nan=allow_nan)
         try:
-            found = self._decoder.decode(document)
+            found = self._decoder.decode(tokens.masked(document) if allow_nan else document)
         except msgspec.MsgspecError:
-            return self._parse_again(document)
+            return self._parse_again(document, allow_nan=allow_nan)
         except RecursionError:
             _refuse_deep(document)
             raise
@@ -110,16 +93,17 @@ class Json:
         leaves, nested = self.shape.leaves(found)
         if opened - len(found) - nested >= UNSUSPICIOUS:
             _refuse_deep(document)
-        return assembled(self.fields, columns_of(self.fields, leaves), len(found))
+        return _of_leaves(self.fields, leaves, len(found))
 
-    def _parse_again(self, document: bytes) -> Parsed:
+    def _parse_again(self, document: bytes, *, allow_nan: bool) -> Parsed:
         """Read record by record: one that is bad costs one record."""
         if not document.strip():
             raise ObjectError("empty", f"{len(document)} bytes, nothing but white space")
         if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
             raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
         _refuse_deep(document)
-        return read_again(self.shape, structure.elements(document, self.at))
+        found = structure.elements(document, self.at, allow_nan=allow_nan)
+        return read_again(self.shape, found, allow_nan=allow_nan)
 
 
 class JsonLines:
@@ -135,11 +119,11 @@ class JsonLines:
         self.shape = Shape(_checked(fields))
         self._decoder = msgspec.json.Decoder(self.shape.type)
 
-    def parse(self, block: bytes) -> Parsed:
+    def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
         if structure.is_ascii(block) or _is_utf8(block):
             try:
-                found = self._decoder.decode_lines(block)
+                found = self._decoder.decode_lines(tokens.masked(block) if allow_nan else block)
             except msgspec.MsgspecError:
                 found = None
             except RecursionError:
@@ -150,9 +134,9 @@ class JsonLines:
                 leaves, nested = self.shape.leaves(found)
                 unexplained = structure.openers(block) - len(found) - nested
                 if unexplained < UNSUSPICIOUS or not structure.too_deep(block):
-                    return assembled(self.fields, columns_of(self.fields, leaves), len(found))
+                    return _of_leaves(self.fields, leaves, len(found))
         lines = [line for line in block.split(b"\n") if line.strip()]
-        return read_again(self.shape, (None if structure.too_deep(x) else x for x in lines))
+        return read_again(self.shape, lines, allow_nan=allow_nan, refused=structure.too_deep)
 
 
 class Lines:
@@ -165,7 +149,7 @@ class Lines:
         self.name = name
         self.fields: dict[str, Field] = {}
 
-    def parse(self, block: bytes) -> Parsed:
+    def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:  # noqa: ARG002 - no JSON
         """Read a block of whole lines."""
         lines = block.split(b"\n")
         if lines and not lines[-1]:
@@ -178,68 +162,72 @@ class Lines:
 Format: TypeAlias = Json | JsonLines | Lines
 
 
-def columns_of(
-    fields: Mapping[str, Field], leaves: Mapping[str, Sequence[Any]]
-) -> dict[str, FieldColumn]:
-    """Turn decoded leaves into columns."""
-    return {name: field.column(leaves[name]) for name, field in fields.items()}
+def _of_leaves(fields: Mapping[str, Field], leaves: Mapping[str, Sequence[Any]], n: int) -> Parsed:
+    """Give the columns of records that are all JSON objects, from their leaves."""
+
+    def shown(name: str, place: int) -> str:
+        return shown_leaf(leaves[name][place])
+
+    return assembled(fields, columns_of(fields, leaves), n, shown=shown)
 
 
-def assembled(
-    fields: Mapping[str, Field],
-    found: Mapping[str, FieldColumn],
-    n: int,
-    not_records: Mask | None = None,
+class _Scanned:
+    """Bad values as a plain document has them: its columns hold where each begins."""
+
+    def __init__(self, document: bytes, columns: Mapping[str, FieldColumn]) -> None:
+        self._document = document
+        self._columns = columns
+
+    def __call__(self, name: str, place: int) -> str:
+        places = self._columns[name].places
+        start = 0 if places is None else int(places[place])
+        if word := tokens.word_at(self._document, start):
+            return word
+        stop = self._document.index(b'"', start + 1)  # no escapes in it: the scanner gives up there
+        most = start + 1 + UTF8_BYTES * (VALUE_CHARACTERS + 1)
+        return shown_value(self._document[start + 1 : min(stop, most)].decode(errors="ignore"))
+
+
+def read_again(
+    shape: Shape,
+    raws: Iterable[bytes],
+    *,
+    allow_nan: bool = False,
+    refused: Callable[[bytes], bool] = lambda _: False,
 ) -> Parsed:
-    """Give the columns of the records kept, and count the rest by reason.
+    """Read each record by itself, strictly; what is not a JSON object is `not_a_record`.
 
-    `not_records` marks records that are none at all; they come before any field's reasons.
+    `refused` tells of a record's bytes whether they are not to be read.
     """
-    unwanted: Mask | None = None
-    dropped: dict[str, int] = {}
-    samples: list[tuple[str, int]] = []
-
-    def drop(mask: Mask | None, reason: str) -> None:
-        nonlocal unwanted
-        if mask is None:
-            return
-        (places,) = (mask if unwanted is None else mask & ~unwanted).nonzero()
-        if len(places):
-            dropped[reason] = len(places)
-            samples.extend((reason, int(p)) for p in places[:SAMPLES_PER_REASON])
-            unwanted = mask if unwanted is None else unwanted | mask
-
-    drop(not_records, NOT_A_RECORD)
-    columns, absent = {}, {}
-    for name, wanted_field in fields.items():
-        column = found[name]
-        columns[name] = column.values
-        if not wanted_field.optional:
-            drop(column.absent, f"no_{name}")
-        elif column.absent is not None:
-            absent[name] = column.absent
-        drop(column.bad, f"bad_{name}")
-        drop(column.outside, f"{name}_out_of_range")
-    if unwanted is None:
-        return Parsed(columns, {k: ~a for k, a in absent.items()}, np.arange(n), n)
-    (kept,) = (~unwanted).nonzero()
-    return Parsed(
-        {k: c[kept] for k, c in columns.items()},
-        {k: ~a[kept] for k, a in absent.items()},
-        kept,
-        n,
-        dropped,
-        samples,
-    )
-
-
-def read_again(shape: Shape, raws: Iterable[bytes | None]) -> Parsed:
-    """Read each record by itself, strictly; what is not a JSON object is `not_a_record`."""
-    records = [None if r is None or not _is_utf8(r) else shape.record(r) for r in raws]
+    records: list[Any] = []
+    nan: list[tuple[int, Any]] = []  # records that would be some, but for NaN or Infinity
+    none: dict[int, str] = {}
+    for place, raw in enumerate(raws):
+        readable = not refused(raw) and _is_utf8(raw)
+        record = shape.record(raw) if readable else None
+        if readable and record is None and (masked := tokens.masked(raw, tokens.MARKED)) is not raw:
+            record = shape.record(masked)
+            if record is not None and not allow_nan:
+                if not nan:
+                    none[place] = tokens.told(raw) or shown_raw(raw)
+                nan.append((place, record))
+                record = None
+        if record is None and len(none) <= SAMPLES_PER_REASON:
+            none.setdefault(place, tokens.told(raw) or shown_raw(raw))
+        records.append(record)
     not_records = np.fromiter((r is None for r in records), np.bool_, len(records))
     leaves, _ = shape.leaves([shape.blank if r is None else r for r in records])
+
+    def shown(name: str, place: int) -> str:
+        return shown_leaf(leaves[name][place]) if name else none[place]
+
     columns = columns_of(shape.fields, leaves)
-    return assembled(shape.fields, columns, len(records), not_records)
+    parsed = assembled(shape.fields, columns, len(records), not_records, shown=shown)
+    if not nan:
+        return parsed
+    first = nan[0][0]
+    taken = _of_leaves(shape.fields, shape.leaves([record for _, record in nan])[0], len(nan))
+    return replace(parsed, nan=Nan(len(nan), len(taken.rows), (first, none[first])))
 
 
 def _one_a_line(block: bytes, count: int) -> bool:

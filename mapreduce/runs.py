@@ -346,6 +346,7 @@ class _Run:
             "digest": digest,
             "complete": whole,
             "selection": selection_of(self.options.selection),
+            "allow_nan": self.options.limits.allow_nan,
             "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
             "records": records_of(ledger),
             "times_s": rounded(self.phases),

@@ -7,7 +7,6 @@ costs that leaf. It knows paths and types of fields, not what their values mean.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from mapreduce.errors import JobError
-from mapreduce.fields import WRONG
+from mapreduce.fields import Wrong
+from mapreduce.paths import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Members: TypeAlias = Callable[[list[Any]], list[Any]]
 
 NULL: Final = msgspec.Raw(b"null")
-_UNNAMEABLE: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # in msgspec's names of fields
 
 # A member of each object, None of what is null. Written out, because Python reads an attribute it
 # finds in the code three times as fast as one whose name it is given.
@@ -57,25 +56,6 @@ class _Node:
     leaf: Any = None
     type: Any = None
     members: Any = None
-
-
-def keys_of(path: str, whose: str) -> list[str]:
-    """Split a dotted path into keys that a decoder can name; `whose` it is, for the message.
-
-    Raises
-    ------
-    JobError
-        On a key that is empty, holds a quote, a backslash or a control character, or is no UTF-8.
-    """
-    keys = path.split(".")
-    if not all(keys):
-        raise JobError(f"{whose}: expected a path such as 'db.linkID', got {path!r}: an empty key")
-    if _UNNAMEABLE.search(path):
-        raise JobError(
-            f"{whose}: path {path!r} holds a quote, a backslash or a control character, or is no"
-            " UTF-8: such keys cannot be read"
-        )
-    return keys
 
 
 class Shape:
@@ -111,7 +91,7 @@ class Shape:
         self.type = self._struct(root, ())
         self.blank = self.type()
         self._decoder = msgspec.json.Decoder(self.type)
-        self._paths = {n: _attributes(root, f.path.split(".")) for n, f in fields.items()}
+        self._paths = {n: _attributes(root, keys_of(f.path, n)) for n, f in fields.items()}
 
     def leaves(self, records: list[Any]) -> tuple[dict[str, list[Any]], int]:
         """Give each field's leaves, and the number of nested objects on the way to them."""
@@ -148,7 +128,7 @@ class Shape:
         return made
 
     def record(self, raw: bytes) -> Any | None:
-        """Read one record by itself: a leaf of another type becomes `WRONG`; None is no record."""
+        """Read one record by itself: a leaf of another type becomes `Wrong`; None is no record."""
         try:
             return self._decoder.decode(raw)
         except msgspec.MsgspecError:
@@ -166,20 +146,20 @@ def _by_member(node: _Node, raw: bytes | msgspec.Raw) -> Any | None:
         value = getattr(members, f"f{number}")
         if child.leaf is None:
             null = bytes(value).strip() == b"null"
-            values.append(None if null else _by_member(child, value) or _wrong(child))
+            values.append(None if null else _by_member(child, value) or _wrong(child, value))
             continue
         try:
             values.append(msgspec.json.decode(value, type=child.leaf))
         except msgspec.MsgspecError:
-            values.append(WRONG)
+            values.append(Wrong.of(bytes(value)))
     return node.type(*values)
 
 
-def _wrong(node: _Node) -> Any:
+def _wrong(node: _Node, raw: bytes | msgspec.Raw) -> Any:
     """Give what stands for a value of another type: every leaf below it is wrong."""
     if node.leaf is not None:
-        return WRONG
-    return node.type(*(_wrong(child) for child in node.children.values()))
+        return Wrong.of(bytes(raw))
+    return node.type(*(_wrong(child, raw) for child in node.children.values()))
 
 
 def _attributes(root: _Node, parts: Sequence[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ JSON. So one bad record costs one record, where strings end and brackets balance
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import ObjectError
+from mapreduce.paths import keys_of, path_of
+from mapreduce.tokens import EMPTY, MARKED, TAKEN_BY, UNMARKED, first, masked, without_escapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +34,7 @@ QUOTE, COMMA, LIST = 0x22, 0x2C, 0x5B
 LAST_ASCII: Final = 0x7F
 SMALL_BYTES: Final = 4096
 
+_BYTE: Final = re.compile(r"byte (\d+)")
 _STEP: Final = np.zeros(256, dtype=np.int8)
 _STEP[list(OPENERS)] = 1
 _STEP[list(CLOSERS)] = -1
@@ -78,7 +82,7 @@ def too_deep(document: bytes) -> bool:
     """Tell whether the document nests deeper than `MAX_DEPTH`, whatever the caller's stack."""
     if openers(document) <= MAX_DEPTH:
         return False
-    brackets = _without_escapes(document).translate(None, _OTHERS)
+    brackets = without_escapes(document).translate(None, _OTHERS)
     try:
         return any(
             int(seen.depths.max()) > MAX_DEPTH for seen in _scanned(brackets) if len(seen.depths)
@@ -111,8 +115,10 @@ class Elements:
             left = right
 
 
-def elements(document: bytes, at: str) -> Elements:
+def elements(document: bytes, at: str, *, allow_nan: bool = False) -> Elements:
     """Find the elements of the list at the dotted path `at`.
+
+    With `allow_nan` the document may hold NaN, Infinity and -Infinity outside the list too.
 
     Raises
     ------
@@ -121,16 +127,18 @@ def elements(document: bytes, at: str) -> Elements:
         `at`, `bad_encoding` where the bytes are not UTF-8 outside the list, `too_large` for more
         than `MAX_RECORDS`.
     """
-    path = at.split(".") if at else []
-    plain = _without_escapes(document)
+    path = keys_of(at, "records at") if at else []
+    plain = without_escapes(document)
     starts, stops = _containers(plain, len(path) + 1)
     found = _at_path(document, path, starts, stops)
     if found is None:
-        _check_json(document)
-        where = repr(at) if at else "the root"
-        raise ObjectError("wrong_shape", f"expected a list at {where}, got {_seen(document, path)}")
+        _check_json(document, allow_nan=allow_nan)
+        where = f"'{at}'" if at else "the root"
+        seen = _seen(masked(document, MARKED), path)
+        raise ObjectError("wrong_shape", f"expected a list at {where}, got {seen}")
     start, stop = found
-    _check_json(document[:start] + b"[]" + document[stop:])
+    beside = document[:start] + b"[]" + document[stop:]
+    _check_json(beside, allow_nan=allow_nan, start=start, left_out=stop - start - len(b"[]"))
     return Elements(document, start, stop, _commas(plain[start:stop]) + start)
 
 
@@ -143,13 +151,6 @@ class _Scanned:
         self.positions = positions
         self.codes = codes
         self.depths = depths  # after the byte
-
-
-def _without_escapes(document: bytes) -> bytes:
-    """Give a document of the same length without escaped quotes: then quotes come in pairs."""
-    if b"\\" not in document:
-        return document
-    return document.replace(b"\\\\", b"__").replace(b'\\"', b"__")
 
 
 def _scanned(plain: bytes) -> Iterator[_Scanned]:
@@ -209,7 +210,7 @@ def _at_path(
         shadow += [document[behind:start], mark]
         behind = stop
     shadow.append(document[behind:])
-    raw = _value_at(b"".join(shadow), path)
+    raw = _value_at(masked(b"".join(shadow)), path)
     if raw is None or not raw.startswith(b"["):
         return None
     (number,) = msgspec.json.decode(raw)
@@ -243,15 +244,34 @@ def _commas(listed: bytes) -> Positions:
     return np.concatenate(found)
 
 
-def _check_json(document: bytes) -> None:
-    try:
-        msgspec.json.decode(document, type=msgspec.Raw)
-    except msgspec.MsgspecError as error:
-        raise ObjectError("not_json", str(error)) from None
+def _check_json(
+    document: bytes, *, allow_nan: bool, start: int | None = None, left_out: int = 0
+) -> None:
+    """Refuse what is no JSON; behind `start` the document is longer by what was left out of it."""
+
+    def place(byte: int) -> int:
+        return byte if start is None or byte <= start else byte + left_out
+
+    readable = masked(document, EMPTY)
+    if fault := _fault_of(readable if allow_nan else document):
+        if readable is not document and not allow_nan and not _fault_of(readable):
+            byte, word = first(document) or (0, "")
+            fault = f"byte {place(byte)}: {word} is no JSON; {TAKEN_BY}"
+        else:
+            fault = _BYTE.sub(lambda m: f"byte {place(int(m[1]))}", fault)
+        raise ObjectError("not_json", fault)
     try:
         document.decode()
     except UnicodeDecodeError as error:
-        raise ObjectError("bad_encoding", f"byte {error.start} is not UTF-8") from None
+        raise ObjectError("bad_encoding", f"byte {place(error.start)} is not UTF-8") from None
+
+
+def _fault_of(document: bytes) -> str:
+    try:
+        msgspec.json.decode(document, type=msgspec.Raw)
+    except msgspec.MsgspecError as error:
+        return str(error)
+    return ""
 
 
 def _seen(document: bytes, path: list[str]) -> str:
@@ -260,12 +280,14 @@ def _seen(document: bytes, path: list[str]) -> str:
         value = _value_at(document, path[: depth + 1])
         if value is None:
             above = _kind(_value_at(document, path[:depth]) or b"")
-            place = ".".join(path[:depth])
-            at = f"at {place!r}" if place else "at the root"
+            place = path_of(path[:depth])
+            at = f"at '{place}'" if place else "at the root"
             return f"no {part!r}" if above == "an object" else f"{above} {at}"
     return _kind(_value_at(document, path) or b"")
 
 
 def _kind(value: bytes) -> str:
+    if word := UNMARKED.get(value.decode(errors="replace")):
+        return word
     kinds = {b"{": "an object", b"[": "a list", b'"': "text", b"n": "null"}
     return kinds.get(value[:1], "a boolean" if value[:1] in (b"t", b"f") else "a number")

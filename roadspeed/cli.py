@@ -18,7 +18,7 @@ from mapreduce.console.terminal import (
     open_standard_streams,
 )
 from mapreduce.errors import UsageError
-from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, HELPS, PATHS
 
 app = typer.Typer(
     name="roadspeed",
@@ -125,6 +125,7 @@ def run_command(
     max_bad_objects: given.MaxBad = "0",
     max_dropped: given.MaxDropped = None,
     max_keys: given.MaxKeys = 10_000_000,
+    allow_nan: given.AllowNan = False,
     detach: given.Detach = False,
     anew: given.Anew = False,
     as_json: given.AsJson = False,
@@ -189,6 +190,7 @@ def run_command(
                 match=match,
                 exclude=exclude,
                 max_keys=max_keys,
+                allow_nan=allow_nan,
                 endpoint=endpoint,
             ),
         )
@@ -216,7 +218,7 @@ def run_command(
         with Terminal(quiet=as_json, engine=chosen) as terminal:
             begun = begun_in(out, "roadspeed", terminal)
             receipt = run_speeds(source, wanted, chosen, terminal, on_begun=begun)
-        tell(receipt, out, as_json=as_json)
+        tell(receipt, out, as_json=as_json, helps=HELPS)
         unjoined = receipt["geometry"].get("note")
         if unjoined:
             typer.echo(unjoined, err=True)

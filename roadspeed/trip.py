@@ -92,6 +92,19 @@ PATHS = TripPaths()
 """As documents had it in 2019: what each option's default is."""
 
 
+# Reason for which fixes are dropped -> what helps, where it is not the data itself.
+HELPS: Mapping[str, str] = MappingProxyType(
+    {
+        "no_link": "--link PATH names where the link id lies: see `roadspeed inspect`",
+        "no_speed": "--speed PATH names where the speed lies: see `roadspeed inspect`",
+        "bad_link": "a link id is an integer, or text of digits alone",
+        "bad_speed": "a speed is a number, not a text",
+        "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
+        "not_a_record": "--records-at PATH names a list of JSON objects",
+    }
+)
+
+
 def speed_in(unit: str, to: str) -> float:
     """Return the factor that turns a speed in `unit` into one in `to`.
 

@@ -192,6 +192,7 @@ def run_command(
     only: Only = None,
     without: Without = None,
     tag: Tags = None,
+    allow_nan: given.AllowNan = False,
     detach: Annotated[bool, typer.Option("--detach", help="In the background.")] = False,
 ) -> None:
     """Run a job over the hosts: `mapreduce run` and `roadspeed run` with --engine ssh.
@@ -214,6 +215,7 @@ def run_command(
                 roads=roads,
                 settings=settings or (),
                 requirements=requirements or (),
+                allow_nan=allow_nan,
                 detach=detach,
             )
         )

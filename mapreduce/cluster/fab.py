@@ -95,6 +95,7 @@ def run(
     except_: Words = None,
     tag: Words = None,
     inventory: str = INVENTORY,
+    allow_nan: bool = False,
     detach: bool = False,
 ) -> None:
     """Run a job over the hosts; without --job the speeds of roads, which --roads gives geometry."""
@@ -108,6 +109,7 @@ def run(
                 roads=roads,
                 settings=set_ or (),
                 requirements=with_ or (),
+                allow_nan=allow_nan,
                 detach=detach,
             )
         )

@@ -30,6 +30,7 @@ def run_words(
     roads: str = "",
     settings: Sequence[str] = (),
     requirements: Sequence[str] = (),
+    allow_nan: bool = False,
     detach: bool = False,
 ) -> list[str]:
     """Give the command that runs a job over the chosen hosts: the program, then its arguments.
@@ -50,6 +51,7 @@ def run_words(
     words += ["--roads", roads] if roads else []
     words += [word for text in settings for word in ("--set", text)]
     words += [word for text in requirements for word in ("--with", text)]
+    words += ["--allow-nan"] if allow_nan else []
     return [*words, "--detach"] if detach else words
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,12 +99,18 @@ def begun_in(out: Path, program: Program, terminal: Terminal) -> OnBegun:
     return begun
 
 
-def tell(receipt: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
-    """Print the receipt as JSON, or the summary for people."""
+def tell(
+    receipt: Mapping[str, Any],
+    out: Path,
+    *,
+    as_json: bool,
+    helps: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Print the receipt as JSON, or the summary for people with what helps by reason."""
     if as_json:
         typer.echo((out / "receipt.json").read_text(), nl=False)
     else:
-        typer.echo(f"{summary(receipt)}\nwritten to {out}")
+        typer.echo(f"{summary(receipt, helps)}\nwritten to {out}")
 
 
 def _write_tables(result: Result, out: Path) -> list[Path]:

@@ -194,6 +194,15 @@ OnMapError: TypeAlias = Annotated[
         rich_help_panel=LIMITS,
     ),
 ]
+AllowNan: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-nan",
+        help="Take NaN, Infinity and -Infinity, as Python's json.dump writes them, where no field"
+        " that is used is so.",
+        rich_help_panel=LIMITS,
+    ),
+]
 Detach: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -223,6 +232,7 @@ def run_options(
     exclude: list[str] | None = None,
     max_keys: int,
     on_map_error: str = "stop",
+    allow_nan: bool = False,
     endpoint: str | None = None,
 ) -> Options:
     """Turn what was typed into what a run is told.
@@ -243,7 +253,11 @@ def run_options(
     share = None if sample is None else parse_sample(sample)
     return Options(
         selection=Selection(tuple(match or ()), tuple(exclude or ()), share, limit),
-        limits=Limits(max_keys=max_keys, quarantine_map_errors=on_map_error == "quarantine"),
+        limits=Limits(
+            max_keys=max_keys,
+            quarantine_map_errors=on_map_error == "quarantine",
+            allow_nan=allow_nan,
+        ),
         endpoint=endpoint,
     )
 

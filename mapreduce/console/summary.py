@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from mapreduce.parsed import NOT_A_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOSTLY = 0.7
 HARDLY = 0.5  # of what all slots could have done
+MANY = 0.1  # of the records: so many dropped for one reason are worth a line
 
 
-def summary(receipt: Mapping[str, Any]) -> str:
-    """Give the closing lines for people."""
+def summary(receipt: Mapping[str, Any], helps: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Give the closing lines for people; `helps` tells by reason what helps against it."""
     objects, records, times = receipt["objects"], receipt["records"], receipt["times_s"]
     set_aside = [f"{objects[n]:,} {n}" for n in ("quarantined", "ignored") if objects[n]]
     dropped = [f"{count:,} {reason}" for reason, count in records["dropped"].items()]
@@ -32,7 +36,47 @@ def summary(receipt: Mapping[str, Any]) -> str:
         + (f"; mapped at {rate:,.0f} MB/s" if mapped_bytes else "")
         + (f", bounded by {by}" if by else "")
     )
+    lines += [*_many(records, helps), *_nan(records.get("nan"), receipt)]
     return "\n".join(lines)
+
+
+def _many(records: Mapping[str, Any], helps: Mapping[str, str]) -> list[str]:
+    """Say what helps where a large part of the records was dropped for one reason."""
+    lines = []
+    dropped = dict(records["dropped"])
+    if "nan" in records:
+        dropped[NOT_A_RECORD] -= records["nan"]["records"]  # they have lines of their own
+    for reason, count in dropped.items():
+        if count and count >= MANY * records["read"]:
+            help_ = f"{helps[reason]}; " if reason in helps else ""
+            share = f"{100 * count / records['read']:.0f} %"
+            lines.append(f"{share} of the records are {reason}: {help_}dropped.csv has examples")
+    return lines
+
+
+def _nan(nan: Mapping[str, Any] | None, receipt: Mapping[str, Any]) -> list[str]:
+    """Say which records were dropped for NaN alone, and what would take them."""
+    lines = []
+    if nan is not None:
+        first = nan["first"]
+        where = f"first {first['value']}, record {first['row']:,} of {first['key']}"
+        if unused := nan["unused"]:
+            lines.append(
+                f"{unused:,} records hold NaN or Infinity in a field that is not used ({where}):"
+                " --allow-nan takes them"
+            )
+        if wanted := nan["records"] - unused:
+            said = "also" if unused else f"({where})"
+            lines.append(
+                f"{wanted:,} records hold NaN or Infinity {said} and would be dropped with"
+                " --allow-nan too, for a field that is used"
+            )
+    if count := receipt["objects"].get("nan", 0):
+        lines.append(
+            f"{count:,} objects were quarantined for NaN or Infinity beside their records:"
+            " --allow-nan takes them"
+        )
+    return lines
 
 
 def _geometry(geometry: Mapping[str, int] | None) -> list[str]:

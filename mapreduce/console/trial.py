@@ -35,7 +35,7 @@ SHOWN_ROWS = 10
 TIMED_BYTES = 64 << 20
 
 
-def shown(job: Job, source: str, endpoint: str | None) -> str:
+def shown(job: Job, source: str, endpoint: str | None, *, allow_nan: bool = False) -> str:
     """Run a job over one object in this process; tell its account and its partial sums."""
     store = open_store(source, endpoint=endpoint)
     found = list(itertools.islice(wanted(store), 2))
@@ -44,15 +44,21 @@ def shown(job: Job, source: str, endpoint: str | None) -> str:
         raise UsageError(f"{source}: {what} there; name one, a file or s3://bucket/key")
     entry = found[0]
     split = next(iter(Planner().splits_of([entry])))
-    partial, ledger, seconds = _attempt(job, store, split.pieces)
+    partial, ledger, seconds = _attempt(job, store, split.pieces, Limits(allow_nan=allow_nan))
     lines = [
         f"{entry.key}: {amount(entry.size_bytes, 'bytes')} in {seconds * 1e3:,.1f} ms",
         f"records: {ledger.read:,} read, {ledger.kept:,} kept",
     ]
-    lines += [f"  dropped {count:,}: {reason}" for reason, count in sorted(ledger.dropped.items())]
-    for reason in ledger.dropped:
-        rows = [str(s.row) for s in ledger.samples if s.reason == reason][:SHOWN_ROWS]
-        lines.append(f"  {reason}: for example records {', '.join(rows)}")
+    for reason, count in sorted(ledger.dropped.items()):
+        lines.append(f"  dropped {count:,}: {reason}")
+        rows = [s for s in ledger.samples if s.reason == reason][:SHOWN_ROWS]
+        some = (f"{s.row} ({s.value})" if s.value else str(s.row) for s in rows)
+        lines.append(f"  {reason}: for example records {', '.join(some)}")
+    if ledger.nan.unused:
+        lines.append(
+            f"  {ledger.nan.unused:,} hold NaN or Infinity in a field that is not used:"
+            " --allow-nan takes them"
+        )
     lines += [f"quarantined as {q.reason}: {q.place}" for q in ledger.quarantined]
     for table in partial.tables:
         columns = Columns(table).asdict()
@@ -75,7 +81,7 @@ def planned(job: Job, source: str, options: Options, workers: int | None) -> str
         raise UsageError(f"{store.name} holds no object that is wanted")
     slots = default_workers() if workers is None else workers
     sampled = _up_to(first.pieces, TIMED_BYTES)
-    _, _, seconds = _attempt(job, store, sampled)
+    _, _, seconds = _attempt(job, store, sampled, Limits(allow_nan=options.limits.allow_nan))
     timed = sum(p.read_bytes for p in sampled)
     rate = timed / max(seconds, 1e-6)
     needed = planner.object_bytes / rate / slots
@@ -94,8 +100,10 @@ def planned(job: Job, source: str, options: Options, workers: int | None) -> str
     return f"{found}\n{asked}\n{time_needed}"
 
 
-def _attempt(job: Job, store: Store, pieces: Sequence[Piece]) -> tuple[Partial, Ledger, float]:
-    with Reader() as reader, contextlib.closing(Attempt(job, reader, Limits())) as attempt:
+def _attempt(
+    job: Job, store: Store, pieces: Sequence[Piece], limits: Limits
+) -> tuple[Partial, Ledger, float]:
+    with Reader() as reader, contextlib.closing(Attempt(job, reader, limits)) as attempt:
         locations = [store.locate(entry_of(p)) for p in pieces]
         started = time.monotonic()
         partial, ledger = attempt.run(pieces, locations)

@@ -11,9 +11,15 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from mapreduce.paths import keys_of
+
+VERSION: Final = 2  # as the compiled code has it: what it takes and gives
+
 _scan: Any
 try:
     _scan = import_module("mapreduce.scanner._scan")
+    if getattr(_scan, "VERSION", 1) != VERSION:  # left from older sources
+        _scan = None
 except ImportError:
     _scan = None
 
@@ -44,47 +50,58 @@ def scanner(at: str, fields: Mapping[str, Field], max_records: int) -> Scanner |
     max_records
         A document with more is given up.
     """
-    leaves = {field.path: field.scanned_as for field in fields.values()}
+    leaves = {tuple(keys_of(f.path, n)): f.scanned_as for n, f in fields.items()}
     if not is_built() or len(leaves) < len(fields) or None in leaves.values():
         return None
     if len(leaves) > MAX_COLUMNS:
         return None
     record: dict[bytes, Any] = {}
-    for path, leaf in leaves.items():
-        *parents, last = path.encode().split(b".")
+    for keys, leaf in leaves.items():
+        *parents, last = (key.encode() for key in keys)
         node = record
         for part in parents:
             node = node.setdefault(part, {})
         node[last] = leaf
     tree: Any = [record]
-    for part in reversed(at.encode().split(b".") if at else []):
-        tree = {part: tree}
-    return Scanner(_scan.plan(tree, max_records), list(_paths(record)), fields)
+    for key in reversed(keys_of(at, "records at") if at else []):
+        tree = {key.encode(): tree}
+    plans = tuple(_scan.plan(tree, max_records, allow_nan) for allow_nan in (False, True))
+    return Scanner(plans, list(_paths(record)), fields)
 
 
 class Scanner:
-    """Takes the fields of a document's records into columns, where the document is a plain one."""
+    """Takes the fields of a document's records into columns, where the document is a plain one.
 
-    def __init__(self, plan: Any, paths: list[bytes], fields: Mapping[str, Field]) -> None:
-        self._plan = plan
-        self._columns = [(n, f, paths.index(f.path.encode())) for n, f in fields.items()]
+    Where a value is bad, its column holds where in the document it begins.
+    """
 
-    def read(self, document: bytes) -> tuple[dict[str, FieldColumn], int, bool] | None:
+    def __init__(
+        self, plans: tuple[Any, Any], paths: list[tuple[bytes, ...]], fields: Mapping[str, Field]
+    ) -> None:
+        self._plans = plans
+        self._columns = [
+            (n, f, paths.index(tuple(key.encode() for key in keys_of(f.path, n))))
+            for n, f in fields.items()
+        ]
+
+    def read(
+        self, document: bytes, *, allow_nan: bool = False
+    ) -> tuple[dict[str, FieldColumn], int, bool] | None:
         """Give columns, the number of records, and whether all is ASCII; None gives up.
 
         Where not all is ASCII it may be no UTF-8 either: that is the caller's to look at.
         """
-        found = _scan.scan(self._plan, document)
+        found = _scan.scan(self._plans[allow_nan], document)
         if found is None:
             return None
         n, is_ascii, columns = found
         return {name: field.scanned(*columns[i]) for name, field, i in self._columns}, n, is_ascii
 
 
-def _paths(node: Mapping[bytes, Any], above: bytes = b"") -> Iterator[bytes]:
-    """Give the leaves' paths in the order in which the compiled code numbers its columns."""
-    for part, child in node.items():
+def _paths(node: Mapping[bytes, Any], above: tuple[bytes, ...] = ()) -> Iterator[tuple[bytes, ...]]:
+    """Give the leaves' keys in the order in which the compiled code numbers its columns."""
+    for key, child in node.items():
         if isinstance(child, dict):
-            yield from _paths(child, above + part + b".")
+            yield from _paths(child, (*above, key))
         else:
-            yield above + part
+            yield (*above, key)

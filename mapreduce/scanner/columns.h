@@ -1,6 +1,7 @@
 /* What is wanted of each record, and the columns it goes into.
 
-A column has a value and a state for each row. A leaf is read here only where there is no doubt what
+A column has a value and a state for each row. The value of a bad one is where in the document it
+begins: of what was the same in the record before, the place is that one's. A leaf is read here only where there is no doubt what
 it is; where there is, NULL says so. */
 
 #include <float.h>
@@ -13,7 +14,7 @@ it is; where there is, NULL says so. */
 #error "doubles are not rounded at each step here: msgspec reads alone"
 #endif
 
-enum { MAX_COLUMNS = 64, MAX_WIDTH = 1 << 16, MAX_STEPS = 256, FIRST_ROOM = 256 };
+enum { MAX_COLUMNS = 64, MAX_WIDTH = 1 << 16, MAX_STEPS = 256, FIRST_ROOM = 256, PLACE_WIDTH = 8 };
 enum Kind { OUTER, RECORDS, OBJECT, INT, FLOAT, TEXT }; /* outer: an object around the list */
 enum State { PRESENT, ABSENT, BAD }; /* of a leaf; `fields.py` has them too */
 
@@ -35,7 +36,9 @@ typedef struct {
     Node root;
     int outers, columns; /* how many objects and the list itself are on the way to records */
     ptrdiff_t max_records;
-    ptrdiff_t widths[MAX_COLUMNS]; /* bytes of a value */
+    int allow_nan; /* whether NaN, Infinity and -Infinity are values */
+    ptrdiff_t widths[MAX_COLUMNS]; /* bytes of a cell: of a text's too it can hold a place */
+    ptrdiff_t longest[MAX_COLUMNS]; /* bytes that a text may have */
 } Plan;
 
 /* A value of the record before. An object that is wanted is a step of its own, without a length,
@@ -48,6 +51,7 @@ typedef struct {
 typedef struct {
     const Plan *plan;
     Bytes bytes;
+    At document;
     At began; /* the record before */
     ptrdiff_t steps;
     Step trace[MAX_STEPS]; /* through it; where it has more steps, the first of them */
@@ -125,13 +129,25 @@ static inline At put_float(Scan *s, int column, double number, enum State state,
     return behind;
 }
 
+/* A bad value: the first bytes of its cell say where it begins. */
+static At put_bad(Scan *s, int column, At from, At behind)
+{
+    int64_t place = from - s->document;
+    ptrdiff_t width = s->plan->widths[column];
+    unsigned char *to = s->values[column] + s->rows * width;
+    memset(to, 0, width);
+    memcpy(to, &place, sizeof place);
+    s->states[column][s->rows] = BAD;
+    return behind;
+}
+
 static inline At put_text(Scan *s, int column, At from, ptrdiff_t length, enum State state,
                           At behind)
 {
     ptrdiff_t width = s->plan->widths[column];
     unsigned char *to = s->values[column] + s->rows * width;
-    if (length > width)
-        length = 0, state = BAD;
+    if (length > s->plan->longest[column])
+        return put_bad(s, column, from - 1, behind);
     memcpy(to, from, length);
     memset(to + length, 0, width - length);
     s->states[column][s->rows] = state;
@@ -154,7 +170,7 @@ static At integer(Scan *s, At p, int column)
     for (p = first; p < to && is_digit(*p); p++)
         number = p - first < 18 ? number * 10 + (*p - '0') : 0;
     if (p < to || p == first) /* not digits alone */
-        return quoted ? put_int(s, column, 0, BAD, behind) : NULL;
+        return quoted ? put_bad(s, column, from - 1, behind) : NULL;
     if (p - first > 18)
         return NULL;
     return put_int(s, column, negative ? -number : number, PRESENT, behind);

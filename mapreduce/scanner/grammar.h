@@ -42,6 +42,12 @@ static inline At literal(At p, const char *word)
     return p;
 }
 
+/* What Python's json writes of floats that JSON has no form for. */
+static At not_finite(At p)
+{
+    return *p == 'N' ? literal(p, "NaN") : literal(p + (*p == '-'), "Infinity");
+}
+
 static At escape(At p) /* at the byte behind the backslash */
 {
     if (*p != 'u')

@@ -82,7 +82,8 @@ static int add_leaf(Plan *plan, Node *node, PyObject *leaf)
     if (kind == 't' ? width < 1 || width > MAX_WIDTH : (kind != 'i' && kind != 'f') || width != 8)
         return no_plan(PyExc_ValueError, "expected ('i', 8), ('f', 8) or ('t', width)");
     node->kind = kind == 'i' ? INT : kind == 'f' ? FLOAT : TEXT;
-    plan->widths[plan->columns++] = width;
+    plan->longest[plan->columns] = width;
+    plan->widths[plan->columns++] = width < PLACE_WIDTH ? PLACE_WIDTH : width;
     return 1;
 }
 
@@ -111,13 +112,15 @@ static PyObject *make_plan(PyObject *self, PyObject *arguments)
 {
     PyObject *tree;
     Py_ssize_t max_records;
-    if (!PyArg_ParseTuple(arguments, "On:plan", &tree, &max_records))
+    int allow_nan = 0;
+    if (!PyArg_ParseTuple(arguments, "On|p:plan", &tree, &max_records, &allow_nan))
         return NULL;
     HeldPlan *held = PyMem_Calloc(1, sizeof(HeldPlan));
     PyObject *capsule = held ? PyCapsule_New(held, "plan", free_plan) : PyErr_NoMemory();
     if (!capsule)
         return PyMem_Free(held), NULL;
     held->plan.max_records = max_records;
+    held->plan.allow_nan = allow_nan;
     held->keys = PyList_New(0);
     if (!held->keys || !add_node(held, &held->plan.root, tree, 1))
         Py_CLEAR(capsule);
@@ -162,6 +165,7 @@ static PyObject *scan(PyObject *self, PyObject *arguments)
     Scan s = {.plan = &held->plan};
     At start = (At)PyBytes_AS_STRING(document);
     int accepted;
+    s.document = start;
     s.bytes.end = start + PyBytes_GET_SIZE(document);
     Py_BEGIN_ALLOW_THREADS
     accepted = scan_document(&s, start);
@@ -172,15 +176,26 @@ static PyObject *scan(PyObject *self, PyObject *arguments)
 }
 
 static PyMethodDef METHODS[] = {
-    {"plan", make_plan, METH_VARARGS, "plan(tree, max_records): what to take, for `scan`."},
+    {"plan", make_plan, METH_VARARGS, "plan(tree, max_records, allow_nan): what to take, for `scan`."},
     {"scan", scan, METH_VARARGS, "scan(plan, document): (rows, ascii, columns), or None."},
     {0},
 };
+
+/* Of what `__init__.py` calls and gets: one that was built of older sources is left out. */
+enum { VERSION = 2 };
+
+static int add_version(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "VERSION", VERSION);
+}
+
+static struct PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, add_version}, {0}};
 
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_scan",
     .m_methods = METHODS,
+    .m_slots = SLOTS,
 };
 
 PyMODINIT_FUNC PyInit__scan(void) { return PyModuleDef_Init(&MODULE); }

@@ -37,8 +37,8 @@ static inline At key(Scan *s, At p, const Node *node, const Node **wanted)
     return *p == ':' ? space(p + 1) : NULL;
 }
 
-/* Read a value that is no object or list. */
-static inline At scalar(Scan *s, At p, const Node *wanted)
+/* Read a value that is no object or list, and as JSON has it. */
+static inline At json_scalar(Scan *s, At p, const Node *wanted)
 {
     int ignored = 0;
     if (wanted)
@@ -57,6 +57,16 @@ static inline At scalar(Scan *s, At p, const Node *wanted)
     default:
         return number(&s->bytes, p);
     }
+}
+
+/* Read a value that is no object or list. */
+static inline At scalar(Scan *s, At p, const Node *wanted)
+{
+    At behind = json_scalar(s, p, wanted);
+    if (behind || !s->plan->allow_nan)
+        return behind;
+    behind = not_finite(p);
+    return behind && wanted ? put_bad(s, wanted->low, p, behind) : behind;
 }
 
 static inline At step(Scan *s, At value, At behind, const Node *wanted)

@@ -124,6 +124,13 @@ DROPPED: Final = (
     Column("reason", "text", "", "Why the record was dropped (`no_link`, `bad_speed`, …)."),
     Column("key", "text", "", "Key of the object that holds it."),
     Column("place", "int64", "records", "Records before it in the object."),
+    Column(
+        "value",
+        "text",
+        "",
+        "What stood there, as the document has it, up to 60 characters; empty where it is null or"
+        " absent. Of a record that is none: how it begins, or where NaN is in it.",
+    ),
 )
 """Columns of `dropped.csv`."""
 

@@ -52,3 +52,9 @@ def test_a_run_that_is_interrupted_has_the_time_to_stop_its_hosts(tmp_path: Path
         os.killpg(process.pid, signal.SIGINT)  # both hear it, as they do of a terminal
         assert process.stdout.read() == "told its hosts\n"
         assert process.wait(20) == 130
+
+
+def test_nan_is_allowed_over_the_hosts_by_the_same_word(tmp_path: Path) -> None:
+    choice = Choice(tmp_path / "hosts.toml", tags=("pi4",))
+    words = run_words(choice, "trips", Path("out"), allow_nan=True, detach=True)
+    assert words[-2:] == ["--allow-nan", "--detach"]

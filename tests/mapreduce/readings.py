@@ -8,7 +8,8 @@ from mapreduce.errors import ObjectError
 from mapreduce.lines import BOM
 
 if TYPE_CHECKING:
-    from mapreduce.records import Json, Parsed
+    from mapreduce.parsed import Parsed
+    from mapreduce.records import Json
 
 
 def columns(parsed: Parsed) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def columns(parsed: Parsed) -> dict[str, Any]:
         "read": parsed.read,
         "dropped": dict(parsed.dropped),
         "samples": list(parsed.samples),
+        "nan": parsed.nan,
     }
 
 

@@ -30,7 +30,7 @@ def mutated(document: bytes, seeded: random.Random) -> bytes:
         at = seeded.randrange(len(changed))
         match seeded.randrange(4):
             case 0:
-                changed[at] = seeded.choice(b'"\\{}[]:,0123456789.-+eE ntf\x00\x80')
+                changed[at] = seeded.choice(b'"\\{}[]:,0123456789.-+eE ntfNI\x00\x80')
             case 1:
                 del changed[at : at + seeded.randrange(40)]
             case 2:
@@ -43,7 +43,7 @@ def mutated(document: bytes, seeded: random.Random) -> bytes:
 def main() -> None:
     documents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.json"))]
     builds = [load(path) for path in sys.argv[2:]]
-    plans = [build.plan(TREE, 1000) for build in builds]
+    plans = [build.plan(TREE, 1000, True) for build in builds]
     seeded = random.Random(2019)
     taken = 0
     for document in documents * TIMES:

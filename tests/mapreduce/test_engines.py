@@ -118,6 +118,19 @@ def test_bad_objects_among_good_ones(engine: Engine) -> None:
     assert sum(known.receipt["records"]["dropped"].values()) > 1
 
 
+@ALL
+def test_nan_beside_what_is_wanted_is_taken_where_it_is_allowed(engine: Engine) -> None:
+    odd = b'{"m": NaN, "data": [{"link": 1, "v": 5, "x": [NaN]}, {"link": 2, "v": -Infinity}]}'
+    source = Memory(GOOD | {"05-nan": odd, "06-nan": odd.replace(b"NaN", b"nan", 1)})
+    limits = Limits(allow_nan=True)
+    known = run(Links(), source, engine=Local(1), options=Options(limits=limits))
+    assert known.receipt["records"]["dropped"] == {"bad_speed": 1}
+    assert known.receipt["allow_nan"]
+    assert [q.key for q in known.ledger.quarantined] == ["06-nan"]
+    got = run(Links(), source, engine=engine, options=Options(limits=limits, split_bytes=300_000))
+    assert _same(got, known)
+
+
 @OTHERS
 def test_a_side_input_comes_once_to_each_worker(engine: Engine, tmp_path: Path) -> None:
     wanted, note = tmp_path / "wanted.json", tmp_path / "note"

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
+from mapreduce.attempt import Limits
+from mapreduce.console.summary import summary
+from mapreduce.engines.local import Local
 from mapreduce.errors import JobError, UsageError
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
@@ -199,3 +202,25 @@ def test_runs_leave_no_thread_behind() -> None:
     for thread in left:
         thread.join(5)
     assert [t.name for t in left if t.is_alive()] == []
+
+
+def test_a_run_that_allows_nan_is_another_run(tmp_path: Path) -> None:
+    odd = b'{"data": [{"link": 1, "v": 5, "x": NaN}, {"link": 1, "v": 5}, {"link": 1, "v": NaN}]}'
+    source = Memory({"a": odd, "b": b'{"x": NaN, "data": []}'})
+    strict = run(Links(), source, engine=Local(1), folder=tmp_path, keep_journal=True)
+    assert strict.receipt["records"]["nan"] == {
+        "records": 2,
+        "unused": 1,
+        "first": {"key": "a", "row": 0, "value": "NaN at x"},
+    }
+    assert strict.receipt["objects"]["nan"] == 1
+    assert strict.receipt["allow_nan"] is False
+    allowed = Options(limits=Limits(allow_nan=True))
+    with pytest.raises(UsageError, match=r"allow-nan was False, now it is True"):
+        run(Links(), source, engine=Local(1), folder=tmp_path, options=allowed)
+    taken = run(Links(), source, engine=Local(1), options=allowed)
+    assert taken.receipt["records"] == {"read": 3, "kept": 2, "dropped": {"bad_speed": 1}}
+    told = summary(strict.receipt)
+    assert "1 records hold NaN or Infinity in a field that is not used (first NaN at x" in told
+    assert "1 objects were quarantined for NaN or Infinity beside their records" in told
+    assert "--allow-nan" not in summary(taken.receipt)

@@ -1,0 +1,127 @@
+"""What was read of an object: columns of the records kept, and an account of the rest by reason.
+
+Each record is kept, or dropped for one reason: the first that applies, in the order in which the
+fields are declared. A few of each reason are shown with their place and what stood there. It knows
+masks and columns, not the bytes they came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mapreduce.ledger import SAMPLES_PER_REASON
+from mapreduce.shown import shown_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mapreduce.fields import Field, FieldColumn, Mask
+    from mapreduce.table import Array
+
+NOT_A_RECORD: Final = "not_a_record"
+Shown: TypeAlias = "Callable[[str, int], str]"
+
+
+@dataclass(frozen=True, slots=True)
+class Nan:
+    """Records that are none for NaN, Infinity or -Infinity alone.
+
+    How many, how many of them would be kept if these were allowed, since nothing wanted is so; and
+    the first's place, with the word and its path.
+    """
+
+    records: int
+    unused: int
+    first: tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Records of one object, or of one block of it, as columns.
+
+    `columns` has an array of length n for each field; `present` a mask for each optional field
+    that is absent somewhere; `rows` is int64[n], each kept record's place in the object, counted
+    from 0. `dropped` counts by reason, `samples` holds a few (reason, place, value as the document
+    had it). `nan` counts the records dropped for NaN, Infinity or -Infinity.
+    """
+
+    columns: Mapping[str, Array]
+    present: Mapping[str, Mask]
+    rows: npt.NDArray[np.int64]
+    read: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    samples: Sequence[tuple[str, int, str]] = ()
+    nan: Nan | None = None
+
+
+def columns_of(
+    fields: Mapping[str, Field], leaves: Mapping[str, Sequence[Any]]
+) -> dict[str, FieldColumn]:
+    """Turn decoded leaves into columns."""
+    return {name: field.column(leaves[name]) for name, field in fields.items()}
+
+
+def assembled(
+    fields: Mapping[str, Field],
+    found: Mapping[str, FieldColumn],
+    n: int,
+    not_records: Mask | None = None,
+    *,
+    shown: Shown,
+) -> Parsed:
+    """Give the columns of the records kept, and count the rest by reason.
+
+    `not_records` marks records that are none at all; they come before any field's reasons.
+    `shown` gives a field's bad value as the document had it, by name and place; without a name the
+    record itself.
+    """
+    unwanted: Mask | None = None
+    dropped: dict[str, int] = {}
+    samples: list[tuple[str, int, str]] = []
+
+    def drop(mask: Mask | None, reason: str, value: Callable[[int], str]) -> None:
+        nonlocal unwanted
+        if mask is None:
+            return
+        (places,) = (mask if unwanted is None else mask & ~unwanted).nonzero()
+        if len(places):
+            dropped[reason] = len(places)
+            few = places[:SAMPLES_PER_REASON].tolist()
+            samples.extend((reason, place, value(place)) for place in few)
+            unwanted = mask if unwanted is None else unwanted | mask
+
+    drop(not_records, NOT_A_RECORD, partial(shown, ""))
+    columns, absent = {}, {}
+    for name, wanted_field in fields.items():
+        column = found[name]
+        columns[name] = column.values
+        if not wanted_field.optional:
+            drop(column.absent, f"no_{name}", _nothing)
+        elif column.absent is not None:
+            absent[name] = column.absent
+        drop(column.bad, f"bad_{name}", partial(shown, name))
+        drop(column.outside, f"{name}_out_of_range", partial(_number_at, column.values))
+    if unwanted is None:
+        return Parsed(columns, {k: ~a for k, a in absent.items()}, np.arange(n), n)
+    (kept,) = (~unwanted).nonzero()
+    return Parsed(
+        {k: c[kept] for k, c in columns.items()},
+        {k: ~a[kept] for k, a in absent.items()},
+        kept,
+        n,
+        dropped,
+        samples,
+    )
+
+
+def _number_at(values: Array, place: int) -> str:
+    return shown_value(values[place].item())
+
+
+def _nothing(_: int) -> str:
+    return ""

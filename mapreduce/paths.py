@@ -1,0 +1,57 @@
+r"""Dotted paths: where a value stands in a document, as its keys one within the other.
+
+`a.b` is the key `b` of the object at the key `a`. A dot that belongs to a key has a backslash
+before it: `obd\.speed` is one key, `obd.speed`. Every place that takes a path reads it here, and
+every place that shows one writes it here, so that what is shown can be typed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_BETWEEN: Final = re.compile(r"(?<!\\)\.")
+_UNNAMEABLE: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # in msgspec's names of fields
+
+
+def keys_of(path: str, whose: str) -> list[str]:
+    r"""Split a dotted path into keys that a decoder can name; `whose` it is, for the message.
+
+    Raises
+    ------
+    JobError
+        On a key that is empty, holds a quote, a backslash or a control character, or is no UTF-8.
+
+    Examples
+    --------
+    >>> keys_of(r"can.obd\.speed", "field 'speed'")
+    ['can', 'obd.speed']
+    """
+    keys = [part.replace("\\.", ".") for part in _BETWEEN.split(path)]
+    if not all(keys):
+        raise JobError(
+            f"{whose}: expected a path such as 'db.linkID', got {path!r}: an empty key. A dot"
+            r" within a key is written \."
+        )
+    if not all(map(is_nameable, keys)):
+        raise JobError(
+            f"{whose}: path {path!r} holds a quote, a backslash or a control character, or is no"
+            r" UTF-8: such keys cannot be read. A backslash stands before a dot alone, which then"
+            r" belongs to the key: obd\.speed"
+        )
+    return keys
+
+
+def path_of(keys: Iterable[str]) -> str:
+    """Give the path of keys: what `keys_of` splits into them again, if each can be named."""
+    return ".".join(key.replace(".", "\\.") for key in keys)
+
+
+def is_nameable(key: str) -> bool:
+    """Tell whether a path can name a key."""
+    return bool(key) and not _UNNAMEABLE.search(key)
