@@ -143,7 +143,7 @@ def test_a_file_name_of_stray_bytes_is_written_as_escapes(tmp_path: Path) -> Non
     key = b"caf\xe9.json".decode("utf-8", "surrogateescape")
     accounts.write_rows(tmp_path / "dropped.csv", accounts.DROPPED, [("no_link", key, 3, "")])
     text = (tmp_path / "dropped.csv").read_text(encoding="utf-8")
-    assert text == "reason,key,place\nno_link,caf\\udce9.json,3\n"
+    assert text == "reason,key,place,value\nno_link,caf\\udce9.json,3,\n"
 
 
 def test_a_row_of_the_wrong_length_is_refused(tmp_path: Path) -> None:
