@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard mapreduce
 	  --config-settings editable_mode=compat -e '.[all]'
 	touch $@
 
-services:  ## the real PostGIS, sshd, Java and Python that tests start (Debian, Ubuntu, Raspberry Pi OS)
+services:  ## the real PostGIS, sshd, shells, Java and Python that tests start (Debian, Ubuntu, Raspberry Pi OS)
 	@test -x /usr/bin/python3 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends python3; }
@@ -32,6 +32,9 @@ services:  ## the real PostGIS, sshd, Java and Python that tests start (Debian, 
 	@test -x /usr/sbin/sshd && command -v ssh-keygen >/dev/null || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends openssh-server openssh-client; }
+	@command -v fish >/dev/null && command -v tcsh >/dev/null && command -v zsh >/dev/null || \
+	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    $(ROOT) apt-get install -y -qq --no-install-recommends fish tcsh zsh; }
 	@command -v java >/dev/null 2>&1 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends default-jre-headless; }

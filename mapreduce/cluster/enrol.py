@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.cluster import shell
 from mapreduce.cluster.fleet import Done, on_each
 from mapreduce.cluster.host_error import HostError
+from mapreduce.cluster.no_answer import no_answer
 from mapreduce.cluster.remote import Remote
 from mapreduce.cluster.route import (
     close,
@@ -28,6 +29,7 @@ from mapreduce.cluster.route import (
     preferring,
     refuse_revoked,
 )
+from mapreduce.cluster.shell import Beginning
 from mapreduce.cluster.trust import contradiction, fingerprints, pin
 from mapreduce.cluster.unreached import reason
 from mapreduce.errors import UsageError
@@ -230,9 +232,11 @@ def log_in(
         tell("installs the key")
         public = public_key(host)
         with Remote(host, inventory, password=password) as remote:
-            answer = remote.call(shell.INSTALL_KEY, public.encode() + b"\n")
-        if answer.status:
-            raise HostError(f"the key could not be installed: {answer.err.strip()}")
+            begin, key = Beginning(), public.encode() + b"\n"
+            answer = remote.call(shell.install_key(begin), key, beginning=begin)
+        if answer.status or not begin.begun:
+            said = no_answer(begin, answer.out, answer.err, answer.status, "sh")
+            raise HostError(f"the key could not be installed: {said}")
         tell("logs in")
         with Remote(host, inventory):
             return Done("enrolled; the key was installed and works", None)

@@ -17,7 +17,9 @@ from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped] 
 
 from mapreduce.cluster import shell
 from mapreduce.cluster.host_error import HostError
+from mapreduce.cluster.no_answer import WHERE, no_answer, too_late
 from mapreduce.cluster.route import CHANNEL_S, Hop, close, connection_to, guard
+from mapreduce.cluster.shell import Beginning
 from mapreduce.cluster.unreached import reason
 from mapreduce.errors import UsageError
 
@@ -26,12 +28,11 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.inventory import Host, Inventory
 
-__all__ = ["LOOPBACK", "Answer", "HostError", "Remote"]
+__all__ = ["CHANNEL_S", "LOOPBACK", "Answer", "HostError", "Remote"]
 
 STEP_S: Final = 30.0
 MOST_ANSWER_BYTES: Final = 8 << 20
 CHUNK_BYTES: Final = 1 << 15
-NOT_FOUND: Final = 127
 LOOPBACK: Final = "127.0.0.1"  # of a host: nobody else reaches what listens there
 
 
@@ -110,12 +111,14 @@ class Remote:
             Where it could not run, did not answer in time, or answered with an error.
         """
         asked = {"root": self.inventory.root, **asked}
-        command = shell.python_script(self.host.python, script, asked)
-        answer = self.call(command, stdin, timeout_s=timeout_s)
+        beginning = Beginning()
+        command = shell.python_script(self.host.python, script, asked, beginning)
+        answer = self.call(command, stdin, timeout_s=timeout_s, beginning=beginning)
         try:
             told = json.loads(answer.out)
         except ValueError:
-            raise HostError(_no_answer(answer, self.host.python)) from None
+            said = (answer.out, answer.err, answer.status, self.host.python)
+            raise HostError(no_answer(beginning, *said)) from None
         if not isinstance(told, dict):
             raise HostError(f"expected an answer of ours, got {answer.out[:80]!r}")
         if told.get("disk_full"):
@@ -125,23 +128,37 @@ class Remote:
         return told
 
     def call(
-        self, command: str, stdin: bytes | Iterable[bytes] = b"", *, timeout_s: float = STEP_S
+        self,
+        command: str,
+        stdin: bytes | Iterable[bytes] = b"",
+        *,
+        timeout_s: float = STEP_S,
+        beginning: Beginning | None = None,
     ) -> Answer:
         """Run a command line that `shell` built, hand it input, wait for its end.
+
+        Parameters
+        ----------
+        beginning
+            What the answer begins with. Input waits for it: a login shell that reads something is
+            to read nothing of ours.
 
         Raises
         ------
         HostError
             Where it takes longer, says too much, or the connection ends.
         """
-        with self._deadline(timeout_s):
+        with self._deadline(timeout_s, beginning):
             channel = self._connection.transport.open_session(timeout=CHANNEL_S)
             with contextlib.closing(channel):
                 channel.exec_command(command)
                 sender = threading.Thread(target=_send, args=(channel, stdin), daemon=True)
-                sender.start()
+                if beginning is None or stdin == b"":
+                    sender.start()
                 out = bytearray()
-                while body := channel.recv(CHUNK_BYTES):
+                for body in _received(channel, beginning):
+                    if sender.ident is None:
+                        sender.start()
                     out += body
                     if len(out) > MOST_ANSWER_BYTES:
                         raise HostError(f"it answered with more than {MOST_ANSWER_BYTES:,} bytes")
@@ -149,18 +166,30 @@ class Remote:
                 while len(err) < CHUNK_BYTES and (body := channel.recv_stderr(CHUNK_BYTES)):
                     err += body
                 status = channel.recv_exit_status()
-                sender.join(timeout_s)
+                if sender.ident is not None:
+                    sender.join(timeout_s)
         return Answer(status, bytes(out), err.decode(errors="replace"))
 
     def stream(self, script: str, asked: Mapping[str, Any]) -> Iterator[bytes]:
-        """Run one of our scripts and give what it writes as it comes; it ends when we close."""
+        """Run one of our scripts and give what it writes as it comes; it ends when we close.
+
+        Raises
+        ------
+        HostError
+            Where the connection ends, or the script never began.
+        """
         asked = {"root": self.inventory.root, **asked}
+        beginning = Beginning()
         channel = self._connection.transport.open_session(timeout=CHANNEL_S)
         with contextlib.closing(channel):
-            channel.exec_command(shell.python_script(self.host.python, script, asked))
+            command = shell.python_script(self.host.python, script, asked, beginning)
+            channel.exec_command(command)
             try:
-                while body := channel.recv(CHUNK_BYTES):
-                    yield body
+                yield from (body for body in _received(channel, beginning) if body)
+                if not beginning.begun:
+                    err = channel.recv_stderr(CHUNK_BYTES).decode(errors="replace")
+                    said = (b"", err, channel.recv_exit_status(), self.host.python)
+                    raise HostError(no_answer(beginning, *said))
             except OSError as error:
                 raise HostError(f"the connection ended: {error}") from None
 
@@ -192,7 +221,7 @@ class Remote:
                 ) from None
 
     @contextlib.contextmanager
-    def _deadline(self, timeout_s: float) -> Iterator[None]:
+    def _deadline(self, timeout_s: float, beginning: Beginning | None = None) -> Iterator[None]:
         """Close the connection when time is up, whatever it is waiting for."""
         late = threading.Event()
 
@@ -211,6 +240,8 @@ class Remote:
         finally:
             watch.cancel()
         if late.is_set():
+            if beginning is not None:
+                raise HostError(too_late(beginning, timeout_s))
             raise HostError(f"no answer within {timeout_s:g} s: the step was given up")
 
 
@@ -231,13 +262,19 @@ def _parts(bodies: Iterable[bytes]) -> Iterator[bytes]:
             yield body[start : start + CHUNK_BYTES]
 
 
-def _no_answer(answer: Answer, python: str) -> str:
-    words = answer.err.strip().splitlines()
-    place = -1 if any(w.startswith("Traceback") for w in words) else 0
-    last = words[place] if words else f"exit code {answer.status} and no word"
-    if answer.status == NOT_FOUND:
-        return (
-            f"expected Python 3.11 or newer as {python}, found none ({last}):"
-            " `sudo apt install python3`, or set python = … in hosts.toml"
-        )
-    return f"{python} could not run our script ({last}); Python 3.11 or newer is needed"
+def _received(channel: Any, beginning: Beginning | None) -> Iterator[bytes]:
+    """Give what comes, from where it is ours; an empty part where it begins with nothing yet."""
+    before = 0
+    while body := channel.recv(CHUNK_BYTES):
+        if beginning is None or beginning.begun:
+            yield body
+            continue
+        before += len(body)
+        rest = beginning.ours(body)
+        if beginning.begun:
+            yield rest
+        elif before > MOST_ANSWER_BYTES:
+            raise HostError(
+                f"its login shell said more than {MOST_ANSWER_BYTES:,} bytes before our script"
+                f" began: {WHERE}"
+            )

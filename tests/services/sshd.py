@@ -66,6 +66,7 @@ class SshHost:
     process: subprocess.Popen[bytes] | None = None
     drain: threading.Thread | None = None
     forwarding: str = "yes"
+    more_config: str = ""
     logged: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     @property
@@ -160,6 +161,7 @@ class SshHost:
                 "PermitRootLogin yes",
                 "StrictModes no",
                 f"AllowTcpForwarding {self.forwarding}",
+                self.more_config,
                 "LogLevel DEBUG1",
                 "",
             ]

@@ -1,0 +1,68 @@
+"""What it means when a command on a host gives no answer of ours: a pure table of reasons.
+
+Either our script never began (no Python, a login shell that ends, waits or runs something else),
+or it began and failed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mapreduce.cluster.shell import Beginning
+
+NOT_FOUND: Final = 127
+SHOWN: Final = 120
+OLD: Final = ("SyntaxError", "nknown option", "nvalid option", "nrecognized option")
+NOISE: Final = "debug"  # what an sshd that is being looked into says beside
+_MISSING = re.compile(r"not found|no such file or directory|unknown command", re.IGNORECASE)
+WHERE: Final = "look at ~/.bashrc there, and for command= in ~/.ssh/authorized_keys"
+
+
+def no_answer(beginning: Beginning, out: bytes, err: str, status: int, python: str) -> str:
+    """Say why there is no answer, and what to do."""
+    words = [s.strip() for s in err.splitlines() if s.strip() and not s.startswith(NOISE)]
+    last = words[-1][:SHOWN] if words else ""
+    if not beginning.begun:
+        old = next((w[:SHOWN] for w in words if any(sign in w for sign in OLD)), "")
+        return _never_began(bytes(beginning.before), old or last, status, python)
+    if not out.strip():
+        return f"our script ended there without an answer (exit code {status}; {last or 'no word'})"
+    return f"our script failed there ({last or out[:SHOWN]!r})"
+
+
+def too_late(beginning: Beginning, timeout_s: float) -> str:
+    """Say that time is up."""
+    if beginning.begun:
+        return f"no answer within {timeout_s:g} s: the step was given up"
+    said = _said(bytes(beginning.before))
+    return (
+        f"no answer within {timeout_s:g} s, not even that our script began{said}: something in its"
+        f" login shell waits or takes long; {WHERE}"
+    )
+
+
+def _never_began(before: bytes, last: str, status: int, python: str) -> str:
+    if "restricted" in last:
+        return (
+            f"its login shell is a restricted one ({last}): give the user another there,"
+            " `sudo chsh -s /bin/bash USER`"
+        )
+    if status == NOT_FOUND or _MISSING.search(last):
+        return (
+            f"expected Python 3.11 or newer as {python}, found none ({last}):"
+            " `sudo apt install python3`, or set python = … in hosts.toml"
+        )
+    if any(sign in last for sign in OLD):
+        return f"{python} could not run our script ({last}); Python 3.11 or newer is needed"
+    told = f"; its last words are {last!r}" if last else ""
+    return (
+        f"its login shell ended (exit code {status}{told}) before our script"
+        f" began{_said(before)}: `exit`, `exec` or another command in its place; {WHERE}"
+    )
+
+
+def _said(before: bytes) -> str:
+    lines = [s for s in before.decode(errors="replace").splitlines() if s.strip()]
+    return f", after it said {lines[-1].strip()[:SHOWN]!r}" if lines else ""
