@@ -1,9 +1,8 @@
-"""How long a picture takes, by number of links and painter: a table in Markdown.
+"""How long a picture takes, by number of links: a table in Markdown.
 
-Each row is one fresh process (imports and compilation included, as a user meets them) that
-draws a made-up country of links, ten vertices each, 4096 pixels wide. Peak memory is the
-process's own; CPU time says more than the clock where the machine is shared. Nothing is
-downloaded and the pictures are thrown away.
+Each row is one fresh process (imports included, as a user meets them) that draws a made-up country
+of links, ten vertices each, 4096 pixels wide. Peak memory is the process's own; CPU time says more
+than the clock where the machine is shared. Nothing is downloaded and the pictures are thrown away.
 
     python -m benchmarks.pictures [links ...]
 """
@@ -22,7 +21,6 @@ from typing import Any
 import numpy as np
 
 COUNTS = (5_000, 50_000, 170_000)
-PAINTERS = ("matplotlib", "datashader")
 VERTICES = 10
 CLASSES = ("motorway", "trunk", "primary", "secondary", "tertiary", "residential", "service")
 SHARES = (0.01, 0.03, 0.06, 0.1, 0.2, 0.4, 0.2)
@@ -48,13 +46,13 @@ def made_up_links(count: int) -> dict[str, Any]:
     }
 
 
-def draw_once(count: int, painter: str) -> None:
+def draw_once(count: int) -> None:
     """Draw one picture and print its figures as JSON: what a fresh process does."""
     from roadspeed.maps.picture import Picture, draw  # noqa: PLC0415 - part of what is timed
 
     links = made_up_links(count)
     made_s = time.perf_counter()
-    picture = Picture(width_px=4096, renderer=painter)  # type: ignore[arg-type] # from a list
+    picture = Picture(width_px=4096)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "map.png")
         cpu_began_s = time.process_time()
@@ -76,25 +74,24 @@ def draw_once(count: int, painter: str) -> None:
 
 
 def table(counts: tuple[int, ...] = COUNTS) -> str:
-    """Measure every count under both painters; return the table as Markdown."""
+    """Measure every count; return the table as Markdown."""
     rows = [
-        "| Links | Painter | First picture, s | CPU of it, s | Second, s | Peak, MiB | File, MB |",
-        "|---:|---|---:|---:|---:|---:|---:|",
+        "| Links | First picture, s | CPU of it, s | Second, s | Peak, MiB | File, MB |",
+        "|---:|---:|---:|---:|---:|---:|",
     ]
     for count in counts:
-        for painter in PAINTERS:
-            command = [sys.executable, "-m", "benchmarks.pictures", "--once", str(count), painter]
-            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            row = json.loads(said)
-            rows.append(
-                f"| {count:,} | {painter} | {row['first_s']:.1f} | {row['cpu_s']:.1f} "
-                f"| {row['second_s']:.1f} | {row['peak_mib']:.0f} | {row['file_mb']:.1f} |"
-            )
+        command = [sys.executable, "-m", "benchmarks.pictures", "--once", str(count)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        row = json.loads(said)
+        rows.append(
+            f"| {count:,} | {row['first_s']:.1f} | {row['cpu_s']:.1f} "
+            f"| {row['second_s']:.1f} | {row['peak_mib']:.0f} | {row['file_mb']:.1f} |"
+        )
     return "\n".join(rows)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--once"]:
-        draw_once(int(sys.argv[2]), sys.argv[3])
+        draw_once(int(sys.argv[2]))
     else:
         print(table(tuple(int(text) for text in sys.argv[1:]) or COUNTS))

@@ -1,4 +1,4 @@
-"""Layers painted by matplotlib: the finer painter, and the faster one as far as was measured.
+"""Layers painted by matplotlib.
 
 It works on Figure objects alone and never on pyplot's global state.
 """
@@ -58,6 +58,7 @@ def paint(
                 capstyle="round" if layer.round_ends else "butt",
                 joinstyle="round",
                 antialiaseds=True,
+                snap=False,  # or short lines due north or east would round away to nothing
             ),
             autolim=False,
         )

@@ -206,8 +206,8 @@ def set_keys(sheet: Sheet, keys: tuple[Key, ...], x: float) -> None:
 def set_scale_bar(sheet: Sheet, frame: Frame, paper_scale: str, x: float) -> None:
     """Set a bar of a round length, 5 to 12 em long, and the scale on paper beneath."""
     em = sheet.em
-    metres = round_length_m(12 * em * frame.metres_per_px)
-    length = metres / frame.metres_per_px
+    metres = round_length_m(12 * em * frame.ground_m_per_px)
+    length = metres / frame.ground_m_per_px
     y, tick, thick = 8.1 * em, 0.45 * em, max(1.0, 0.11 * em)
     sheet.line((x - thick / 2, x + length + thick / 2), y, sheet.ground.ink, thick)
     for at in (x, x + length):
@@ -215,8 +215,9 @@ def set_scale_bar(sheet: Sheet, frame: Frame, paper_scale: str, x: float) -> Non
             (at, at), (y, y + tick), color=sheet.ground.ink,
             linewidth=thick * sheet.points_per_px, solid_capstyle="butt",
         )  # fmt: skip
-    words = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"  # noqa: PLR2004 - a km
-    sheet.text(x, 9.2 * em, words, size_em=0.9, room=12 * em)
+    words = f"{metres / 1000:,.0f} km" if metres >= 1000 else f"{metres:g} m"  # noqa: PLR2004 - a km
+    words = f"{words} {frame.projection.true_at}".rstrip()
+    sheet.text(x, 9.2 * em, words, size_em=0.9, room=14 * em)
     sheet.text(x, 6.55 * em, paper_scale, size_em=0.9, faint=True, room=14 * em)
 
 

@@ -2,8 +2,8 @@
 
 Dark purple is slow, bright yellow fast; roads with little data are thin and grey, whatever they
 measured. Major roads lie above minor ones, slow above fast. The file is written whole or not at
-all, and the same input gives the same bytes under the same versions. matplotlib, datashader,
-shapely and Pillow are imported when something is drawn, never before.
+all, and the same input gives the same bytes under the same versions. matplotlib, shapely
+and Pillow are imported when something is drawn, never before.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 from mapreduce.errors import UsageError
 from mapreduce.whole import whole
-from roadspeed.maps.colour import GROUNDS, Background
-from roadspeed.maps.frame import checked_bounds, frame_of_scale
+from roadspeed.maps.colour import GROUNDS, Background, checked_limits
+from roadspeed.maps.frame import checked_box, frame_of_scale
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.poster import SENTENCES, compose, page_height_px, typeface_of
-from roadspeed.maps.scene import scene_of
+from roadspeed.maps.scene import around_px, scene_of
 
 if TYPE_CHECKING:
     import os
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from roadspeed.maps.strokes import Floats, Ints, Objects
 
 Measure = Literal["speed", "trips", "fixes"]
-Renderer = Literal["auto", "matplotlib", "datashader"]
 
 WIDTH_RANGE_PX = (400, 20_000)
 
@@ -49,7 +48,8 @@ class Picture:
     dpi
         Pixels an inch on paper, recorded in the file.
     bbox
-        West, south, east, north to show, WGS 84 degrees; by default all links.
+        West, south, east, north to show, WGS 84 degrees; west above east is across the date
+        line. By default all links, but for a few that lie far from all others.
     centre, scale
         Longitude and latitude, and N of 1:N on paper: both or neither, and not with `bbox`.
     min_fixes
@@ -64,8 +64,6 @@ class Picture:
         is to be credited, such as "© OpenStreetMap contributors".
     total_trips
         How many distinct trips there were in all, which a sum over links cannot tell.
-    renderer
-        `"auto"` takes matplotlib up to two million lines and datashader above.
     """
 
     measure: Measure = "speed"
@@ -84,14 +82,12 @@ class Picture:
     note: str = ""
     attribution: str = ""
     total_trips: int | None = None
-    renderer: Renderer = "auto"
 
     def check(self) -> None:
         """Raise UsageError if this picture cannot be meant."""
         for name, value, known in (
             ("measure", self.measure, tuple(SENTENCES)),
             ("background", self.background, tuple(GROUNDS)),
-            ("renderer", self.renderer, ("auto", "matplotlib", "datashader")),
         ):
             if value not in known:
                 raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
@@ -104,6 +100,13 @@ class Picture:
                 "dpi and min-fixes: expected at least 1 and 0, got"
                 f" {self.dpi:g} and {self.min_fixes}"
             )
+        if self.height_px is not None and self.height_px <= around_px(self):
+            raise UsageError(
+                f"height: expected room for a map above the legend, {around_px(self) + 1} pixels at"
+                f" least on a page {self.width_px} wide, got {self.height_px}"
+            )
+        if self.limits is not None:
+            checked_limits(self.limits)
         self._check_frame()
 
     def _check_frame(self) -> None:
@@ -112,7 +115,7 @@ class Picture:
         if self.bbox is not None and self.centre is not None:
             raise UsageError("bbox and centre: expected one of them; leave the other out")
         if self.bbox is not None:
-            checked_bounds(self.bbox, exact=True)
+            checked_box(self.bbox)
         if self.centre is not None and self.scale is not None:
             frame_of_scale(self.centre, self.scale, self.dpi, self.width_px, self.height_px)
 
@@ -121,8 +124,9 @@ class Picture:
 class Drawn:
     """What a picture shows: links drawn, of those with little data; not drawn, and why.
 
-    `drawn + outside + without_geometry` is the number of links given. `unset` has the characters
-    of its words that were left out, since no installed font has them.
+    `drawn + outside + without_geometry` is the number of links given, and `strays` are the
+    positions of those outside that lie far from all others. `unset` has the characters of its
+    words that were left out, since no installed font has them.
     """
 
     drawn: int
@@ -132,8 +136,8 @@ class Drawn:
     width_px: int
     height_px: int
     scale_denominator: float
-    renderer: str
     unset: str = ""
+    strays: tuple[int, ...] = ()
 
 
 def draw(
@@ -189,8 +193,8 @@ def draw(
         width_px=picture.width_px,
         height_px=page_height_px(picture, scene),
         scale_denominator=scene.frame.denominator(picture.dpi),
-        renderer=scene.renderer,
         unset=typeface_of(picture).missing,
+        strays=tuple(scene.strays.tolist()),
     )
 
 

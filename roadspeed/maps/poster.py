@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roadspeed.maps import agg, shader
+from roadspeed.maps import agg
 from roadspeed.maps.colour import GROUNDS, ramp
 from roadspeed.maps.legend import Key, Legend, Sheet, scale_text, set_legend, strip_height_px
 from roadspeed.maps.road_class import UNKNOWN_WIDTH
@@ -49,11 +49,7 @@ def compose(picture: Picture, links: Links, scene: Scene) -> Figure:
     figure.set_facecolor(ground.paper if ground.paper is not None else (0.0, 0.0, 0.0, 0.0))
     left = edge_px(picture)
     bottom = left + strip_height_px(width_px)
-    if scene.renderer == "matplotlib":
-        agg.paint(figure, scene.layers, colours, (left, bottom, frame.width_px, frame.height_px))
-    else:
-        image = shader.paint(scene.layers, colours, (frame.width_px, frame.height_px))
-        figure.figimage(image, left, bottom, origin="lower")
+    agg.paint(figure, scene.layers, colours, (left, bottom, frame.width_px, frame.height_px))
     sheet = Sheet(figure, ground, width_px, height_px, face.families)
     words = {name: face.settable(getattr(picture, name)) for name in WORDS}
     set_legend(sheet, legend_of(replace(picture, **words), links, scene), frame, colours)  # type: ignore[arg-type] # all text
@@ -75,6 +71,8 @@ def legend_of(picture: Picture, links: Links, scene: Scene) -> Legend:
     lines = [counts_text(picture, links, scene)]
     if any(beyond) and picture.limits is None:
         lines.append("Colours span the middle 96 % of links; beyond, the end colour")
+    if far := len(scene.strays):
+        lines.append(f"{far:,} {plural('link', far)} far from all others not shown")
     return Legend(
         title=picture.title or sentence,
         subtitle=picture.subtitle or (sentence if picture.title else ""),
