@@ -1,7 +1,8 @@
 """Word count over text, and over JSON Lines: `mapreduce run examples/words.py:Words texts/ …`.
 
 Both jobs share their `map`; only where the text stands differs. A word of more than 24 bytes is
-counted in the receipt as a refused key, never cut.
+counted in the receipt as a refused key, never cut. Words are parted by ASCII white space, and only
+ASCII letters are made small: text of other alphabets may want `str.lower` and `str.split`.
 """
 
 from __future__ import annotations

@@ -5,12 +5,16 @@ from __future__ import annotations
 import ast
 import collections
 import csv
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import mapreduce as mr
 
 ROOT = Path(__file__).parents[1]
 TRIP = {
@@ -61,6 +65,96 @@ def test_fixes_by_road_type_and_hour(trips: Path, tmp_path: Path) -> None:
         ("primary", "23", "2", "2"),
         ("residential", "0", "2", "2"),
     ]
+
+
+READ = [  # time, hour in UTC, hour as written; -1: it cannot be read
+    ("2019-08-26T07:17:27Z", 7, 7),
+    ("2019-08-26T07:17:27.123Z", 7, 7),
+    ("2019-08-26 07:17:27.123456+00:00", 7, 7),
+    ("2019-08-26T00:30:00+02:00", 22, 0),
+    ("2019-08-26T23:30:00-0130", 1, 23),
+    ("2019-08-26T07:10+05:45", 1, 7),
+    ("2019-08-26T07:17:27", -1, 7),
+    ("2019-08-26T07:17", -1, 7),
+    ("2019-08-26T24:00:00Z", -1, -1),
+    ("2019-13-26T07:17:27Z", -1, -1),
+    ("2019-08-00T07:17:27Z", -1, -1),
+    ("2019-08-26T07:60:00Z", -1, -1),
+    ("2019-08-26T07:17:61Z", -1, -1),
+    ("2019-08-26T07:17:27+99:00", -1, -1),
+    ("2019-08-26T07:17:27.Z", -1, -1),
+    ("2019-08-26T07:17:27 Z", -1, -1),
+    ("2019-08-26T7:17:27Z", -1, -1),
+    ("26/08/2019 07:17:27", -1, -1),
+    ("2019-08-26", -1, -1),
+    ("1566803847", -1, -1),
+    ("1566803847123", -1, -1),
+    ("07:17", -1, -1),
+    ("٢٠١٩-08-26T07:17:27Z", -1, -1),
+    ("garbage", -1, -1),
+    ("", -1, -1),
+]
+
+
+@pytest.mark.parametrize("clock", ["utc", "local"])
+def test_hours_are_read_strictly_and_offsets_honoured(clock: str) -> None:
+    hours = importlib.import_module("examples.road_hours")
+    data: list[object] = [
+        {"dbResponse": {"roadType": f"{i:02}"}, "datetime": t[0]} for i, t in enumerate(READ)
+    ]
+    more: list[object] = [None, 1566803847, 1566803847123.5, True, [], "x" * 41]
+    data = [*data, *({"dbResponse": {"roadType": "odd"}, "datetime": time} for time in more)]
+    source = mr.Memory({"a": json.dumps({"data": data}).encode()})
+    result = mr.run(hours.RoadHours(clock=clock), source, workers=1)
+    found = dict(zip(result.rows["road"].tolist(), result.rows["hour"].tolist(), strict=True))
+    expected = {f"{i:02}".encode(): t[1 if clock == "utc" else 2] for i, t in enumerate(READ)}
+    assert found == expected
+    assert result.receipt["records"]["dropped"] == {"bad_time": 5, "no_time": 1}
+
+
+def test_many_times_are_read_as_one_by_one() -> None:
+    hours_of = importlib.import_module("examples.road_hours").hours_of
+    times = np.array([t[0].encode() for t in READ] * 50, dtype="S40")
+    assert hours_of(times, utc=True).tolist() == [t[1] for t in READ] * 50
+    assert hours_of(times[:0], utc=True).tolist() == []
+
+
+@pytest.mark.parametrize("per_second", [1, 1000])
+def test_seconds_and_milliseconds_are_never_taken_for_each_other(per_second: int) -> None:
+    hours = importlib.import_module("examples.road_hours")
+    times = [1566803847, 1566803847123, "1566803847", -5, 1e9, 1.5, "soon"]
+    data = [{"dbResponse": {"roadType": "a"}, "time": time} for time in times]
+    source = mr.Memory({"a": json.dumps({"data": data}).encode()})
+    result = mr.run(hours.EpochHours(per_second=per_second), source, workers=1)
+    assert result.rows["hour"].tolist() == [7]
+    assert result.rows["fixes"].tolist() == [2 if per_second == 1 else 1]
+    with pytest.raises(mr.UsageError, match="per_second"):
+        hours.EpochHours(per_second=60)
+
+
+@pytest.mark.parametrize("limit", [-3.0, 0.0, float("nan"), float("inf")])
+def test_a_limit_of_braking_that_means_nothing_is_refused(limit: float) -> None:
+    with pytest.raises(mr.UsageError, match="limit"):
+        importlib.import_module("examples.braking").HarshBraking(limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [([], "As a script"), (["no such folder"], "error: there is no folder or file")],
+)
+def test_a_script_says_what_it_wants(arguments: list[str], says: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/braking.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(("Harsh", "error"))
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_harsh_braking_takes_its_limit_as_a_parameter(trips: Path, tmp_path: Path) -> None:
