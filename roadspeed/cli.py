@@ -6,7 +6,7 @@ Heavy packages load inside a command, so that `--help` is quick.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,6 +18,8 @@ from mapreduce.console.terminal import (
     open_standard_streams,
 )
 from mapreduce.errors import UsageError
+from roadspeed import options as ours
+from roadspeed.options import option as _option
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, HELPS, PATHS
 
 app = typer.Typer(
@@ -29,15 +31,7 @@ app = typer.Typer(
     help="The speed of every road, from GPS trips: files for GIS, and maps to hang on a wall.",
 )
 
-TRIPS = "What the trips look like"
 ROADS = "Geometry"
-MAP = "The map"
-BBOX_NUMBERS = 4
-CENTRE_NUMBERS = 2
-
-
-def _option(name: str, text: str, panel: str | None = None) -> Any:
-    return typer.Option(name, help=text, rich_help_panel=panel)
 
 
 @app.callback()
@@ -74,36 +68,22 @@ def run_command(
     roads_crs: Annotated[
         str | None, _option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
     ] = None,
-    unit: Annotated[
-        str, _option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
-    ] = DEFAULT_SPEED_UNIT,
-    max_speed: Annotated[
-        float, _option("--max-speed", "Faster fixes are dropped and counted.", TRIPS)
-    ] = DEFAULT_MAX_SPEED,
-    records_at: Annotated[str, _option("--records-at", "Path of the fixes.", TRIPS)] = PATHS.data,
-    link: Annotated[str, _option("--link", "Path of the link id in a fix.", TRIPS)] = PATHS.link,
-    speed: Annotated[str, _option("--speed", "Path of the speed in a fix.", TRIPS)] = PATHS.speed,
-    draw: Annotated[
-        bool, typer.Option("--map/--no-map", help="Draw map.png.", rich_help_panel=MAP)
-    ] = True,
-    background: Annotated[str, _option("--background", "dark, light or none.", MAP)] = "dark",
-    measure: Annotated[
-        str, _option("--measure", "speed; or coverage: trips, fixes.", MAP)
-    ] = "speed",
-    context: Annotated[
-        bool, _option("--context", "Draw roads without data faintly beneath.", MAP)
-    ] = False,
-    width: Annotated[int, _option("--width", "Pixels.", MAP)] = 2400,
-    bbox: Annotated[str | None, _option("--bbox", "WEST,SOUTH,EAST,NORTH", MAP)] = None,
-    centre: Annotated[str | None, _option("--centre", "LON,LAT, with --scale.", MAP)] = None,
-    scale: Annotated[int | None, _option("--scale", "N of 1:N on paper.", MAP)] = None,
-    min_fixes: Annotated[
-        int, _option("--min-fixes", "Links with fewer are thin and grey.", MAP)
-    ] = 5,
-    title: Annotated[str, _option("--title", "The place, for the legend.", MAP)] = "",
-    attribution: Annotated[
-        str, _option("--attribution", "Whom to credit for the roads.", MAP)
-    ] = "",
+    unit: ours.Unit = DEFAULT_SPEED_UNIT,
+    max_speed: ours.MaxSpeed = DEFAULT_MAX_SPEED,
+    records_at: ours.RecordsAt = PATHS.data,
+    link: ours.Link = PATHS.link,
+    speed: ours.Speed = PATHS.speed,
+    draw: ours.Draw = True,
+    background: ours.Background = "dark",
+    measure: ours.Measure = "speed",
+    context: ours.Context = False,
+    width: ours.Width = 2400,
+    bbox: ours.Bbox = None,
+    centre: ours.Centre = None,
+    scale: ours.Scale = None,
+    min_fixes: ours.MinFixes = 5,
+    title: ours.Title = "",
+    attribution: ours.Attribution = "",
     engine: given.EngineName = "local",
     workers: given.Workers = None,
     worker_memory: given.WorkerMemory = 0,
@@ -130,7 +110,9 @@ def run_command(
     anew: given.Anew = False,
     as_json: given.AsJson = False,
 ) -> None:
-    """Compute the speed of every road link.
+    """Compute the mean speed of every road link that trips drove on.
+
+    Each speed is rounded to a millionth of its unit when it is read. Sums are exact from there on.
 
     Interrupted, the same command goes on where it stopped.
 
@@ -149,7 +131,7 @@ def run_command(
             refuse_inside,
             tell,
         )
-        from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy, as above
+        from roadspeed.map_file import lines_of, unsettable  # noqa: PLC0415 - numpy, as above
         from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
 
@@ -163,18 +145,9 @@ def run_command(
         }
         if roads is None:
             _refuse_without_roads(named)
-        picture = Picture(
-            measure=measure,  # type: ignore[arg-type] # checked below
-            background=background,  # type: ignore[arg-type] # checked below
-            width_px=width,
-            bbox=_numbers(bbox, "--bbox", BBOX_NUMBERS),
-            centre=_numbers(centre, "--centre", CENTRE_NUMBERS),
-            scale=scale,
-            min_fixes=min_fixes,
-            title=title,
-            attribution=attribution,
+        picture = ours.picture(
+            background, measure, width, bbox, centre, scale, min_fixes, title, attribution
         )
-        picture.check()
         wanted = Wanted(
             out=out,
             job=Speeds(
@@ -184,6 +157,8 @@ def run_command(
             picture=picture if draw else None,
             context=context,
             anew=anew,
+            min_fixes=min_fixes,
+            attribution=attribution,
             options=given.run_options(
                 sample=sample,
                 limit=limit,
@@ -216,15 +191,52 @@ def run_command(
             leave_running(out, "roadspeed", hosts=engine == "ssh")
             return
         with Terminal(quiet=as_json, engine=chosen) as terminal:
+            for line in unsettable(wanted.picture):
+                terminal.say(line)
             begun = begun_in(out, "roadspeed", terminal)
             receipt = run_speeds(source, wanted, chosen, terminal, on_begun=begun)
         tell(receipt, out, as_json=as_json, helps=HELPS)
+        for line in lines_of(receipt["map"]):
+            typer.echo(line, err=as_json)
         unjoined = receipt["geometry"].get("note")
         if unjoined:
             typer.echo(unjoined, err=True)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
         if unjoined:
             raise SystemExit(OVER_LIMIT)
+
+
+@app.command("map")
+def map_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a run")],
+    out: Annotated[Path, _option("--out", "The picture, a PNG.")],
+    background: ours.Background = "dark",
+    measure: ours.Measure = "speed",
+    width: ours.Width = 2400,
+    bbox: ours.Bbox = None,
+    centre: ours.Centre = None,
+    scale: ours.Scale = None,
+    min_fixes: ours.MinFixes = 5,
+    title: ours.Title = "",
+    attribution: ours.Attribution = "",
+) -> None:
+    """Draw another map of a run that is done, from its tables: no trip is read.
+
+    Example:
+
+        roadspeed map speeds --out city.png --centre -5.93,54.6 --scale 25000
+    """
+    with consequences():
+        from roadspeed.map_file import lines_of  # noqa: PLC0415 - loads when needed
+        from roadspeed.redraw import redraw  # noqa: PLC0415 - as above
+
+        picture = ours.picture(
+            background, measure, width, bbox, centre, scale, min_fixes, title, attribution
+        )
+        account = redraw(folder, out, picture)
+        typer.echo(f"{account['drawn']:,} links in {out}")
+        for line in lines_of(account):
+            typer.echo(line)
 
 
 @app.command("inspect")
@@ -313,6 +325,7 @@ def demo_command(
         from mapreduce.console.command import engine_named  # noqa: PLC0415 - loads when needed
         from mapreduce.console.summary import summary  # noqa: PLC0415 - as above
         from roadspeed.demo import demo, demo_elsewhere  # noqa: PLC0415 - as above
+        from roadspeed.map_file import lines_of  # noqa: PLC0415 - as above
 
         where = given.where(folder=out / "speeds", inventory=inventory, only=only, tags=tag)
         there = None if engine == "local" else engine_named(engine, None, where)
@@ -326,7 +339,10 @@ def demo_command(
         typer.echo(summary(receipt))
         if there is not None:
             typer.echo(f"the same sums as on this machine alone: digest {receipt['digest']}")
-        typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
+        for line in lines_of(receipt["map"]):
+            typer.echo(line)
+        if receipt["map"]["file"]:
+            typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
 
 
 def _refuse_without_roads(named: dict[str, str | None]) -> None:
@@ -335,19 +351,6 @@ def _refuse_without_roads(named: dict[str, str | None]) -> None:
         if value is not None:
             option = f"--roads-{name.removesuffix('_column')}"
             raise UsageError(f"{option} says how roads are read: it needs --roads")
-
-
-def _numbers(text: str | None, option: str, count: int) -> Any:
-    """Turn `1,2,3,4` into numbers."""
-    if text is None:
-        return None
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != count:
-        raise UsageError(f"{option} takes {count} numbers with commas between, got {text!r}")
-    return numbers
 
 
 def main() -> None:

@@ -2,11 +2,13 @@
 
 Each step hands the next one plain arrays; each file is whole or absent, and the receipt comes
 last, so a folder with a receipt is a finished run. Without roads there is no geometry and no map,
-and everything else is written all the same.
+and everything else is written all the same; so it is where a map cannot be drawn. What can be
+found out before the first trip is read is: options, libraries, names in the folder, roads.
 """
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -16,22 +18,35 @@ import numpy as np
 from mapreduce import Options, Progress, UsageError, run
 from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.claim import holding
+<<<<<<< HEAD
 from mapreduce.errors import MapReduceError
 from roadspeed.maps.typeface import named
 from roadspeed.outputs import LinkTable, write_outputs
+=======
+from roadspeed.map_file import NAME as MAP_NAME
+from roadspeed.map_file import Beneath, map_or_why
+from roadspeed.outputs import LinkTable, Told, write_outputs
+from roadspeed.outputs.columns import FILES
+>>>>>>> b337138 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
 from roadspeed.speeds import Speeds
+from roadspeed.statistics import MICRO
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from collections.abc import Callable
     from pathlib import Path
+=======
+    from collections.abc import Callable, Iterable
+>>>>>>> b337138 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
 
     from mapreduce import Result, Resumed
     from mapreduce.engines import Engine
-    from roadspeed.maps.picture import Drawn, Picture
+    from roadspeed.maps.picture import Picture
     from roadspeed.outputs.table import Unit
-    from roadspeed.roads import Joined
+    from roadspeed.roads import BBox, Joined
 
-MAP_NAME = "map.png"
+LIBRARIES = ("pyarrow.parquet", "pyogrio", "shapely", "pyproj")
+DRAWING = ("matplotlib.figure", "PIL.Image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +75,14 @@ class RoadSource:
 class Wanted:
     """What a run of the application is asked for, beside its trips.
 
+<<<<<<< HEAD
     `picture` is None for no map; `context` draws the roads without data beneath it; `anew` throws
     away what an interrupted run has done.
+=======
+    `picture` is None for no map; `context` draws the roads without data beneath it. `min_fixes`
+    and `attribution` hold for the map and for the other files alike; None and "" take the
+    picture's.
+>>>>>>> c800124 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
     """
 
     out: Path
@@ -69,8 +90,24 @@ class Wanted:
     roads: RoadSource | None = None
     picture: Picture | None = None
     context: bool = False
+    min_fixes: int | None = None
+    attribution: str = ""
     options: Options = field(default_factory=Options)
     anew: bool = False
+
+    def told(self) -> Told:
+        """Give what the outputs repeat of all this."""
+        few, credit = self.min_fixes, ""
+        if self.picture is not None:
+            few = self.picture.min_fixes if few is None else few
+            credit = self.picture.attribution
+        return Told(
+            link=self.job.link,
+            speed=self.job.speed,
+            max_speed=self.job.max_speed,
+            min_fixes=Told().min_fixes if few is None else few,
+            attribution=self.attribution or credit,
+        )
 
 
 def run_speeds(
@@ -96,9 +133,7 @@ def run_speeds(
         Any of its kinds, each with what to do next.
     """
     started = time.monotonic()
-    if wanted.roads is None and wanted.context:
-        raise UsageError("--context draws roads without data: it needs --roads")
-    _check_roads(wanted.roads)
+    _check(wanted)
     with holding():  # nobody else runs in the folder while this one joins
         result = run(
             wanted.job,
@@ -115,10 +150,14 @@ def run_speeds(
         joined = _joined(result, wanted.roads, on_progress)
         writing = time.monotonic()
         receipt = dict(result.receipt)
+        receipt["speeds"] = {"unit": wanted.job.unit, "rounded_to": 1 / MICRO}
         receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
         receipt["geometry"] |= _unjoined(result, wanted.roads, joined)
         with published(wanted.out) as room:
-            files, note = _written(result, joined, wanted, room)
+            table = link_table(result, joined, wanted.job.unit, wanted.told())
+            files = [*write_outputs(room, table).values(), *write_account(room, result.ledger)]
+            receipt["map"] = _drawn(result, table, wanted, room)
+            files += [room / MAP_NAME] if (room / MAP_NAME).exists() else []
             ended = time.monotonic()
             receipt["times_s"] = {
                 **receipt["times_s"],
@@ -127,8 +166,45 @@ def run_speeds(
                 "total": round(ended - started, 3),
             }
             write_receipt(room, receipt, files)
-    on_progress(Progress("write", len(files), len(files), "files", note))
+    on_progress(Progress("write", len(files), len(files), "files"))
     return receipt
+
+
+def _check(wanted: Wanted) -> None:
+    """Refuse before hours of work what would fail after them.
+
+    Raises
+    ------
+    UsageError
+        Where an option cannot be meant, a library is missing, a folder has the name of a file
+        that will be written, or the roads are not there or lack a column.
+    """
+    if wanted.roads is None and wanted.context:
+        raise UsageError("--context draws roads without data: it needs --roads")
+    if wanted.picture is not None:
+        wanted.picture.check()
+    drawing = wanted.picture is not None and wanted.roads is not None
+    check_libraries((*LIBRARIES, *(DRAWING if drawing else ())))
+    for name in (*FILES, MAP_NAME, "receipt.json"):
+        if (wanted.out / name).is_dir():
+            raise UsageError(
+                f"{wanted.out / name}: a file of this name is to be written and a folder is there;"
+                " move it away, or choose another --out"
+            )
+    _check_roads(wanted.roads)
+
+
+def check_libraries(names: Iterable[str]) -> None:
+    """Load what the files are written with: at the end of a long run it would be too late."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            extra = "maps" if name in DRAWING else "roads"
+            raise UsageError(
+                f"{name.partition('.')[0]} is needed for the files that are written, and cannot be"
+                f" loaded ({error}); install it: pip install 'roadspeed[{extra}]'"
+            ) from error
 
 
 def _check_roads(roads: RoadSource | None) -> None:
@@ -156,6 +232,7 @@ def _joined(
     return joined
 
 
+<<<<<<< HEAD
 def _unjoined(result: Result, roads: RoadSource | None, joined: Joined | None) -> dict[str, str]:
     """Say why not one link was joined, where that is so."""
     if roads is None or joined is None or joined.joined or not joined.missing:
@@ -186,6 +263,9 @@ def _written(
 
 
 def link_table(result: Result, joined: Joined | None, unit: str) -> LinkTable:
+=======
+def link_table(result: Result, joined: Joined | None, unit: str, told: Told) -> LinkTable:
+>>>>>>> b337138 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
     """Give what the writers take from what the run gave."""
     rows = {name: np.asarray(column) for name, column in result.rows.items()}
     return LinkTable(
@@ -194,6 +274,7 @@ def link_table(result: Result, joined: Joined | None, unit: str) -> LinkTable:
         geometry=None if joined is None else joined.geometry,
         road_class=None if joined is None else joined.road_class,
         sample=sample_note(result.receipt),
+        told=told,
     )
 
 
@@ -209,34 +290,28 @@ def sample_note(receipt: dict[str, Any]) -> str | None:
     return "only " + ", ".join(said)
 
 
-def _drawn(
-    table: LinkTable, wanted: Wanted, picture: Picture, total_trips: int, path: Path
-) -> Drawn:
-    from dataclasses import replace  # noqa: PLC0415 - beside what it serves
+def _drawn(result: Result, table: LinkTable, wanted: Wanted, folder: Path) -> dict[str, Any] | None:
+    """Draw the map if one is wanted; give what the receipt says of it."""
+    picture, roads = wanted.picture, wanted.roads
+    if picture is None or roads is None:
+        return None
 
-    from roadspeed.maps.picture import draw  # noqa: PLC0415 - matplotlib loads when needed
+    def beneath() -> Beneath | None:
+        return _context(roads, picture.bbox) if wanted.context else None
+
+    trips = result.receipt["objects"]["ok"]
+    return map_or_why(folder / MAP_NAME, table, picture, trips, beneath)
+
+
+def _context(roads: RoadSource, bbox: BBox | None) -> Beneath:
+    """Read the roads of a box; one across the date line is two boxes to any source."""
+    from roadspeed.maps.frame import halves  # noqa: PLC0415 - as above
     from roadspeed.roads import context  # noqa: PLC0415 - as above
 
-    beneath: dict[str, Any] = {}
-    if wanted.context and wanted.roads is not None:
-        named = {k: v for k, v in wanted.roads.named().items() if k != "id_column"}
-        geometry, classes = context(wanted.roads.where, picture.bbox, **named)  # type: ignore[arg-type] # all text
-        beneath = {"context_geometry": geometry, "context_class": classes}
-    return draw(
-        path,
-        replace(
-            picture,
-            unit=table.unit,
-            note=picture.note or table.sample or "",
-            total_trips=total_trips,
-        ),
-        link_geometry=table.geometry,
-        speed=table.mean,
-        fixes=table.fixes,
-        trips=table.trips,
-        road_class=table.road_class,
-        **beneath,
-    )
+    named = {k: v for k, v in roads.named().items() if k != "id_column"}
+    boxes: list[BBox | None] = [None] if bbox is None else [*halves(bbox)]
+    parts = [context(roads.where, box, **named) for box in boxes]  # type: ignore[arg-type] # all text
+    return Beneath(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _geometry(links: int, joined: Joined | None) -> dict[str, Any]:

@@ -224,6 +224,14 @@ def checked_box(bounds: Bounds) -> Bounds:
     return west, south, east, north
 
 
+def halves(bounds: Bounds) -> tuple[Bounds, ...]:
+    """Return a box as one or two whose longitudes are in -180..180, west below east."""
+    west, south, east, north = checked_box(bounds)
+    if east <= HALF_TURN:
+        return ((west, south, east, north),)
+    return (west, south, HALF_TURN, north), (-HALF_TURN, south, east - 2 * HALF_TURN, north)
+
+
 def _no_degrees(bounds: Bounds) -> UsageError:
     said = ",".join(f"{float(v):g}" for v in bounds)
     return UsageError(

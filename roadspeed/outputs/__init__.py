@@ -6,6 +6,6 @@ Nothing here computes a speed, joins, or knows where a number came from.
 """
 
 from roadspeed.outputs.folder import write_outputs
-from roadspeed.outputs.table import LinkTable
+from roadspeed.outputs.table import LinkTable, Told
 
-__all__ = ["LinkTable", "write_outputs"]
+__all__ = ["LinkTable", "Told", "write_outputs"]

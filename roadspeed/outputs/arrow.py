@@ -47,8 +47,10 @@ def schema(table: LinkTable, *, covering: bool) -> pa.Schema:
     if covering and table.geometry is not None:
         columns.append(COVERING)
     about = {"unit": table.unit, "sample": table.sample}
+    if table.told.attribution:
+        about["attribution"] = table.told.attribution
     metadata = {"roadspeed": json.dumps(about, ensure_ascii=False)}
-    return pa.schema([_field(column, table.unit) for column in columns], metadata)
+    return pa.schema([_field(column, table) for column in columns], metadata)
 
 
 def batches(
@@ -70,13 +72,13 @@ def batches(
         yield pa.RecordBatch.from_arrays(arrays, schema=fields)
 
 
-def _field(column: Column, unit: str) -> pa.Field:
-    unit = column.unit_in(unit)
+def _field(column: Column, table: LinkTable) -> pa.Field:
+    unit, meaning = column.unit_in(table.unit), column.meaning_in(table)
     metadata = {
-        "description": column.meaning,
+        "description": meaning,
         "unit": unit,
         # GDAL keeps this one as the field's comment; in a GeoPackage it is the description.
-        "GDAL:OGR:comment": f"{column.meaning} Unit: {unit}." if unit else column.meaning,
+        "GDAL:OGR:comment": f"{meaning} Unit: {unit}." if unit else meaning,
     }
     return pa.field(column.name, _TYPES[column.dtype], nullable=True, metadata=metadata)
 

@@ -1,16 +1,31 @@
 """Every column of every table that is written: its name, type, unit and meaning, said once.
 
 The writers take names and descriptions from here, and `docs/outputs.md` holds what `markdown`
-gives, which a test compares. A speed's unit is the table's, so it is written `SPEED` here.
+gives, which a test compares. What a run is told (unit, field names, highest speed) stands here by
+a name in braces, and each file says what was given.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from roadspeed.outputs.table import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from roadspeed.outputs.table import LinkTable
 
 SPEED: Final = "unit of the speeds"
 """Stands for the table's unit: km/h, mph or m/s."""
+
+IN_THE_DOCS: Final = {
+    "{link}": "`dbResponse.linkID`, or what `--link` names",
+    "{speed}": "`absVelocity`, or what `--speed` names",
+    "{most}": "`--max-speed`",
+}
+"""What the documentation says, which is of no run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +40,8 @@ class Column:
         "int64", "float64", "text" or "geometry".
     unit
         `SPEED` for a speed in the table's unit; "" for what has none.
-    meaning
-        One sentence or more for people.
+    template
+        One sentence or more for people, with names in braces for what a run is told.
     source
         The `LinkTable` attribute the values come from; "" for lists of objects and records.
     """
@@ -34,19 +49,43 @@ class Column:
     name: str
     dtype: str
     unit: str
-    meaning: str
+    template: str
     source: str = ""
 
     def unit_in(self, unit: str) -> str:
         """Give this column's unit in a table whose speeds are in `unit`."""
         return unit if self.unit == SPEED else self.unit
 
+    @property
+    def meaning(self) -> str:
+        """What the column means in a table whose run was told nothing special."""
+        return self._with(Told())
 
-_LINK = "Id of the road link, as in the trips' `dbResponse.linkID`; rows ascend by it."
-_FIXES = "Fixes on this link in which link and speed are both present and in range."
+    def meaning_in(self, table: LinkTable) -> str:
+        """Give this column's meaning in a table: with the names its run was given."""
+        return self._with(table.told)
+
+    def _with(self, told: Told) -> str:
+        return _filled(
+            self.template,
+            {"{link}": f"`{told.link}`", "{speed}": f"`{told.speed}`",
+             "{most}": f"{told.max_speed:.6g}"},
+        )  # fmt: skip
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    for name, word in words.items():
+        template = template.replace(name, word)
+    return template
+
+
+_LINK = "Id of the road link, as in the trips' field {link}; rows ascend by it."
+_FIXES = "Fixes on this link: records that have a link and a speed, the speed from 0 to {most}."
+_ROUNDED = "Each speed is first rounded to a millionth of its unit."
 _MEAN = (
-    "Arithmetic mean of the speeds of all fixes on this link: the exact quotient of integers, "
-    "rounded once. Fixes come at equal time intervals, so it estimates the space-mean speed."
+    "Arithmetic mean of the speeds ({speed}) of all fixes on this link. "
+    f"{_ROUNDED} Their sum is exact, and its quotient is rounded once, to a double. Fixes "
+    "come at equal time intervals, so it estimates the space-mean speed."
 )
 _WHERE = "WGS 84, longitude then latitude"
 
@@ -59,7 +98,8 @@ SPEEDS: Final = (
         "std",
         "float64",
         SPEED,
-        "Sample standard deviation (n - 1) of the speeds of the fixes; null for one fix.",
+        "Sample standard deviation (n - 1) of the speeds of the fixes, from the same exact sums; "
+        "null for one fix.",
         "std",
     ),
     Column(
@@ -70,8 +110,8 @@ SPEEDS: Final = (
         "independent. Those of one trip are not: read it as a lower bound. Null for one fix.",
         "ci95",
     ),
-    Column("min", "float64", SPEED, "Least speed of a fix on this link.", "min"),
-    Column("max", "float64", SPEED, "Greatest speed of a fix on this link.", "max"),
+    Column("min", "float64", SPEED, "Least speed of a fix on this link, to a millionth.", "min"),
+    Column("max", "float64", SPEED, "Greatest speed of a fix on this link, to a millionth.", "max"),
     Column(
         "road_class",
         "text",
@@ -148,7 +188,10 @@ def markdown() -> str:
     """Give the columns of every file as Markdown tables, for `docs/outputs.md`."""
     parts = []
     for name, columns in FILES.items():
-        rows = [f"| `{c.name}` | {c.dtype} | {c.unit} | {c.meaning} |" for c in columns]
+        rows = [
+            f"| `{c.name}` | {c.dtype} | {c.unit} | {_filled(c.template, IN_THE_DOCS)} |"
+            for c in columns
+        ]
         head = ["| Column | Type | Unit | Meaning |", "|---|---|---|---|"]
         parts.append("\n".join([f"### `{name}`", "", *head, *rows]))
     return "\n\n".join(parts) + "\n"

@@ -68,7 +68,7 @@ def write_geopackage(path: str | os.PathLike[str], table: LinkTable) -> None:
             _write_features(partial, table, "MultiLineString" if lines else "Unknown")
             with closing(sqlite3.connect(partial)) as database, database:
                 _check_complete(database, table)
-                _describe_geometry(database)
+                _describe_geometry(database, table)
                 if lines:
                     _add_style(database, table)
                 database.execute("UPDATE gpkg_contents SET last_change = ?", (UNCHANGED,))
@@ -77,9 +77,11 @@ def write_geopackage(path: str | os.PathLike[str], table: LinkTable) -> None:
 
 
 def about(table: LinkTable) -> str:
-    """Give the layer's description: what it is, its unit, and what a sample it is of."""
+    """Give the layer's description: what it is, its unit, what sample it is of, and credits."""
     text = f"Speeds by road link in {table.unit}"
-    return text if table.sample is None else f"{text}, of a sample: {table.sample}"
+    text += "" if table.sample is None else f", of a sample: {table.sample}"
+    credit = table.told.attribution
+    return f"{text}. Roads: {credit}" if credit else text
 
 
 def _write_features(path: Path, table: LinkTable, kind: str) -> None:
@@ -112,9 +114,9 @@ def _check_complete(database: sqlite3.Connection, table: LinkTable) -> None:
         raise sqlite3.DatabaseError(f"expected {expected} features and index entries, got {found}")
 
 
-def _describe_geometry(database: sqlite3.Connection) -> None:
+def _describe_geometry(database: sqlite3.Connection, table: LinkTable) -> None:
     """Describe the one column whose description GDAL does not take."""
-    [meaning] = [column.meaning for column in SPEEDS if column.name == GEOMETRY]
+    [meaning] = [column.meaning_in(table) for column in SPEEDS if column.name == GEOMETRY]
     database.execute(
         "INSERT INTO gpkg_data_columns (table_name, column_name, description) VALUES (?, ?, ?)",
         (LAYER, GEOMETRY, meaning),
@@ -127,7 +129,7 @@ def _add_style(database: sqlite3.Connection, table: LinkTable) -> None:
         "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
         "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, "
         "update_time) VALUES ('', '', ?, ?, 'speeds', ?, '', 1, ?, '', '', ?)",
-        (LAYER, GEOMETRY, qml(table.unit), about(table), UNCHANGED),
+        (LAYER, GEOMETRY, qml(table.unit, table.told.min_fixes), about(table), UNCHANGED),
     )
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) "

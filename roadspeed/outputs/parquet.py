@@ -12,16 +12,20 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
 from pyproj import CRS
 
+from mapreduce.errors import UsageError
 from mapreduce.whole import whole
 from roadspeed.outputs import arrow, shapes
+from roadspeed.outputs.table import FLOATS, LinkTable, Told
 
 if TYPE_CHECKING:
     import os
 
-    from roadspeed.outputs.table import LinkTable, Objects
+    from roadspeed.outputs.table import Objects
 
 VERSION: Final = "1.1.0"
 COMPRESSION: Final = "zstd"
@@ -44,6 +48,41 @@ def write_parquet(path: str | os.PathLike[str], table: LinkTable) -> None:
     with whole(path) as partial, pq.ParquetWriter(partial, fields, compression=COMPRESSION) as file:
         for batch in arrow.batches(table, fields):
             file.write_batch(batch)
+
+
+def read_parquet(path: str | os.PathLike[str]) -> LinkTable:
+    """Read a table that `write_parquet` wrote: with its unit, the note of its sample and credits.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such file, or it is another program's.
+    """
+    try:
+        read = pq.read_table(path)
+        about = json.loads((read.schema.metadata or {})[b"roadspeed"])
+        columns = {name: read.column(name) for name in read.column_names}
+        numbers = {n: columns[n].to_numpy() for n in ("link", "fixes", "trips", *FLOATS)}
+    except FileNotFoundError:
+        raise UsageError(
+            f"no file {path}: expected the folder that `roadspeed run` wrote with --out"
+        ) from None
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{path}: expected a file that roadspeed wrote; {error}") from None
+    geometry = columns.get("geometry")
+    return LinkTable(
+        unit=about["unit"],
+        **numbers,
+        geometry=None if geometry is None else _shapes(geometry),
+        road_class=np.array(columns["road_class"].to_pylist(), dtype=object),
+        sample=about["sample"],
+        told=Told(attribution=about.get("attribution", "")),
+    )
+
+
+def _shapes(column: Any) -> Objects:
+    shapes_read: Objects = shapely.from_wkb(np.array(column.to_pylist(), dtype=object))
+    return shapes_read
 
 
 def _geo(geometry: Objects) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _metadata(name: str, table: LinkTable, longest: int) -> dict[str, Any]:
             "name": column.source,
             "titles": column.name,
             "datatype": _XSD[column.dtype],
-            "dc:description": column.meaning,
+            "dc:description": column.meaning_in(table),
             **({"schema:unitText": column.unit_in(table.unit)} if column.unit else {}),
         }
         for column in SPEEDS_CSV
@@ -89,6 +89,7 @@ def _metadata(name: str, table: LinkTable, longest: int) -> dict[str, Any]:
         "url": name,
         "dc:title": f"Speeds by road link in {table.unit}",
         **({"dc:description": " ".join(notes)} if notes else {}),
+        **({"dc:rights": f"Roads: {table.told.attribution}"} if table.told.attribution else {}),
         "dialect": {"delimiter": ";", "header": True, "encoding": "utf-8"},
         "tableSchema": {"columns": columns, "primaryKey": "link"},
     }

@@ -2,7 +2,8 @@
 
 Classes are the same for every town and run, so that two maps can be compared; the slowest lies on
 top. Width follows the road's class, and a road with few fixes is thin and grey, never purple.
-QGIS 3.22 or newer reads it. Nothing here looks at a table: the style depends on the unit alone.
+QGIS 3.22 or newer reads it. Nothing here looks at a table: the style depends on
+the unit and on how many fixes are few.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.whole import whole
 from roadspeed.maps.road_class import LINK_SHARE, UNKNOWN_WIDTH, WIDTHS
+from roadspeed.outputs.table import Told
 
 if TYPE_CHECKING:
     import os
@@ -37,8 +39,8 @@ COLOURS: Final = (
 
 LITTLE_COLOUR: Final = "#a09d98"
 CASING_COLOUR: Final = "#3a3640"
-MIN_FIXES: Final = 5
-"""Links with fewer fixes are drawn thin and grey."""
+MIN_FIXES: Final = Told().min_fixes
+"""Links with fewer fixes are drawn thin and grey, where the run was told nothing else."""
 
 _NEVER: Final = 1e6  # above any speed
 _MOTORWAY_MM: Final = 1.3

@@ -26,8 +26,31 @@ Unit: TypeAlias = Literal["km/h", "mph", "m/s"]
 UNITS: Final[tuple[str, ...]] = get_args(Unit)
 
 _INTS: Final = ("link", "fixes", "trips")
-_FLOATS: Final = ("mean", "std", "ci95", "min", "max")
+FLOATS: Final = ("mean", "std", "ci95", "min", "max")
 _OBJECTS: Final = ("geometry", "road_class")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run was told that its outputs repeat: each file says what was given, no default.
+
+    Parameters
+    ----------
+    link, speed
+        Paths of the link id and of the speed in a fix.
+    max_speed
+        In the table's unit; faster fixes were dropped.
+    min_fixes
+        Links with fewer are drawn thin and grey.
+    attribution
+        Whom to credit for the roads; "" for nobody.
+    """
+
+    link: str = "dbResponse.linkID"
+    speed: str = "absVelocity"
+    max_speed: float = 400.0
+    min_fixes: int = 5
+    attribution: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +73,8 @@ class LinkTable:
         object[n] of str, int or None; None where no classes are known at all.
     sample
         What the outputs say of a sample ("1% of the trips"); None for everything.
+    told
+        What else they repeat of what the run was told.
 
     Raises
     ------
@@ -69,11 +94,12 @@ class LinkTable:
     geometry: Objects | None = None
     road_class: Objects | None = None
     sample: str | None = None
+    told: Told = Told()
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise JobError(f"unit: expected one of {', '.join(UNITS)}, got {self.unit!r}")
-        for names, dtype in ((_INTS, "int64"), (_FLOATS, "float64"), (_OBJECTS, "object")):
+        for names, dtype in ((_INTS, "int64"), (FLOATS, "float64"), (_OBJECTS, "object")):
             for name in names:
                 self._check(name, np.dtype(dtype))
         falling = np.flatnonzero(self.link[1:] <= self.link[:-1])

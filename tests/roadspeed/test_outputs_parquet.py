@@ -14,11 +14,13 @@ import pytest
 import shapely
 
 from roadspeed.outputs import columns
-from roadspeed.outputs.parquet import write_parquet
+from roadspeed.outputs.parquet import read_parquet, write_parquet
 from tests.roadspeed.link_tables import HOSTILE_CLASS, large, nothing, of_points, small
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from roadspeed.outputs import LinkTable
 
 NUMBERS = ("link", "fixes", "trips", "mean", "std", "ci95", "min", "max")
 
@@ -110,3 +112,16 @@ def test_points_are_named_as_points(tmp_path: Path) -> None:
     write_parquet(tmp_path / "speeds.parquet", of_points(small()))
     geo = json.loads(pq.read_schema(tmp_path / "speeds.parquet").metadata[b"geo"])
     assert geo["columns"]["geometry"]["geometry_types"] == ["Point"]
+
+
+@pytest.mark.parametrize(
+    "table", [small(sample="only 3"), small(geometry=False), nothing(), large(99)]
+)
+def test_a_table_is_read_back_as_it_was_written(table: LinkTable, tmp_path: Path) -> None:
+    path = tmp_path / "speeds.parquet"
+    write_parquet(path, table)
+    read = read_parquet(path)
+    again = tmp_path / "again.parquet"
+    write_parquet(again, read)
+    assert again.read_bytes() == path.read_bytes()
+    assert (read.unit, read.sample) == (table.unit, table.sample)

@@ -181,25 +181,6 @@ def test_what_is_typed_wrong_is_answered_with_what_to_type(
         assert "map:" not in done.stderr  # told before a trip was read
 
 
-def test_a_map_that_cannot_be_drawn_costs_no_reading_and_leaves_the_old_run(
-    town: Path, tmp_path: Path
-) -> None:
-    out, roads = tmp_path / "out", town / "roads.geojson"
-    typed: list[str | Path] = ["run", town / "trips", "--roads", roads, "--out", out]
-    assert roadspeed(*typed, "--no-map").returncode == 0
-    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    failed = roadspeed(*typed, "--limit", "5", "--bbox", "10,10,11,11")
-    assert failed.returncode == 2
-    assert "within the frame" in failed.stderr
-    for name in set(before) - {"command.json"}:
-        assert (out / name).read_bytes() == before[name]
-    again = roadspeed(*typed, "--limit", "5", "--no-map")
-    assert again.returncode == 0
-    assert receipt_of(out)["objects"]["ok"] == 5
-    assert receipt_of(out)["work"]["worked_s"] > 0
-    assert not list(out.glob(".*")) + list(out.glob("journal*"))
-
-
 def test_nobody_else_runs_in_the_folder_while_a_run_joins(town: Path, tmp_path: Path) -> None:
     refused: list[BaseException | None] = []
 
