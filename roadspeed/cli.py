@@ -144,7 +144,7 @@ def run_command(
             "crs": roads_crs,
         }
         if roads is None:
-            _refuse_without_roads(named)
+            ours.refuse_without_roads(named)
         picture = ours.picture(
             background, measure, width, bbox, centre, scale, min_fixes, title, attribution
         )
@@ -343,14 +343,6 @@ def demo_command(
             typer.echo(line)
         if receipt["map"]["file"]:
             typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
-
-
-def _refuse_without_roads(named: dict[str, str | None]) -> None:
-    """Refuse options that say how roads are to be read where there are none."""
-    for name, value in named.items():
-        if value is not None:
-            option = f"--roads-{name.removesuffix('_column')}"
-            raise UsageError(f"{option} says how roads are read: it needs --roads")
 
 
 def main() -> None:

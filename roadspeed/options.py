@@ -101,3 +101,11 @@ def numbers(text: str | None, name: str, count: int) -> Any:
     if len(found) != count:
         raise UsageError(f"{name} takes {count} numbers with commas between, got {text!r}")
     return found
+
+
+def refuse_without_roads(named: dict[str, str | None]) -> None:
+    """Refuse options that say how roads are to be read where there are none."""
+    for name, value in named.items():
+        if value is not None:
+            option = f"--roads-{name.removesuffix('_column')}"
+            raise UsageError(f"{option} says how roads are read: it needs --roads")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.accounts import RECEIPT
+from mapreduce import receipt_file
+from mapreduce.accounts import file_digest
 from mapreduce.errors import UsageError
+from mapreduce.receipt_file import RECEIPT
 from roadspeed.map_file import draw_map
 from roadspeed.outputs.parquet import read_parquet
+
+TABLE = "speeds.parquet"
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,29 +38,23 @@ def redraw(folder: Path, path: Path, picture: Picture) -> dict[str, Any]:
     UsageError
         Where the folder is no run's, its table has no geometry, the name is taken, or the picture
         cannot be drawn.
+    MapReduceError
+        Where the receipt is not as it was written.
     """
     picture.check()
-    receipt = _receipt_of(folder)
-    taken = {(folder / name).resolve() for name in (RECEIPT, *receipt["files"])}
+    if not (folder / RECEIPT).is_file():
+        raise UsageError(
+            f"no {folder / RECEIPT}: expected what a run that is done was given as --out"
+        )
+    receipt, _ = receipt_file.read(folder / RECEIPT)
+    taken = {(folder / name).resolve() for name in (RECEIPT, *receipt.files)}
     if path.resolve() in taken:
         raise UsageError(f"{path} stands in the receipt of its run; choose another --out")
-    table = read_parquet(folder / "speeds.parquet")
+    source = folder / TABLE
+    if not source.is_file() or file_digest(source) != receipt.files[TABLE].sha256:
+        raise UsageError(f"{source} is not as its run wrote it; `mapreduce verify` says more")
+    table = read_parquet(source)
     if table.geometry is None:
         raise UsageError(f"{folder}: a map needs roads, and this run was given none by --roads")
     told = replace(table.told, min_fixes=picture.min_fixes)
-    return draw_map(path, replace(table, told=told), picture, receipt["objects"]["ok"])
-
-
-def _receipt_of(folder: Path) -> dict[str, Any]:
-    path = folder / RECEIPT
-    try:
-        receipt: dict[str, Any] = json.loads(path.read_bytes())
-        if not (isinstance(receipt["files"], dict) and isinstance(receipt["objects"]["ok"], int)):
-            raise TypeError("its files or objects are of another kind")  # noqa: TRY301 - one answer
-    except FileNotFoundError:
-        raise UsageError(
-            f"no {path}: expected the folder of a run that is done, its --out"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: expected a receipt of `roadspeed run`; {error!r}") from None
-    return receipt
+    return draw_map(path, replace(table, told=told), picture, receipt.objects.ok)

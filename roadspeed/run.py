@@ -75,14 +75,9 @@ class RoadSource:
 class Wanted:
     """What a run of the application is asked for, beside its trips.
 
-<<<<<<< HEAD
     `picture` is None for no map; `context` draws the roads without data beneath it; `anew` throws
-    away what an interrupted run has done.
-=======
-    `picture` is None for no map; `context` draws the roads without data beneath it. `min_fixes`
-    and `attribution` hold for the map and for the other files alike; None and "" take the
-    picture's.
->>>>>>> c800124 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
+    away what an interrupted run has done. `min_fixes` and `attribution` hold for the map and for
+    the other files alike; None and "" take the picture's.
     """
 
     out: Path

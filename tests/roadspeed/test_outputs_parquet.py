@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from mapreduce.errors import UsageError
 from roadspeed.outputs import columns
 from roadspeed.outputs.parquet import read_parquet, write_parquet
 from tests.roadspeed.link_tables import HOSTILE_CLASS, large, nothing, of_points, small
@@ -125,3 +126,15 @@ def test_a_table_is_read_back_as_it_was_written(table: LinkTable, tmp_path: Path
     write_parquet(again, read)
     assert again.read_bytes() == path.read_bytes()
     assert (read.unit, read.sample) == (table.unit, table.sample)
+
+
+def test_another_programs_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "speeds.parquet"
+    with pytest.raises(UsageError, match="no file"):
+        read_parquet(path)
+    path.write_text("link;fixes")
+    with pytest.raises(UsageError, match="expected a file that roadspeed wrote"):
+        read_parquet(path)
+    gpd.GeoDataFrame({"link": [1]}, geometry=[shapely.Point(1, 2)], crs=4326).to_parquet(path)
+    with pytest.raises(UsageError, match="expected a file that roadspeed wrote"):
+        read_parquet(path)
