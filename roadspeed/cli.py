@@ -44,15 +44,7 @@ def run_command(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
     ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help="Folder for speeds, map and receipt.",
-            parser=given.folder,
-            metavar="<path>",
-        ),
-    ],
+    out: ours.Out,
     roads: Annotated[
         str | None,
         _option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),

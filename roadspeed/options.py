@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from mapreduce.console import options as given
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,15 @@ def option(name: str, text: str, panel: str | None = None) -> Any:
     return typer.Option(name, help=text, rich_help_panel=panel)
 
 
+Out: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="Folder for speeds, map and receipt.",
+        parser=given.folder,
+        metavar="<path>",
+    ),
+]
 Unit: TypeAlias = Annotated[
     str, option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
 ]

@@ -18,26 +18,17 @@ import numpy as np
 from mapreduce import Options, Progress, UsageError, run
 from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.claim import holding
-<<<<<<< HEAD
 from mapreduce.errors import MapReduceError
-from roadspeed.maps.typeface import named
-from roadspeed.outputs import LinkTable, write_outputs
-=======
 from roadspeed.map_file import NAME as MAP_NAME
 from roadspeed.map_file import Beneath, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.columns import FILES
->>>>>>> b337138 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
 from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    from collections.abc import Callable
-    from pathlib import Path
-=======
     from collections.abc import Callable, Iterable
->>>>>>> b337138 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
+    from pathlib import Path
 
     from mapreduce import Result, Resumed
     from mapreduce.engines import Engine
@@ -227,7 +218,6 @@ def _joined(
     return joined
 
 
-<<<<<<< HEAD
 def _unjoined(result: Result, roads: RoadSource | None, joined: Joined | None) -> dict[str, str]:
     """Say why not one link was joined, where that is so."""
     if roads is None or joined is None or joined.joined or not joined.missing:
@@ -240,27 +230,7 @@ def _unjoined(result: Result, roads: RoadSource | None, joined: Joined | None) -
         return {"note": f"no link was joined to a road, and why could not be found out: {error}"}
 
 
-def _written(
-    result: Result, joined: Joined | None, wanted: Wanted, folder: Path
-) -> tuple[list[Path], str]:
-    """Write all files; with them comes what is to be said of the map."""
-    table = link_table(result, joined, wanted.job.unit)
-    paths = list(write_outputs(folder, table).values())
-    paths += write_account(folder, result.ledger)
-    note = ""
-    if wanted.picture is not None and joined is not None:
-        trips = result.receipt["objects"]["ok"]
-        drawn = _drawn(table, wanted, wanted.picture, trips, folder / MAP_NAME)
-        paths += [folder / MAP_NAME] if drawn.drawn else []
-        if drawn.unset:
-            note = f"{MAP_NAME} leaves out {named(drawn.unset)}: no installed font has it"
-    return paths, note
-
-
-def link_table(result: Result, joined: Joined | None, unit: str) -> LinkTable:
-=======
 def link_table(result: Result, joined: Joined | None, unit: str, told: Told) -> LinkTable:
->>>>>>> b337138 (Write tables before the map, and tell in one line and in the receipt why a map was not drawn; repeat in every output what the run was told; draw other maps of a run's tables by roadspeed map)
     """Give what the writers take from what the run gave."""
     rows = {name: np.asarray(column) for name, column in result.rows.items()}
     return LinkTable(
