@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce import packed, partial
+from mapreduce.conserved import Conserved
 from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, merged
 from mapreduce.tiers import Tiers
@@ -55,6 +56,7 @@ class Gather:
         self._max_keys = max_keys
         self.listed_objects: int | None = None
         self._tiers = Tiers(schemas, self._check_keys)
+        self._conserved = Conserved()
         self._divided: dict[int, _Divided] = {}
         self._first_objects = 0  # how many of the manifest's first are here
 
@@ -84,9 +86,16 @@ class Gather:
             self._accept(*divided.result(piece.size_bytes), [piece])
 
     def result(self) -> Partial:
-        """Merge what is left: the partial of all that was gathered."""
+        """Merge what is left: the partial of all that was gathered.
+
+        Raises
+        ------
+        MapReduceError
+            Where it does not hold what was gathered.
+        """
         whole = self._tiers.result()
         self._check_keys(whole)
+        self._conserved.check(whole)
         return whole
 
     def check_hopeless(self) -> None:
@@ -121,6 +130,7 @@ class Gather:
 
     def _accept(self, part: Partial, ledger: Ledger, pieces: Sequence[Piece]) -> None:
         self.ledger = merged((self.ledger, ledger))
+        self._conserved.add(part)
         self._tiers.add(part)
         self._first_objects += sum(piece.ordinal < HOPELESS_AFTER for piece in pieces)
         self.check_hopeless()

@@ -36,7 +36,7 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tls import Authority, Identity, client_context, server_context
 from mapreduce.cluster.wire import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.engines.cluster import Cluster
-from mapreduce.errors import JobError, StoreError, UsageError
+from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
@@ -44,12 +44,14 @@ from mapreduce.runs import Options, run
 from tests.cluster.scripted import Agent, Hosts, Running, good, reset
 from tests.cluster.strangers import attack
 from tests.jobs.counting import Links
+from tests.jobs.here import Here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import mapreduce as mr
     from mapreduce.cluster.config import AgentConfig
+    from mapreduce.objects import Entry, Location
 
 QUICK = Rules(heartbeat_s=0.2, silent_s=0.6, lease_s=1.0, reconnect_s=0.5, nobody_deadline_s=60.0)
 SMALL = Options(split_bytes=1 << 18)
@@ -83,6 +85,24 @@ def test_scripted_agents_give_the_digest_of_the_local_engine(local: mr.Result) -
     assert got.receipt["objects"] == local.receipt["objects"]
     assert got.receipt["records"] == local.receipt["records"]
     assert got.receipt["engine"] == "ssh"
+
+
+def test_objects_that_cannot_be_located_are_set_aside_as_on_one_machine() -> None:
+    class Unfound(Memory):
+        def locate(self, entry: Entry) -> Location:
+            if entry.key in {"003", "007"}:
+                raise ObjectError("gone", "it was there")
+            return super().locate(entry)
+
+    with Running(Links(), Unfound(OBJECTS), ["a"], options=SMALL) as running:
+        good(running.hosts.config(), Links())
+        got = running.result.result(100)
+    known = run(Links(), Unfound(OBJECTS), engine=Here(), options=SMALL)
+    assert [(bad.key, bad.reason) for bad in got.ledger.quarantined] == [
+        ("003", "gone"), ("007", "gone")
+    ]  # fmt: skip
+    assert (got.digest, got.ledger) == (known.digest, known.ledger)
+    assert got.receipt["objects"] == known.receipt["objects"]
 
 
 def test_work_begins_before_the_listing_ends(local: mr.Result) -> None:

@@ -164,6 +164,12 @@ def test_the_second_result_is_dropped_where_the_first_has_come(told: Told) -> No
     assert [type(c) for c in told(ev.Received("fast", second))] == [cmd.DropLate]
 
 
+def test_what_a_returning_worker_holds_and_nobody_wants_is_cancelled(told: Told) -> None:
+    told(ev.Joined("a", 1, 1), ev.Planned(split(0)), ev.Lost("a", 1))
+    follows = told(ev.Joined("a", 2, 1, holding=(0, 77)))
+    assert [c for c in follows if isinstance(c, cmd.Cancel)] == [cmd.Cancel("a", 77)]
+
+
 def test_a_report_of_an_older_connections_end_is_ignored(told: Told) -> None:
     told(ev.Joined("a", 1, 1), ev.Planned(split(0)))
     told(ev.Joined("a", 2, 1, holding=(0,)), ev.Lost("a", 1))

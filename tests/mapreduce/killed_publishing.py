@@ -63,12 +63,10 @@ def _asked(look: Any, folder: Path) -> tuple[bool, str]:
 
 def _left(folder: Path) -> dict[str, Any]:
     receipt = folder / "receipt.json"
-    [path for path in folder.glob("*.csv") if path.name not in LISTS]
+    tables = [path for path in folder.glob("*.csv") if path.name not in LISTS]
     return {
         "receipt": json.loads(receipt.read_text())["job"] if receipt.exists() else None,
-        "files": {
-            path.name: path.read_text() for path in folder.glob("*.csv") if path.name not in LISTS
-        },
+        "files": {path.name: path.read_text() for path in tables},
         "status": _asked(afterwards.status, folder),
         "verify": _asked(afterwards.verified, folder),
     }

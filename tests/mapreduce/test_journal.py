@@ -175,6 +175,13 @@ def test_a_journal_that_cannot_be_read_is_not_told_to_be_none(tmp_path: Path) ->
         Journal(tmp_path, "me")
 
 
+def test_commits_are_synced_when_they_are_made_room_for(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")  # no test can take the power away: it is what SQLite is told
+    assert journal._base.execute("pragma synchronous").fetchone() == (1,)
+    assert journal._base.execute("pragma journal_mode").fetchone() == ("wal",)
+    journal.close()
+
+
 def test_a_finished_journal_leaves_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "me")
     journal.plan(_split(0))

@@ -47,6 +47,14 @@ def test_splits_cover_every_byte_once(
     assert all(len(s.pieces) == 1 for s in splits if not s.pieces[0].whole)
 
 
+def test_a_cover_that_ends_within_an_object_is_broken() -> None:
+    cover = Cover()
+    cover.add(Split(0, (Piece(0, "a", 9, "e"),)))
+    cover.add(Split(1, (Piece(1, "b", 30, "e", 0, 10),)))
+    with pytest.raises(MapReduceError, match="1 objects listed, splits cover 1"):
+        cover.close(1)
+
+
 def test_small_files_are_packed_by_their_open_cost() -> None:
     splits = list(Planner(split_bytes=10 * plan.OPEN_COST_BYTES).splits_of(_entries([1] * 95)))
     assert [len(s.pieces) for s in splits] == [9] * 10 + [5]

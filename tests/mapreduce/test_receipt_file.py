@@ -14,7 +14,7 @@ from mapreduce.errors import MapReduceError
 from mapreduce.journal import Journal, Listing
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
-from mapreduce.receipt_file import RECEIPT, read
+from mapreduce.receipt_file import RECEIPT, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,23 @@ def test_edits_that_balance_are_told(folder: Path) -> None:
         path.write_text(json.dumps(spoilt))
         with pytest.raises(MapReduceError, match="not as the run wrote it"):
             afterwards.verified(folder)
+
+
+@pytest.mark.parametrize("part", ["objects", "records"])
+def test_an_account_that_does_not_balance_is_told_though_its_checksum_is_right(
+    part: str, folder: Path
+) -> None:
+    for name, count in SAID[part].items():
+        if isinstance(count, int) and name != "bytes":
+            write(folder, SAID | {"files": {}, part: SAID[part] | {name: count + 1}})
+            with pytest.raises(MapReduceError, match="does not balance"):
+                afterwards.verified(folder)
+
+
+def test_a_list_of_files_elsewhere_is_told(folder: Path) -> None:
+    write(folder, SAID | {"files": {"../speeds.csv": {"bytes": 4, "sha256": "00" * 32}}})
+    with pytest.raises(MapReduceError, match="no file of its folder"):
+        afterwards.verified(folder)
 
 
 @pytest.mark.parametrize(

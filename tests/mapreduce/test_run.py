@@ -14,18 +14,20 @@ import mapreduce as mr
 from mapreduce.attempt import Limits
 from mapreduce.console.summary import summary
 from mapreduce.engines.local import Local
-from mapreduce.errors import JobError, UsageError
+from mapreduce.errors import JobError, MapReduceError, UsageError
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.settings import Settings
+from mapreduce.plan import Planner, Split
 from mapreduce.runs import Options, run
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.jobs.counting import Lines, Links, PlainRows
+from tests.jobs.here import Here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mapreduce.objects import Entry
@@ -172,6 +174,23 @@ def test_files_of_a_better_run_are_not_replaced_by_nothing(tmp_path: Path) -> No
     assert (result.receipt["records"]["kept"], len(result.ledger.quarantined)) == (0, 1)
     empty = run(Links(), Memory({"a": b'{"data": []}'}), folder=tmp_path, keep_journal=True)
     assert empty.receipt["objects"]["ok"] == 1
+
+
+def test_a_plan_that_takes_one_object_twice_and_another_never_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    splits_of = Planner.splits_of
+
+    def doubled(self: Planner, entries: Iterable[Entry]) -> Iterator[Split]:
+        for split in splits_of(self, entries):
+            pieces = list(split.pieces)
+            pieces[2] = pieces[3]
+            yield Split(split.number, tuple(pieces))
+
+    monkeypatch.setattr(Planner, "splits_of", doubled)
+    options = Options(split_bytes=1 << 40)
+    with pytest.raises(MapReduceError, match="the plan is broken at '003': expected object 2"):
+        run(Links(), Memory(_small(3)), engine=Here(), options=options)
 
 
 def test_progress_goes_forward_to_the_whole() -> None:

@@ -1,0 +1,73 @@
+"""A merge that loses or doubles a partial is found, whatever the order; a right one never is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce import packed, partial
+from mapreduce.conserved import Conserved
+from mapreduce.errors import MapReduceError
+from mapreduce.gather import Gather
+from mapreduce.ledger import Cost, Ledger
+from mapreduce.plan import Piece, Split
+from mapreduce.tiers import Tiers
+from tests.mapreduce.test_partial import SCHEMAS, partials
+
+if TYPE_CHECKING:
+    from mapreduce.partial import Partial
+
+
+def _noted(parts: list[Partial]) -> Conserved:
+    conserved = Conserved()
+    for part in parts:
+        conserved.add(part)
+    return conserved
+
+
+@given(parts=st.lists(partials, min_size=1, max_size=9))
+def test_merging_conserves(parts: list[Partial]) -> None:
+    _noted(parts).check(partial.merge(parts))
+    _noted([]).check(partial.empty(SCHEMAS))
+
+
+@given(parts=st.lists(partials, min_size=2, max_size=9), at=st.integers(0, 99))
+def test_a_partial_lost_or_taken_twice_is_found(parts: list[Partial], at: int) -> None:
+    one = parts[at % len(parts)]
+    whole = partial.merge(parts)
+    for wrong in ([p for p in parts if p is not one], [*parts, one]):
+        other = partial.merge([partial.empty(SCHEMAS), *wrong])
+        counted = any(t.values[i].any() for t in one.tables for i in _sums(t.schema.name))
+        if counted:
+            with pytest.raises(MapReduceError, match="the merged sums are not those"):
+                _noted(parts).check(other)
+        elif packed.digest(other) == packed.digest(whole):
+            _noted(parts).check(other)
+
+
+def _sums(table: str) -> list[int]:
+    (schema,) = [s for s in SCHEMAS if s.name == table]
+    return [i for i, c in enumerate(schema.columns) if c.rule == "sum"]
+
+
+def test_tiers_that_lose_a_partial_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    add, taken = Tiers.add, []
+
+    def forgetful(self: Tiers, part: Partial) -> None:
+        taken.append(part)
+        if len(taken) <= 32:
+            add(self, part)
+
+    monkeypatch.setattr(Tiers, "add", forgetful)
+    from tests.mapreduce.test_gather import SCHEMAS as OTHERS  # noqa: PLC0415 - two of one name
+    from tests.mapreduce.test_gather import _raw  # noqa: PLC0415 - as above
+
+    gather = Gather(OTHERS, 1000)
+    for number in range(40):
+        split = Split(number, (Piece(number, f"k{number}", 9, "e"),))
+        gather.add([split], _raw(3), Ledger(ok=1, read=1, kept=1), Cost())
+    with pytest.raises(MapReduceError, match="n of table '' was 40 in all, now it is 32"):
+        gather.result()
