@@ -44,8 +44,11 @@ def open_parquet(path: str) -> Layer:
         primary, said = _geo(dataset.schema)
         schemas = [part.physical_schema for part in dataset.get_fragments()]
     except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError) as error:
+        twice = (
+            ": two of its columns are called alike, rename one" if "duplicate" in str(error) else ""
+        )
         raise UsageError(
-            f"{path}: expected GeoParquet or an Arrow file, and it cannot be read ({error})"
+            f"{path}: expected GeoParquet or an Arrow file, and it cannot be read ({error}){twice}"
         ) from error
 
     def read(selection: Selection) -> Iterator[Batch]:
@@ -132,18 +135,20 @@ def _refuse_mixture(path: str, schema: Any, schemas: list[Any], selection: Selec
 def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iterator[Batch]:
     kept = None
     name = selection.id_column
-    if name is not None and selection.id_range is not None:
+    wanted = list(dict.fromkeys([*selection.names, selection.geometry]))
+    views = {pa.string_view(), pa.binary_view()} & {dataset.schema.field(n).type for n in wanted}
+    if name is not None and selection.id_range is not None and not views:  # Arrow filters no views
         least, greatest = selection.id_range
         if pa.types.is_signed_integer(dataset.schema.field(name).type):
             kept = (pc.field(name) >= least) & (pc.field(name) <= greatest)
     covering = (column.get("covering") or {}).get("bbox")
-    if selection.box is not None and covering:
+    if selection.box is not None and covering and not views:
         west, south, east, north = selection.box
         edge = {name: pc.field(*path) for name, path in covering.items()}
         kept = (edge["xmin"] <= east) & (edge["xmax"] >= west)
         kept &= (edge["ymin"] <= north) & (edge["ymax"] >= south)
     scanner = dataset.scanner(
-        columns=list(dict.fromkeys([*selection.names, selection.geometry])),
+        columns=wanted,
         filter=kept,
         batch_size=BATCH_ROWS,
         batch_readahead=2,

@@ -1,9 +1,11 @@
-"""Reading a SQLite file (GeoPackage, SpatiaLite) without changing it or what lies beside it.
+"""Reading a file without changing it or what lies beside it, where whoever reads it would.
 
-Rule: a file of the user's is never written to by being read. SQLite folds what is pending beside
-a file (`-wal`, a hot `-journal`) into it as soon as anyone reads, and where it may not, shows the
-old rows; so a file with something pending is copied, with it, to a temporary folder, and read
-there. If either changes meanwhile it is copied anew; if it does not come to rest, that is said.
+Rule: a file of the user's is never written to by being read. GDAL writes what it learns of a GML
+file beside it, so that is read by a link to it in a temporary folder. SQLite folds what is pending
+beside a file (`-wal`, a hot `-journal`) into it as soon as anyone reads, and where it may not,
+shows the old rows; so a file with something pending is copied, with it, to a temporary folder, and
+read there. If either changes meanwhile it is copied anew; if it does not come to rest, that is
+said.
 """
 
 from __future__ import annotations
@@ -22,17 +24,20 @@ if TYPE_CHECKING:
 MAGIC = b"SQLite format 3\x00"
 PENDING = ("-wal", "-journal")
 TRIES = 5
+NOTED = (".gml", ".xml")
 
 
 @contextlib.contextmanager
 def untouched(path: str) -> Iterator[str]:
     """Give a path that can be read as `path` would be, and leaves it as it is."""
     pending = _pending(path)
-    if not pending:
+    noted = path.lower().removesuffix(".gz").endswith(NOTED)
+    if not pending and not noted:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="roads-") as folder:
-        yield str(_copied(Path(path), pending, Path(folder)))
+        copy = _linked if noted else _copied
+        yield str(copy(Path(path), pending, Path(folder)))
 
 
 def _pending(path: str) -> list[Path]:
@@ -45,6 +50,15 @@ def _pending(path: str) -> list[Path]:
             return []
     beside = [file.with_name(file.name + ending) for ending in PENDING]
     return [other for other in beside if other.is_file() and other.stat().st_size]
+
+
+def _linked(file: Path, _: list[Path], folder: Path) -> Path:
+    """Link a file, and what belongs to it by its name, into a folder."""
+    stem = file.name.partition(".")[0]
+    for one in file.parent.iterdir():
+        if one.name.partition(".")[0] == stem:
+            (folder / one.name).symlink_to(one.absolute())
+    return folder / file.name
 
 
 def _copied(file: Path, pending: list[Path], folder: Path) -> Path:

@@ -8,6 +8,7 @@ layers the only one that can have lines is taken. Nothing is written, beside the
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,6 @@ pyogrio.set_gdal_config_options(
         "GDAL_PAM_ENABLED": "NO",
     }
 )
-OPEN_OPTIONS = {".gml": {"WRITE_GFS": "NO"}, ".xml": {"WRITE_GFS": "NO"}}
 UNNAMED_FID = "OGC_FID"
 UNNAMED_GEOMETRY = "wkb_geometry"
 MADE_UP = {"", "rowid", "_rowid_"}
@@ -60,7 +60,7 @@ def open_vector(path: str, named: Named) -> Layer:
             source = _source(real)
             layers = {str(name): kind for name, kind in pyogrio.list_layers(source)}
             layer = _chosen(path, layers, named.table)
-            info = pyogrio.read_info(source, layer=layer, **_options(path))
+            info = pyogrio.read_info(source, layer=layer)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise UsageError(
             f"{path}: expected roads as {FORMATS}, and GDAL cannot read it ({error})"
@@ -114,10 +114,6 @@ def _source(path: str) -> str:
     return f"/vsigzip/{Path(path).absolute()}" if path.lower().endswith(".gz") else path
 
 
-def _options(path: str) -> dict[str, Any]:
-    return next((o for ending, o in OPEN_OPTIONS.items() if path.lower().endswith(ending)), {})
-
-
 def _can_have_lines(kind: Any) -> bool:
     plain = str(kind or "").lower().removeprefix("2.5d ").removeprefix("measured ")
     plain = plain.removeprefix("3d ").removeprefix("multi").removeprefix("curve")
@@ -131,8 +127,9 @@ def _chosen(path: str, layers: dict[str, Any], layer: str | None) -> str:
         return layer
     lined = [name for name, kind in layers.items() if _can_have_lines(kind)]
     spatial = lined or [name for name, kind in layers.items() if kind is not None]
-    if len(spatial) == 1:
-        return spatial[0]
+    only = spatial or list(layers)  # one without geometry may have it in a column
+    if len(only) == 1:
+        return only[0]
     if not spatial:
         raise UsageError(f"{path}: expected a layer with geometry, got: {listed(list(layers))}")
     if not lined:
@@ -151,9 +148,9 @@ def _batches(
     fields = [name for name in (*selection.names, selection.geometry) if name not in {fid, native}]
     options: dict[str, Any] = {"bbox": selection.box} if selection.box else {}
     try:
-        with (
-            untouched(path) as real,
-            pyogrio.open_arrow(
+        with contextlib.ExitStack() as opened:
+            real = opened.enter_context(untouched(path))
+            reading = pyogrio.open_arrow(
                 _source(real),
                 layer=layer,
                 columns=list(dict.fromkeys(fields)),
@@ -162,9 +159,9 @@ def _batches(
                 batch_size=BATCH_ROWS,
                 use_pyarrow=True,
                 **options,
-                **_options(path),
-            ) as (meta, reader),
-        ):
+            )
+            with quietly():
+                meta, reader = opened.enter_context(reading)
             own_names = {
                 fid: meta["fid_column"] or UNNAMED_FID,
                 native: meta["geometry_name"] or UNNAMED_GEOMETRY,
