@@ -1,6 +1,6 @@
 """Agents on hosts: start one for a run, tell which there are, end them, read their logs.
 
-On a host a run is `ROOT/runs/RUN/HOST/` with `agent.pid` and `agent.log`, nothing else. What an
+On a host a run is `ROOT/runs/RUN/HOST/` with `agent.pid`, `agent.log` and a `lock`. What an
 agent must know, keys too, goes to its standard input over SSH and is in no argument, environment
 or file. An agent is started detached, nice 10, with the release's folders as its PYTHONPATH, and
 says one line on standard output when it is ready; from then on it must not write there.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.deploy import Deployed
     from mapreduce.cluster.fleet import Board, Table
     from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.talk import Talk
 
 WORKER: Final = "mapreduce.cluster.worker"
 NICE: Final = 10
@@ -53,6 +54,7 @@ def start_agent(
     inputs: Sequence[str] = (),
     module: str = WORKER,
     timeout_s: int = START_S,
+    talk: Talk | None = None,
 ) -> Started:
     """Start the agent of a run on a connected host, and wait until it says that it started.
 
@@ -66,6 +68,8 @@ def start_agent(
         Folders under ROOT that come before the release: `Overlay.paths`.
     inputs
         Files under ROOT that the job reads: `inputs.bring_inputs` put them there.
+    talk
+        A conversation with that host, if one goes on.
 
     Raises
     ------
@@ -73,7 +77,6 @@ def start_agent(
         Where it ends or says nothing in time, with its last words.
     """
     asked = {
-        "act": "start",
         "run": checked_run(run_id),
         "host": remote.host.name,
         "path": [*overlays, *deployed.path],
@@ -82,7 +85,12 @@ def start_agent(
         "nice": NICE,
         "timeout_s": timeout_s,
     }
-    told = remote.ask("agents", asked, config, timeout_s=timeout_s + SLACK_S)
+    if talk is not None:
+        told = talk.ask("start", asked, config, timeout_s=timeout_s + SLACK_S)
+    else:
+        told = remote.ask(
+            "agents", {"act": "start", **asked}, config, timeout_s=timeout_s + SLACK_S
+        )
     return Started(told["pid"], told["said"])
 
 

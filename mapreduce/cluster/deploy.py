@@ -69,6 +69,12 @@ class Plan:
         """Read and name the release."""
         self.tree = release(self.needs.pinned, self.packages)
 
+    @property
+    def question(self) -> dict[str, Any]:
+        """Give what a host is asked about it: which of its parts are there as they were put."""
+        release, environment = f"releases/{self.tree.id}", f"environments/*-{self.needs.digits}"
+        return {"mark": True, "whole": {release: self.tree.sources, environment: None}}
+
     def lock(self, home: str | None) -> threading.Lock:
         """Give the lock of a home that several hosts may share."""
         return self._locks[home] if home else threading.Lock()
@@ -83,15 +89,26 @@ def deploy(
     def put(host: Host, tell: Callable[[str], None]) -> Done[Deployed]:
         tell("connects")
         with Remote(host, inventory) as remote:
-            facts = remote.ask("facts", {})
-            if missing(facts, plan):
-                tell("waits")  # for a host that shares its home, if there is one
-                with plan.lock(facts["home"]):
-                    facts = remote.ask("facts", {})
-                    return _bring(remote, facts, plan, tell)
-            return Done(f"unchanged: {plan.tree.id}", _deployed(facts, plan))
+            return brought(remote, remote.ask("facts", plan.question), plan, tell)
 
     return on_each(hosts, put, board)
+
+
+def brought(
+    remote: Remote, facts: dict[str, Any], plan: Plan, tell: Callable[[str], None]
+) -> Done[Deployed]:
+    """Bring a connected host, which has answered the plan's question, to the plan.
+
+    Raises
+    ------
+    HostError
+        Where that cannot be.
+    """
+    if missing(facts, plan):
+        tell("waits")  # for a host that shares its home, if there is one
+        with plan.lock(facts["home"]):
+            return _bring(remote, remote.ask("facts", plan.question), plan, tell)
+    return Done(f"unchanged: {plan.tree.id}", _deployed(facts, plan))
 
 
 def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
@@ -103,14 +120,34 @@ def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
         Where a worker cannot run there, or ROOT cannot be written.
     """
     platform = platform_of(facts)
-    if facts.get("root_error"):
-        raise HostError(f"{facts['root']} cannot be written: {facts['root_error']}")
+    trusted(facts)
+    whole = facts["whole"]
     there = {
-        "environment": plan.needs.environment(platform) in facts["environments"],
-        "release": plan.tree.id in facts["releases"],
+        "environment": f"environments/{plan.needs.environment(platform)}" in whole,
+        "release": f"releases/{plan.tree.id}" in whole,
         "current": facts["current"] == plan.tree.id,
     }
     return [what for what, is_there in there.items() if not is_there]
+
+
+def trusted(facts: dict[str, Any]) -> None:
+    """See that ROOT can be used.
+
+    Raises
+    ------
+    HostError
+        It cannot be written, or others can write it.
+    """
+    error = facts.get("root_error")
+    if error:
+        raise HostError(
+            error if facts["untrusted"] else f"{facts['root']} cannot be written: {error}"
+        )
+
+
+def altered(facts: dict[str, Any]) -> str:
+    """Say what was not there as it had been put there, if anything was."""
+    return "".join(f"; {why}: put there anew" for why in facts.get("altered", {}).values())
 
 
 def _deployed(facts: dict[str, Any], plan: Plan) -> Deployed:
@@ -139,12 +176,14 @@ def _bring(
             plan.tree.tar(),
             imports=imports,
             path=[f"environments/{done.environment}"],
+            sources=plan.tree.sources,
         )
     tell("switches")
     step = {"switch": done.release, "environment": done.environment, "prune": True}
     removed = remote.ask("unpack", step)["removed"]
     pruned = f", {len(removed)} old ones removed" if removed else ""
-    return Done(f"deployed: {done.release} ({', '.join(lacks)}){pruned}", done)
+    anew = altered(facts)
+    return Done(f"deployed: {done.release} ({', '.join(lacks)}){pruned}{anew}", done)
 
 
 def put_wheels(
@@ -185,10 +224,12 @@ def push(
     *,
     imports: Sequence[str] = (),
     path: Sequence[str] = (),
+    sources: str | None = None,
 ) -> None:
     """Send a tar to a place under ROOT: there it is whole or not at all."""
     asked = {
         "place": place,
+        "sources": sources,
         "sha256": hashlib.sha256(body).hexdigest(),
         "imports": list(imports),
         "path": list(path),
@@ -227,31 +268,56 @@ def deploy_overlay(
         What it needs beyond a worker's own, such as `shapely==2.1.1`: as wheels, in an environment
         named by their contents.
     """
-    body = tree.tar() if tree is not None else b""
     cache = cache or Cache()
     needs = Wanted(tuple(requirements)) if requirements else None
 
     def put(host: Host, tell: Callable[[str], None]) -> Done[Overlay]:
         tell("connects")
         with Remote(host, inventory) as remote:
-            facts = remote.ask("facts", {})
-            platform = platform_of(facts)
-            paths = [f"overlays/{tree.id}"] if tree is not None else []
-            new = tree is not None and tree.id not in facts["overlays"]
-            if new:
-                tell("pushes the code")
-                push(remote, paths[0], body)
-            if needs is not None:
-                tell("wants wheels")
-                name = named_by_content(cache.get(needs, platform), platform, "x-")
-                paths.append(f"environments/{name}")
-                if name not in facts["environments"]:
-                    put_wheels(remote, facts, needs, cache, name, tell)
-                    new = True
-            where, _, job = reference.rpartition(":")
-            there = f"{facts['root']}/{paths[0]}/{where}" if where.endswith(".py") else where
-            id_ = "" if tree is None else tree.id
-            done = Overlay(id_, f"{there}:{job}", tuple(paths))
-            return Done(f"{'pushed' if new else 'unchanged'}: {' '.join(paths)}", done)
+            facts = remote.ask("facts", question(tree))
+            return overlaid(remote, facts, tree, reference, needs, cache, tell)
 
     return on_each(hosts, put, board)
+
+
+def question(tree: Tree | None) -> dict[str, Any]:
+    """Give what a host is asked about an overlay."""
+    return {"mark": True, "whole": {} if tree is None else {f"overlays/{tree.id}": tree.sources}}
+
+
+def overlaid(
+    remote: Remote,
+    facts: dict[str, Any],
+    tree: Tree | None,
+    reference: str,
+    needs: Wanted | None,
+    cache: Cache,
+    tell: Callable[[str], None],
+) -> Done[Overlay]:
+    """Bring a connected host, which has answered the question about it, a job's own code.
+
+    Raises
+    ------
+    HostError
+        Where that cannot be.
+    """
+    trusted(facts)
+    paths, new = [], False
+    if tree is not None:
+        paths.append(f"overlays/{tree.id}")
+        if paths[0] not in facts["whole"]:
+            tell("pushes the code")
+            push(remote, paths[0], tree.tar(), sources=tree.sources)
+            new = True
+    if needs is not None:
+        platform = platform_of(facts)
+        tell("wants wheels")
+        name = named_by_content(cache.get(needs, platform), platform, "x-")
+        paths.append(f"environments/{name}")
+        if paths[-1] not in remote.ask("facts", {"whole": {paths[-1]: None}})["whole"]:
+            put_wheels(remote, facts, needs, cache, name, tell)
+            new = True
+    where, _, job = reference.rpartition(":")
+    there = f"{facts['root']}/{paths[0]}/{where}" if where.endswith(".py") else where
+    done = Overlay("" if tree is None else tree.id, f"{there}:{job}", tuple(paths))
+    return Done(f"{'pushed' if new else 'unchanged'}: {' '.join(paths)}", done)

@@ -172,7 +172,9 @@ def _python(facts: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _room(facts: Mapping[str, Any]) -> Iterator[Finding]:
     free, memory = facts.get("disk_free_bytes"), facts.get("memory_free_bytes")
-    if facts.get("root_error"):
+    if facts.get("untrusted"):
+        yield Finding("ROOT is not used", facts["root_error"], grave=True)
+    elif facts.get("root_error"):
         text = f"{facts['root']} cannot be written ({facts['root_error']})"
         yield Finding(text, "root = … in hosts.toml names another folder", grave=True)
     if free is not None and free < LOW_DISK_BYTES:

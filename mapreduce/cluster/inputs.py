@@ -30,6 +30,7 @@ def bring_inputs(
     remote: Remote,
     files: Mapping[str, Seal],
     turn_of: Callable[[str | None], AbstractContextManager[Any]],
+    facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Seal]:
     """Send a connected host the side inputs it lacks; give them as they are found there.
 
@@ -39,16 +40,18 @@ def bring_inputs(
         By parameter.
     turn_of
         Gives what is held while something is sent into a home that hosts may share.
+    facts
+        What the host has just told; None where it is to be asked.
 
     Raises
     ------
     HostError
         Where there is no room, or what came is not what was sealed.
     """
-    facts = remote.ask("facts", {})
+    facts = facts or remote.ask("facts", {"mark": True})
     if _missing(facts, files.values()):
         with turn_of(facts["home"]):
-            facts = remote.ask("facts", {})
+            facts = remote.ask("facts", {"mark": True})
             _send_all(remote, facts, _missing(facts, files.values()), [*files.values()])
     root = facts["root"]
     return {

@@ -40,6 +40,11 @@ class Tree:
     id: str
     files: Mapping[str, bytes]
 
+    @property
+    def sources(self) -> str:
+        """Name the contents alone, all digits of it: what a host compares with what it has."""
+        return _digest(self.files).hexdigest()
+
     def tar(self) -> bytes:
         """Pack the files: the same bytes for the same files."""
         return gzip.compress(packed(self.files), compresslevel=6, mtime=0)
@@ -94,12 +99,17 @@ def overlay(job: JobName, without: Sequence[str] = ()) -> tuple[Tree, str]:
 
 def name_of(files: Mapping[str, bytes], needs: Sequence[str] = ()) -> str:
     """Name contents: the first digits of the SHA-256 of sorted paths and digests, then needs."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path}\0{hashlib.sha256(files[path]).hexdigest()}\n".encode())
+    digest = _digest(files)
     for text in sorted(needs):
         digest.update(f"\0{text}\n".encode())
     return digest.hexdigest()[:ID_DIGITS]
+
+
+def _digest(files: Mapping[str, bytes]) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path}\0{hashlib.sha256(files[path]).hexdigest()}\n".encode())
+    return digest
 
 
 def own_packages() -> list[str]:

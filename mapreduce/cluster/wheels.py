@@ -102,8 +102,13 @@ class Wanted:
 
     def environment(self, platform: Platform, prefix: str = "") -> str:
         """Name the environment of a platform that holds these."""
+        return f"{prefix}{platform.tag}-{self.digits}"
+
+    @property
+    def digits(self) -> str:
+        """Give what the names of their environments end with, whatever the platform."""
         text = "\n".join([*sorted(self.pinned), *sorted(self.declared)])
-        return f"{prefix}{platform.tag}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def worker_needs() -> Wanted:

@@ -1,15 +1,17 @@
 """Starts, lists, ends and reads agents on a host, and removes all that is ours.
 
-A run has a folder of its own on each host, 0700 (hosts may share their home): `agent.pid` (JSON:
-pid, when that process began, on which node, what it uses), `agent.log`, and an `openssl.cnf` where
-the processor has no AES. A process is ours only if it began when the note says, so a pid that came
-again is never signalled. What an agent is told comes on standard input and goes to its standard
-input: it is in no argument, no environment and no file.
+A run has a folder of its own on each host, 0700 (hosts may share their home): `lock`, which its
+agent holds while it lives; `agent.pid` (JSON: pid, when that process began, on which node, what it
+uses), `agent.log`, and an `openssl.cnf` where the processor has no AES. A process is ours only if
+it began when the note says, so a pid that came again is never signalled. What an agent is told
+comes on standard input and goes to its standard input: it is in no argument, no environment and no
+file. What it is to run is looked through before it is started.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import json
 import os
@@ -19,17 +21,18 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from typing import IO, TYPE_CHECKING, Any, Dict
 
+from mapreduce.cluster.onhost import content, ground, log, space
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Asked = Dict[str, Any]
 
-TAIL_BYTES = 1 << 16
 POLL_S = 0.25
 LAST_S = 5.0
+LOCK_S = 2.0  # whoever looks at a lock holds it for a moment
 CPU = "/proc/cpuinfo"
 CHACHA_FIRST = """\
 openssl_conf = settings
@@ -45,15 +48,17 @@ Ciphersuites = TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_G
 def main() -> None:
     """Do what is asked, and answer."""
     asked = json.loads(sys.argv[1])
-    asked["root"] = os.path.join(os.path.expanduser("~"), os.path.expanduser(asked["root"]))
+    asked["root"] = ground.of(asked)
     act: dict[str, Callable[[Asked], Asked | None]] = {
-        "start": start,
+        "start": lambda asked: start(asked, sys.stdin.buffer.read()),
         "list": listing,
         "stop": stop,
-        "logs": logs,
+        "logs": lambda asked: log.follow(asked, lambda: runs(asked)),
+        "space": room,
         "remove": remove,
     }
     try:
+        ground.checked(asked["root"])
         answer = act[asked["act"]](asked)
     except OSError as error:
         answer = {"error": str(error)}
@@ -61,44 +66,59 @@ def main() -> None:
         print(json.dumps(answer))
 
 
-def start(asked: Asked) -> Asked:
-    """Start the agent of a run, detached; wait until it says that it started."""
+def start(asked: Asked, config: bytes, seen: Mapping[str, bool] | None = None) -> Asked:
+    """Start the agent of a run, detached; wait until it says that it started.
+
+    `seen` are the trees that were looked through just now.
+    """
     folder = os.path.join(asked["root"], "runs", asked["run"], asked["host"])
+    os.makedirs(os.path.dirname(os.path.dirname(folder)), mode=0o700, exist_ok=True)
     os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    except FileExistsError:
-        if alive(note(folder)):
-            return {"error": "the run's agent is running already"}
+    ground.private(folder)
     path = [os.path.join(asked["root"], p) for p in asked["path"]]
-    for place in path:
-        if not os.path.isdir(place):
-            return {"error": f"{place} is not there: deploy first"}
-        os.utime(place)  # used just now: prune keeps it
+    for place, tree in zip(asked["path"], path):
+        if not os.path.isdir(tree):
+            return {"error": f"{tree} is not there: deploy first"}
+        if not (seen or {}).get(place):
+            fault = content.fault(asked["root"], place)
+            if fault is not None:
+                return {"error": f"{fault}, so it is not run: deploy again"}
+        os.utime(tree)  # used just now: prune keeps it
     for name in asked.get("inputs", []):
         file = os.path.join(asked["root"], name)
-        if not os.path.isfile(file):
-            return {"error": f"{file} is not there any more: run it again"}
+        if not content.file_whole(file):
+            return {"error": f"{file} is not there any more, or was changed: run it again"}
         os.utime(file)  # as above
+    with opened(os.path.join(folder, space.LOCK), os.O_RDWR | os.O_CREAT) as lock:
+        if not locked(lock):
+            return {"error": "the run's agent is running already"}
+        answer = launched(asked, folder, path, config, lock)
+    space.prune(asked["root"], {"keep": [os.path.basename(p) for p in asked["path"]]})
+    space.swept()
+    return answer
+
+
+def launched(asked: Asked, folder: str, path: list[str], config: bytes, lock: int) -> Asked:
+    """Start the program of an agent, which holds the lock from now on, and hear its first line."""
     environ = environment(folder, path)
     os.nice(asked["nice"])
-    config = sys.stdin.buffer.read()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    log = os.open(os.path.join(folder, "agent.log"), flags, 0o600)
-    agent = subprocess.Popen(
-        [sys.executable, *asked["command"]],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=environ,
-        cwd=folder,
-        start_new_session=True,
-    )
-    os.close(log)
+    with opened(os.path.join(folder, "agent.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND) as words:
+        agent = subprocess.Popen(
+            [sys.executable, "-P", *asked["command"]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            env=environ,
+            cwd=folder,
+            start_new_session=True,
+            pass_fds=[lock],
+        )
     body = {"pid": agent.pid, "began": began(agent.pid), "path": asked["path"]}
     body["inputs"] = asked.get("inputs", [])
     body["node"] = os.uname().nodename
-    write(os.path.join(folder, "agent.pid"), json.dumps(body))
+    write(os.path.join(folder, space.NOTE), json.dumps(body))
     assert agent.stdin is not None  # noqa: S101 - both are pipes
     assert agent.stdout is not None  # noqa: S101 - as above
     with contextlib.suppress(OSError):  # it ended before it read: told below, with its last words
@@ -116,10 +136,32 @@ def start(asked: Asked) -> Asked:
         reason = f"said nothing within {asked['timeout_s']} s"
     else:
         reason = f"ended with {agent.returncode} before it started"
-    os.unlink(os.path.join(folder, "agent.pid"))
-    last = tail(os.path.join(folder, "agent.log"), 2000).decode("utf-8", "replace").strip()
-    words = f": {last.splitlines()[-1]}" if last else ""
-    return {"error": f"the agent {reason}{words}"}
+    os.unlink(os.path.join(folder, space.NOTE))
+    last = log.tail(os.path.join(folder, "agent.log"), 2000).decode("utf-8", "replace").strip()
+    end_word = f": {last.splitlines()[-1]}" if last else ""
+    return {"error": f"the agent {reason}{end_word}"}
+
+
+@contextlib.contextmanager
+def opened(path: str, flags: int) -> Iterator[int]:
+    """Open a file of ours for a while, made 0600; never through a link."""
+    handle = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def locked(lock: int) -> bool:
+    """Take a lock; tell whether it could be had."""
+    until = time.monotonic() + LOCK_S
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(POLL_S / 5)
 
 
 def environment(folder: str, path: list[str]) -> dict[str, str]:
@@ -127,7 +169,9 @@ def environment(folder: str, path: list[str]) -> dict[str, str]:
 
     Python's `ssl` leaves the ciphers of TLS 1.3 as OpenSSL has them, and that AES comes first.
     """
-    environ = dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environ.update(PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1", PYTHONSAFEPATH="1")
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"  # a tree stays as it was put there
     environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     if lacks_aes() and "OPENSSL_CONF" not in environ:
         environ["OPENSSL_CONF"] = os.path.join(folder, "openssl.cnf")
@@ -164,7 +208,7 @@ def listing(asked: Asked) -> Asked:
     """Tell every run there is on this host."""
     found = []
     for run, folder in runs(asked):
-        noted = note(folder)
+        noted = space.read(folder)
         log = os.path.join(folder, "agent.log")
         found.append(
             {
@@ -179,7 +223,7 @@ def listing(asked: Asked) -> Asked:
 
 def stop(asked: Asked) -> Asked:
     """Ask agents to end (SIGTERM: drain), wait, and kill what is left with all it started."""
-    living = {run: note(folder) for run, folder in runs(asked) if alive(note(folder))}
+    living = {run: space.read(folder) for run, folder in runs(asked) if alive(space.read(folder))}
     for noted in living.values():
         end(noted, signal.SIGTERM)
     deadline = time.monotonic() + asked["patience_s"]
@@ -188,7 +232,45 @@ def stop(asked: Asked) -> Asked:
     for run in killed:
         end(living[run], signal.SIGKILL)
     wait_for([living[run] for run in killed], time.monotonic() + LAST_S)  # or it may still write
+    for _, folder in runs(asked):
+        end_rest(space.read(folder))
+    space.swept()
     return {"ended": sorted(living), "killed": sorted(killed)}
+
+
+def end_rest(noted: Asked) -> None:
+    """Kill what an agent that has ended left running: a job may have started something."""
+    if not noted.get("began") or alive(noted):
+        return
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path) as given:
+                pid, _, rest = given.read().partition(" ")
+        except OSError:
+            continue
+        fields = rest.rpartition(")")[2].split()
+        # While anything is in its session no process gets the number of the one that began it.
+        if int(fields[3]) == noted["pid"] and int(fields[19]) >= int(noted["began"]):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def room(asked: Asked) -> Asked:
+    """Tell what is under ROOT; with `clean`, remove what is old; with `all`, what is not in use."""
+    root, removed = asked["root"], []
+    if asked.get("clean") and os.path.isdir(root):
+        before = space.size_of(root)
+        removed = space.prune(
+            root, asked, dict.fromkeys(space.KEPT, 0) if asked.get("all") else None
+        )
+        removed += space.healed(root) + space.swept()
+        freed = before - space.size_of(root)
+    else:
+        freed = 0
+    there = os.path.isdir(root)
+    told = {"root": root, "there": there, "kinds": space.use(root), "removed": removed}
+    free = shutil.disk_usage(root if there else os.path.expanduser("~")).free
+    return dict(told, freed_bytes=max(0, freed), disk_free_bytes=free)
 
 
 def wait_for(noted: Iterable[Asked], deadline: float) -> None:
@@ -198,42 +280,18 @@ def wait_for(noted: Iterable[Asked], deadline: float) -> None:
         time.sleep(POLL_S / 5)
 
 
-def logs(asked: Asked) -> None:
-    """Write the last lines of the logs; with `follow`, what is added, until our input ends."""
-    places = {}
-    while True:
-        for _, folder in runs(asked):
-            path = os.path.join(folder, "agent.log")
-            try:
-                size = os.path.getsize(path)
-            except OSError:
-                continue
-            if path not in places:
-                body = tail(path, TAIL_BYTES)
-                sys.stdout.buffer.write(b"".join(body.splitlines(True)[-asked["lines"] :]))
-                places[path] = size
-            elif size > places[path]:
-                with open(path, "rb") as log:
-                    log.seek(places[path])
-                    body = log.read(TAIL_BYTES)
-                places[path] += len(body)
-                sys.stdout.buffer.write(body)
-        sys.stdout.buffer.flush()
-        if not asked["follow"] or select.select([sys.stdin], [], [], POLL_S)[0]:
-            return
-
-
 def remove(asked: Asked) -> Asked:
     """End all agents and delete ROOT, if it is a folder that we made."""
     root = asked["root"]
+    space.swept()
     if not os.path.isdir(root):
         return {"removed": False}
-    if not os.path.isfile(os.path.join(root, "home-id")) or os.path.islink(root):
+    if not ground.own_file(os.path.join(root, ground.MARKER)) or os.path.islink(root):
         return {"error": f"{root} is not a folder of ours (it has no home-id): not removed"}
     ended = stop(dict(asked, run=None))
     away = f"{root}.removed"  # in one step: hosts that share it may remove it at once
     with contextlib.suppress(FileNotFoundError):
-        os.rename(root, f"{away}.{uuid.uuid4().hex}")
+        os.rename(root, f"{away}.{os.urandom(16).hex()}")
     for path in glob.glob(f"{glob.escape(away)}.*"):
         shutil.rmtree(path, ignore_errors=True)
     return {"removed": True, "ended": ended["ended"]}
@@ -246,16 +304,6 @@ def runs(asked: Asked) -> list[tuple[str, str]]:
     wanted = asked.get("run")
     places = [(n, os.path.join(top, n, asked["host"])) for n in names if wanted in (None, n)]
     return [(n, folder) for n, folder in places if os.path.isdir(folder)]
-
-
-def note(folder: str) -> Asked:
-    """Read what is noted of a run's agent."""
-    try:
-        with open(os.path.join(folder, "agent.pid")) as given:
-            noted: Asked = json.load(given)
-            return noted
-    except (OSError, ValueError):
-        return {}
 
 
 def alive(noted: Asked) -> bool:
@@ -295,13 +343,6 @@ def made(top: str, name: str) -> tuple[float, str]:
     with contextlib.suppress(OSError):
         return os.path.getmtime(os.path.join(top, name)), name
     return 0.0, name
-
-
-def tail(path: str, most: int) -> bytes:
-    """Read the last bytes of a file."""
-    with open(path, "rb") as log:
-        log.seek(max(0, os.path.getsize(path) - most))
-        return log.read(most)
 
 
 if __name__ == "__main__":

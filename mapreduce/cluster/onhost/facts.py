@@ -1,33 +1,39 @@
-"""What a host is and has: asked before a deployment, and by `doctor`.
+"""What a host is and has: asked before a deployment and a run, and by `doctor`.
 
-Looks, and changes nothing but one thing: the marker file in ROOT by which hosts that share a
-home folder are noticed. What cannot be found out is null, never guessed.
+Looks, and changes nothing unless it is asked to: with `mark` it makes ROOT and in it the marker by
+which hosts that share a home are noticed. What cannot be found out is null, never guessed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import platform
-import shutil
-import socket
 import struct
-import subprocess
 import sys
 import sysconfig
 import time
-import uuid
-from typing import Any
+from typing import Any, Dict
 
-MARKER = "home-id"
+from mapreduce.cluster.onhost import content, ground
+
+Asked = Dict[str, Any]
+
 BITS_32 = 4  # bytes of a pointer
+MARK_DIGITS = 32
+PLAUSIBLE_C = (-50.0, 150.0)
 
 
 def main() -> None:
     """Answer with the facts; with `dial`, measure the way to an address as well."""
-    asked = json.loads(sys.argv[1])
-    root = os.path.join(os.path.expanduser("~"), os.path.expanduser(asked["root"]))
+    print(json.dumps(facts_for(json.loads(sys.argv[1]))))
+
+
+def facts_for(asked: Asked) -> dict[str, Any]:
+    """Give the facts that are asked for."""
+    root = ground.of(asked)
     facts: dict[str, Any] = {
         "clock": time.time(),
         "root": root,
@@ -43,13 +49,22 @@ def main() -> None:
         "releases": listed(root, "releases"),
         "environments": listed(root, "environments"),
         "overlays": listed(root, "overlays"),
-        "inputs": listed(root, "inputs"),
+        "inputs": [],
         "current": current(root),
+        "whole": [],
     }
     try:
+        ground.checked(root)
+        writable(root)
+        if asked.get("mark"):
+            marked(root)
         facts["home"] = marker(root)
+        files = listed(root, "inputs")
+        facts["inputs"] = [n for n in files if content.file_whole(os.path.join(root, "inputs", n))]
+        facts["whole"], facts["altered"] = looked_through(root, asked.get("whole", {}))
     except OSError as error:
         facts["home"], facts["root_error"] = None, str(error)
+        facts["untrusted"] = isinstance(error, ground.Untrusted)
     facts["disk_free_bytes"] = disk_free(root)
     facts.update(memory())
     if asked.get("health"):
@@ -63,7 +78,52 @@ def main() -> None:
     if asked.get("dial"):
         facts["dial"] = dial(*asked["dial"])
     facts["clock_end"] = time.time()
-    print(json.dumps(facts))
+    return facts
+
+
+def looked_through(root: str, places: dict[str, str | None]) -> tuple[list[str], dict[str, str]]:
+    """Give which of some trees are whole, and why others are not.
+
+    A name with `*` in front of its last part is that of every tree for this Python that ends so. A
+    digest is that of the sources which a tree must hold.
+    """
+    whole, altered = [], {}
+    for name, sources in places.items():
+        for place in meant(root, name):
+            fault = content.fault(root, place, sources)
+            if fault is not None:
+                altered[place] = fault
+                continue
+            whole.append(place)
+            with contextlib.suppress(OSError):
+                os.utime(os.path.join(root, place))  # used just now: prune keeps it
+    return whole, altered
+
+
+def meant(root: str, name: str) -> list[str]:
+    """Give the places that a name of `looked_through` is of, as far as they are there."""
+    kind, _, last = name.partition("/")
+    there = listed(root, kind)
+    if last.startswith("*"):
+        tag = "cp{}{}".format(*sys.version_info[:2])
+        tag += "t-" if sysconfig.get_config_var("Py_GIL_DISABLED") else "-"
+        return [f"{kind}/{n}" for n in there if n.startswith(tag) and n.endswith(last[1:])]
+    return [f"{kind}/{n}" for n in there if n == last]
+
+
+def writable(root: str) -> None:
+    """See that ROOT can be written, or made.
+
+    Raises
+    ------
+    PermissionError
+        It cannot.
+    """
+    there = root
+    while not os.path.exists(there):
+        there = os.path.dirname(there)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"no permission to write in {there}")
 
 
 def machine() -> str:
@@ -98,19 +158,37 @@ def current(root: str) -> str | None:
         return None
 
 
-def marker(root: str) -> str:
-    """Give the name that this ROOT was given once: hosts that tell the same share their home."""
+def marked(root: str) -> None:
+    """Make ROOT and its marker, where they are not there yet."""
     os.makedirs(root, mode=0o700, exist_ok=True)
-    path = os.path.join(root, MARKER)
-    own = f"{path}.{uuid.uuid4().hex}"
-    if not os.path.exists(path):
-        with open(own, "w") as out:
-            out.write(uuid.uuid4().hex)
+    path = os.path.join(root, ground.MARKER)
+    own = f"{path}.{os.urandom(16).hex()}"
+    if not os.path.lexists(path):
+        with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(os.urandom(MARK_DIGITS // 2).hex())
         with contextlib.suppress(FileExistsError):
             os.link(own, path)  # the first one wins, whole
         os.unlink(own)
+
+
+def marker(root: str) -> str | None:
+    """Give the name that this ROOT was given once: hosts that tell the same share their home.
+
+    Raises
+    ------
+    Untrusted
+        It was not given by us.
+    """
+    path = os.path.join(root, ground.MARKER)
+    if not os.path.lexists(path):
+        return None
+    if not ground.own_file(path):
+        raise ground.Untrusted(f"{path} is not ours: look what it is, and remove it")
     with open(path) as given:
-        return given.read(64)
+        mark = given.read(MARK_DIGITS + 1)
+    if len(mark) != MARK_DIGITS or not mark.isalnum():
+        raise ground.Untrusted(f"{path} is not ours: look what it is, and remove it")
+    return mark
 
 
 def disk_free(root: str) -> int | None:
@@ -118,7 +196,8 @@ def disk_free(root: str) -> int | None:
     while root and not os.path.exists(root):
         root = os.path.dirname(root)
     try:
-        return shutil.disk_usage(root).free
+        status = os.statvfs(root)
+        return status.f_bavail * status.f_frsize
     except OSError:
         return None
 
@@ -140,12 +219,13 @@ def memory() -> dict[str, int | None]:
 
 
 def temperature() -> float | None:
-    """Give the processor's temperature in degrees Celsius."""
-    try:
-        with open("/sys/class/thermal/thermal_zone0/temp") as given:
-            return int(given.read()) / 1000
-    except (OSError, ValueError):
-        return None
+    """Give the temperature of the hottest zone in degrees Celsius, as a running agent tells it."""
+    found = []
+    for zone in glob.glob("/sys/class/thermal/thermal_zone*/temp"):
+        with contextlib.suppress(OSError, ValueError), open(zone) as given:
+            found.append(int(given.read()) / 1000)
+    low, high = PLAUSIBLE_C
+    return max((t for t in found if low < t < high), default=None)
 
 
 def throttled() -> int | None:
@@ -164,6 +244,8 @@ def openssh() -> str | None:
 
 def told(command: list[str]) -> str | None:
     """Give what a program says, or null where it is missing, fails or takes too long."""
+    import subprocess  # noqa: PLC0415 - not for a run
+
     try:
         done = subprocess.run(
             command,
@@ -180,6 +262,8 @@ def told(command: list[str]) -> str | None:
 
 def reach(address: str) -> str | None:
     """Try to connect; give null where it worked, else why not."""
+    import socket  # noqa: PLC0415 - not for a run
+
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
@@ -203,6 +287,8 @@ def sees(folder: str, witness: list[Any] | None) -> str | None:
 
 def dial(host: str, port: int) -> dict[str, Any]:
     """Read all that an address sends; give bytes and seconds, or why it could not be reached."""
+    import socket  # noqa: PLC0415 - not for a run
+
     began = time.monotonic()
     count = 0
     try:
@@ -220,8 +306,11 @@ def dial(host: str, port: int) -> dict[str, Any]:
 
 def imports(root: str, path: list[str]) -> dict[str, str]:
     """Import numpy as a worker would; give its version or the error's last line."""
+    import subprocess  # noqa: PLC0415 - not for a run
+
     code = "import numpy, msgspec, urllib3; print(numpy.__version__)"
     environ = dict(os.environ, PYTHONPATH=os.pathsep.join(os.path.join(root, p) for p in path))
+    environ.update(PYTHONDONTWRITEBYTECODE="1", PYTHONNOUSERSITE="1", PYTHONSAFEPATH="1")
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],

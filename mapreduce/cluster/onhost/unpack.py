@@ -9,35 +9,31 @@ agent uses. A job's side input comes as it is, and is put in place under its SHA
 
 from __future__ import annotations
 
-import compileall
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Dict
+
+from mapreduce.cluster.onhost import content, ground, space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Asked = Dict[str, Any]
 
-INCOMING = ".incoming"
-NEW = "new-"  # a room that nobody holds yet: so its name begins, until it is locked
-NEW_S = 3600.0  # after which it is one that was left
-KEEP = 3
+INCOMING, NEW = space.INCOMING, space.NEW
+QUIET = {"PYTHONDONTWRITEBYTECODE": "1"}  # a tree stays as it was put down
 
 
 class Refused(Exception):  # noqa: N818 - it says what happened
@@ -47,16 +43,18 @@ class Refused(Exception):  # noqa: N818 - it says what happened
 def main() -> None:
     """Do what is asked, and answer."""
     asked = json.loads(sys.argv[1])
-    asked["root"] = root = os.path.join(os.path.expanduser("~"), os.path.expanduser(asked["root"]))
+    asked["root"] = root = ground.of(asked)
+    os.umask(0o077)
     answer: dict[str, Any]
     try:
+        ground.checked(root)
         if asked.get("place"):
             place(root, asked)
         if asked.get("input"):
             place_input(root, asked["input"])
         if asked.get("switch"):
             switch(root, asked["switch"], asked.get("environment"))
-        removed = prune(root, asked) if asked.get("prune") else []
+        removed = space.prune(root, asked) if asked.get("prune") else []
     except Refused as error:
         answer = {"error": str(error)}
     except OSError as error:
@@ -74,13 +72,25 @@ def place(root: str, asked: Asked) -> None:
         tree = os.path.join(room, "tree")
         os.mkdir(tree)
         receive(tree, asked["sha256"])
-        compiled(tree)
+        content.compiled(tree)
         check(tree, asked)
+        content.noted(tree, asked["place"])
+        there = os.path.lexists(target)
+        if there and content.fault(root, asked["place"], asked.get("sources")) is not None:
+            put_away(target)
         try:
             os.rename(tree, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise  # else another deployment has put the same there
+
+
+def put_away(target: str) -> None:
+    """Take from its place what is not as it was put there: whose it is does not matter for that."""
+    away = os.path.join(os.path.dirname(target), f".altered-{os.urandom(8).hex()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(target, away)
+        space.delete(away)
 
 
 def place_input(root: str, sha256: str) -> None:
@@ -97,12 +107,16 @@ def place_input(root: str, sha256: str) -> None:
         if source.digest.hexdigest() != sha256:
             raise Refused("the transfer was cut, or is not what was announced")
         os.chmod(path, 0o400)
+        if os.path.isdir(target) and not os.path.islink(target):
+            put_away(target)
         os.rename(path, target)
+        content.file_noted(target)  # a rename is a change too: not before
 
 
 @contextlib.contextmanager
 def incoming(root: str, target: str) -> Iterator[str]:
     """Give a room to receive something in, on the file system of its target; leave none behind."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     heal(root)
     rooms = os.path.join(root, INCOMING)
@@ -179,16 +193,6 @@ def inside(root: str, name: str) -> str:
     return path
 
 
-def compiled(tree: str) -> None:
-    """Compile what may be imported: on a Pi that would be most of a worker's start.
-
-    What cannot be compiled is found by whoever imports it.
-    """
-    tests = re.compile(r"/tests?/")
-    with contextlib.redirect_stdout(sys.stderr):  # the answer alone goes to standard output
-        compileall.compile_dir(tree, quiet=2, rx=tests)
-
-
 def check(tree: str, asked: Asked) -> None:
     """Import what must be importable."""
     if not asked.get("imports"):
@@ -196,12 +200,12 @@ def check(tree: str, asked: Asked) -> None:
     path = [tree] + [inside(asked["root"], p) for p in asked.get("path", [])]
     code = "import " + ", ".join(asked["imports"])
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1"),
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1", **QUIET),
         timeout=asked["timeout_s"],
     )
     if done.returncode:
@@ -218,21 +222,8 @@ def locked(room: str) -> Iterator[None]:
 
 
 def heal(root: str) -> None:
-    """Remove what interrupted deployments left: rooms whose lock nobody holds."""
-    rooms = os.path.join(root, INCOMING)
-    for name in os.listdir(rooms) if os.path.isdir(rooms) else []:
-        room = os.path.join(rooms, name)
-        try:
-            if name.startswith(NEW) and time.time() - os.path.getmtime(room) < NEW_S:
-                continue
-            with open(os.path.join(room, "lock")) as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(room, ignore_errors=True)
-        except FileNotFoundError:
-            with contextlib.suppress(OSError):
-                os.rmdir(room)  # it has no lock: its owner is gone
-        except OSError:
-            continue  # held: its owner lives
+    """Remove what interrupted deployments left."""
+    space.healed(root)
 
 
 def switch(root: str, release: str, environment: str | None) -> None:
@@ -246,64 +237,6 @@ def switch(root: str, release: str, environment: str | None) -> None:
         os.unlink(link)
     os.symlink(os.path.join("releases", release), link)
     os.replace(link, os.path.join(root, "current"))
-
-
-def prune(root: str, asked: Asked) -> list[str]:
-    """Remove old releases, environments none of the rest uses, old overlays and side inputs."""
-    used = living(root)
-    used |= {asked["switch"]} if asked.get("switch") else set()
-    used.update(asked.get("keep", []))
-    releases = newest(os.path.join(root, "releases"))
-    kept = set(releases[:KEEP]) | used
-    wanted = used | ({asked["environment"]} if asked.get("environment") else set())
-    for release in kept:
-        folder = os.path.join(root, "releases", release)
-        if os.path.isdir(folder):
-            wanted |= {n[6:] for n in os.listdir(folder) if n.startswith(".with.")}
-    removed = [os.path.join("releases", n) for n in releases if n not in kept]
-    environments = newest(os.path.join(root, "environments"))
-    removed += [
-        os.path.join("environments", n) for n in environments if n not in wanted and n[0] != "x"
-    ]
-    for kind in ("overlays", "environments"):
-        old = [n for n in newest(os.path.join(root, kind)) if kind == "overlays" or n[0] == "x"]
-        removed += [os.path.join(kind, n) for n in old[4 * KEEP :] if n not in used]
-    inputs = newest(os.path.join(root, "inputs"))[KEEP:]  # they may be large
-    removed += [os.path.join("inputs", n) for n in inputs if n not in used]
-    for name in removed:
-        path = os.path.join(root, name)
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with contextlib.suppress(FileNotFoundError):  # pruned by a host that shares it
-                os.unlink(path)
-    return removed
-
-
-def newest(folder: str) -> list[str]:
-    """Give the names in a folder, the newest first."""
-    try:
-        names = [n for n in os.listdir(folder) if not n.startswith(".")]
-    except OSError:
-        return []
-    return sorted(names, key=lambda n: os.stat(os.path.join(folder, n)).st_mtime, reverse=True)
-
-
-def living(root: str) -> set[str]:
-    """Give the names of releases, environments, overlays and inputs that running agents use.
-
-    Of an agent on another node, which shares this home, nothing can be seen: it counts as running.
-    """
-    used: set[str] = set()
-    for path in glob.glob(os.path.join(glob.escape(root), "runs", "*", "*", "agent.pid")):
-        try:
-            with open(path) as given:
-                note = json.load(given)
-        except (OSError, ValueError):
-            continue
-        if note.get("node") != os.uname().nodename or os.path.exists(f"/proc/{note['pid']}"):
-            used |= {os.path.basename(p) for p in note.get("path", []) + note.get("inputs", [])}
-    return used
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""Whether ROOT is ours alone: owners and modes, of it and of all above it.
+
+What others could have written is not run, listed or deleted. The rule is that of OpenSSH's
+StrictModes, with one thing more and one less: it holds up to `/` and for every link on the way, and
+a sticky folder (as /tmp is) may be above ROOT, since nobody can replace there what is not theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Dict
+
+Asked = Dict[str, Any]
+
+OTHERS_WRITE = 0o022
+MOST_LINKS = 40
+KINDS = ("releases", "environments", "overlays", "inputs", "runs", ".incoming")
+MARKER = "home-id"
+ELSEWHERE = "root = … in hosts.toml has to name a folder that only you can write"
+
+
+class Untrusted(OSError):  # noqa: N818 - it says what was found
+    """Somebody else may have written there: the message says where, and what to do."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def of(asked: Asked) -> str:
+    """Give where ROOT is."""
+    return os.path.join(os.path.expanduser("~"), os.path.expanduser(asked["root"]))
+
+
+def checked(root: str) -> None:
+    """See that nobody else can write, or could put something, into ROOT and what is above it.
+
+    Raises
+    ------
+    Untrusted
+        Somebody could.
+    NotADirectoryError
+        There is something else in its place.
+    """
+    for path in way(root):
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            if status.st_uid not in (0, os.geteuid()):
+                raise Untrusted(f"{path} is a link that belongs to {owner(status)}: {ELSEWHERE}")
+        elif not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(f"{path} is no folder")
+        else:
+            not_others(path, status, sticky=True)
+    if not os.path.isdir(root):
+        return
+    private(os.path.realpath(root))
+    for kind in KINDS:
+        if os.path.lexists(os.path.join(root, kind)):
+            private(os.path.join(root, kind))
+
+
+def private(path: str) -> None:
+    """See that a folder is one, ours, and written by nobody else.
+
+    Raises
+    ------
+    Untrusted
+        It is not.
+    """
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise Untrusted(f"{path} is no folder of ours: look what it is, and remove it")
+    if status.st_uid != os.geteuid():
+        raise Untrusted(f"{path} belongs to {owner(status)}, not to you: {ELSEWHERE}")
+    not_others(path, status, sticky=False)
+
+
+def not_others(path: str, status: os.stat_result, *, sticky: bool) -> None:
+    """See that others cannot write into a folder.
+
+    Raises
+    ------
+    Untrusted
+        They can.
+    """
+    if status.st_uid not in (0, os.geteuid()):
+        raise Untrusted(
+            f"{path} belongs to {owner(status)}, who can change what is in it: {ELSEWHERE}"
+        )
+    if status.st_mode & OTHERS_WRITE and not (sticky and status.st_mode & stat.S_ISVTX):
+        raise Untrusted(
+            f"others can write into {path} (mode {stat.S_IMODE(status.st_mode):04o}), so what is"
+            f" there is not trusted: `chmod go-w {path}` there, or {ELSEWHERE}"
+        )
+
+
+def way(path: str) -> list[str]:
+    """Give each folder and link that a path leads through, as far as there is one.
+
+    Raises
+    ------
+    Untrusted
+        The links go round in a circle.
+    """
+    found = ["/"]
+    left = [part for part in path.split("/") if part][::-1]
+    here, links = "/", 0
+    while left:
+        part = left.pop()
+        if part == ".":
+            continue
+        if part == "..":
+            here = os.path.dirname(here)
+            continue
+        there = os.path.join(here, part)
+        if not os.path.lexists(there):
+            break
+        found.append(there)
+        if os.path.islink(there):
+            links += 1
+            if links > MOST_LINKS:
+                raise Untrusted(f"the links on the way to {path} go round in a circle")
+            target = os.readlink(there)
+            here = "/" if os.path.isabs(target) else here
+            left += [p for p in target.split("/") if p][::-1]
+        else:
+            here = there
+    return found
+
+
+def own_file(path: str) -> bool:
+    """Tell whether a path is a file of ours that is under this one name."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+
+
+def owner(status: os.stat_result) -> str:
+    """Name who something belongs to."""
+    import pwd  # noqa: PLC0415 - hardly ever needed
+
+    try:
+        return pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        return f"user {status.st_uid}"
