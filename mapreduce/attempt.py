@@ -18,10 +18,11 @@ import numpy as np
 from mapreduce import lines, stack
 from mapreduce.columns import Records
 from mapreduce.combiner import ROWS_HELD, Combiner
-from mapreduce.errors import JobError, ObjectError
+from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.objects.inflate import inflated
+from mapreduce.objects.verified import READS, settle
 from mapreduce.parsed import NOT_A_RECORD, Parsed
 from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.side_file import side_files
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from mapreduce.job import Job
     from mapreduce.objects import Location
+    from mapreduce.objects.body import Body
     from mapreduce.objects.reader import Reader
     from mapreduce.partial import Partial
 
@@ -72,6 +74,20 @@ class _Account:
     refused: dict[str, int] = field(default_factory=dict)
     rows: list[Rows] = field(default_factory=list)
     nan: NanRecords = field(default_factory=NanRecords)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A piece whose blocks come as they are asked for.
+
+    `again` gives them anew, where they are streamed; `unchecked` is known once they have begun.
+    """
+
+    piece: Piece
+    blocks: Generator[Parsed]
+    again: Callable[[], Generator[Parsed]] | None = None
+    body: Body | None = None
+    unchecked: bool = False
 
 
 class Attempt:
@@ -132,13 +148,11 @@ class Attempt:
         combiner = Combiner(self._tables, self._limits.max_keys)
         sampled: dict[str, int] = {}
         read = self._by_line if self._format.by_line else self._whole
-        for piece, blocks in read(pieces, locations):
+        for reading in read(pieces, locations):
+            piece = reading.piece
             on_object(piece)
-            account = _Account()
             try:
-                with contextlib.closing(blocks):
-                    for parsed in blocks:
-                        self._take(piece, parsed, account, combiner)
+                account = self._read_through(reading, combiner)
             except ObjectError as error:
                 combiner.forget()
                 quarantined = Quarantined(
@@ -148,17 +162,41 @@ class Attempt:
             else:
                 combiner.accept(piece, account.rows)
                 _book(ledger, piece, account, sampled)
+                ledger.unchecked += reading.unchecked
         result = combiner.partial()
         ledger.check()
         for file in self._side_files:
             file.check()
         return result, ledger
 
-    def _whole(
-        self, pieces: Sequence[Piece], locations: Sequence[Location]
-    ) -> Iterator[tuple[Piece, Generator[Parsed]]]:
+    def _read_through(self, reading: _Reading, combiner: Combiner) -> _Account:
+        """Take all of an object; one that was altered on its way is read again a few times."""
+        for last in (*[False] * (READS - 1), True):
+            account = _Account()
+            try:
+                with contextlib.closing(reading.blocks):
+                    self._take_all(reading, account, combiner)
+            except AlteredError:
+                combiner.forget()
+                if last or reading.again is None:
+                    raise
+                reading.blocks = reading.again()
+            else:
+                break
+        return account
+
+    def _take_all(self, reading: _Reading, account: _Account, combiner: Combiner) -> None:
+        try:
+            for parsed in reading.blocks:
+                self._take(reading.piece, parsed, account, combiner)
+        except (ObjectError, JobError):
+            if reading.body is not None:  # perhaps it is the way's fault, which the rest will tell
+                settle(reading.body)
+            raise
+
+    def _whole(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[_Reading]:
         for piece, document in self._fetcher.documents(pieces, locations):
-            yield piece, self._document(document)
+            yield _Reading(piece, self._document(document), unchecked=self._fetcher.unchecked)
             del document
 
     def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
@@ -168,11 +206,15 @@ class Attempt:
 
     def _by_line(
         self, pieces: Sequence[Piece], locations: Sequence[Location]
-    ) -> Iterator[tuple[Piece, Generator[Parsed]]]:
+    ) -> Iterator[_Reading]:
         for piece, location in zip(pieces, locations, strict=True):
-            yield piece, self._blocks(piece, location)
+            reading = _Reading(piece, _nothing())
+            reading.again = partial(self._blocks, reading, location)
+            reading.blocks = reading.again()
+            yield reading
 
-    def _blocks(self, piece: Piece, location: Location) -> Generator[Parsed]:
+    def _blocks(self, reading: _Reading, location: Location) -> Generator[Parsed]:
+        piece = reading.piece
         if piece.size_bytes == 0:
             raise ObjectError("empty", "0 bytes")
         start = piece.start
@@ -184,6 +226,7 @@ class Attempt:
             stop = None
         cap = self._limits.line_cap_bytes
         with self._reader.open(entry_of(piece), location, lines.first_byte(start)) as body:
+            reading.body, reading.unchecked = body, body.unchecked
             content = inflated(body, piece.key) if packed or piece.whole else body
             for block, too_long in lines.blocks(content.read, start, stop, cap_bytes=cap):
                 if too_long:
@@ -248,6 +291,10 @@ class Attempt:
             if not isinstance(one, Rows) or self._tables.get(one.table.name) is not one.table:
                 raise MapError(f"map gives rows made by fold of the job's own tables, got {one!r}")
         return rows
+
+
+def _nothing() -> Generator[Parsed]:
+    yield from ()
 
 
 def _book(ledger: Ledger, piece: Piece, account: _Account, sampled: dict[str, int]) -> None:

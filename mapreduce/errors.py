@@ -32,6 +32,10 @@ class ExpiredError(StoreError):
     """A presigned URL is no longer honoured: sign anew and try again before giving up."""
 
 
+class AlteredError(StoreError):
+    """Bytes were altered on their way from a store: read them again before giving up."""
+
+
 class PartialError(MapReduceError):
     """Bytes that are not a partial of this format, or one of another table."""
 

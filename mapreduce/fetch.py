@@ -41,11 +41,11 @@ def entry_of(piece: Piece) -> Entry:
 class _Later:
     """A file's bytes, read when they are asked for: a thread would cost more than it saves."""
 
-    read: Callable[[Piece, Location], bytes]
+    read: Callable[[Piece, Location], tuple[bytes, bool]]
     piece: Piece
     location: Location
 
-    def result(self) -> bytes:
+    def result(self) -> tuple[bytes, bool]:
         return self.read(self.piece, self.location)
 
     def cancel(self) -> None:
@@ -61,12 +61,18 @@ class Fetcher:
         How to read a location.
     cap_bytes
         Most bytes one object may hold, unpacked.
+
+    Attributes
+    ----------
+    unchecked
+        Whether the object that was given last came with nothing to hold it against.
     """
 
     def __init__(self, reader: Reader, cap_bytes: int) -> None:
         self._reader = reader
         self._cap_bytes = cap_bytes
         self.waited_s = 0.0
+        self.unchecked = False
         self._cached = False
         self._requests = AHEAD_OBJECTS
         self._threads = ThreadPoolExecutor(AHEAD_OBJECTS, thread_name_prefix="fetch")
@@ -96,7 +102,7 @@ class Fetcher:
         StoreError
             Where the store as a whole failed.
         """
-        ahead: deque[tuple[Piece, Future[bytes] | _Later]] = deque()
+        ahead: deque[tuple[Piece, Future[tuple[bytes, bool]] | _Later]] = deque()
         waiting = deque(zip(pieces, locations, strict=True))
         held_bytes = 0
         try:
@@ -117,17 +123,19 @@ class Fetcher:
             for _, future in ahead:
                 future.cancel()
 
-    def _begun(self, piece: Piece, location: Location) -> Future[bytes] | _Later:
+    def _begun(self, piece: Piece, location: Location) -> Future[tuple[bytes, bool]] | _Later:
         if location.url is not None:
             return self._threads.submit(self._read, piece, location)
         if location.path is not None and not self._cached:
             announce(location.path)
         return _Later(self._read, piece, location)
 
-    def _document(self, piece: Piece, future: Future[bytes] | _Later) -> bytes | ObjectError:
+    def _document(
+        self, piece: Piece, future: Future[tuple[bytes, bool]] | _Later
+    ) -> bytes | ObjectError:
         started = time.monotonic()
         try:
-            stored = future.result()
+            stored, self.unchecked = future.result()
         except ObjectError as error:
             return error
         finally:
@@ -139,8 +147,9 @@ class Fetcher:
         except ObjectError as error:
             return error
 
-    def _read(self, piece: Piece, location: Location) -> bytes:
+    def _read(self, piece: Piece, location: Location) -> tuple[bytes, bool]:
+        """Read the bytes as they are stored, and tell whether they are unchecked."""
         if piece.size_bytes > self._cap_bytes:
             raise ObjectError("too_large", f"{piece.size_bytes:,} bytes, cap {self._cap_bytes:,}")
         with self._reader.open(entry_of(piece), location) as body:
-            return body.read()
+            return body.read(), body.unchecked

@@ -195,6 +195,7 @@ class _Divided:
                 (Ledger(quarantined=ledger.quarantined[:1]),)
             )
         ledger.ok, ledger.ok_bytes = 1, size_bytes
+        ledger.unchecked = min(1, ledger.unchecked)
         return self._tiers.result(), ledger
 
 

@@ -92,7 +92,11 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Ledger(msgspec.Struct):
-    """The account of some objects. A piece of a divided object counts its records, not itself."""
+    """The account of some objects. A piece of a divided object counts its records, not itself.
+
+    `unchecked` counts those of the good ones (and here pieces too) whose bytes came over a plain
+    connection with nothing to hold them against.
+    """
 
     ok: int = 0
     ok_bytes: int = 0
@@ -103,6 +107,7 @@ class Ledger(msgspec.Struct):
     samples: list[Dropped] = []
     refused_keys: dict[str, int] = {}
     nan: NanRecords = NanRecords()
+    unchecked: int = 0
 
     def check(self) -> None:
         """Check that the records balance.
@@ -127,6 +132,7 @@ def merged(ledgers: Iterable[Ledger]) -> Ledger:
         total.ok_bytes += ledger.ok_bytes
         total.read += ledger.read
         total.kept += ledger.kept
+        total.unchecked += ledger.unchecked
         for reason, count in ledger.dropped.items():
             total.dropped[reason] = total.dropped.get(reason, 0) + count
         for table, count in ledger.refused_keys.items():

@@ -65,6 +65,11 @@ def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
             f" {len(ledger.quarantined)} quarantined. Please report this."
         )
     nan = sum(bad.place.endswith(TAKEN_BY) for bad in ledger.quarantined)
+    if not 0 <= ledger.unchecked <= ledger.ok:
+        raise MapReduceError(
+            f"the account does not balance: {ledger.unchecked} objects read unchecked of"
+            f" {ledger.ok} ok. Please report this."
+        )
     return {
         "listed": listed + ignored,
         "ok": ledger.ok,
@@ -72,6 +77,7 @@ def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
         "ignored": ignored,
         "bytes": ledger.ok_bytes,
         **({"nan": nan} if nan else {}),
+        "unchecked": ledger.unchecked,
     }
 
 

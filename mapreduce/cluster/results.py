@@ -116,6 +116,8 @@ def _check_account(ledger: Ledger, pieces: Sequence[Piece]) -> None:
             f"its account has {ledger.ok:,} objects and {ledger.ok_bytes:,} bytes for"
             f" {expected[0]:,} and {expected[1]:,}"
         )
+    if not 0 <= ledger.unchecked <= len(pieces) - len(bad):
+        raise PartialError(f"its account has {ledger.unchecked:,} objects read unchecked")
     if len(ledger.samples) > SAMPLES_PER_REASON * max(1, len(ledger.dropped)):
         raise PartialError(f"its account has {len(ledger.samples):,} samples")
     if any(s.ordinal not in sent or s.reason not in ledger.dropped for s in ledger.samples):

@@ -30,7 +30,7 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
     themselves, for stores in memory). `others` are URLs of the same object at other nodes of its
     store, for when `url` gives no answer. `elsewhere` says that a path was listed by another
     machine than may read it, `check` that what comes over a plain connection is held against what
-    the store knows of it.
+    the store knows of it; `part` is a URL that tells (to HEAD) the size of its first part.
     """
 
     url: str | None = None
@@ -39,6 +39,7 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
     others: tuple[str, ...] = ()
     elsewhere: bool = False
     check: bool = True
+    part: str | None = None
 
     def afar(self) -> Location:
         """Give the same for another machine."""

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 
 class Body(Protocol):
-    """Bytes of one object, or of a range of it."""
+    """Bytes of one object, or of a range of it.
+
+    Attributes
+    ----------
+    unchecked
+        Whether they came by a way that may alter them, with nothing to hold them against.
+    """
+
+    @property
+    def unchecked(self) -> bool:
+        """See above."""
 
     def read(self, n: int = -1, /) -> bytes:
         """Up to `n` bytes, all that is left if `n` is negative; `b""` at the end."""
@@ -36,6 +46,7 @@ class BytesBody:
     """A body whose bytes are in memory already."""
 
     __slots__ = ("_data", "_offset")
+    unchecked = False
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, Self
 from urllib.parse import urlsplit
@@ -21,9 +20,11 @@ from urllib3.exceptions import HTTPError, SSLError
 
 from mapreduce.errors import ObjectError, StoreError
 from mapreduce.objects.backoff import Backoff, retry_after_s
+from mapreduce.objects.checksum import MODE
 from mapreduce.objects.refusals import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
     from threading import Event
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from mapreduce.objects import Entry
+    from mapreduce.objects.count import Count
     from mapreduce.objects.nodes import Nodes
     from mapreduce.objects.patience import Retry
     from mapreduce.objects.waits import Waits
@@ -39,19 +41,6 @@ _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
 _TOO_MUCH = {429, 503}
 _MOST_AT_ONCE = 1 << 23
 _ERROR_BYTES = 1 << 16
-
-
-class Count:
-    """A number that threads raise."""
-
-    def __init__(self) -> None:
-        self.value = 0
-        self._lock = Lock()
-
-    def add(self) -> None:
-        """Count one more."""
-        with self._lock:
-            self.value += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +76,10 @@ class Download:
     ----------
     node
         The node that is asked (`host:port`).
+    headers
+        Of the first answer.
+    unchecked
+        Whether any way to it is a plain connection, which may alter bytes unnoticed.
 
     Raises
     ------
@@ -108,7 +101,9 @@ class Download:
         "_stop",
         "_target",
         "_urls",
+        "headers",
         "node",
+        "unchecked",
     )
 
     def __init__(
@@ -128,6 +123,8 @@ class Download:
         self._stop = stop
         self._backoff = Backoff(line.retry, line.rng)
         self._conditional = True
+        self.headers: Mapping[str, str] = {}
+        self.unchecked = any(map(is_plain, self._urls))
         self._response: BaseHTTPResponse | None = None
         if start < stop or not entry.size_bytes:
             with line.waits.of(self):
@@ -212,11 +209,14 @@ class Download:
                 self._response = response
                 self._conditional = True
                 self._check(response)
+                self.headers = self.headers or response.headers
                 return response
             self._refused(response)
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
+        if self.unchecked and "X-Amz-Signature=" not in self._target:
+            headers[MODE] = "ENABLED"  # a signed URL has it in its query
         if self._entry.etag and self._conditional:
             headers["If-Match"] = f'"{self._entry.etag}"'
         if self._offset or self._stop < self._entry.size_bytes:
@@ -308,6 +308,11 @@ class Download:
             self._turn_to(self._urls[0])
 
 
+def is_plain(url: str) -> bool:
+    """Whether a URL is read without TLS, which would notice what is altered on the way."""
+    return url.startswith("http:")
+
+
 def _node(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
@@ -316,3 +321,15 @@ def _dismiss(response: BaseHTTPResponse) -> None:
     """Close what is unread and give the connection's place back: ports run out otherwise."""
     response.close()
     response.release_conn()
+
+
+def part_size(pools: PoolManager, url: str) -> int | None:
+    """Ask for the size of the first of an object's parts; None where the store does not tell."""
+    try:
+        pool = pools.connection_from_url(url)
+        target = url.partition(urlsplit(url).netloc)[2]
+        response = pool.urlopen("HEAD", target, retries=1, redirect=False)
+    except (HTTPError, OSError):
+        return None
+    length = response.headers.get("Content-Length", "")
+    return int(length) if response.status in {_OK, _PARTIAL} and length.isdigit() else None

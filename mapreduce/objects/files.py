@@ -78,6 +78,7 @@ class FileBody:
     """
 
     __slots__ = ("_entry", "_fd", "_left", "_parts")
+    unchecked = False
 
     def __init__(
         self, path: str, entry: Entry, start: int, stop: int, *, elsewhere: bool = False

@@ -93,6 +93,11 @@ class Capped:
             return self._piece(n)
         return b"".join(iter(lambda: self._piece(_PIECE_BYTES), b""))
 
+    @property
+    def unchecked(self) -> bool:
+        """That of what is read from."""
+        return self._body.unchecked
+
     def close(self) -> None:
         """Close what is read from."""
         self._ahead.close()
@@ -160,6 +165,11 @@ class Inflater:
             if piece:
                 return piece
         return b""
+
+    @property
+    def unchecked(self) -> bool:
+        """That of the compressed body."""
+        return self._stored.unchecked
 
     def close(self) -> None:
         """Close the compressed body."""

@@ -29,6 +29,7 @@ from urllib3.exceptions import (
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Awaited, Entry, Location
 from mapreduce.objects.answers import printable, tls_fault
+from mapreduce.objects.checksum import MODE, needs_part_size
 from mapreduce.objects.credentials import provider_of
 from mapreduce.objects.http import Http
 from mapreduce.objects.pages import Pages
@@ -172,7 +173,7 @@ class S3:
         StoreError
             The bucket's region or credentials cannot be had.
         """
-        return Location(url=self._signed(entry, self._nodes[0]))
+        return self._at(entry, [self._nodes[0]])
 
     def locate_at(self, entry: Entry, endpoints: Sequence[str]) -> Location:
         """Sign a URL for each of some nodes, the first of which is to be asked first.
@@ -182,8 +183,14 @@ class S3:
         ObjectError, StoreError
             As `locate` does.
         """
-        first, *others = (self._signed(entry, self._settings.at(one)) for one in endpoints)
-        return Location(url=first, others=tuple(others))
+        return self._at(entry, [self._settings.at(one) for one in endpoints])
+
+    def _at(self, entry: Entry, nodes: Sequence[Settings]) -> Location:
+        first, *others = (self._signed("GET", entry, node, MODE, "ENABLED") for node in nodes)
+        part = None
+        if self._settings.checked and not nodes[0].secure and needs_part_size(entry.etag):
+            part = self._signed("HEAD", entry, nodes[0], "partNumber", "1")
+        return Location(url=first, others=tuple(others), check=self._settings.checked, part=part)
 
     def _client(self, node: Settings) -> Minio:
         client = self._clients.get(node.host)
@@ -234,10 +241,14 @@ class S3:
             how = f"lists {key} with a size of {item.size} bytes"
         return StoreError(f"{self.name}: the store {how}; its listing cannot be trusted")
 
-    def _signed(self, entry: Entry, node: Settings) -> str:
+    def _signed(self, method: str, entry: Entry, node: Settings, name: str, value: str) -> str:
+        """Sign a request, with a parameter that is of use over a plain connection."""
+        asked: dict[str, str | list[str] | tuple[str]] = (
+            {} if node.secure or (name == MODE and self._keys is None) else {name: value}
+        )
         try:
-            return self._client(node).presigned_get_object(
-                self.bucket, entry.key, expires=self._expires
+            return self._client(node).get_presigned_url(
+                method, self.bucket, entry.key, self._expires, extra_query_params=asked
             )
         except ValueError as error:
             raise ObjectError("unreadable", f"{entry.key}: {error}") from None

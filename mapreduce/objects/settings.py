@@ -20,6 +20,7 @@ from mapreduce.objects.source import refuse_secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_VALIDATION = "AWS_RESPONSE_CHECKSUM_VALIDATION"
 _ELSEWHERE = ("sso_session", "sso_start_url", "role_arn", "credential_process")
 
 
@@ -122,12 +123,15 @@ class Settings:
         Fixed keys; None to look further.
     profile
         Where to look; None to look nowhere.
+    checked
+        Whether what comes over a plain connection is held against what the store says of it.
     """
 
     endpoint: str | None = None
     region: str | None = None
     keys: Keys | None = None
     profile: Profile | None = None
+    checked: bool = True
 
     def __post_init__(self) -> None:
         if self.endpoint is not None:
@@ -192,7 +196,14 @@ def find_settings(
         or profile.get("region"),
         keys=keys,
         profile=profile,
+        checked=_checked(environ.get(_VALIDATION) or profile.get(_VALIDATION.lower()[4:])),
     )
+
+
+def _checked(told: str | None) -> bool:
+    if told is not None and told.lower() not in {"when_supported", "when_required"}:
+        raise UsageError(f"{_VALIDATION} is when_supported or when_required, not {told!r}")
+    return told is None or told.lower() == "when_supported"
 
 
 def _parsed(path: Path) -> configparser.RawConfigParser:

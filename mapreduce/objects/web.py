@@ -15,16 +15,21 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from mapreduce.objects.download import Count, Download, Line
+from mapreduce.objects.checksum import check_of, needs_part_size
+from mapreduce.objects.count import Count
+from mapreduce.objects.download import Download, Line, is_plain, part_size
 from mapreduce.objects.nodes import Nodes
+from mapreduce.objects.verified import Verified
 from mapreduce.objects.waits import Waits
 
 if TYPE_CHECKING:
     from threading import Event
 
     from mapreduce.objects import Awaited, Entry, Location
+    from mapreduce.objects.checksum import Check
     from mapreduce.objects.patience import Patience
     from mapreduce.objects.reader import Trusted
+    from mapreduce.objects.verified import Answered
 
 
 class Web:
@@ -51,6 +56,7 @@ class Web:
         )
         rng = Random(patience.seed)  # noqa: S311 - spreads pauses, guards nothing
         self._line = Line(pools, patience.retry, rng, stopped, Count(), Nodes(), Waits())
+        self._altered = Count()
         self._trusted_line: Line | None = None
         self._trusted_origin = ""
         if trusted is not None:
@@ -78,12 +84,31 @@ class Web:
         """The node that reads wait for, where it has been silent for long."""
         return self._line.waits.longest
 
-    def open(self, entry: Entry, location: Location, start: int, stop: int) -> Download:
-        """Ask for bytes `start` to `stop` of an object; see `Download` for what it raises."""
+    def open(self, entry: Entry, location: Location, start: int, stop: int) -> Download | Verified:
+        """Ask for bytes `start` to `stop` of an object; see `Download` for what it raises.
+
+        A whole object from a plain connection is held against what the store says of it.
+        """
         line, url = self._line, location.url or ""
         if self._trusted_line is not None and url.startswith(self._trusted_origin):
             line = self._trusted_line
-        return Download(line, entry, url, start, stop, location.others)
+        urls = (url, *location.others)
+        plain = location.check and any(map(is_plain, urls))
+        if not plain or start or stop < entry.size_bytes:
+            return Download(line, entry, url, start, stop, location.others)
+
+        def ask() -> Download:
+            turn = self._altered.value % len(urls)
+            first, *others = urls[turn:] + urls[:turn]
+            return Download(line, entry, first, start, stop, tuple(others))
+
+        def check(body: Answered) -> Check | None:
+            part_bytes = None
+            if location.part is not None and needs_part_size(entry.etag):
+                part_bytes = part_size(line.pools, location.part)
+            return check_of(entry.etag, entry.size_bytes, body.headers, part_bytes)
+
+        return Verified(entry, ask, check, self._altered)
 
     def close(self) -> None:
         """Close idle connections."""

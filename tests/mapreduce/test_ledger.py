@@ -85,7 +85,7 @@ def test_accounts_that_do_not_balance_are_refused() -> None:
 def test_the_receipt_counts_ignored_objects_as_listed() -> None:
     bad = Quarantined(0, "k", "e", "empty", "")
     got = objects_of(Ledger(ok=3, ok_bytes=7, quarantined=[bad]), listed=4, ignored=2)
-    assert got == {"listed": 6, "ok": 3, "quarantined": 1, "ignored": 2, "bytes": 7}
+    assert got == {"listed": 6, "ok": 3, "quarantined": 1, "ignored": 2, "bytes": 7, "unchecked": 0}
     ledger = Ledger(read=3, kept=1, dropped={"b": 1, "a": 1}, refused_keys={"links": 2})
     assert records_of(ledger) == {
         "read": 3, "kept": 1, "dropped": {"a": 1, "b": 1}, "refused_keys": {"links": 2}

@@ -2,7 +2,7 @@
 
 Every request takes the next fault that was laid in for it, if there is one; the rest passes
 unchanged, `Host` too, so that signatures made for the proxy hold behind it. It remembers what
-was asked.
+was asked. What lasts longer than a request is done by `alter`, given path and body.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -71,6 +71,7 @@ class Proxy(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.connections = 0
         self.lines: set[socket.socket] = set()
+        self.alter: Callable[[str, bytes], bytes] = lambda _, body: body
 
     @property
     def endpoint(self) -> str:
@@ -102,7 +103,11 @@ class Proxy(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body in one: no wait for an acknowledgement between
     server: Proxy
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_GET(self) -> None:
         self.server.asked.append(Asked(self.command, self.path, dict(self.headers)))
@@ -132,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             behind.close()
 
     def _spoil(self, response: HTTPResponse, fault: Fault) -> None:
-        body = response.read()
+        body = self.server.alter(self.path, response.read())
         headers = {
             name: value
             for name, value in response.getheaders()
@@ -145,7 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.write(b"0\r\n\r\n")
             return
-        self._answer(response.status, headers, len(body) if fault.claim is None else fault.claim)
+        length = len(body) if fault.claim is None else fault.claim
+        if self.command == "HEAD":
+            length = int(response.getheader("Content-Length") or 0)
+        self._answer(response.status, headers, length)
         self.wfile.write(body[: _least(fault.claim, fault.cut_at)])
         if fault.cut_at is not None:
             self.close_connection = True
