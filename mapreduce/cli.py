@@ -162,12 +162,22 @@ def plan_command(
     match: given.Match = None,
     exclude: given.Exclude = None,
     allow_nan: given.AllowNan = False,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            "--inventory",
+            help="For a run over these hosts: their slots, and the store they name.",
+            rich_help_panel=given.ENGINE,
+        ),
+    ] = None,
 ) -> None:
     """Say what a run would read, in how many requests, and for how long; write nothing.
 
-    Example:
+    Examples:
 
         mapreduce plan roadspeed.speeds:Speeds s3://trips
+
+        mapreduce plan roadspeed.speeds:Speeds s3://trips --inventory hosts.toml
     """
     with consequences():
         from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
@@ -181,7 +191,12 @@ def plan_command(
             allow_nan=allow_nan,
             endpoint=endpoint,
         )
-        typer.echo(trial.planned(_job(job, settings), source, told, workers))
+        hosts = None
+        if inventory is not None:
+            from mapreduce.cluster.inventory import load  # noqa: PLC0415 - as above
+
+            hosts = load(inventory)
+        typer.echo(trial.planned(_job(job, settings), source, told, workers, hosts))
 
 
 FolderArgument = Annotated[
@@ -207,7 +222,7 @@ def resume_command(
 
             leave_running(folder, said.program, hosts=said.over_hosts, typed=said)
             return
-        raise SystemExit(typed.run_anew(said.program, said.arguments, said.folder))
+        typed.become(said.program, said.arguments, said.folder)
 
 
 @app.command("status")

@@ -174,4 +174,17 @@ def _explained(where: str) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         own = [f for f in frames if not f.filename.startswith("<") and f.filename != __file__][-1:]
         place = f" at line {own[0].lineno} of {own[0].filename}" if own else ""
-        raise UsageError(f"{where} cannot be loaded{place}: {''.join(told).strip()}") from error
+        said = f"{where} cannot be loaded{place}: {''.join(told).strip()}"
+        raise UsageError(said + _install(error)) from error
+
+
+def _install(error: Exception) -> str:
+    """Say how a package that a job imports comes here: hosts have theirs by `--with`."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    name = error.name.partition(".")[0]
+    return (
+        f". A job is imported on this machine too, whatever --with takes to hosts. If {name} is a"
+        f" package: {sys.executable} -m pip install {name} (it may have another name there); if"
+        " it is a file of yours: put it beside the job's"
+    )

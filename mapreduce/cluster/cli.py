@@ -172,8 +172,9 @@ def deploy_command(
         operations.deploy_to_hosts(_choice(inventory, only, without, tag), sources=sources)
 
 
-@app.command("run")
+@app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run_command(
+    context: typer.Context,
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder, or s3://bucket/prefix")
     ],
@@ -202,6 +203,8 @@ def run_command(
         mapreduce cluster run s3://trips --roads roads.gpkg --out speeds
 
         mapreduce cluster run s3://trips --job ./braking.py:HarshBraking --out braking --detach
+
+    Every other option of those commands is handed on, as it stands: --limit 1000, --no-map.
     """
     with consequences():
         from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
@@ -217,6 +220,7 @@ def run_command(
                 requirements=requirements or (),
                 allow_nan=allow_nan,
                 detach=detach,
+                more=context.args,
             )
         )
 

@@ -20,6 +20,7 @@ import msgspec
 
 from mapreduce.cluster.ranges import expand
 from mapreduce.cluster.tables import ClusterTable, File, HostTable, Store
+from mapreduce.cluster.written import Written, shown
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,18 +30,10 @@ NAME: Final = "hosts.toml"
 TUNNEL: Final = "ssh"  # as `address`: workers come back through SSH
 MAX_SLOTS: Final = 1024
 MAX_PORT: Final = 65535
+MAX_REQUESTS: Final = 1_000_000
 PUBLIC: Final = (b"ssh-", b"ecdsa-", b"sk-")  # how a public key begins
-TABLES: Final = {"cluster": ClusterTable, "store": Store, "hosts": HostTable}
-WORDS: Final = {
-    "int": "a whole number",
-    "float": "a number with a point",
-    "str": 'text in "quotes"',
-    "bool": "true or false",
-    "array": "a [list]",
-    "object": "a [table]",
-}
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-_ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,252}", re.ASCII)
+ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,252}", re.ASCII)
 _USER = re.compile(r"[^\s@:\x00-\x1f\x7f-][^\s@:\x00-\x1f\x7f]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -120,14 +113,33 @@ def load(path: str | Path = NAME) -> Inventory:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Notepad writes a mark before it
-    except (FileNotFoundError, IsADirectoryError):
+        body = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UsageError(
             f"no inventory at {path}: `mapreduce cluster init 192.168.10.101-116` writes one,"
             " --inventory names another"
         ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        text = body.decode("utf-8-sig")  # Notepad writes a mark before it
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: expected UTF-8 text, found {error.reason}") from None
+        line = body.count(b"\n", 0, error.start) + 1
+        found = f"the byte 0x{body[error.start]:02x}"
+        raise UsageError(
+            f"{path}:{line}: expected UTF-8 text, found {found}: save the file as UTF-8"
+        ) from None
+    return parsed(text, path)
+
+
+def parsed(text: str, path: Path) -> Inventory:
+    """Check the text of an inventory that is, or is to be, at a path.
+
+    Raises
+    ------
+    UsageError
+        Where anything in it cannot be meant, with the place.
+    """
     return _Reading(path, text).inventory()
 
 
@@ -136,15 +148,18 @@ class _Reading:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.lines = text.splitlines()
+        self.written = Written(path, text)
+        self.refusal = self.written.refusal
         self.folder = path.resolve().parent
         try:
             self.tree = tomllib.loads(text)
             self.file = msgspec.convert(self.tree, File)
         except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path}: not TOML: {error}") from None
+            raise self.written.of_toml(str(error)) from None
         except msgspec.ValidationError as error:
-            raise self._of_shape(str(error)) from None
+            raise self.written.of_shape(str(error)) from None
+        except (ValueError, RecursionError) as error:  # a number of too many digits, too many [
+            raise self.written.of_python(error) from None
 
     def inventory(self) -> Inventory:
         """Check what types cannot, and put defaults in."""
@@ -168,7 +183,7 @@ class _Reading:
     def _check_cluster(self, table: ClusterTable) -> None:
         c = "cluster"
         if table.address is not None:
-            self._fits(c, 0, "address", table.address, _ADDRESS, "an address or a host's name")
+            self._fits(c, 0, "address", table.address, ADDRESS, "an address or a host's name")
         self._port(c, 0, "listen_port", table.listen_port, least=0)
         self._shared(c, 0, table)
         for key in ("root", "known_hosts", "name"):
@@ -176,6 +191,9 @@ class _Reading:
         if Path(table.root).parts in {(), ("/",), ("~",)} or ".." in Path(table.root).parts:
             expected = "a folder of its own, such as .mapreduce (`remove` deletes it)"
             raise self.refusal(c, 0, "root", f"expected {expected}", repr(table.root))
+        if ":" in table.root:
+            expected = "expected no ':', which parts the places where Python looks for modules"
+            raise self.refusal(c, 0, "root", expected, repr(table.root))
 
     def _check_store(self, store: Store) -> None:
         for url in store.endpoints:
@@ -185,9 +203,9 @@ class _Reading:
             if not Path(folder).is_absolute() or {"..", "/"} & {*Path(folder).parts[1:], folder}:
                 expected = "expected a folder's whole path, such as /mnt/trips"
                 raise self.refusal("store", 0, "shared", expected, repr(folder))
-        if store.max_requests < 1:
+        if not 1 <= store.max_requests <= MAX_REQUESTS:
             at = ("store", 0, "max_requests")
-            raise self.refusal(*at, "expected 1 or more", str(store.max_requests))
+            raise self.refusal(*at, f"expected 1 to {MAX_REQUESTS}", shown(store.max_requests))
 
     def _hosts(self, i: int, table: HostTable) -> Iterator[Host]:
         names = self._expanded(i, "name", table.name)
@@ -198,11 +216,13 @@ class _Reading:
         for name in names:
             self._fits("hosts", i, "name", name, _HOST_NAME, "letters, digits, '.', '_' and '-'")
         for address in addresses:
-            self._fits("hosts", i, "address", address, _ADDRESS, "an address or an SSH alias")
+            self._fits("hosts", i, "address", address, ADDRESS, "an address or an SSH alias")
         self._shared("hosts", i, table)
         if table.slots is not None and not 1 <= table.slots <= MAX_SLOTS:
             at = ("hosts", i, "slots")
-            raise self.refusal(*at, f"expected 1 to {MAX_SLOTS}", str(table.slots))
+            raise self.refusal(*at, f"expected 1 to {MAX_SLOTS}", shown(table.slots))
+        for tag in table.tags:
+            self._plain("hosts", i, "tags", tag)
         if table.endpoint is not None:
             self._url("hosts", i, "endpoint", table.endpoint)
         cluster = self.file.cluster
@@ -225,9 +245,9 @@ class _Reading:
         for host in hosts:
             for what, value in (("name", host.name), ("address", (host.address, host.ssh_port))):
                 if (what, value) in seen:
-                    shown = value if isinstance(value, str) else value[0]
+                    said = value if isinstance(value, str) else value[0]
                     raise UsageError(
-                        f"{self.path}: expected every host once, found {what} {shown!r} twice:"
+                        f"{self.path}: expected every host once, found {what} {said!r} twice:"
                         f" for {seen[what, value]} and {host.name}"
                     )
                 seen[what, value] = host.name
@@ -264,19 +284,19 @@ class _Reading:
             raise self.refusal("hosts", i, key, str(error), None) from None
 
     def _plain(self, table: str, i: int, key: str, text: str) -> None:
-        if not text or text.startswith("-") or _CONTROL.search(text):
-            expected = "expected text of one line that does not begin with '-'"
+        if not text or text.startswith("-") or not text.isprintable():
+            expected = "expected text of one line, all of it visible, that does not begin with '-'"
             raise self.refusal(table, i, key, expected, repr(text))
 
     def _fits(
         self, table: str, i: int, key: str, text: str, pattern: re.Pattern[str], expected: str
     ) -> None:
-        if not pattern.fullmatch(text):
+        if not pattern.fullmatch(text) or not text.isprintable():
             raise self.refusal(table, i, key, f"expected {expected}", repr(text))
 
     def _port(self, table: str, i: int, key: str, port: int, *, least: int) -> None:
         if not least <= port <= MAX_PORT:
-            raise self.refusal(table, i, key, f"expected {least} to {MAX_PORT}", str(port))
+            raise self.refusal(table, i, key, f"expected {least} to {MAX_PORT}", shown(port))
 
     def _url(self, table: str, i: int, key: str, url: str) -> None:
         try:
@@ -292,53 +312,6 @@ class _Reading:
 
     def _path(self, text: str) -> Path:
         return self.folder / Path(text).expanduser()
-
-    def _of_shape(self, said: str) -> UsageError:
-        """Place a complaint of msgspec: `Expected `int`, got `str` - at `$.hosts[0].slots``."""
-        what, _, at = said.partition(" - at `$")
-        steps = re.match(r"\.?(\w*)(?:\[(\d+)\])?\.?(\w*)", at)
-        table, index, key = steps.groups() if steps else ("", None, "")
-        unknown = re.search(r"unknown field `([^`]*)`", what)
-        if unknown:
-            key, spot = unknown[1], table or unknown[1]
-            known = ", ".join(TABLES.get(table, File).__struct_fields__)
-            lacks = f"no such key is known; those there are: {known}"
-            return self.refusal(spot, int(index or 0), key, lacks, repr(key))
-        missing = re.search(r"missing required field `([^`]*)`", what)
-        if missing:
-            lacks = f"expected {missing[1]}, which is required"
-            return self.refusal(table or missing[1], int(index or 0), None, lacks, "none")
-        wrong = re.fullmatch(r"Expected `([^`]*)`, got `([^`]*)`", what)
-        if wrong:  # in TOML's words; null cannot be written there
-            wanted = [WORDS.get(kind, kind) for kind in wrong[1].split(" | ") if kind != "null"]
-            expected, found = f"expected {' or '.join(wanted)}", WORDS.get(wrong[2], wrong[2])
-            return self.refusal(table, int(index or 0), key or None, expected, found)
-        return self.refusal(table, int(index or 0), key or None, what.replace("`", ""), None)
-
-    def refusal(
-        self, table: str, i: int, key: str | None, expected: str, found: str | None
-    ) -> UsageError:
-        """Say where, what was expected and what was found."""
-        line = self._line(table, i, key)
-        shown = f"[[{table}]] {i + 1}" if table == "hosts" else f"[{table}]"
-        place = f"{self.path}:{line}: {shown}{f' {key}' if key else ''}"
-        return UsageError(f"{place}: {expected}{f', found {found}' if found else ''}")
-
-    def _line(self, table: str, i: int, key: str | None) -> int:
-        """Find the line of a key, or of its table's heading; 1 where there is neither."""
-        heading = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]\]?\s*(#.*)?")
-        found, count = 1, -1
-        for number, line in enumerate(self.lines, 1):
-            if heading.fullmatch(line):
-                count += 1
-                if count == i:
-                    found = number
-            elif line.lstrip().startswith("["):
-                if count == i:
-                    break
-            elif count == i and key and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
-                return number
-        return found
 
 
 def _commas(text: str) -> list[str]:

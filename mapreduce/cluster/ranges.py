@@ -1,8 +1,8 @@
 """Ranges in names and addresses: `pi[01-16]`, `192.168.10.[101-116]`, `rack[1,3,7-9]`.
 
 A bracket holds numbers and spans, in order; a zero in front keeps its width (`[01-16]`). Several
-brackets in one text give every combination, the last one fastest. Short addresses of a span may
-leave out the brackets: `192.168.10.101-116`. Nothing here knows what is being named.
+brackets in one text give every combination, the last one fastest. Where one types a single span
+the brackets may be left out: `192.168.10.101-116`, `pi01-pi16`. Nothing here knows what is named.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ MOST: Final = 4096
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _SPAN = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 _BARE = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3}-\d{1,3})", re.ASCII)
+_WHOLE = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3})-(\d+\.\d+\.\d+\.)(\d{1,3})", re.ASCII)
+_NAMES = re.compile(r"([A-Za-z][A-Za-z0-9._-]*?)(\d+)-([A-Za-z][A-Za-z0-9._-]*?)(\d+)", re.ASCII)
 
 
 def expand(text: str) -> list[str]:
@@ -39,10 +41,25 @@ def expand(text: str) -> list[str]:
     return ["".join(combination) for combination in itertools.product(*choices)]
 
 
-def bracketed(address: str) -> str:
-    """Put the brackets around the span of an address typed without: `10.0.0.1-9`."""
-    bare = _BARE.fullmatch(address)
-    return f"{bare[1]}[{bare[2]}]" if bare else address
+def bracketed(text: str) -> str:
+    """Put the brackets around a span typed without: `10.0.0.1-9`, `10.0.0.1-10.0.0.9`, `pi1-pi9`.
+
+    Raises
+    ------
+    UsageError
+        For a span of addresses whose ends differ in more than their last number.
+    """
+    bare = _BARE.fullmatch(text)
+    if bare:
+        return f"{bare[1]}[{bare[2]}]"
+    whole = _WHOLE.fullmatch(text)
+    if whole and whole[1] != whole[3]:
+        raise UsageError(
+            f"{text} spans more than the last number: give one span for each, such as"
+            f" {whole[1]}{whole[2]}-254 {whole[3]}1-{whole[4]}"
+        )
+    span = whole or _NAMES.fullmatch(text)
+    return f"{span[1]}[{span[2]}-{span[4]}]" if span and span[1] == span[3] else text
 
 
 def _numbers(inside: str, text: str) -> list[str]:

@@ -1,14 +1,15 @@
 """Runs over the hosts, as `fab` and `mapreduce cluster` start them: the console's own commands.
 
-Each is typed anew into a process of its own, so that what a run notes for `mapreduce resume` is a
-command of the console. The application is known by its program's name and nothing else.
+Each is typed anew, and this process becomes that command: so what a run notes for `mapreduce
+resume` is a command of the console, and signals reach it. The application is known by its program's
+name and nothing else.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from mapreduce.console.typed import run_anew
+from mapreduce.console.typed import become
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,16 +33,19 @@ def run_words(
     requirements: Sequence[str] = (),
     allow_nan: bool = False,
     detach: bool = False,
+    more: Sequence[str] = (),
 ) -> list[str]:
     """Give the command that runs a job over the chosen hosts: the program, then its arguments.
 
-    Without a job it is the application's, which alone takes roads.
+    Without a job it is the application's, which alone takes roads. `more` is handed on.
 
     Raises
     ------
     UsageError
         Where what is given does not go together.
     """
+    if source.startswith("-"):
+        raise UsageError(f"expected SOURCE before {source}, an option of the run's own command")
     if job and roads:
         raise UsageError(f"--roads is for the application's own job: leave out --job {job}")
     if settings and not job:
@@ -52,7 +56,8 @@ def run_words(
     words += [word for text in settings for word in ("--set", text)]
     words += [word for text in requirements for word in ("--with", text)]
     words += ["--allow-nan"] if allow_nan else []
-    return [*words, "--detach"] if detach else words
+    words += ["--detach"] if detach else []
+    return [*words, *more]
 
 
 def demo_words(choice: Choice, out: Path, trips: int) -> list[str]:
@@ -60,17 +65,14 @@ def demo_words(choice: Choice, out: Path, trips: int) -> list[str]:
     return [APPLICATION, "demo", "--out", str(out), "--trips", str(trips), *_over(choice)]
 
 
-def start(words: Sequence[str]) -> None:
-    """Run a command of the console; end as it does where it fails."""
-    program, *arguments = words
-    code = run_anew(program, arguments)
-    if code:
-        raise SystemExit(code)
+def start(words: Sequence[str]) -> NoReturn:
+    """Become a command of the console, which hears Ctrl-C, SIGTERM and SIGHUP itself."""
+    become(words[0], words[1:])
 
 
 def _over(choice: Choice) -> list[str]:
     words = ["--engine", "ssh", "--inventory", str(choice.inventory)]
-    if choice.without:  # the console's commands have --only alone: name those that are left
+    if choice.without:  # those commands have no --except: name those that are left
         return [*words, "--only", ",".join(host.name for host in choice.read()[1])]
     words += [word for text in choice.only for word in ("--only", text)]
     return words + [word for text in choice.tags for word in ("--tag", text)]

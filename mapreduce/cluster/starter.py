@@ -6,10 +6,11 @@ It guesses nothing that matters in silence: what it chose stands in the file wit
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.inventory import NAME, load
+from mapreduce.cluster.inventory import ADDRESS, NAME, parsed
 from mapreduce.cluster.ranges import bracketed, expand
 from mapreduce.errors import UsageError
 from mapreduce.whole import whole
@@ -66,7 +67,7 @@ def hosts_toml(spans: Sequence[str], *, user: str, name: str, address: str) -> s
     text = CLUSTER.format(name=json.dumps(name), address=json.dumps(address), user=json.dumps(user))
     taken = 0
     for span in spans:
-        span_in_brackets = bracketed(span)
+        span_in_brackets = meant(span)
         count = len(expand(span_in_brackets))
         named = any(c.isalpha() for c in span)
         names = span_in_brackets if named else _names(taken + 1, count)
@@ -88,11 +89,11 @@ def init(
     path = folder / NAME
     if path.exists():
         raise UsageError(f"{path} is there already: edit it, or move it away first")
-    first = expand(bracketed(spans[0]))[0]
+    first = expand(meant(spans[0]))[0]
     text = hosts_toml(spans, user=user, name=name, address=address or own_address(first))
+    parsed(text, path)  # a file that `load` would refuse is not written
     with whole(path) as partial:
-        partial.write_text(text)
-        load(partial)  # a file that `load` refuses is not put in place
+        partial.write_text(text, encoding="utf-8")
     written = [path]
     fabfile = folder / "fabfile.py"
     if not fabfile.exists():
@@ -100,6 +101,32 @@ def init(
             partial.write_text(FABFILE)
         written.append(fabfile)
     return written
+
+
+def meant(span: str) -> str:
+    """Give what was typed as one range, in brackets.
+
+    Raises
+    ------
+    UsageError
+        For what can be no host's name or address.
+    """
+    typed = span.strip()
+    if "@" in typed:
+        raise UsageError(f"{typed}: name who logs in by --user, and here the host alone")
+    if "/" in typed or "," in re.sub(r"\[[^\]]*\]", "", typed):
+        raise UsageError(
+            f"{typed}: expected names or addresses, blanks between them, or spans such as"
+            " 192.168.10.101-116"
+        )
+    span_in_brackets = bracketed(typed)
+    wrong = next((h for h in expand(span_in_brackets) if not ADDRESS.fullmatch(h)), None)
+    if wrong is not None:
+        raise UsageError(
+            f"{span!r}: expected an address, a span such as 192.168.10.101-116, or a name;"
+            f" {wrong!r} is none"
+        )
+    return span_in_brackets
 
 
 def own_address(towards: str) -> str:

@@ -72,7 +72,7 @@ Endpoint: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--endpoint",
-        help="Address of S3-compatible storage; else hosts.toml with --engine ssh, else"
+        help="Address of S3-compatible storage; else what hosts.toml says where hosts read, else"
         " AWS_ENDPOINT_URL_S3, else AWS.",
         rich_help_panel=ENGINE,
     ),

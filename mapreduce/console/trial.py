@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mapreduce.attempt import Attempt, Limits
+from mapreduce.cluster.tables import Store as Nodes
 from mapreduce.columns import Columns
 from mapreduce.console.command import texts
 from mapreduce.console.terminal import amount
@@ -24,6 +25,7 @@ from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mapreduce.cluster.inventory import Inventory
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store
     from mapreduce.partial import Partial
@@ -68,9 +70,18 @@ def shown(job: Job, source: str, endpoint: str | None, *, allow_nan: bool = Fals
     return "\n".join(lines)
 
 
-def planned(job: Job, source: str, options: Options, workers: int | None) -> str:
-    """List a source and time a little of it; tell what a run would do."""
-    store = open_store(source, endpoint=options.endpoint)
+def planned(
+    job: Job,
+    source: str,
+    options: Options,
+    workers: int | None,
+    inventory: Inventory | None = None,
+) -> str:
+    """List a source and time a little of it; tell what a run would do, here or over hosts."""
+    nodes = inventory.store if inventory is not None else Nodes()
+    store = open_store(
+        source, endpoint=options.endpoint, region=nodes.region, endpoints=nodes.endpoints
+    )
     planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
     first: Split | None = None
     started = time.monotonic()
@@ -79,7 +90,7 @@ def planned(job: Job, source: str, options: Options, workers: int | None) -> str
     listed_s = time.monotonic() - started
     if first is None:
         raise UsageError(f"{store.name} holds no object that is wanted")
-    slots = default_workers() if workers is None else workers
+    slots, who = _workers(workers, inventory)
     sampled = _up_to(first.pieces, TIMED_BYTES)
     _, _, seconds = _attempt(job, store, sampled, Limits(allow_nan=options.limits.allow_nan))
     timed = sum(p.read_bytes for p in sampled)
@@ -93,11 +104,24 @@ def planned(job: Job, source: str, options: Options, workers: int | None) -> str
         f"{planner.splits:,} splits, {max(planner.objects, planner.splits):,} reading requests"
         f" (each is reckoned as {OPEN_COST_BYTES >> 10} KiB more)"
     )
+    place = "" if inventory is None else " on this machine"
     time_needed = (
-        f"about {needed:,.0f} s with {slots} workers, at the {rate / 1e6:,.0f} MB/s that the"
-        f" first {len(sampled)} objects took in one"
+        f"about {needed:,.0f} s with {who}, at the {rate / 1e6:,.0f} MB/s that the"
+        f" first {len(sampled)} objects took in one{place}"
     )
     return f"{found}\n{asked}\n{time_needed}"
+
+
+def _workers(workers: int | None, inventory: Inventory | None) -> tuple[int, str]:
+    """Give how many attempts go at once, and whose they are."""
+    if workers is not None or inventory is None:
+        count = default_workers() if workers is None else workers
+        return count, f"{count} workers"
+    told = [host.slots for host in inventory.hosts]
+    count = sum(slots or 1 for slots in told)
+    odd = told.count(None)
+    reckoned = f" ({odd} of them, for which {inventory.path} tells no slots, taken for one)"
+    return count, f"{count} slots of {len(told)} hosts{reckoned if odd else ''}"
 
 
 def _attempt(

@@ -1,23 +1,21 @@
 """The command as it was typed, noted in the run's folder so that `mapreduce resume` can repeat it.
 
 It holds what was typed and nothing else: a secret in an argument was refused before. Here too a
-command is typed anew, into a process of its own.
+process becomes such a command.
 """
 
 from __future__ import annotations
 
-import signal
-import subprocess
+import os
 import sys
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import msgspec
 
 from mapreduce.accounts import REPLACED
-from mapreduce.console.terminal import ToldToEnd
 from mapreduce.console.words import ONCE
 from mapreduce.errors import UsageError
 from mapreduce.interpreter import command, environment
@@ -83,20 +81,24 @@ def remembered(folder: Path) -> Typed:
         ) from None
 
 
-def run_anew(program: str, arguments: Sequence[str], folder: str | None = None) -> int:
-    """Run a command of the console in a process of its own; give its exit code.
+def become(program: str, arguments: Sequence[str], folder: str | None = None) -> NoReturn:
+    """Become a command of the console, in a folder of its own if one is given.
 
-    What ends it from a terminal it hears as well, SIGTERM it is told; then it is waited for however
-    long it needs to end what it has started on hosts (`subprocess.run` would kill it at once).
+    It is this process from then on, so whatever signal would have reached us reaches it, once.
+
+    Raises
+    ------
+    UsageError
+        Where that folder is no more.
     """
-    process = subprocess.Popen(command(f"{program}.cli", *arguments), cwd=folder, env=environment())
-    while True:
+    if folder is not None:
         try:
-            code = process.wait()
-        except ToldToEnd as told:
-            if told.number == signal.SIGTERM:
-                process.terminate()
-        except KeyboardInterrupt:
-            continue
-        else:
-            return 128 - code if code < 0 else code
+            os.chdir(folder)
+        except OSError as error:
+            raise UsageError(
+                f"{folder}, where that command was typed, cannot be entered ({error.strerror})"
+            ) from None
+    sys.stdout.flush()
+    sys.stderr.flush()
+    words = command(f"{program}.cli", *arguments)
+    os.execve(words[0], words, environment())  # noqa: S606 - no shell, our own interpreter

@@ -117,6 +117,50 @@ def test_a_terminal_gets_a_table_in_which_hosts_cannot_paint(monkeypatch: Any, c
     assert "\x1b[2J" not in said
 
 
+def test_a_narrow_terminal_gets_every_reason_whole(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "6")
+    reason = " ".join(f"word{i}" for i in range(60)) + " `sudo apt install python3`"
+    with Screen("test", HOSTS) as board:
+        for host in HOSTS:
+            board.done(Outcome(host.name, False, reason, 1.0))
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.count("word59 `sudo apt") >= 1
+    for host in HOSTS:
+        assert host.name in told
+
+
+def test_what_init_cannot_mean_is_refused_by_what_was_typed(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for typed, said in {
+        "": "'': expected an address, a span",
+        "  ": "expected an address, a span",
+        "pi@10.0.0.1": "name who logs in by --user",
+        "10.0.0.0/24": "expected names or addresses",
+        "a,b": "blanks between them",
+        "10.0.0.1-10.0.1.6": "one span for each",
+        "-x": "No such option",
+        "caf\u00e9": "is none",
+        "a b": "is none",
+        "pi[1-2": "expected brackets in pairs",
+        "10.0.0.9-1": "runs backwards",
+    }.items():
+        done = CliRunner().invoke(app, ["cluster", "init", typed])
+        assert done.exit_code == 2, typed
+        told = " ".join(done.output.split())
+        assert said in told, told
+        assert ".partial" not in told
+    done = CliRunner().invoke(app, ["cluster", "init", "10.0.0.1", "10.0.0.1"])
+    assert "hosts.toml: expected every host once" in done.output
+    assert ".partial" not in done.output
+    assert list(tmp_path.iterdir()) == []
+    done = CliRunner().invoke(app, ["cluster", "init", "127.0.8.1-127.0.8.6"])
+    assert [h.address for h in load("hosts.toml").hosts] == [f"127.0.8.{i}" for i in range(1, 7)]
+
+
 def test_init_writes_a_file_that_loads_and_a_fabfile_that_is_ours(
     tmp_path: Path, monkeypatch: Any
 ) -> None:

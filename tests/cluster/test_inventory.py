@@ -52,7 +52,12 @@ def test_a_range_never_grows_past_its_limit() -> None:
 
 def test_a_span_may_be_typed_without_brackets() -> None:
     assert expand(bracketed("192.168.10.101-103"))[-1] == "192.168.10.103"
-    assert bracketed("web-1.example.org") == "web-1.example.org"
+    assert len(expand(bracketed("127.0.8.1-127.0.8.6"))) == 6
+    assert expand(bracketed("pi01-pi03")) == ["pi01", "pi02", "pi03"]
+    for name in ("web-1.example.org", "web-1", "rack1-node2", "a-b"):
+        assert bracketed(name) == name
+    with pytest.raises(UsageError, match=r"10\.0\.0\.250-254 10\.0\.1\.1-6"):
+        bracketed("10.0.0.250-10.0.1.6")
 
 
 def test_names_and_addresses_expand_together(tmp_path: Path) -> None:
@@ -104,6 +109,31 @@ def test_paths_count_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: An
             "hosts.toml:4: [cluster] identity: expected the private key, '~/.ssh/mine', found the",
         ),
         (CLUSTER + "[[hosts]]\naddress = 'x'\n", "hosts.toml:4: [[hosts]] 1: expected name"),
+        (CLUSTER + "root = 'a:b'\n" + PIS, "hosts.toml:4: [cluster] root: expected no ':'"),
+        (CLUSTER + PIS + "slots = 1\n", "hosts.toml:9: not TOML: Cannot overwrite a value"),
+        (CLUSTER + PIS + "'slots2' = 1\n", "hosts.toml:9: [[hosts]] 1 slots2: no such key"),
+        (
+            CLUSTER + PIS + "ssh_port = 1e400\n",
+            "hosts.toml:9: [[hosts]] 1 ssh_port: expected a who",
+        ),
+        (
+            CLUSTER + PIS + "ssh_port = 2026-11-26\n",
+            "hosts.toml:9: [[hosts]] 1 ssh_port: expected a whole number, found a date",
+        ),
+        (CLUSTER + "name = 07:32:00\n" + PIS, 'hosts.toml:4: [cluster] name: expected text in "'),
+        (CLUSTER + PIS + "[hosts.ssh_port]\na = 1\n", "hosts.toml:4: [[hosts]] 1 ssh_port: expec"),
+        (CLUSTER + PIS + "tags2 = [[1]]\n", "hosts.toml:9: [[hosts]] 1 tags2: no such key"),
+        (CLUSTER + "[hosts]\nname = 'x'\n", "hosts.toml:4: [[hosts]] 1: expected two brackets"),
+        ("[[cluster]]\nname = 'x'\n" + PIS, "hosts.toml:1: [cluster]: expected a [table]"),
+        (
+            'cluster.name = "x"\nhosts = [{name = "a", slots = 0}]\n',
+            "hosts.toml:2: [[hosts]] 1 slots: expected 1 to 1024, found 0",
+        ),
+        (
+            CLUSTER + PIS + 'ssh_port = 1\nuser = "a\\u202eb"\n',
+            "hosts.toml:10: [[hosts]] 1 user: e",
+        ),
+        (CLUSTER + "x = " + "[" * 5000, "hosts.toml:4: expected fewer brackets"),
         (PIS, "hosts.toml:1: [cluster]: expected cluster, which is required"),
         (CLUSTER, "hosts.toml:1: [[hosts]] 1: expected hosts, which is required"),
     ],
@@ -112,6 +142,40 @@ def test_a_refusal_names_file_line_table_and_what_was_expected(
     tmp_path: Path, text: str, said: str
 ) -> None:
     assert refusal(tmp_path, text).startswith(said)
+
+
+@pytest.mark.parametrize("key", ["slots", "ssh_port", "listen_port", "max_requests"])
+@pytest.mark.parametrize(
+    "number", ["1" + "0" * 400, "-1" + "0" * 400, "9" * 5000, "0x" + "f" * 9000]
+)
+def test_a_number_of_any_length_is_refused_in_few_words(
+    tmp_path: Path, key: str, number: str
+) -> None:
+    more = f"{key} = {number}\n"
+    host = PIS.replace("slots = 4\n", "")
+    text = {"listen_port": CLUSTER + more + host, "max_requests": f"{CLUSTER}{host}[store]\n{more}"}
+    said = refusal(tmp_path, text.get(key, CLUSTER + host + more))
+    line = {"listen_port": 4, "max_requests": 9}.get(key, 8)
+    assert said.startswith(f"hosts.toml:{line}: ")
+    assert len(said) < 200
+
+
+def test_what_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_bytes(CLUSTER.encode() + b'name = "caf\xe9"\n' + PIS.encode())
+    with pytest.raises(
+        UsageError, match=r"hosts\.toml:4: expected UTF-8 text, found the byte 0xe9"
+    ):
+        load(path)
+
+
+def test_names_that_look_like_others_are_other_names(tmp_path: Path) -> None:
+    """A user's name may be any; composed and decomposed letters differ, as they do on hosts."""
+    users = []
+    for text in ("caf\u00e9", "cafe\u0301"):
+        host = f'[[hosts]]\nname = "a"\nuser = "{text}"\n'
+        users.append(load(written(tmp_path, CLUSTER + host)).hosts[0].user)
+    assert users == ["caf\u00e9", "cafe\u0301"]
 
 
 def test_a_public_key_of_any_name_is_refused_as_identity(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.runs import demo_words, run_words
+from mapreduce.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 HOSTS = '[cluster]\naddress = "10.0.0.1"\n[[hosts]]\nname = "pi[1-4]"\ntags = ["pi4"]\n'
@@ -58,3 +61,11 @@ def test_nan_is_allowed_over_the_hosts_by_the_same_word(tmp_path: Path) -> None:
     choice = Choice(tmp_path / "hosts.toml", tags=("pi4",))
     words = run_words(choice, "trips", Path("out"), allow_nan=True, detach=True)
     assert words[-2:] == ["--allow-nan", "--detach"]
+
+
+def test_options_of_the_runs_own_command_are_handed_on_as_they_stand(tmp_path: Path) -> None:
+    choice = Choice(tmp_path / "hosts.toml")
+    words = run_words(choice, "trips", Path("out"), more=["--no-map", "--limit", "9"])
+    assert words[-3:] == ["--no-map", "--limit", "9"]
+    with pytest.raises(UsageError, match="expected SOURCE before --no-map"):
+        run_words(choice, "--no-map", Path("out"), more=["trips"])

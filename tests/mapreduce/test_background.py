@@ -109,8 +109,11 @@ def test_what_cannot_begin_says_why_at_once_and_leaves_nothing(tmp_path: Path) -
     assert not (out / "run.log").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_typed_anew_is_given_the_time_to_end_well(number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_typed_anew_hears_what_is_sent_to_whoever_typed_it(
+    number: int, group: bool, tmp_path: Path
+) -> None:
     (tmp_path / "slow").mkdir()
     (tmp_path / "slow" / "cli.py").write_text(
         "import time\n"
@@ -125,9 +128,9 @@ def test_a_command_typed_anew_is_given_the_time_to_end_well(number: int, tmp_pat
     )
     typed = (
         "from mapreduce.console.terminal import consequences\n"
-        "from mapreduce.console.typed import run_anew\n"
+        "from mapreduce.console.typed import become\n"
         "with consequences():\n"
-        "    raise SystemExit(run_anew('slow', []))\n"
+        "    become('slow', [])\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     with subprocess.Popen(
@@ -140,7 +143,7 @@ def test_a_command_typed_anew_is_given_the_time_to_end_well(number: int, tmp_pat
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
-        if number == signal.SIGINT:
+        if group:
             os.killpg(process.pid, number)  # as a terminal does
         else:
             process.send_signal(number)

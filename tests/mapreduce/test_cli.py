@@ -89,6 +89,31 @@ def test_try_shows_one_object_and_plan_writes_nothing(trips: Path) -> None:
     assert sorted(trips.parent.rglob("*")) == before
 
 
+def test_a_plan_reckons_with_the_slots_and_the_store_of_an_inventory(
+    trips: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "hosts.toml"
+    hosts = '[[hosts]]\nname = "pi[1-3]"\nslots = 4\n[[hosts]]\nname = "nuc"\n'
+    path.write_text(f"[cluster]\n{hosts}")
+    planned = mapreduce("plan", JOB, trips, "--inventory", path).stdout
+    assert "with 13 slots of 4 hosts (1 of them, for which" in planned
+    assert "on this machine" in planned
+    path.write_text(f'[cluster]\n[store]\nendpoints = ["http://127.0.0.1:9"]\n{hosts}')
+    asked = mapreduce("plan", JOB, "s3://trips", "--inventory", path)
+    assert "127.0.0.1:9" in asked.stderr
+
+
+def test_a_package_that_a_job_lacks_here_is_told_with_the_line_that_installs_it(
+    trips: Path, tmp_path: Path
+) -> None:
+    job = tmp_path / "job.py"
+    job.write_text("import mapreduce as mr\nimport no_such_package.part\n")
+    done = mapreduce("run", f"{job}:Job", trips, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert f"at line 2 of {job}" in done.stderr
+    assert "-m pip install no_such_package" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
