@@ -73,11 +73,6 @@ def reading(connection: Any, dsn: str, table: str) -> Iterator[None]:
             f"{dsn}: reading {table} was cancelled ({_words(error)}). Is there an index on its id "
             "column? More time: PGOPTIONS='-c statement_timeout=1h'"
         ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{dsn}: expected names in UTF-8, and the database, which keeps bytes as they came "
-            f"(SQL_ASCII), has one that is not ({error}). Name the roads by a view of plain names"
-        ) from error
     except psycopg2.Error as error:
         if connection.closed or isinstance(error, GOING_AWAY):
             raise Dropped(_words(error)) from error

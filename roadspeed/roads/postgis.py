@@ -25,7 +25,7 @@ from roadspeed.roads.copied import CopiedRows
 from roadspeed.roads.decoding import from_wkb
 from roadspeed.roads.looking import Look
 from roadspeed.roads.merging import Rows, touching
-from roadspeed.roads.relation import Relation, chosen
+from roadspeed.roads.relation import Relation, chosen, unquoted
 from roadspeed.roads.session import asked
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class _Table:
         self.cursor = cursor
         self.named = named
         self.came = 0
-        cursor.execute(questions.BEGIN + questions.RELATIONS, {"table": named.table})
+        spelled = None if named.table is None else unquoted(named.table)
+        cursor.execute(questions.BEGIN + questions.RELATIONS, {"table": spelled})
         found = cursor.fetchall()
         if not found and named.table is not None:
             cursor.execute(questions.RELATIONS, {"table": None})

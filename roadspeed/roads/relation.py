@@ -1,8 +1,9 @@
 """A table or view of roads as a database's catalogue describes it. Pure: rows in, choice out.
 
 Rule: a name is taken exactly as it is spelled, `name` where the search path finds it or
-`schema.name`; nothing is guessed between two. What a column of geometries declares (kind, SRID)
-is read from PostgreSQL's own words for its type: `geometry(LineStringZ,27700)`.
+`schema.name`, with or without SQL's quotes; nothing is guessed between two that can have lines.
+What a column of geometries declares (kind, SRID) is read from PostgreSQL's own words for its type:
+`geometry(LineStringZ,27700)`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CatalogueRow = tuple[str, str, str, str, str, str, str | None]
 SPATIAL = ("geometry", "geography")
 DECLARED = re.compile(r"\((?P<kind>[A-Za-z]+)(?:,(?P<srid>\d+))?\)$")
 STRAIGHT = re.compile(r"^(Multi)?(LineString|Polygon|Point)(Z|M|ZM)?$", re.IGNORECASE)
+QUOTED = re.compile(r'(?<![^.])"((?:[^"]|"")+)"(?=\.|$)')
 NO_LINES = re.compile(
     r"^(Multi)?(Point|Polygon|Surface|Triangle|Tin|PolyhedralSurface)", re.IGNORECASE
 )
@@ -109,6 +111,11 @@ class Relation:
         return next(column for column in self.columns if column.name == name)
 
 
+def unquoted(name: str) -> str:
+    """Return the name of a table without the quotes that SQL may want around its parts."""
+    return QUOTED.sub(lambda part: part[1].replace('""', '"'), name)
+
+
 def _kind_of_id(column: Column) -> str | None:
     return "text" if column.category == "S" else KINDS.get(column.type)
 
@@ -135,9 +142,8 @@ def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
     lined = {key: rows for key, rows in tables.items() if any(map(_may_be_lines, _columns(rows)))}
     options = [f"{schema}.{table}" for schema, table in lined or tables]
     if named.table is not None:
-        tables = {
-            key: rows for key, rows in tables.items() if named.table in (key[1], ".".join(key))
-        }
+        wanted = unquoted(named.table)
+        tables = {key: rows for key, rows in tables.items() if wanted in (key[1], ".".join(key))}
         if not tables:
             raise UsageError(
                 f"{where}: expected a table {named.table!r}, spelled as in the database, and found "

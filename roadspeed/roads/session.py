@@ -60,6 +60,8 @@ def _in_thread(dsn: str, table: str, ask: Callable[[Any], T]) -> T:
             connection = psycopg2.connect(dsn, client_encoding="UTF8", **settings)
         opened.append(connection)
         with contextlib.closing(connection):
+            if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+                connection.set_client_encoding("LATIN1")  # bytes as they are, whatever they are
             connection.autocommit = True  # BEGIN rides along with the first question
             with connection.cursor() as cursor, reading(connection, dsn, table):
                 return ask(cursor)

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from tests.services.postgis import Postgis
 
 EMPTY = """
-DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT tablename FROM pg_tables
-               WHERE schemaname = 'public' AND tablename <> 'spatial_ref_sys' LOOP
-    EXECUTE format('DROP TABLE public.%I CASCADE', name);
+DO $$ DECLARE name text; kind text; BEGIN
+  FOR name, kind IN
+    SELECT c.relname, CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                      ELSE 'TABLE' END
+      FROM pg_class c
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') LOOP
+    EXECUTE format('DROP %s IF EXISTS public.%I CASCADE', kind, name);
   END LOOP; END $$;
+DROP DOMAIN IF EXISTS link, way CASCADE;
 DROP SCHEMA IF EXISTS gis CASCADE; DELETE FROM spatial_ref_sys WHERE srid = 990001;
 """
 
