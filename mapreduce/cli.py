@@ -14,6 +14,7 @@ import typer
 
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
+from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences, open_standard_streams
 from mapreduce.console.words import ANEW
 
@@ -147,7 +148,7 @@ def try_command(
     with consequences():
         from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
 
-        typer.echo(trial.shown(_job(job, settings), object_, endpoint, allow_nan=allow_nan))
+        say(trial.shown(_job(job, settings), object_, endpoint, allow_nan=allow_nan))
 
 
 @app.command("plan")
@@ -196,7 +197,7 @@ def plan_command(
             from mapreduce.cluster.inventory import load  # noqa: PLC0415 - as above
 
             hosts = load(inventory)
-        typer.echo(trial.planned(_job(job, settings), source, told, workers, hosts))
+        say(trial.planned(_job(job, settings), source, told, workers, hosts))
 
 
 FolderArgument = Annotated[
@@ -214,7 +215,7 @@ def resume_command(
 
         said = afterwards.to_resume(folder)
         if said is None:
-            typer.echo(f"{folder} holds a finished run: nothing is left to resume")
+            say(f"{folder} holds a finished run: nothing is left to resume")
             return
         said = said.told(*([ANEW] if anew else []))
         if detach:
@@ -231,7 +232,7 @@ def status_command(folder: FolderArgument) -> None:
     with consequences():
         from mapreduce.console import afterwards  # noqa: PLC0415 - numpy loads when it is needed
 
-        typer.echo(afterwards.status(folder))
+        say(afterwards.status(folder))
 
 
 @app.command("verify")
@@ -240,7 +241,7 @@ def verify_command(folder: FolderArgument) -> None:
     with consequences():
         from mapreduce.console import afterwards  # noqa: PLC0415 - numpy loads when it is needed
 
-        typer.echo(afterwards.verified(folder))
+        say(afterwards.verified(folder))
 
 
 def _job(reference: str, settings: list[str] | None) -> Job:

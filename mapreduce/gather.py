@@ -15,6 +15,7 @@ from mapreduce import packed, partial
 from mapreduce.conserved import Conserved
 from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, merged
+from mapreduce.shown import in_line
 from mapreduce.tiers import Tiers
 
 if TYPE_CHECKING:
@@ -166,10 +167,11 @@ def _first_of(ledger: Ledger, reasons: Iterable[str]) -> Iterator[str]:
     bad = {q.reason: q for q in reversed(ledger.quarantined)}
     dropped = {d.reason: d for d in reversed(ledger.samples)}
     for one in (bad[r] for r in reasons if r in bad):
-        yield f" First: {one.key}: {one.place.removeprefix(f'{one.key}: ')}."
+        place = one.place.removeprefix(f"{one.key}: ")
+        yield f" First: {in_line(one.key)}: {in_line(place)}."
     for record in (dropped[r] for r in reasons if r in dropped):
         held = f", {record.value}" if record.value else ""
-        yield f" First: record {record.row:,} of {record.key}: {record.reason}{held}."
+        yield f" First: record {record.row:,} of {in_line(record.key)}: {record.reason}{held}."
 
 
 class _Divided:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 VALUE_CHARACTERS: Final = 60
 UTF8_BYTES: Final = 4  # most of a character
 
 # All controls but tab and line end, marks of direction, line separators, halves of pairs.
-_STEERING: Final = re.compile(
+STEERING: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _LAID_OUT: Final = re.compile("[\t\n]")
@@ -27,7 +30,7 @@ def printable(text: str) -> str:
 
     Line ends and tabs stay, since our own messages have some.
     """
-    return _STEERING.sub(_escape, text)
+    return STEERING.sub(_escape, text)
 
 
 def in_line(text: str) -> str:
@@ -54,6 +57,26 @@ def shortened(text: str) -> str:
     """Give the beginning of a text from data, printable; dots where there was more."""
     cut = text[:VALUE_CHARACTERS]
     return in_line(cut) + ("…" if len(text) > VALUE_CHARACTERS else "")
+
+
+class PrintedOut:
+    """A stream for people that a job prints to: what it prints may be data."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text with escapes for what would steer a terminal."""
+        self._stream.write(printable(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -35,6 +35,7 @@ from mapreduce.memory import peak_bytes
 from mapreduce.objects import Awaited, Location
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.plan import Piece
+from mapreduce.shown import PrintedOut
 from mapreduce.table import Schema
 
 LENGTH: Final = struct.Struct("<Q")
@@ -314,6 +315,9 @@ def main() -> None:
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # a job that reads its input must not take our messages
     os.dup2(2, 1)  # a job's print must not end up between messages
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is not None:
+            setattr(sys, name, PrintedOut(getattr(sys, name)))
     with contextlib.suppress(BrokenPipeError):
         serve(source, sink)
     for said in (sys.stdout, sys.stderr):  # by the job

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mapreduce.console import options as given
+from mapreduce.console.said import say
 from mapreduce.console.terminal import (
     OVER_LIMIT,
     Terminal,
@@ -189,10 +190,10 @@ def run_command(
             receipt = run_speeds(source, wanted, chosen, terminal, on_begun=begun)
         tell(receipt, out, as_json=as_json, helps=HELPS)
         for line in lines_of(receipt["map"]):
-            typer.echo(line, err=as_json)
+            say(line, err=as_json)
         unjoined = receipt["geometry"].get("note")
         if unjoined:
-            typer.echo(unjoined, err=True)
+            say(unjoined, err=True)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
         if unjoined:
             raise SystemExit(OVER_LIMIT)
@@ -226,9 +227,9 @@ def map_command(
             background, measure, width, bbox, centre, scale, min_fixes, title, attribution
         )
         account = redraw(folder, out, picture)
-        typer.echo(f"{account['drawn']:,} links in {out}")
+        say(f"{account['drawn']:,} links in {out}")
         for line in lines_of(account):
-            typer.echo(line)
+            say(line)
 
 
 @app.command("inspect")
@@ -250,7 +251,7 @@ def inspect_command(
 
         if objects < 1:
             raise UsageError(f"--objects: expected 1 object or more to look at, got {objects}")
-        typer.echo(told(inspected(source, endpoint=endpoint, objects=objects), source))
+        say(told(inspected(source, endpoint=endpoint, objects=objects), source))
 
 
 @app.command("town")
@@ -290,7 +291,7 @@ def town_command(
             on_progress=lambda done, total: terminal(Progress("town", done, total, "trips")),
             compress=compress,
         )
-    typer.echo(f"{made.links:,} links in {made.roads}, {trips:,} trips in {made.trips}")
+    say(f"{made.links:,} links in {made.roads}, {trips:,} trips in {made.trips}")
 
 
 @app.command("demo")
@@ -328,13 +329,13 @@ def demo_command(
                 receipt = demo(out, trips, workers, terminal)
             else:
                 receipt = demo_elsewhere(out, trips, workers, terminal, there)
-        typer.echo(summary(receipt))
+        say(summary(receipt))
         if there is not None:
-            typer.echo(f"the same sums as on this machine alone: digest {receipt['digest']}")
+            say(f"the same sums as on this machine alone: digest {receipt['digest']}")
         for line in lines_of(receipt["map"]):
-            typer.echo(line)
+            say(line)
         if receipt["map"]["file"]:
-            typer.echo(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
+            say(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
 
 
 def main() -> None:

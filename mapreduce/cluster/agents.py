@@ -9,14 +9,14 @@ says one line on standard output when it is ready; from then on it must not writ
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.fleet import Done, Outcome, on_each, printable
+from mapreduce.cluster.fleet import Done, Outcome, on_each
 from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.console.said import say
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -211,9 +211,7 @@ def logs(
     def write(host: Host, said: list[bytes]) -> None:
         with lock:
             for line in said:
-                text = printable(line.decode(errors="replace"))
-                sys.stdout.write(f"{host.name.ljust(width)}  {text}\n")
-            sys.stdout.flush()
+                say(f"{host.name.ljust(width)}  {line.decode(errors='replace')}")
 
     threads = [threading.Thread(target=read, args=(h,), daemon=True) for h in hosts]
     for thread in threads:

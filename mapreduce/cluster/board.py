@@ -10,7 +10,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mapreduce.cluster.fleet import Outcome, printable
+from mapreduce.cluster.fleet import Outcome
+from mapreduce.console.said import say
+from mapreduce.shown import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,10 +73,7 @@ class Screen:
         if self._live is None:
             mark = ("look  " if outcome.doubtful else "ok    ") if outcome.ok else "failed"
             name = outcome.host.ljust(self._width)
-            sys.stdout.write(
-                f"{name}  {mark}  {outcome.seconds:5.1f} s  {printable(outcome.state)}\n"
-            )
-            sys.stdout.flush()
+            say(f"{name}  {mark}  {outcome.seconds:5.1f} s  {outcome.state}")
 
     def _table(self) -> Table:
         from rich.table import Table  # noqa: PLC0415 - a pipe never needs it
@@ -89,7 +88,7 @@ class Screen:
                 # Text, not markup: what a host says is shown, never interpreted.
                 table.add_row(name, Text(printable(row.state), style), f"{row.seconds:.1f} s")
             else:
-                table.add_row(name, Text(row, "dim"), "")
+                table.add_row(name, Text(printable(row), "dim"), "")
         return table
 
 

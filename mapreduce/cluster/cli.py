@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from mapreduce.console import options as given
+from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def init_command(
 
         who = user or getpass.getuser()
         for path in init(Path(), hosts, user=who, name=name, address=address):
-            typer.echo(f"wrote {path}")
-        typer.echo("look at it, then: mapreduce cluster enrol")
+            say(f"wrote {path}")
+        say("look at it, then: mapreduce cluster enrol")
 
 
 @app.command("enrol")
@@ -252,7 +253,7 @@ def status_command(
     """Tell each host's release and runs; or, with --out, how a run and its hosts fare, as JSON."""
     with consequences():
         if out is not None:
-            typer.echo(_ask(out, "status"))
+            say(_ask(out, "status"))
             return
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
@@ -293,7 +294,7 @@ def stop_command(
     with consequences():
         if out is not None:
             _ask(out, "stop")
-            typer.echo(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
+            say(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
             return
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 

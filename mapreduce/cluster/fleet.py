@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.shown import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,11 +25,6 @@ AT_ONCE: Final = 8  # a jump host's sshd drops logins beyond ten that are not th
 HOST_S: Final = 900.0
 
 T = TypeVar("T")
-
-
-def printable(text: str) -> str:
-    """Show control characters instead of sending them to the terminal: a host may be hostile."""
-    return "".join(c if c.isprintable() or c in "\t\n" else repr(c)[1:-1] for c in text)
 
 
 def by_reason(reasons: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.fleet import FleetError, Outcome
 from mapreduce.cluster.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.wheels import Cache
+from mapreduce.console.said import say
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -155,6 +156,5 @@ def confirm(question: str, beforehand: str = "--yes") -> bool:
     """
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody can be asked here: {beforehand} says so beforehand")
-    sys.stdout.write(f"{question} [y/N] ")
-    sys.stdout.flush()
+    say(f"{question} [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in YES

@@ -21,6 +21,7 @@ import msgspec
 
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.agent import Agent, LeaveError, log
+from mapreduce.shown import printable
 
 if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
@@ -65,9 +66,18 @@ async def _serve(config: AgentConfig, kept_bytes: int | None) -> int:
     return await agent.run()
 
 
+class _Plain(logging.Formatter):
+    """Writes what stands in keys, messages of slots and answers so that a log can be looked at."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def main(kept_bytes: int | None = None) -> None:
     """Be an agent; `kept_bytes` as `Agent` has it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.raiseExceptions = False  # a log that is gone is no reason to end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the SSH session that started us has ended
     try:

@@ -14,9 +14,8 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-import typer
-
 from mapreduce.claim import claimant, made, unusable
+from mapreduce.console.said import say
 from mapreduce.console.words import DETACH
 from mapreduce.interpreter import command, environment
 
@@ -62,11 +61,11 @@ def leave_running(folder: Path, program: str, *, hosts: bool, typed: Typed | Non
         if code and new:
             with suppress(OSError):  # it left something: that stays
                 folder.rmdir()
-        typer.echo(said, nl=False, err=bool(code))
+        say(said, end="", err=bool(code))
         raise SystemExit(code)
     process.returncode = 0  # it is left to itself: nobody waits for it
     end = f"mapreduce cluster stop --out {folder}" if hosts else f"kill {process.pid}"
-    typer.echo(
+    say(
         f"runs in the background as process {process.pid}, and says what it does in {path}\n"
         f"  how far it is   mapreduce status {folder}\n"
         f"  watch           tail -f {path}\n"

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 
 from mapreduce.accounts import published, write_account, write_receipt, write_rows
 from mapreduce.claim import holding
+from mapreduce.console.said import say, say_json
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.console.typed import Program, remember
@@ -108,9 +108,9 @@ def tell(
 ) -> None:
     """Print the receipt as JSON, or the summary for people with what helps by reason."""
     if as_json:
-        typer.echo((out / "receipt.json").read_text(), nl=False)
+        say_json((out / "receipt.json").read_text())
     else:
-        typer.echo(f"{summary(receipt, helps)}\nwritten to {out}")
+        say(f"{summary(receipt, helps)}\nwritten to {out}")
 
 
 def _write_tables(result: Result, out: Path) -> list[Path]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.shown import in_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,8 +33,8 @@ def table(status: Status) -> Table:
     for host in hosts[:MOST_ROWS]:
         style = "red" if host.state in WORST_FIRST[:3] else ""
         shown.add_row(
-            Text(host.host),
-            Text(host.state, style),
+            Text(in_line(host.host)),
+            Text(in_line(host.state), style),
             f"{host.busy}/{host.slots}" if host.slots else "",
             f"{host.done:,}",
             f"{host.bytes_per_s / 1e6:,.1f}" if host.state == "works" else "",
@@ -46,7 +48,7 @@ def table(status: Status) -> Table:
 
 def note(host: HostStatus) -> str:
     """Say in a few words what is to be known of a host beside its figures."""
-    first = host.note.partition("\n")[0][:100]
+    first = in_line(host.note.partition("\n")[0][:100])
     return f"throttled; {first}".rstrip("; ") if host.throttled else first
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from mapreduce.console.said import say
 from mapreduce.console.terminal import OVER_LIMIT
 from mapreduce.console.words import ANEW
 from mapreduce.errors import UsageError
@@ -36,7 +37,7 @@ def _show_version(wanted: bool) -> None:
         from mapreduce import scanner  # noqa: PLC0415
 
         with_it = "with" if scanner.is_built() else "without"
-        typer.echo(
+        say(
             f"roadspeed {mapreduce.__version__}, Python {platform.python_version()}"
             f" on {platform.machine()}, {with_it} the compiled scanner"
         )
@@ -348,7 +349,7 @@ def end_over_limits(receipt: dict[str, Any], max_bad: str, max_dropped: str | No
     """End a command whose run exceeded a limit: say which, exit code 3."""
     over = over_limits(receipt, max_bad, max_dropped)
     for text in over:
-        typer.echo(text, err=True)
+        say(text, err=True)
     if over:
         raise SystemExit(OVER_LIMIT)
 

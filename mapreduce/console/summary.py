@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.parsed import NOT_A_RECORD
+from mapreduce.shown import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +60,7 @@ def _nan(nan: Mapping[str, Any] | None, receipt: Mapping[str, Any]) -> list[str]
     lines = []
     if nan is not None:
         first = nan["first"]
-        where = f"first {first['value']}, record {first['row']:,} of {first['key']}"
+        where = f"first {first['value']}, record {first['row']:,} of {in_line(first['key'])}"
         if unused := nan["unused"]:
             lines.append(
                 f"{unused:,} records hold NaN or Infinity in a field that is not used ({where}):"

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from mapreduce import ending
 from mapreduce.console.hosts import Lines, table
+from mapreduce.console.said import say
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.shown import in_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -132,9 +134,7 @@ def _end(number: int, _: object) -> None:
 
 
 def _say(text: str) -> None:
-    if sys.stderr is not None:  # closed, as under some schedulers
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+    say(text, err=True)
 
 
 class Terminal:
@@ -181,7 +181,9 @@ class Terminal:
         if task is None:
             task = self._bars.add_task(progress.phase, total=None, unit=progress.unit, note="")
             self._tasks[progress.phase] = task
-        self._bars.update(task, completed=progress.done, total=progress.total, note=progress.note)
+        self._bars.update(
+            task, completed=progress.done, total=progress.total, note=in_line(progress.note)
+        )
 
     def say(self, text: str) -> None:
         """Show a line that stays, above the bars where there are any."""
@@ -190,7 +192,7 @@ class Terminal:
         if self._bars is None:
             _say(text)
         else:
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def _status(self) -> Status | None:
         """Give how the engine's hosts fare, where it has any."""

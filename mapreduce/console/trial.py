@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.attempt import Attempt, Limits
 from mapreduce.cluster.tables import Store as Nodes
@@ -21,6 +22,7 @@ from mapreduce.objects.listed import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
+from mapreduce.shown import PrintedOut, in_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +50,7 @@ def shown(job: Job, source: str, endpoint: str | None, *, allow_nan: bool = Fals
     split = next(iter(Planner().splits_of([entry])))
     partial, ledger, seconds = _attempt(job, store, split.pieces, Limits(allow_nan=allow_nan))
     lines = [
-        f"{entry.key}: {amount(entry.size_bytes, 'bytes')} in {seconds * 1e3:,.1f} ms",
+        f"{in_line(entry.key)}: {amount(entry.size_bytes, 'bytes')} in {seconds * 1e3:,.1f} ms",
         f"records: {ledger.read:,} read, {ledger.kept:,} kept",
     ]
     for reason, count in sorted(ledger.dropped.items()):
@@ -127,7 +129,12 @@ def _workers(workers: int | None, inventory: Inventory | None) -> tuple[int, str
 def _attempt(
     job: Job, store: Store, pieces: Sequence[Piece], limits: Limits
 ) -> tuple[Partial, Ledger, float]:
-    with Reader() as reader, contextlib.closing(Attempt(job, reader, limits)) as attempt:
+    printed: Any = PrintedOut(sys.stdout)  # the job's own prints may be data
+    with (
+        contextlib.redirect_stdout(printed),
+        Reader() as reader,
+        contextlib.closing(Attempt(job, reader, limits)) as attempt,
+    ):
         locations = [store.locate(entry_of(p)) for p in pieces]
         started = time.monotonic()
         partial, ledger = attempt.run(pieces, locations)
@@ -145,7 +152,10 @@ def _up_to(pieces: Sequence[Piece], most_bytes: int) -> list[Piece]:
 
 def _aligned(columns: Mapping[str, Array]) -> list[str]:
     """Give the first rows as text, columns aligned."""
-    cells = [[name, *map(str, texts(c[:SHOWN_ROWS]))] for name, c in columns.items()]
+    cells = [
+        [name, *(in_line(str(cell)) for cell in texts(c[:SHOWN_ROWS]))]
+        for name, c in columns.items()
+    ]
     widths = [max(map(len, column)) for column in cells]
     rows = zip(*cells, strict=True)
     return ["  ".join(v.rjust(w) for v, w in zip(row, widths, strict=True)) for row in rows]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster.fleet import printable
 from mapreduce.cluster.identities import identity
 from mapreduce.cluster.inventory import Inventory, load
 from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.shown import printable
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Shelf, SshHost, keypair
 
