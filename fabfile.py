@@ -1,5 +1,29 @@
 """Tasks for the hosts of hosts.toml: `fab --list` tells them; `mapreduce cluster` is the same."""
 
-from mapreduce.cluster.fab import demo, deploy, doctor, enrol, logs, remove, run, status, stop
+from mapreduce.cluster.fab import (
+    clean,
+    demo,
+    deploy,
+    df,
+    doctor,
+    enrol,
+    logs,
+    remove,
+    run,
+    status,
+    stop,
+)
 
-__all__ = ["demo", "deploy", "doctor", "enrol", "logs", "remove", "run", "status", "stop"]
+__all__ = [
+    "clean",
+    "demo",
+    "deploy",
+    "df",
+    "doctor",
+    "enrol",
+    "logs",
+    "remove",
+    "run",
+    "status",
+    "stop",
+]

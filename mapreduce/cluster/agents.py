@@ -183,8 +183,11 @@ def logs(
     run_id: str | None = None,
     lines: int = 20,
     follow: bool = False,
+    last: bool = False,
 ) -> list[Outcome[None]]:
     """Write the agents' logs to standard output, each line after its host's name.
+
+    With `last`, of each host's newest run alone.
 
     Returns
     -------
@@ -192,7 +195,7 @@ def logs(
         The hosts whose logs could not be read, and why.
     """
     run = run_id and checked_run(run_id)
-    asked = {"act": "logs", "run": run, "lines": lines, "follow": follow}
+    asked = {"act": "logs", "run": run, "lines": lines, "follow": follow, "last": last}
     width = max(len(h.name) for h in hosts)
     lock = threading.Lock()
     failed: list[Outcome[None]] = []

@@ -1,24 +1,21 @@
 """`mapreduce cluster …`: the hosts of hosts.toml, from the first key to the last log.
 
-Options alone; what they do is in `operations`, which `fab` calls as well. SSH loads inside a
-command, so that `--help` is quick.
+Options alone; what they do is in `operations`, which `fab` calls as well; those about runs are in
+`cli_runs`. SSH loads inside a command, so that `--help` is quick.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 
-from mapreduce.console import options as given
+from mapreduce.cluster import cli_runs
+from mapreduce.cluster.choosing import HOSTS, InventoryPath, Only, Tags, Without, Yes, chosen
 from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.operations import Choice
 
 app = typer.Typer(
     name="cluster",
@@ -28,48 +25,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Hosts over SSH: enrol, examine, deploy, run, watch, stop, remove.",
 )
-
-WHICH = "Which hosts"
-InventoryPath: TypeAlias = Annotated[
-    Path, typer.Option("--inventory", help="The file that names the hosts.")
-]
-Only: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--only", help="Names, ranges or globs: pi[01-03],nuc*.", rich_help_panel=WHICH),
-]
-Without: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--except", help="Not these.", rich_help_panel=WHICH)
-]
-Tags: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--tag", help="Those with any of these tags.", rich_help_panel=WHICH),
-]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
-Run: TypeAlias = Annotated[str | None, typer.Option("--run", help="One run; else all.")]
-Out: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        help="The --out of a run at work here, not its hosts.",
-        parser=given.folder,
-        metavar="<path>",
-    ),
-]
-HOSTS = Path("hosts.toml")
-
-
-def _choice(
-    inventory: Path, only: list[str] | None, without: list[str] | None, tags: list[str] | None
-) -> Choice:
-    from mapreduce.cluster.operations import Choice  # noqa: PLC0415 - SSH loads when it is needed
-
-    return Choice(inventory, tuple(only or ()), tuple(without or ()), tuple(tags or ()))
-
-
-def _ask(out: Path, what: str) -> str:
-    from mapreduce.cluster import control  # noqa: PLC0415 - loads when it is needed
-
-    return json.dumps(control.ask(out, what), indent=1)
 
 
 @app.command("init")
@@ -130,7 +85,7 @@ def enrol_command(
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.enrol_hosts(
-            _choice(inventory, only, without, tag),
+            chosen(inventory, only, without, tag),
             yes=yes,
             replace=replace,
             install_key=install_key,
@@ -146,7 +101,7 @@ def doctor_command(
     with consequences():
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.examine_hosts(_choice(inventory, only, without, tag))
+        operations.examine_hosts(chosen(inventory, only, without, tag))
 
 
 @app.command("deploy")
@@ -170,135 +125,45 @@ def deploy_command(
 
         sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
         sources += [w for place in find_links or () for w in ("--find-links", place)]
-        operations.deploy_to_hosts(_choice(inventory, only, without, tag), sources=sources)
+        operations.deploy_to_hosts(chosen(inventory, only, without, tag), sources=sources)
 
 
-@app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run_command(
-    context: typer.Context,
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder, or s3://bucket/prefix")
-    ],
-    out: given.OutOfJob,
-    job: Annotated[
-        str, typer.Option("--job", help="package.module:Job or ./file.py:Job; else speeds.")
-    ] = "",
-    roads: Annotated[str, typer.Option("--roads", help="Roads, for speeds.")] = "",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter of the job, name=value.")
-    ] = None,
-    requirements: Annotated[
-        list[str] | None, typer.Option("--with", help="A package the job needs on the hosts.")
-    ] = None,
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
-    allow_nan: given.AllowNan = False,
-    detach: Annotated[bool, typer.Option("--detach", help="In the background.")] = False,
+HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command("run", context_settings=HANDED_ON)(cli_runs.run_command)
+app.command("demo")(cli_runs.demo_command)
+app.command("status")(cli_runs.status_command)
+app.command("logs")(cli_runs.logs_command)
+app.command("stop")(cli_runs.stop_command)
+
+
+@app.command("df")
+def df_command(
+    inventory: InventoryPath = HOSTS, only: Only = None, without: Without = None, tag: Tags = None
 ) -> None:
-    """Run a job over the hosts: `mapreduce run` and `roadspeed run` with --engine ssh.
-
-    Examples:
-
-        mapreduce cluster run s3://trips --roads roads.gpkg --out speeds
-
-        mapreduce cluster run s3://trips --job ./braking.py:HarshBraking --out braking --detach
-
-    Every other option of those commands is handed on, as it stands: --limit 1000, --no-map.
-    """
-    with consequences():
-        from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
-
-        runs.start(
-            runs.run_words(
-                _choice(inventory, only, without, tag),
-                source,
-                out,
-                job=job,
-                roads=roads,
-                settings=settings or (),
-                requirements=requirements or (),
-                allow_nan=allow_nan,
-                detach=detach,
-                more=context.args,
-            )
-        )
-
-
-@app.command("demo")
-def demo_command(
-    out: given.OutOfAll = Path("demo"),
-    trips: Annotated[int, typer.Option("--trips", help="How many trips.")] = 200,
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
-) -> None:
-    """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
-    with consequences():
-        from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
-
-        runs.start(runs.demo_words(_choice(inventory, only, without, tag), out, trips))
-
-
-@app.command("status")
-def status_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
-    out: Out = None,
-) -> None:
-    """Tell each host's release and runs; or, with --out, how a run and its hosts fare, as JSON."""
-    with consequences():
-        if out is not None:
-            say(_ask(out, "status"))
-            return
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
-
-        operations.status_of_hosts(_choice(inventory, only, without, tag))
-
-
-@app.command("logs")
-def logs_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
-    run: Run = None,
-    lines: Annotated[int, typer.Option("--lines", help="How many of each log's last.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
-) -> None:
-    """Write the agents' logs, merged, each line after its host's name."""
+    """Tell what ours takes on each host's disk: releases, packages, overlays, inputs, logs."""
     with consequences():
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        choice = _choice(inventory, only, without, tag)
-        operations.show_logs(choice, run, lines=lines, follow=follow)
+        operations.disk_of_hosts(chosen(inventory, only, without, tag))
 
 
-@app.command("stop")
-def stop_command(
+@app.command("clean")
+def clean_command(
     inventory: InventoryPath = HOSTS,
     only: Only = None,
     without: Without = None,
     tag: Tags = None,
-    run: Run = None,
-    patience: Annotated[
-        float, typer.Option("--patience", help="Seconds to drain before agents are killed.")
-    ] = 30.0,
-    out: Out = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Whatever no running agent uses, releases and logs too.")
+    ] = False,
+    yes: Yes = False,
 ) -> None:
-    """Have agents finish what they are at, and end; or, with --out, one run and all its agents."""
+    """Make room on hosts: remove old releases, packages, overlays, inputs and logs."""
     with consequences():
-        if out is not None:
-            _ask(out, "stop")
-            say(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
-            return
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.stop_agents(_choice(inventory, only, without, tag), run, patience_s=patience)
+        choice = chosen(inventory, only, without, tag)
+        operations.clean_hosts(choice, everything=everything, yes=yes)
 
 
 @app.command("remove")
@@ -313,4 +178,4 @@ def remove_command(
     with consequences():
         from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.remove_from_hosts(_choice(inventory, only, without, tag), yes=yes)
+        operations.remove_from_hosts(chosen(inventory, only, without, tag), yes=yes)

@@ -151,13 +151,14 @@ def logs(
     tag: Words = None,
     inventory: str = INVENTORY,
     run: str = "",
+    last: bool = False,
     lines: int = 20,
     follow: bool = False,
 ) -> None:
     """Write the agents' logs, merged, each line after its host's name."""
     with consequences():
         choice = _choice(inventory, only, except_, tag)
-        operations.show_logs(choice, run or None, lines=lines, follow=follow)
+        operations.show_logs(choice, run or None, lines=lines, follow=follow, last=last)
 
 
 @task(iterable=LISTS)
@@ -174,6 +175,35 @@ def stop(
     with consequences():
         choice = _choice(inventory, only, except_, tag)
         operations.stop_agents(choice, run or None, patience_s=patience)
+
+
+@task(iterable=LISTS)
+def df(
+    _c: Context,
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
+    inventory: str = INVENTORY,
+) -> None:
+    """Tell what ours takes on each host's disk."""
+    with consequences():
+        operations.disk_of_hosts(_choice(inventory, only, except_, tag))
+
+
+@task(iterable=LISTS)
+def clean(
+    _c: Context,
+    only: Words = None,
+    except_: Words = None,
+    tag: Words = None,
+    inventory: str = INVENTORY,
+    all_: bool = False,
+    yes: bool = False,
+) -> None:
+    """Remove old releases, packages, inputs and logs; with --all, whatever is not at work."""
+    with consequences():
+        choice = _choice(inventory, only, except_, tag)
+        operations.clean_hosts(choice, everything=all_, yes=yes)
 
 
 @task(iterable=LISTS)

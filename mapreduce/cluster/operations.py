@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster import agents, doctor, enrol
+from mapreduce.cluster import agents, disk, doctor, enrol
 from mapreduce.cluster.board import Quiet, Screen
 from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.fleet import FleetError, Outcome
@@ -138,10 +138,46 @@ def remove_from_hosts(choice: Choice, *, yes: bool = False) -> None:
     table.check("remove")
 
 
-def show_logs(choice: Choice, run: str | None, *, lines: int, follow: bool) -> None:
-    """Write the agents' logs, merged."""
+def disk_of_hosts(choice: Choice) -> None:
+    """Tell what ours takes on each host's disk."""
     inventory, hosts = choice.read()
-    failed = agents.logs(inventory, hosts, run_id=run, lines=lines, follow=follow)
+    with Screen("df", hosts) as board:
+        table = disk.disk_use(inventory, hosts, board)
+    table.check("df")
+
+
+def clean_hosts(choice: Choice, *, everything: bool = False, yes: bool = False) -> None:
+    """Make room on hosts; with `everything`, after asking, whatever no running agent uses."""
+    inventory, hosts = choice.read()
+    question = (
+        f"Delete all under {inventory.root} on {len(hosts)} hosts that no running agent uses,"
+        " releases and logs too? The next run brings again what it needs."
+    )
+    if everything and not yes and not confirm(question):
+        raise UsageError("nothing was removed")
+    with Screen("clean", hosts) as board:
+        table = disk.clean(inventory, hosts, board, everything=everything)
+    table.check("clean")
+
+
+def show_logs(
+    choice: Choice, run: str | None, *, lines: int, follow: bool, last: bool = False
+) -> None:
+    """Write the agents' logs, merged; with `last`, of each host's newest run alone.
+
+    Raises
+    ------
+    UsageError
+        Where one run is named, and the last is wanted.
+    FleetError
+        Naming the hosts whose logs could not be read.
+    """
+    if run and last:
+        raise UsageError(f"--run {run} names a run: leave out --last")
+    if lines < 0:
+        raise UsageError(f"--lines is 0 or more, got {lines}")
+    inventory, hosts = choice.read()
+    failed = agents.logs(inventory, hosts, run_id=run, lines=lines, follow=follow, last=last)
     if failed:
         raise FleetError("logs", failed, len(hosts))
 

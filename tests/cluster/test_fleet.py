@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from mapreduce.cli import app
 from mapreduce.cluster import starter
 from mapreduce.cluster.board import Screen
-from mapreduce.cluster.fleet import Done, FleetError, Outcome, on_each
+from mapreduce.cluster.fleet import Done, FleetError, Outcome, by_reason, on_each
 from mapreduce.cluster.inventory import Host, load
 from mapreduce.errors import MapReduceError, UsageError
 from tests.cluster.shelves import enrolled_shelf
@@ -52,6 +53,60 @@ def test_a_reason_that_hosts_share_is_told_once() -> None:
     failed: list[Outcome[None]]
     failed = [Outcome(h, False, why, 0.1) for h, why in (("a", "x"), ("b", "y\a"), ("c", "x"))]
     assert str(FleetError("test", failed, 4)).endswith(":\n  a, c: x\n  b: y\\x07")
+
+
+def test_hosts_that_lack_the_same_get_one_line_to_type() -> None:
+    pin = "no host key is pinned for {}: `mapreduce cluster enrol --only {}`"
+    off = "{} refused the connection: is SSH on?"
+    store = "cannot reach the store at {}: is it on?"
+    reasons = {
+        "pi1": pin.format("10.0.0.1", "pi1"),
+        "pi10": pin.format("[10.0.0.10]:2222", "pi10"),
+        "pi2": off.format("10.0.0.2"),
+        "pi3": off.format("[fe80::3]:22022"),
+        "pi4": store.format("10.0.0.66:9000"),
+        "pi5": store.format("10.0.0.67:9000"),
+        "pi6": "10.0.0.6 refused the login",
+    }
+    assert by_reason(reasons).splitlines()[1:] == [
+        "  pi1, pi10: no host key is pinned for it: `mapreduce cluster enrol --only pi1,pi10`",
+        "  pi2, pi3: it refused the connection: is SSH on?",
+        "  pi4: cannot reach the store at 10.0.0.66:9000: is it on?",
+        "  pi5: cannot reach the store at 10.0.0.67:9000: is it on?",
+        "  pi6: 10.0.0.6 refused the login",
+    ]
+
+
+def test_disk_use_logs_and_cleaning_as_they_are_typed() -> None:
+    def typed(*words: str) -> Any:
+        return CliRunner().invoke(app, ["cluster", *words, "--inventory", str(inventory.path)])
+
+    with enrolled_shelf(2) as (hosts, inventory):
+        root = hosts.hosts[0].root
+        root.mkdir(mode=0o700)
+        (root / "home-id").write_text("x" * 32)
+        for i, run in enumerate(("before", "after")):
+            folder = root / "runs" / run / "pi1"
+            folder.mkdir(parents=True)
+            (folder / "agent.log").write_text(f"said {run}\n")
+            os.utime(folder.parent, (1e9 + i, 1e9 + i))
+        logs = typed("logs").output
+        assert "said before" in logs
+        assert "said after" in logs
+        logs = typed("logs", "--last").output
+        assert "said before" not in logs
+        assert "said after" in logs
+        refused = typed("logs", "--last", "--run", "before")
+        assert (refused.exit_code, "leave out --last" in refused.output) == (2, True)
+        told = typed("df").output
+        assert "2 runs" in told
+        assert "pi2  ok" in told
+        refused = typed("clean", "--all")
+        assert (refused.exit_code, "Nobody can be asked here" in refused.output) == (2, True)
+        assert typed("clean").exit_code == 0
+        assert (root / "runs" / "before").exists()  # few of them stay
+        assert typed("clean", "--all", "--yes").exit_code == 0
+        assert not list((root / "runs").glob("*"))
 
 
 def test_no_more_hosts_than_allowed_are_busy_at_once() -> None:

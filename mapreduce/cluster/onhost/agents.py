@@ -298,12 +298,13 @@ def remove(asked: Asked) -> Asked:
 
 
 def runs(asked: Asked) -> list[tuple[str, str]]:
-    """Give name and folder of this host's runs: the one asked for, or all."""
+    """Give name and folder of this host's runs: the one asked for, the last, or all."""
     top = os.path.join(asked["root"], "runs")
     names = sorted(os.listdir(top), key=lambda name: made(top, name)) if os.path.isdir(top) else []
     wanted = asked.get("run")
     places = [(n, os.path.join(top, n, asked["host"])) for n in names if wanted in (None, n)]
-    return [(n, folder) for n, folder in places if os.path.isdir(folder)]
+    there = [(n, folder) for n, folder in places if os.path.isdir(folder)]
+    return there[-1:] if asked.get("last") else there
 
 
 def alive(noted: Asked) -> bool:
