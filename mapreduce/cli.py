@@ -6,6 +6,9 @@ packages load inside a command, so that `--help` is quick.
 
 from __future__ import annotations
 
+from mapreduce.console import early  # first: it hears Ctrl-C while the rest loads
+
+# isort: split
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -248,6 +251,9 @@ def _job(reference: str, settings: list[str] | None) -> Job:
     from mapreduce.job_loader import load  # noqa: PLC0415 - numpy loads when it is needed
 
     return load(reference, given.settings(settings), text=True)
+
+
+__all__ = ["app", "early", "main"]
 
 
 def main() -> None:

@@ -242,7 +242,8 @@ class Journal:
         if self._path is not None:
             self._base.close()
             journal_file.private(self._path)
-            self._base = sqlite3.connect(self._path, check_same_thread=False, timeout=2.0)
+            where = self._path.absolute()  # "file:x" would be an address
+            self._base = sqlite3.connect(where, check_same_thread=False, timeout=2.0)
         self._base.execute("pragma journal_mode = wal")
         self._base.execute("pragma synchronous = normal")
         if journal_file.is_new(self._base):

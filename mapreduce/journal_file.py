@@ -17,6 +17,7 @@ import msgspec
 
 from mapreduce.claim import CLAIM
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.place import typed
 from mapreduce.seals import (
     NOTHING,
     Head,
@@ -147,7 +148,7 @@ def check_partial(number: int, partial: object, content: bytes) -> bytes:
 
 def damaged(path: Path | None, what: object) -> MapReduceError:
     """Say that a journal is damaged, where, and how to go on."""
-    folder = "" if path is None else path.parent
+    folder = "DIR" if path is None else typed(path.parent)
     return MapReduceError(
         f"the journal {path} is damaged: {what} is not as it was written. Nothing of it was used."
         " To begin anew, which reads everything again, type the run's command with --anew, or:"

@@ -1,10 +1,16 @@
-"""How much memory this process has used at most."""
+"""How much memory this process has used at most, and this machine has."""
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from pathlib import Path
+
+
+def total_bytes() -> int:
+    """Give the memory of this machine, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_bytes() -> int:

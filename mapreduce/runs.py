@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce import packed
@@ -32,6 +31,7 @@ from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
+from mapreduce.place import folder_named
 from mapreduce.plan import Cover, Planner
 from mapreduce.progress import OnProgress, Progress
 from mapreduce.receipt import (
@@ -47,6 +47,7 @@ from mapreduce.receipt import (
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mapreduce.engines import Engine, Manning
     from mapreduce.ledger import Cost, Ledger
@@ -201,7 +202,7 @@ class _Run:
         )
         self.schemas = job.schemas()
         planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
-        folder = None if folder is None else Path(folder)
+        folder = None if folder is None else folder_named(folder, "the run's folder")
         if folder is not None:
             check_apart(folder, self.store)
             made(folder)

@@ -108,7 +108,7 @@ class SideFile:
         with _opened(self._given) as file:
             before = os.fstat(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        path = str(Path(self._given).resolve())
+        path = str(Path(self._given).expanduser().resolve())
         self._seal = Seal(path, digest, before.st_size, before.st_mtime_ns)
         self.check()
         return self._seal

@@ -40,7 +40,7 @@ def whole(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Pa
     FileNotFoundError
         Where the block ends without having written the file.
     """
-    target = Path(path)
+    target = Path(path).absolute()  # "a:b/c", left as it is, is an address to some libraries
     if not target.parent.is_dir():
         raise UsageError(f"{target}: expected its folder to exist; make {target.parent} first")
     if target.is_dir():

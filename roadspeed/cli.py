@@ -5,6 +5,9 @@ Heavy packages load inside a command, so that `--help` is quick.
 
 from __future__ import annotations
 
+from mapreduce.console import early  # first: it hears Ctrl-C while the rest loads
+
+# isort: split
 from pathlib import Path
 from typing import Annotated
 
@@ -336,6 +339,9 @@ def demo_command(
             say(line)
         if receipt["map"]["file"]:
             say(f"the map: {(out / 'speeds' / 'map.png').resolve()}")
+
+
+__all__ = ["app", "early", "main"]
 
 
 def main() -> None:

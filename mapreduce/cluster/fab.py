@@ -14,6 +14,7 @@ from invoke.tasks import task
 from mapreduce.cluster import operations, runs
 from mapreduce.cluster.operations import Choice
 from mapreduce.console.terminal import consequences
+from mapreduce.place import folder_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,9 @@ INVENTORY: Final = "hosts.toml"
 
 
 def _choice(inventory: str, only: Words, without: Words, tag: Words) -> Choice:
-    return Choice(Path(inventory), tuple(only or ()), tuple(without or ()), tuple(tag or ()))
+    return Choice(
+        Path(inventory).expanduser(), tuple(only or ()), tuple(without or ()), tuple(tag or ())
+    )
 
 
 @task(iterable=LISTS)
@@ -48,7 +51,7 @@ def enrol(
             yes=yes,
             replace=replace,
             install_key=install_key,
-            fingerprints=Path(fingerprints) if fingerprints else None,
+            fingerprints=Path(fingerprints).expanduser() if fingerprints else None,
         )
 
 
@@ -104,7 +107,7 @@ def run(
             runs.run_words(
                 _choice(inventory, only, except_, tag),
                 source,
-                Path(out),
+                folder_named(out),
                 job=job,
                 roads=roads,
                 settings=set_ or (),
@@ -127,7 +130,9 @@ def demo(
 ) -> None:
     """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
     with consequences():
-        runs.start(runs.demo_words(_choice(inventory, only, except_, tag), Path(out), trips))
+        runs.start(
+            runs.demo_words(_choice(inventory, only, except_, tag), folder_named(out), trips)
+        )
 
 
 @task(iterable=LISTS)

@@ -111,7 +111,7 @@ def load(path: str | Path = NAME) -> Inventory:
     UsageError
         Where the file is absent or anything in it cannot be meant, with the place.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     try:
         body = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

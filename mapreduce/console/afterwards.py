@@ -19,6 +19,7 @@ from mapreduce.console.summary import summary
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.journal import NAME, progress_of
 from mapreduce.journal_file import COMMAND
+from mapreduce.place import typed as typed_path
 from mapreduce.receipt_file import RECEIPT
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _unfinished(folder: Path) -> str | None:
         return f"not finished: {far}; it is at work{who}.{_last_words(folder)}"
     return (
         f"not finished: {far}; it is not at work.{_mixed(folder)}{_last_words(folder)}"
-        f"\nTo go on with it: mapreduce resume {shlex.quote(str(folder))}"
+        f"\nTo go on with it: mapreduce resume {typed_path(folder)}"
     )
 
 

@@ -18,6 +18,7 @@ from mapreduce.claim import claimant, made, unusable
 from mapreduce.console.said import say
 from mapreduce.console.words import DETACH
 from mapreduce.interpreter import command, environment
+from mapreduce.place import typed as typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,13 +65,14 @@ def leave_running(folder: Path, program: str, *, hosts: bool, typed: Typed | Non
         say(said, end="", err=bool(code))
         raise SystemExit(code)
     process.returncode = 0  # it is left to itself: nobody waits for it
-    end = f"mapreduce cluster stop --out {folder}" if hosts else f"kill {process.pid}"
+    shown = typed_path(folder)
+    end = f"mapreduce cluster stop --out {shown}" if hosts else f"kill {process.pid}"
     say(
         f"runs in the background as process {process.pid}, and says what it does in {path}\n"
-        f"  how far it is   mapreduce status {folder}\n"
-        f"  watch           tail -f {path}\n"
+        f"  how far it is   mapreduce status {shown}\n"
+        f"  watch           tail -f {typed_path(path)}\n"
         f"  stop            {end}\n"
-        f"  go on           mapreduce resume {folder}"
+        f"  go on           mapreduce resume {shown}"
     )
 
 

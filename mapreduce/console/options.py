@@ -14,6 +14,7 @@ from mapreduce.console.said import say
 from mapreduce.console.terminal import OVER_LIMIT
 from mapreduce.console.words import ANEW
 from mapreduce.errors import UsageError
+from mapreduce.place import folder_named
 
 if TYPE_CHECKING:
     from mapreduce.engines.named import Where
@@ -26,9 +27,10 @@ ENGINE = "Where it runs"
 
 def folder(text: str) -> Path:
     """Take a folder as it is typed; an empty one is a variable of the shell that is not set."""
-    if not text:
-        raise typer.BadParameter("it is empty; name a folder ('.' for the one you are in)")
-    return Path(text)
+    try:
+        return folder_named(text, "the folder")
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _show_version(wanted: bool) -> None:

@@ -14,9 +14,10 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from mapreduce import ending
+from mapreduce.console import early
 from mapreduce.console.hosts import Lines, table
 from mapreduce.console.said import say
 from mapreduce.errors import MapReduceError, UsageError
@@ -116,8 +117,11 @@ class ToldToEnd(KeyboardInterrupt):
 @contextlib.contextmanager
 def _heard() -> Iterator[None]:
     """Hear SIGTERM and SIGHUP, where nobody else does and whoever started us did not forbid it."""
-    before: dict[signal.Signals, signal.Handlers] = {}
+    before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) is early.end:
+            before[signal.SIGINT] = early.end
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 before[number] = signal.SIG_DFL

@@ -13,7 +13,7 @@ from mapreduce.cluster.tables import Store as Nodes
 from mapreduce.columns import Columns
 from mapreduce.console.command import texts
 from mapreduce.console.terminal import amount
-from mapreduce.engines.local import default_workers
+from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.job import Job, finished
@@ -117,7 +117,7 @@ def planned(
 def _workers(workers: int | None, inventory: Inventory | None) -> tuple[int, str]:
     """Give how many attempts go at once, and whose they are."""
     if workers is not None or inventory is None:
-        count = default_workers() if workers is None else workers
+        count = checked_workers(workers)
         return count, f"{count} workers"
     told = [host.slots for host in inventory.hosts]
     count = sum(slots or 1 for slots in told)

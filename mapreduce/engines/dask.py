@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines.feed import Desk, checked, explained
-from mapreduce.engines.local import default_workers
+from mapreduce.engines.local import checked_workers
 from mapreduce.engines.shipping import Shipment, shipment
 from mapreduce.errors import UsageError
 
@@ -65,10 +65,8 @@ class Dask:
                 "--workers starts processes on this machine; a cluster that is there already has"
                 " the workers it was started with"
             )
-        if workers is not None and workers < 1:
-            raise UsageError(f"--workers is at least 1, got {workers}")
         self.scheduler = scheduler
-        self.workers = workers or default_workers()
+        self.workers = checked_workers(workers)
         self._tls = {"tls_ca_file": tls_ca, "tls_client_cert": tls_cert, "tls_client_key": tls_key}
         self._client = client
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import queue
+import resource
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ from mapreduce.engines import (
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError, UsageError
 from mapreduce.interpreter import import_path
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
+from mapreduce.memory import total_bytes
 from mapreduce.objects import Awaited
 from mapreduce.slot import Begin, Done, Failed, Reached, Work
 from mapreduce.slot_process import START_PAUSE_S, STARTS, SlotProcess, StartError
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 JOIN_S: Final = 1.0
 LEAST_MEMORY_BYTES: Final = 256 << 20  # numpy and the stacks of its threads alone take half
+WORKER_BYTES: Final = 64 << 20  # of a process that waits for work
+WORKER_FILES: Final = 4  # pipes here to each
+OTHER_FILES: Final = 64
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
 FAULTS: Final = {"map": MapError, "job": JobError, "store": StoreError}
 
@@ -49,6 +54,31 @@ def default_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def checked_workers(workers: int | None) -> int:
+    """Give how many processes there are to be here; None for one a core.
+
+    Raises
+    ------
+    UsageError
+        Where there cannot be so many.
+    """
+    if workers is None:
+        return default_workers()
+    if workers < 1:
+        raise UsageError(f"--workers is at least 1, got {workers}")
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = min(total_bytes() // WORKER_BYTES, (files - OTHER_FILES) // WORKER_FILES)
+    most = max(default_workers(), room)
+    if workers > most:
+        raise UsageError(
+            f"--workers {workers:,} is more than this machine has room for: it has"
+            f" {default_workers()} cores, {total_bytes() / 1e9:,.1f} GB of memory (a process takes"
+            f" {WORKER_BYTES >> 20} MiB before it reads anything) and {files:,} open files a"
+            f" process; name at most {most:,}, or leave --workers out for one a core"
+        )
+    return workers
 
 
 def checked_memory(memory_bytes: int) -> int:
@@ -86,9 +116,7 @@ class Local:
     name = "local"
 
     def __init__(self, workers: int | None = None, memory_bytes: int = 0) -> None:
-        self.workers = default_workers() if workers is None else workers
-        if self.workers < 1:
-            raise UsageError(f"--workers is at least 1, got {workers}")
+        self.workers = checked_workers(workers)
         self.memory_bytes = checked_memory(memory_bytes)
         self.manning: Manning | None = None
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines.feed import Desk, checked, explained
+from mapreduce.engines.local import checked_workers
 from mapreduce.engines.shipping import Shipment, shipment
 from mapreduce.errors import UsageError
 
@@ -83,7 +84,7 @@ class Spark:
                 f"--workers is at least 1, and without --master: it means local[{workers}]; what"
                 " is there already has the executors it was started with"
             )
-        cores = "*" if workers is None else workers
+        cores = "*" if workers is None else checked_workers(workers)
         self.master = master or f"local[{cores}]"
         self._conf = dict(conf or {})
         self._python = python or os.environ.get("PYSPARK_PYTHON")
