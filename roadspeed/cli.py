@@ -16,6 +16,7 @@ import typer
 from mapreduce.console import options as given
 from mapreduce.console.said import say
 from mapreduce.console.terminal import (
+    FAILED,
     OVER_LIMIT,
     Terminal,
     consequences,
@@ -250,11 +251,15 @@ def inspect_command(
         roadspeed inspect s3://trips/2019
     """
     with consequences():
-        from roadspeed.inspect import inspected, told  # noqa: PLC0415 - loads when needed
+        from roadspeed.advice import told  # noqa: PLC0415 - loads when needed
+        from roadspeed.inspect import inspected  # noqa: PLC0415 - as above
 
         if objects < 1:
             raise UsageError(f"--objects: expected 1 object or more to look at, got {objects}")
-        say(told(inspected(source, endpoint=endpoint, objects=objects), source))
+        found = inspected(source, endpoint=endpoint, objects=objects)
+        say(told(found, source))
+        if found.unreadable == found.objects:
+            raise SystemExit(FAILED)
 
 
 @app.command("town")

@@ -47,7 +47,8 @@ def test_nothing_is_printed_but_by_the_one_who_makes_it_printable() -> None:
     printing = re.compile(
         r"typer\.echo\(|\bprint\(|std(?:out|err)\.write(?:lines)?\(|console\.print\("
     )
-    allowed = {"console/said.py", "console/terminal.py"}  # the latter has Rich print a printable
+    # Rich prints what is printable already; what the last has runs on hosts, for us to read.
+    allowed = {"console/said.py", "console/terminal.py", "cluster/shell.py"}
     found = {
         path.relative_to(ROOT / "mapreduce").as_posix()
         for path in sources

@@ -1,0 +1,165 @@
+"""What is said of a look at some trips: the fields, what may hinder a run, the command to type."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.paths import is_nameable, path_of
+from mapreduce.shown import in_line
+from roadspeed.inspect import MARK
+from roadspeed.leaves import float_ids, likely, odd_ids, shown, text_speed
+from roadspeed.trip import PATHS
+
+if TYPE_CHECKING:
+    from roadspeed.inspect import Findings, Place
+    from roadspeed.leaves import Keys
+
+MOST_NAMED: Final = 3
+NO_OBJECTS: Final = (
+    "The list holds no JSON objects: a run takes one object a fix, such as"
+    ' {"linkID": 401, "speed": 30}. Write the columns as records (in pandas: orient=\'records\').'
+)
+
+
+def told(found: Findings, source: str) -> str:
+    """Give the findings for people, with the command to type next."""
+    place = found.place
+    paths = {keys: shown(keys) for keys in place.leaves}
+    width = max(map(len, paths.values()), default=4)
+    lines = [_covered(found), ""]
+    for keys, leaf in place.leaves.items():
+        if not leaf.filled and any(k[: len(keys)] == keys != k for k in place.leaves):
+            continue  # a parent that is null now and then; its members tell it
+        missing = place.records - leaf.filled
+        share = 100 * missing / max(1, place.records)
+        unnamed = "" if all(map(is_nameable, keys)) else "  (no path can name this key)"
+        example = in_line(leaf.example.replace(MARK, ""))
+        lines.append(
+            f"  {paths[keys]:<{width}}  {share:5.1f} % null  {leaf.looks:<28} {example}{unnamed}"
+        )
+    if place.not_records:
+        lines.append(f"  no JSON objects: {place.not_records:,} of these records")
+    lines += [f"  {in_line(fault)}" for fault in found.faults]
+    lines += [f"  {in_line(key)}: lines for a map, as roads are; no trip" for key in found.roads]
+    others = {keys: p for keys, p in found.places.items() if p is not place}
+    lines += [f"  also {p.records:,} records at '{shown(k)}'" for k, p in others.items()]
+    lines += ["", *_advice(found, source)]
+    return "\n".join(lines)
+
+
+def _covered(found: Findings) -> str:
+    read = found.objects - found.unreadable
+    objects = f"{read:,} of {found.objects:,}" if found.unreadable else f"{found.objects:,}"
+    return f"{objects} objects, {found.place.records:,} records" + (
+        f" at '{shown(found.at)}'" if found.at is not None else ""
+    )
+
+
+def _advice(found: Findings, source: str) -> list[str]:
+    place = found.place
+    if found.lines:
+        return ["These are JSON Lines: trips are documents; a job of your own may read JsonLines."]
+    if not place.records:
+        alone = "These are roads: name the trips here, and this file with --roads."
+        return [alone if found.roads else "There is no record to tell link id and speed by."]
+    if place.not_records == place.records:
+        return [NO_OBJECTS]
+    links, speeds = likely("link", place.leaves), likely("speed", place.leaves)
+    said = [] if links else [_no_link(place)]
+    said += [] if speeds else [_no_speed(place)]
+    if links and speeds:
+        said.append(
+            f"Likely: link id at {shown(links[0])}, speed at {shown(speeds[0])} "
+            f"(up to {place.leaves[speeds[0]].high:.5g}; say --unit if not km/h)."
+        )
+    if not (links and speeds):
+        said += [
+            f"At {shown(keys)} these records have lists of objects of their own, which no path"
+            " reaches: if those are the fixes, write them as one list."
+            for keys, leaf in place.leaves.items()
+            if leaf.inner
+        ]
+    said += [
+        f"{shown(keys)} is an object in some records: a run drops these."
+        for keys in (*links[:1], *speeds[:1])
+        if any(k[: len(keys)] == keys != k for k in place.leaves)
+    ]
+    said += [*_others("link id", "--link", links), *_others("speed", "--speed", speeds)]
+    if speeds and (below := place.leaves[speeds[0]].negative):
+        low = place.leaves[speeds[0]].low
+        said.append(
+            f"{below:,} values of {shown(speeds[0])} are negative (from {low:.5g}): a run drops"
+            " such fixes as speed_out_of_range."
+        )
+    said += _of_not_finite(found, [*links[:1], *speeds[:1]])
+    return [*said, f"  {_command(found, source, links, speeds)}"]
+
+
+def _no_link(place: Place) -> str:
+    if (floats := float_ids(place.leaves)) is not None:
+        return (
+            f"{shown(floats)} holds ids as floats, such as {place.leaves[floats].example}, as "
+            "pandas writes a column with nulls: a run takes integers or text of digits. Write them "
+            "as integers (in pandas: astype('Int64')) and name them with --link."
+        )
+    if (odd := odd_ids(place.leaves)) is not None:
+        return (
+            f"{shown(odd)} is named like a link id, but holds {in_line(place.leaves[odd].odd)}: a"
+            " run takes integers, or text of digits with a minus at most."
+        )
+    return "No field looks like a link id: name it with --link PATH."
+
+
+def _no_speed(place: Place) -> str:
+    if (keys := text_speed(place.leaves)) is not None:
+        return (
+            f"{shown(keys)} holds speeds as text, such as {in_line(place.leaves[keys].example)}: a"
+            " run takes numbers. Write them without quotes, and with a point."
+        )
+    return "No field looks like a speed: name it with --speed PATH."
+
+
+def _others(what: str, option: str, paths: list[Keys]) -> list[str]:
+    """Name the fields that may be meant instead of the likeliest."""
+    if len(paths) < 2:  # noqa: PLR2004 - the likeliest and another
+        return []
+    named = ", ".join(shown(keys) for keys in paths[1 : 1 + MOST_NAMED])
+    more = f" and {len(paths) - 1 - MOST_NAMED} more" if len(paths) - 1 > MOST_NAMED else ""
+    return [f"It may be another {what}: {named}{more}. Choose with {option}."]
+
+
+def _of_not_finite(found: Findings, used: list[Keys]) -> list[str]:
+    """Say what NaN and Infinity cost, and what helps."""
+    place, said = found.place, []
+    where = ", ".join(shown(k) for k, leaf in place.leaves.items() if leaf.words)
+    if place.not_finite:
+        said.append(
+            f"{place.not_finite:,} of these records hold NaN or Infinity, which is no JSON"
+            f"{f' ({where})' if where else ''}: a run drops them unless --allow-nan is said."
+        )
+    if found.not_finite_beside:
+        said.append("NaN or Infinity beside the records sets objects aside without --allow-nan.")
+    held = {keys: sum(place.leaves[keys].words.values()) for keys in used}
+    said += [
+        f"{count:,} hold it at {shown(keys)}, which is used: they are dropped either way."
+        for keys, count in held.items()
+        if count
+    ]
+    return said
+
+
+def _command(found: Findings, source: str, links: list[Keys], speeds: list[Keys]) -> str:
+    options = [
+        f"--{name} {shlex.quote(value)}"
+        for name, value, default in (
+            ("records-at", path_of(found.at or ()), PATHS.data),
+            ("link", path_of(links[0]) if links else "PATH", PATHS.link),
+            ("speed", path_of(speeds[0]) if speeds else "PATH", PATHS.speed),
+        )
+        if value != default
+    ]
+    options += [f"--exclude {shlex.quote(key)}" for key in found.roads]
+    if found.place.not_finite or found.not_finite_beside:
+        options.append("--allow-nan")
+    return " ".join(["roadspeed run", shlex.quote(source), *options, "--out OUT --roads ROADS"])

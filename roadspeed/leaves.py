@@ -1,0 +1,181 @@
+"""What was seen at one path of some records, and which path is likely a link id or a speed.
+
+Guesses are by name and by range, and are said to be such. Nothing here reads a document.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from mapreduce.paths import is_nameable, path_of
+from mapreduce.shown import in_line
+from mapreduce.tokens import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MANY: Final = 0.9
+FEW: Final = 0.5  # of a speed's values may be negative: -1 often says that there is none
+MOST_DISTINCT: Final = 5_000
+MOST_CHARACTERS: Final = 32
+TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+WHOLE_FLOAT: Final = re.compile(r"-?[0-9]+\.0+", re.ASCII)
+NUMBER: Final = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+NAMES: Final = {
+    "link": re.compile(r"(link|edge|way|segment|road).?_?id$", re.IGNORECASE),
+    "speed": re.compile(r"(speed|velocity|velocidade|kph|mph)", re.IGNORECASE),
+}
+NOT_SPEED: Final = re.compile(r"(limit|lim$|max)", re.IGNORECASE)
+WRAPPED: Final = frozenset(("N", "S", "$numberInt", "$numberLong", "$numberDouble", "value"))
+KINDS: Final[dict[type, str]] = {bool: "boolean", str: "text", list: "list"}
+Role: TypeAlias = Literal["link", "speed"]
+Keys: TypeAlias = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Leaf:
+    """What was seen at one path."""
+
+    seen: int = 0
+    nulls: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    low: float = float("inf")
+    high: float = float("-inf")
+    negative: int = 0
+    integers: int = 0
+    whole_floats: int = 0
+    numerals: int = 0
+    """Texts of a number."""
+    times: int = 0
+    words: dict[str, int] = field(default_factory=dict)
+    """How often NaN, Infinity and -Infinity were seen."""
+    example: str = ""
+    odd: str = ""
+    """The first that is no integer, nor text of one."""
+    inner: int = 0
+    """Lists with objects in them."""
+    distinct: set[str] = field(default_factory=set)
+
+    def add(self, value: Any) -> None:
+        """Take one value."""
+        self.seen += 1
+        if value is None:
+            self.nulls += 1
+            return
+        if isinstance(value, Word):
+            self.words[value] = self.words.get(value, 0) + 1
+            return
+        kind = KINDS.get(type(value), "number")
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        text = str(value)
+        self.example = self.example or text[:MOST_CHARACTERS]
+        if not self.odd and not INTEGER.fullmatch(text):
+            self.odd = text[:MOST_CHARACTERS]
+        self.inner += kind == "list" and any(isinstance(one, dict) for one in value)
+        if len(self.distinct) < MOST_DISTINCT:
+            self.distinct.add(text)
+        if kind == "text":
+            self.integers += INTEGER.fullmatch(text) is not None
+            self.whole_floats += WHOLE_FLOAT.fullmatch(text) is not None
+            self.numerals += NUMBER.fullmatch(text) is not None
+            self.times += TIME.match(text) is not None
+        elif kind == "number":
+            self._add_number(value)
+
+    def _add_number(self, value: Any) -> None:
+        self.integers += INTEGER.fullmatch(str(value)) is not None
+        self.whole_floats += isinstance(value, float) and value.is_integer()
+        self.negative += value < 0
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of more digits than any number of a machine
+            number = float("inf") if value > 0 else float("-inf")
+        self.low, self.high = min(self.low, number), max(self.high, number)
+
+    @property
+    def filled(self) -> int:
+        """How many values were not null."""
+        return self.seen - self.nulls
+
+    @property
+    def finite(self) -> int:
+        """How many were values as JSON has them, and not null."""
+        return self.filled - sum(self.words.values())
+
+    @property
+    def looks(self) -> str:
+        """Say what the values look like."""
+        words = "".join(f", {n:,} {word}" for word, n in sorted(self.words.items()))
+        return f"{self._looks}{words}"
+
+    @property
+    def _looks(self) -> str:
+        if not self.finite:
+            return "no number" if self.filled else "always null"
+        if self.times > MANY * self.finite:
+            return "times"
+        if self.integers > MANY * self.finite and "text" in self.kinds:
+            return "ids (text of integers)"
+        kind = max(self.kinds, key=lambda k: self.kinds[k])
+        if kind == "number":
+            return f"numbers {self.low:.6g} to {self.high:.6g}"
+        if self.numerals > MANY * self.finite:
+            return "text of numbers"
+        return kind
+
+
+def shown(keys: Keys) -> str:
+    """Give a path for people; as it can be typed, where it can."""
+    return in_line(path_of(keys))
+
+
+def is_named(role: Role, keys: Keys) -> bool:
+    """Tell whether a path is named as one's; some stores wrap a value in an object of its type."""
+    own = [key for key in keys if key not in WRAPPED]
+    return bool(own and NAMES[role].search(own[-1]))
+
+
+def likely(role: Role, leaves: Mapping[Keys, Leaf]) -> list[Keys]:
+    """Give the paths that may be the link id or the speed, the likeliest first."""
+    scored = []
+    for keys, leaf in leaves.items():
+        if not (leaf.finite and all(map(is_nameable, keys)) and is_named(role, keys)):
+            continue
+        numeric = leaf.kinds.get("number", 0) > MANY * leaf.finite
+        if role == "link" and leaf.integers > MANY * leaf.finite:
+            scored.append(((len(leaf.distinct), leaf.finite), keys))
+        elif (
+            role == "speed"
+            and numeric
+            and not NOT_SPEED.search(keys[-1])
+            and leaf.negative < FEW * leaf.finite
+        ):
+            scored.append(((leaf.finite - leaf.negative, 0), keys))
+    return [keys for _, keys in sorted(scored, reverse=True)]
+
+
+def float_ids(leaves: Mapping[Keys, Leaf]) -> Keys | None:
+    """Give the path of a link id that was written as floats, which no run takes."""
+    for keys, leaf in leaves.items():
+        of_floats = leaf.whole_floats and leaf.whole_floats + leaf.integers == leaf.finite
+        if of_floats and is_named("link", keys):
+            return keys
+    return None
+
+
+def text_speed(leaves: Mapping[Keys, Leaf]) -> Keys | None:
+    """Give the path of a speed that was written as text, which no run takes."""
+    for keys, leaf in leaves.items():
+        if leaf.finite and leaf.numerals > MANY * leaf.finite and is_named("speed", keys):
+            return keys
+    return None
+
+
+def odd_ids(leaves: Mapping[Keys, Leaf]) -> Keys | None:
+    """Give the path of what is named as a link id and holds something else."""
+    return next(
+        (keys for keys, leaf in leaves.items() if leaf.odd and is_named("link", keys)), None
+    )
