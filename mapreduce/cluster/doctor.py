@@ -8,6 +8,7 @@ parsing nothing. A wrong clock is told and does no harm: nothing here relies on 
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import threading
@@ -296,9 +297,15 @@ def _listening(inventory: Inventory) -> Iterator[int | None]:
         place = socket.getaddrinfo(address, inventory.listen_port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[4][:2], family=place[0])
     except OSError as error:
+        remedy = "name one of its own; `hostname -I` tells them"
+        if error.errno == errno.EADDRINUSE:
+            remedy = (
+                "another process has that port, a run at work perhaps (`ss -ltnp` tells):"
+                " wait for it, or let listen_port = 0 take any free one"
+            )
         raise UsageError(
             f"{inventory.path}: this machine cannot listen at address {address!r}, port"
-            f" {inventory.listen_port} ({error}): name one of its own; `hostname -I` tells them"
+            f" {inventory.listen_port} ({error}): {remedy}"
         ) from None
     with listener:
         threading.Thread(target=_serve, args=(listener,), daemon=True).start()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster import agents, disk, doctor, enrol
+from mapreduce.cluster import agents, disk, doctor, enrol, trust
 from mapreduce.cluster.board import Quiet, Screen
 from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.fleet import FleetError, Outcome
@@ -61,8 +61,8 @@ def enrol_hosts(
     if replace and not choice.only:
         raise UsageError("--replace needs --only HOST: changed keys are looked at one by one")
     inventory, hosts = choice.read()
-    if fingerprints is not None and not fingerprints.exists():
-        raise UsageError(f"--fingerprints {fingerprints}: no such file")
+    if fingerprints is not None:
+        trust.fingerprints(fingerprints)  # refused before any host is dialled
     passwords = None
     if install_key:
         for host in hosts:

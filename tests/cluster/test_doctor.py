@@ -11,7 +11,7 @@ import pytest
 
 from mapreduce.cluster import doctor, operations, witness
 from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import deploy
+from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.doctor import examine, judge, throttled_words
 from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory import load
@@ -208,3 +208,15 @@ def test_a_host_that_cannot_work_fails_the_examination(tmp_path: Path, monkeypat
         table = examine(inventory, inventory.hosts, Quiet(), small_plan(tmp_path, monkeypatch))
         with pytest.raises(FleetError, match="newer as nothing-here"):
             table.check("doctor")
+
+
+def test_a_port_that_is_taken_is_told_as_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = tmp_path / "hosts.toml"
+        path.write_text(
+            f'[cluster]\naddress = "127.0.0.1"\nlisten_port = {port}\n[[hosts]]\nname = "pi1"\n'
+        )
+        inventory = load(path)
+        with pytest.raises(UsageError, match="another process has that port, a run at work"):
+            examine(inventory, inventory.hosts, Quiet(), Plan(packages=["tests.jobs"]))
