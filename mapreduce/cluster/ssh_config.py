@@ -52,7 +52,7 @@ def way_to(name: str, user: str | None = None, port: int | None = None) -> Way:
     given = [*(("-l", user) if user else ()), *(("-p", str(port)) if port else ())]
     with Files() as files:
         command = [program, *files.options, "-G", "-T", *given, "--", name]
-        said = _asked(command, name, files)
+        said = _asked(command, name)
         options: defaultdict[str, list[str]] = defaultdict(list)
         for line in said.split("\n"):
             key, _, value = line.partition(" ")
@@ -63,7 +63,7 @@ def way_to(name: str, user: str | None = None, port: int | None = None) -> Way:
         return way_of(name, options, files.at)
 
 
-def _asked(command: Sequence[str], name: str, files: Files) -> str:
+def _asked(command: Sequence[str], name: str) -> str:
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_S, check=False
@@ -75,7 +75,7 @@ def _asked(command: Sequence[str], name: str, files: Files) -> str:
         ) from None
     if done.returncode == 0:
         return os.fsdecode(done.stdout)
-    lines = files.named(done.stderr.decode(errors="replace")).splitlines()
+    lines = done.stderr.decode(errors="replace").splitlines()
     said = [s.strip() for s in lines if s.strip() and not any(n in s for n in NOISE)]
     words = "; ".join(said) or f"exit code {done.returncode} and no word"
     if any(mark in words for mark in BOM):

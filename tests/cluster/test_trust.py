@@ -16,7 +16,7 @@ from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.cluster.trust import fingerprints, pin_name, pinned
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled, never_ask
-from tests.services.sshd import Shelf, SshHost, shelf
+from tests.services.sshd import Shelf, SshHost, keypair, shelf
 
 OTHER = "SHA256:" + "A" * 43
 
@@ -128,16 +128,17 @@ def test_a_host_of_another_kind_of_key_has_changed(two: Shelf, kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_the_kind_that_is_pinned_is_asked_for(kind: str) -> None:
+def test_of_several_kinds_that_a_host_has_the_pinned_one_is_asked_for(kind: str) -> None:
     with shelf(1) as hosts:
         host = hosts.hosts[0]
+        other = keypair(host.folder / "another_key", kind)
         host.stop()
-        host.new_host_key(kind)
-        key = host.public_key
+        host.more_config = f"HostKey {other}"
         host.start()
         inventory = hosts.inventory()
-        assert not enrol.accept(inventory, shown_by(inventory), ask=never_ask, yes=True)
-        assert key in inventory.known_hosts.read_text()
+        public = " ".join(other.with_suffix(".pub").read_text().split()[:2])
+        inventory.known_hosts.write_text(f"{place(host)} {public}\n")
+        assert [s.trust for s in shown_by(inventory).values()] == [enrol.Trust.PINNED]
         with Remote(inventory.hosts[0], inventory) as remote:
             assert remote.call("echo in").out == b"in\n"
 
