@@ -25,6 +25,7 @@ from mapreduce.objects.inflate import inflated
 from mapreduce.objects.verified import READS, settle
 from mapreduce.parsed import NOT_A_RECORD, Parsed
 from mapreduce.plan import TO_THE_END, Piece
+from mapreduce.records import TEXT_BYTES, text_bytes
 from mapreduce.side_file import side_files
 from mapreduce.table import Rows
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 OBJECT_CAP_BYTES: Final = 256 << 20
 GZIP: Final = b"\x1f\x8b\x08"
+LEAST_BLOCK_BYTES: Final = 1 << 12
 NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 
 
@@ -225,10 +227,14 @@ class Attempt:
         if packed or stop in (TO_THE_END, piece.size_bytes):
             stop = None
         cap = self._limits.line_cap_bytes
+        most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(self._format.fields)))
+        at_once = min(lines.BLOCK_BYTES, most)
         with self._reader.open(entry_of(piece), location, lines.first_byte(start)) as body:
             reading.body, reading.unchecked = body, body.unchecked
             content = inflated(body, piece.key) if packed or piece.whole else body
-            for block, too_long in lines.blocks(content.read, start, stop, cap_bytes=cap):
+            for block, too_long in lines.blocks(
+                content.read, start, stop, block_bytes=at_once, cap_bytes=cap
+            ):
                 if too_long:
                     few = range(min(too_long, SAMPLES_PER_REASON))
                     lost = [(NOT_A_RECORD, n, f"a line of over {cap:,} bytes") for n in few]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 TAKEN: Final = frozenset(("has", "object", "part", "rows"))
+TEXT_BYTES: Final = 512 << 20  # of the text columns of what is read at once
 UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep
 
 
@@ -52,7 +53,9 @@ class Json:
         way = keys_of(at, "records at") if at else []
         for part in reversed(way):
             outer = msgspec.defstruct("Document", [("value", outer)], rename={"value": part})
-        self._scanner = scanner(at, fields, structure.MAX_RECORDS)
+        self._row_bytes = text_bytes(fields)
+        most = min(structure.MAX_RECORDS, TEXT_BYTES // max(1, self._row_bytes))
+        self._scanner = scanner(at, fields, most)
         self._decoder = msgspec.json.Decoder(outer)
         self._depth = len(way)
 
@@ -93,7 +96,17 @@ class Json:
         leaves, nested = self.shape.leaves(found)
         if opened - len(found) - nested >= UNSUSPICIOUS:
             _refuse_deep(document)
+        self._check_width(len(found))
         return _of_leaves(self.fields, leaves, len(found))
+
+    def _check_width(self, records: int) -> None:
+        """Refuse a document whose text columns would not fit: each row is as wide as declared."""
+        if records * self._row_bytes > TEXT_BYTES:
+            raise ObjectError(
+                "too_large",
+                f"{records:,} records with text of {self._row_bytes:,} bytes, as the job declares:"
+                f" over {TEXT_BYTES >> 20} MiB. Declare a smaller width, or none",
+            )
 
     def _parse_again(self, document: bytes, *, allow_nan: bool) -> Parsed:
         """Read record by record: one that is bad costs one record."""
@@ -103,6 +116,7 @@ class Json:
             raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
         _refuse_deep(document)
         found = structure.elements(document, self.at, allow_nan=allow_nan)
+        self._check_width(len(found))
         return read_again(self.shape, found, allow_nan=allow_nan)
 
 
@@ -243,6 +257,11 @@ def _one_a_line(block: bytes, count: int) -> bool:
     ends = block.count(b"\n")
     braced = block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == ends
     return count == ends + 1 if braced else count == 0
+
+
+def text_bytes(fields: Mapping[str, Field]) -> int:
+    """Bytes that a record's texts take in their columns, whatever is in them."""
+    return sum(f.width or 0 for f in fields.values() if isinstance(f, Text))
 
 
 def _refuse_deep(document: bytes) -> None:

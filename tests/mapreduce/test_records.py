@@ -15,7 +15,7 @@ import mapreduce as mr
 from mapreduce import stack, structure
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.parsed import Parsed
-from mapreduce.records import Json, JsonLines, Lines, read_again
+from mapreduce.records import TEXT_BYTES, Json, JsonLines, Lines, read_again
 from tests.mapreduce.readings import columns, read
 
 SUITE = Path(__file__).parents[2] / "../shared/data/jsontestsuite/test_parsing"
@@ -340,3 +340,34 @@ def test_a_path_that_no_decoder_can_name_is_refused_where_it_is_declared(path: s
         Json(at="data", v=mr.Float(path))
     with pytest.raises(JobError, match="records at"):
         Json(at=path, v=mr.Float("v"))
+
+
+WIDE = {f"w{n}": mr.Text(f"w{n}", width=1024, optional=True) for n in range(8)}
+
+
+@pytest.mark.parametrize("bad", [b"", b',{"w0":NaN}'])
+def test_text_columns_that_would_not_fit_are_refused_before_they_are_made(bad: bytes) -> None:
+    wide = Json(at="", **WIDE)
+    most = TEXT_BYTES >> 13
+    document = b"[" + b",".join([b"{}"] * (most + 1)) + bad + b"]"
+    with pytest.raises(ObjectError, match=r"too_large: .* Declare a smaller width, or none"):
+        read(wide, document)
+    few = read(wide, b"[" + b",".join([b'{"w0":"x"}'] * 9) + b"]")
+    assert few.columns["w0"].tolist() == [b"x"] * 9
+
+
+class WideLines(mr.Job):
+    """Lines with texts that are declared much wider than they are."""
+
+    records = JsonLines(**WIDE)
+    words = mr.Table(key="n", seen=mr.Sum)
+
+    def map(self, r: Any) -> mr.Rows:
+        assert sum(r.w0.nbytes for _ in WIDE) <= TEXT_BYTES
+        return self.words.fold(np.zeros(len(r), np.int64), seen=1)
+
+
+def test_lines_with_wide_texts_are_read_in_smaller_blocks() -> None:
+    rows = 500_000
+    got = mr.run(WideLines(), mr.Memory({"a": b"{}\n" * rows}), workers=1)
+    assert got.rows["seen"].tolist() == [rows]
