@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
 
     from roadspeed.maps.colour import Ground, Scale
     from roadspeed.maps.frame import Frame
@@ -30,6 +31,7 @@ HEIGHT_EM = 13.2
 SMALLEST = 0.6  # of the wanted size, before text is cut
 TITLE_EM = 2.5
 CUT = "…"
+TICK_GAP_EM = 0.6  # between the numbers below a colour bar
 SPARE = 0.99  # letters do not shrink quite as the size says
 Side = Literal["left", "center", "right"]
 
@@ -178,18 +180,27 @@ def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None
     sheet.axes.imshow(
         ramp[np.newaxis], extent=(x, right, low, high), aspect="auto", interpolation="bilinear"
     )
-    for number, tick in enumerate(scale.ticks):
+    ends = (scale.ticks[0], scale.ticks[-1])
+    taken: list[Bbox] = []
+    for tick in (*ends, *scale.ticks[1:-1]):
         at = x + float(scale.place(tick)) * (right - x)
-        first, last = number == 0, number == len(scale.ticks) - 1
-        mark = "≤ " if first and legend.beyond[0] else ""
-        mark = "≥ " if last and legend.beyond[1] else mark
-        side: Side = "left" if first else "right" if last else "center"
-        sheet.text(at, 6.55 * em, mark + number_text(tick), size_em=0.9, room=8 * em, side=side)
-        if not (first or last):
-            sheet.axes.plot(
-                (at, at), (low - 0.3 * em, low), color=sheet.ground.faint_ink,
-                linewidth=max(1.0, 0.06 * em) * sheet.points_per_px,
-            )  # fmt: skip
+        mark = "≤ " if tick == ends[0] and legend.beyond[0] else ""
+        mark = "≥ " if tick == ends[1] and legend.beyond[1] else mark
+        side: Side = "left" if tick == ends[0] else "right" if tick == ends[1] else "center"
+        words = mark + number_text(tick)
+        label = sheet.text(at, 6.55 * em, words, size_em=0.9, room=8 * em, side=side)
+        if tick in ends:
+            taken.append(label.get_window_extent())
+            continue
+        sheet.axes.plot(
+            (at, at), (low - 0.3 * em, low), color=sheet.ground.faint_ink,
+            linewidth=max(1.0, 0.06 * em) * sheet.points_per_px,
+        )  # fmt: skip
+        box = label.get_window_extent().padded(TICK_GAP_EM * em / 2)
+        if any(box.overlaps(other) for other in taken):
+            label.remove()
+        else:
+            taken.append(box)
 
 
 def set_keys(sheet: Sheet, keys: tuple[Key, ...], x: float) -> None:

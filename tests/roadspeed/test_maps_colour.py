@@ -104,3 +104,14 @@ def test_widths_fall_with_class_in_both_vocabularies() -> None:
     )
     assert 0.28 < unknown == none < ramp_width < 1.0
     assert widths_of(None, 2).tolist() == [unknown, unknown]
+
+
+@pytest.mark.parametrize(
+    "values", [[50.0, 51.0], [50.0, 50.0], [0.001, 0.003], [0.0, 0.0], [110.0]]
+)
+def test_speeds_that_are_about_equal_look_about_equal(values: list[float]) -> None:
+    scale = speed_scale(np.array(values))
+    places = scale.place(values)
+    assert np.ptp(places) < 0.15
+    assert scale.high - scale.low >= 0.1 * max(values)
+    assert scale.low >= 0

@@ -186,6 +186,22 @@ def test_words_never_reach_their_neighbours(words: str) -> None:
     assert max(box.x1 for box in titles) < (3 + 37 + 1) * 1600 / 92
 
 
+@pytest.mark.parametrize("width", [400, 2400])
+def test_numbers_below_the_colour_bar_never_overlap(width: int) -> None:
+    counts = [1, 7, 10**3, 10**5, 10**8]
+    for measure, arguments in (
+        ("fixes", columns([50.0] * 5, counts)),
+        ("trips", columns([50.0] * 5, trips=np.array(counts))),
+        ("speed", columns([0.0, 2999.0])),
+        ("speed", columns([47.123456, 47.2])),
+    ):
+        picture = replace(SMALL, width_px=width, measure=measure)  # type: ignore[arg-type] # a loop
+        (sheet,) = [axes for axes in figure_of(picture, arguments).axes if axes.texts]
+        boxes = [text.get_window_extent() for text in sheet.texts if text.get_text()]
+        for at, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[at + 1 :])
+
+
 def test_characters_that_no_font_has_are_left_out_and_told(tmp_path: Path) -> None:
     odd = "\U000f1234"  # for private use: no font has it by accident
     picture = replace(SMALL, title=f"Aa{odd} é \x07b", note=odd)
