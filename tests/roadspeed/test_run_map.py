@@ -18,6 +18,7 @@ from roadspeed import map_file
 from roadspeed.maps.picture import Picture
 from roadspeed.redraw import redraw
 from roadspeed.run import RoadSource, Wanted, run_speeds
+from tests.roadspeed.test_outputs_whole import no_file_beyond
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -275,3 +276,35 @@ def test_what_no_map_can_be_drawn_from_is_refused(tmp_path: Path) -> None:
         with pytest.raises(MapReduceError, match="is not a whole receipt"):
             redraw(out, path, Picture())
     assert not path.exists()
+
+
+def test_a_disk_that_takes_the_tables_and_not_the_map(tmp_path: Path) -> None:
+    roads, trips = written(tmp_path, FIJI)
+    out = tmp_path / "out"
+    asked = Wanted(out, roads=RoadSource(str(roads)), picture=Picture(width_px=6000))
+    run_speeds(str(trips), asked, Local(1))
+    sizes = {path.name: path.stat().st_size for path in out.iterdir()}
+    picture = sizes.pop("map.png")
+    assert picture > 1.2 * max(sizes.values())
+    with no_file_beyond((picture + max(sizes.values())) // 2):
+        receipt = run_speeds(str(trips), asked, Local(1))
+    assert "large" in receipt["map"]["why"]
+    assert set(receipt_of(out)["files"]) == files_of(out) - {"receipt.json"} >= TABLES
+    assert "map.png" not in files_of(out)
+
+
+def test_a_disk_that_fills_up_among_the_tables_leaves_the_run_before(tmp_path: Path) -> None:
+    roads, trips = written(tmp_path, FIJI)
+    out = tmp_path / "out"
+    asked = Wanted(out, roads=RoadSource(str(roads)), picture=Picture(width_px=600))
+    run_speeds(str(trips), asked, Local(1))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (trips / "b.json").write_bytes((trips / "a.json").read_bytes())
+    size = (out / "speeds.gpkg").stat().st_size  # the largest, beside the map
+    with pytest.raises(OSError, match=r"speeds\.gpkg"), no_file_beyond(size - 1):
+        run_speeds(str(trips), asked, Local(1))
+    after = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert {n: after[n] for n in before} == before
+    assert not list(out.glob(".run.*"))
+    receipt = run_speeds(str(trips), asked, Local(1))
+    assert receipt["objects"]["ok"] == 2
