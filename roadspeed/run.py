@@ -20,7 +20,7 @@ from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.claim import holding
 from mapreduce.errors import MapReduceError
 from roadspeed.map_file import NAME as MAP_NAME
-from roadspeed.map_file import Beneath, map_or_why
+from roadspeed.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.columns import FILES
 from roadspeed.speeds import Speeds
@@ -170,6 +170,8 @@ def _check(wanted: Wanted) -> None:
     if wanted.picture is not None:
         wanted.picture.check()
     drawing = wanted.picture is not None and wanted.roads is not None
+    if drawing and wanted.picture is not None:
+        check_memory(wanted.picture)
     check_libraries((*LIBRARIES, *(DRAWING if drawing else ())))
     for name in (*FILES, MAP_NAME, "receipt.json"):
         if (wanted.out / name).is_dir():

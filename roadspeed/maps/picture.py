@@ -16,7 +16,7 @@ import numpy as np
 from mapreduce.errors import UsageError
 from mapreduce.whole import whole
 from roadspeed.maps.colour import GROUNDS, Background, checked_limits
-from roadspeed.maps.frame import checked_box, frame_of_scale
+from roadspeed.maps.frame import ASPECTS, checked_box, frame_of_scale
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.poster import SENTENCES, compose, page_height_px, typeface_of
 from roadspeed.maps.scene import around_px, scene_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Measure = Literal["speed", "trips", "fixes"]
 
 WIDTH_RANGE_PX = (400, 20_000)
+BYTES_PER_PX = 8  # at the peak, as measured: canvas, picture, and a copy of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ class Picture:
         if self.limits is not None:
             checked_limits(self.limits)
         self._check_frame()
+
+    def most_bytes(self) -> int:
+        """Return the memory that painting may take: the page is as high as a map can be."""
+        height_px = self.height_px or around_px(self) + round(ASPECTS[1] * self.width_px)
+        return BYTES_PER_PX * self.width_px * height_px
 
     def _check_frame(self) -> None:
         if (self.centre is None) != (self.scale is None):

@@ -308,3 +308,16 @@ def test_a_disk_that_fills_up_among_the_tables_leaves_the_run_before(tmp_path: P
     assert not list(out.glob(".run.*"))
     receipt = run_speeds(str(trips), asked, Local(1))
     assert receipt["objects"]["ok"] == 2
+
+
+def test_a_map_too_large_for_this_machine_is_told_before_the_first_trip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(map_file, "machine_bytes", lambda: 4_000_000_000)  # as of a Pi
+    roads, _ = written(tmp_path, FIJI)
+    asked = Wanted(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=20_000))
+    with pytest.raises(
+        UsageError, match=r"5\.1 GB of memory to draw, and this machine has 4\.0 GB"
+    ):
+        run_speeds(str(tmp_path / "no such trips"), asked, Local(1))
+    map_file.check_memory(Picture(width_px=17_000))
