@@ -162,12 +162,11 @@ def test_a_line_is_cut_at_the_seam_of_the_world() -> None:
 
 
 def test_no_line_runs_across_a_map_of_the_world(tmp_path: Path) -> None:
-    rng = np.random.default_rng(9)
-    start = rng.uniform((-180, -60), (180, 70), (400, 2))
-    end = start + rng.uniform(-3, 3, (400, 2))
-    end[:, 0] = (end[:, 0] + 180) % 360 - 180
-    done, lit = drawn(tmp_path / "map.png", lines(*map(tuple, np.hstack([start, end]).tolist())))
-    assert done.drawn == 400
+    lon = np.arange(-180.0, 180.0)  # all around, so that some line lies across any seam
+    lat = np.random.default_rng(9).uniform(-60, 70, 360)
+    ends = zip(lon, lat, (lon + 1.5 + 180) % 360 - 180, lat + 1, strict=True)
+    done, lit = drawn(tmp_path / "map.png", lines(*ends))
+    assert (done.drawn, done.outside) == (360, 0)
     runs = np.diff(np.flatnonzero(np.diff(np.pad(lit, ((0, 0), (1, 1))).astype(int).ravel()))[::1])
     assert runs[::2].max() < 0.1 * lit.shape[1]
 
