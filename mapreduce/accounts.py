@@ -26,12 +26,14 @@ from mapreduce.errors import JobError
 from mapreduce.journal import remove as remove_journal
 from mapreduce.journal_file import COMMAND, PENDING
 from mapreduce.json_file import write_json
+from mapreduce.kept import write_kept
 from mapreduce.receipt_file import RECEIPT
 from mapreduce.whole import settled, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mapreduce.kept import Kept
     from mapreduce.ledger import Ledger
 
 QUARANTINE: Final = ("key", "etag", "reason", "place")
@@ -111,17 +113,18 @@ class _Files(msgspec.Struct):
     files: dict[str, Any]
 
 
-def write_account(folder: Path, ledger: Ledger) -> list[Path]:
+def write_account(folder: Path, ledger: Ledger, kept: Kept | None = None) -> list[Path]:
     """Write `quarantine.csv` and `dropped.csv`; a record's place is its number in the object.
 
-    Both tell of single objects: they are for their owner alone.
+    Both tell of single objects: they are for their owner alone. So is what the run kept, for who
+    tries the quarantined ones again.
     """
     quarantine, dropped = folder / "quarantine.csv", folder / "dropped.csv"
     set_aside = ((q.key, q.etag, q.reason, q.place) for q in ledger.quarantined)
     write_rows(quarantine, QUARANTINE, set_aside, private=True)
     samples = ((d.reason, d.key, d.row, d.value) for d in ledger.samples)
     write_rows(dropped, DROPPED, samples, private=True)
-    return [quarantine, dropped]
+    return [quarantine, dropped, *([] if kept is None else [write_kept(folder, kept)])]
 
 
 def write_receipt(folder: Path, receipt: Mapping[str, Any], files: Iterable[Path]) -> Path:

@@ -22,6 +22,7 @@ from mapreduce.console.terminal import consequences, open_standard_streams
 from mapreduce.console.words import ANEW
 
 if TYPE_CHECKING:
+    from mapreduce.console.typed import Typed
     from mapreduce.job import Job
 
 app = typer.Typer(
@@ -80,6 +81,7 @@ def run_command(
     allow_nan: given.AllowNan = False,
     detach: given.Detach = False,
     anew: given.Anew = False,
+    retry: given.Retry = False,
     as_json: given.AsJson = False,
 ) -> None:
     """Run a job over every object of a source.
@@ -128,7 +130,7 @@ def run_command(
             leave_running(out, "mapreduce", hosts=engine == "ssh")
             return
         receipt = command.run_job(
-            _job(job, settings), source, out, told, chosen, quiet=as_json, anew=anew
+            _job(job, settings), source, out, told, chosen, quiet=as_json, anew=anew, retry=retry
         )
         command.tell(receipt, out, as_json=as_json)
         given.end_over_limits(receipt, max_bad_objects, max_dropped)
@@ -214,19 +216,38 @@ def resume_command(
 ) -> None:
     """Go on with a run that was interrupted, as it was typed then."""
     with consequences():
-        from mapreduce.console import afterwards, typed  # noqa: PLC0415 - numpy, as above
+        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy, as above
 
         said = afterwards.to_resume(folder)
         if said is None:
             say(f"{folder} holds a finished run: nothing is left to resume")
             return
-        said = said.told(*([ANEW] if anew else []))
-        if detach:
-            from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+        _again(folder, said.told(*([ANEW] if anew else [])), detach=detach)
 
-            leave_running(folder, said.program, hosts=said.over_hosts, typed=said)
+
+@app.command("retry")
+def retry_command(folder: FolderArgument, detach: given.Detach = False) -> None:
+    """Try the quarantined objects of a finished run again; keep all others, write a new receipt."""
+    with consequences():
+        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy, as above
+
+        said = afterwards.to_retry(folder)
+        if said is None:
+            say(f"{folder} holds a finished run without a quarantined object: none to retry")
             return
-        typed.become(said.program, said.arguments, said.folder)
+        _again(folder, said, detach=detach)
+
+
+def _again(folder: Path, said: Typed, *, detach: bool) -> None:
+    """Type a command of a run again, here or in the background."""
+    from mapreduce.console.typed import become  # noqa: PLC0415 - numpy loads when it is needed
+
+    if detach:
+        from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+
+        leave_running(folder, said.program, hosts=said.over_hosts, typed=said)
+        return
+    become(said.program, said.arguments, said.folder)
 
 
 @app.command("status")

@@ -61,6 +61,12 @@ class Gather:
         self._divided: dict[int, _Divided] = {}
         self._first_objects = 0  # how many of the manifest's first are here
 
+    def keep(self, part: Partial, ledger: Ledger) -> None:
+        """Take the sums and the account of an earlier run over other objects."""
+        self.ledger = merged((self.ledger, ledger))
+        self._conserved.add(part)
+        self._tiers.add(part)
+
     def add(
         self, splits: Sequence[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
     ) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 NAME: Final = "journal.sqlite"
 COMMAND: Final = "command.json"
 PENDING: Final = ".command.json"  # that of the journal's run, beside the receipt of a run before
+RETRIED: Final = ".kept.sums"  # what a retry that is not finished goes on from
 TABLES: Final = {
     "run": "CREATE TABLE run (id blob not null, identity blob not null, listing blob not null,"
     " commits integer not null, total blob not null, chain blob not null, seal blob not null)",
@@ -186,7 +187,7 @@ def remove(folder: Path) -> None:
 
 def forget(folder: Path) -> None:
     """Remove the journal of a folder that is claimed."""
-    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm"):
+    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", RETRIED):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mapreduce.errors import StoreError
 from mapreduce.journal import Journal, Listing
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
     from mapreduce.job import Job
     from mapreduce.objects import Awaited, Entry, Store
-    from mapreduce.objects.selection import Selection
     from mapreduce.plan import Planner
 
 NOTICE_S: Final = 5.0  # how long a page under way may take to notice that the run is over
+
+
+class Choice(Protocol):
+    """Which of the listed objects are wanted."""
+
+    def take(self, entries: Iterable[Entry], prefix: str = "") -> Iterator[Entry]:
+        """Give them, and what is ignored."""
 
 
 class Lister:
@@ -41,9 +47,7 @@ class Lister:
         Packs objects into splits.
     """
 
-    def __init__(
-        self, journal: Journal, store: Store, selection: Selection, planner: Planner
-    ) -> None:
+    def __init__(self, journal: Journal, store: Store, selection: Choice, planner: Planner) -> None:
         self._journal = journal
         self._store = store
         self._selection = selection

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce import packed
-from mapreduce.attempt import Limits
 from mapreduce.claim import made
 from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
@@ -25,11 +23,12 @@ from mapreduce.job import Job, finished
 from mapreduce.job_loader import refuse_while_loading
 from mapreduce.job_name import job_code, name_of
 from mapreduce.journal import Journal, Listing
+from mapreduce.kept import Kept, hold, kept_in
+from mapreduce.ledger import merged
 from mapreduce.listing import Lister, is_divisible
 from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
-from mapreduce.objects.selection import Selection
 from mapreduce.objects.source import open_store
 from mapreduce.place import folder_named
 from mapreduce.plan import Cover, Planner
@@ -43,6 +42,8 @@ from mapreduce.receipt import (
     versions,
     work_of,
 )
+from mapreduce.retry import Retry
+from mapreduce.run_result import Options, Result
 
 if TYPE_CHECKING:
     import os
@@ -55,54 +56,11 @@ if TYPE_CHECKING:
     from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
     from mapreduce.resumed import OnBegun
-    from mapreduce.table import Array
 
 Source: TypeAlias = "str | os.PathLike[str] | Store"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a run may be told, beside job and source.
-
-    `split_bytes` and `limits` change speed and what is refused, never a sum; `selection` says
-    which objects are taken.
-    """
-
-    selection: Selection = field(default_factory=Selection)
-    limits: Limits = field(default_factory=Limits)
-    split_bytes: int | None = None
-    endpoint: str | None = None
-    region: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gave.
-
-    Attributes
-    ----------
-    tables
-        What `finish` gave: table name -> column name -> array.
-    digest
-        SHA-256 of the merged partial: equal for equal input under any engine, split and order.
-    receipt
-        The account, as `receipt.json` has it.
-    partial
-        The merged sums.
-    ledger
-        Quarantined objects and samples of dropped records.
-    """
-
-    tables: dict[str, dict[str, Array]]
-    digest: str
-    receipt: dict[str, Any]
-    partial: Partial
-    ledger: Ledger
-
-    @property
-    def rows(self) -> dict[str, Array]:
-        """The columns of the job's only table, or of its first."""
-        return next(iter(self.tables.values()))
+__all__ = ["Options", "Result", "Source", "run"]
 
 
 def run(
@@ -117,6 +75,7 @@ def run(
     on_progress: OnProgress = lambda _: None,
     keep_journal: bool = False,
     anew: bool = False,
+    retry: bool = False,
 ) -> Result:
     """Run a job over all objects of a source.
 
@@ -146,6 +105,8 @@ def run(
     anew
         Read everything again, whatever an earlier run has committed in `folder`; a damaged journal
         there is removed.
+    retry
+        Try only the objects that the finished run in `folder` has quarantined.
 
     Raises
     ------
@@ -167,6 +128,7 @@ def run(
         on_progress,
         keep_journal=keep_journal,
         anew=anew,
+        retry=retry,
     ).result(on_begun)
 
 
@@ -185,6 +147,7 @@ class _Run:
         *,
         keep_journal: bool,
         anew: bool,
+        retry: bool,
     ) -> None:
         self.keep_journal = keep_journal
         self.job = job
@@ -206,11 +169,16 @@ class _Run:
         if folder is not None:
             check_apart(folder, self.store)
             made(folder)
-        identity = identity_of(self.name, code.meanings, self.store.name, options)
+        self.identity = identity_of(self.name, code.meanings, self.store.name, options)
+        self.retry = _retry(folder, self.identity, anew=anew) if retry else None
+        kept = None if self.retry is None else self.retry.kept
+        identity = self.identity if kept is None else kept.retry_identity
         self.journal = Journal(folder, identity, anew=anew)
+        if folder is not None and kept is not None:
+            hold(folder, kept)
         self.before = self.journal.last_commit()  # of an earlier run that was interrupted
         self.resumed = self.journal.resumed()
-        self.lister = Lister(self.journal, self.store, options.selection, planner)
+        self.lister = Lister(self.journal, self.store, self.retry or options.selection, planner)
         self.gather = Gather(self.schemas, options.limits.max_keys)
         self.started = time.monotonic()
         self.phases = Phases()
@@ -223,6 +191,8 @@ class _Run:
         """Run it."""
         try:
             on_begun(self.resumed)
+            if self.retry is not None:
+                self.retry.begin(self.gather, self.schemas)
             listed = self.journal.listing is not None
             if listed:
                 self._take_commits(self.before)
@@ -230,6 +200,7 @@ class _Run:
             self._map()
             if not listed:  # only now is it known which splits are still the same
                 self._take_commits(self.before)
+            self._book_gone()
             if self.keep_journal:  # files are to be written, perhaps over those of a better run
                 self.gather.check_any_record()
             listing = self._listing()
@@ -240,7 +211,8 @@ class _Run:
             tables = finished(self.job, partial)
             self.phases.merge = time.monotonic() - merging
             receipt = self._receipt(digest, listing)
-            result = Result(tables, digest, receipt, partial, self.gather.ledger)
+            kept = self._kept(partial, listing)
+            result = Result(tables, digest, receipt, partial, self.gather.ledger, kept)
             if not self.keep_journal:
                 self.journal.discard()
         except HopelessError:
@@ -286,7 +258,7 @@ class _Run:
                     case Outcome(splits=numbers, partial=raw, ledger=ledger, cost=cost):
                         self.journal.commit(numbers, raw, ledger, cost)
                         done = [splits.pop(n) for n in numbers]
-                        self.gather.add(done, raw, ledger, cost)
+                        self._gather(done, raw, ledger, cost)
                         self.bytes_since += sum(s.read_bytes for s in done)
                 self._tell()
         self.phases.map = time.monotonic() - started
@@ -294,9 +266,21 @@ class _Run:
     def _accept(
         self, splits: list[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
     ) -> None:
-        self.gather.add(splits, raw, ledger, cost)
+        self._gather(splits, raw, ledger, cost)
         self.mapped_bytes += sum(s.read_bytes for s in splits)
         self.mapped_objects += sum(len(s.pieces) for s in splits)
+
+    def _gather(
+        self, splits: list[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
+    ) -> None:
+        ledger = ledger if self.retry is None else self.retry.numbered(ledger)
+        self.gather.add(splits, raw, ledger, cost)
+
+    def _book_gone(self) -> None:
+        """Set aside what was to be tried again and is not listed any more."""
+        if self.retry is not None:
+            keys = (piece.key for split in self.journal.splits() for piece in split.pieces)
+            self.gather.ledger = merged((self.gather.ledger, self.retry.gone(keys)))
 
     def _locate(self, piece: Piece) -> Any:
         return self.store.locate(entry_of(piece))
@@ -316,7 +300,7 @@ class _Run:
     def _listing(self) -> Listing:
         """Give what was listed; there is nothing to merge or finish where that is nothing."""
         listing = self.journal.listing or Listing()
-        if listing.objects + listing.ignored == 0:
+        if self.retry is None and listing.objects + listing.ignored == 0:
             raise UsageError(
                 f"{self.store.name} holds no object"
                 + ("" if self.options.selection.whole else " that the selection wants")
@@ -330,6 +314,21 @@ class _Run:
             cover.add(split)
         cover.close(listing.objects)
 
+    def _kept(self, partial: Partial, listing: Listing) -> Kept | None:
+        """Give what it takes to try again what is quarantined."""
+        ledger = self.gather.ledger
+        if not ledger.quarantined:
+            return None
+        raw = packed.pack(partial, compress=True)
+        listed, ignored = self._counts(listing)
+        return Kept(self.journal.run, self.identity, listed, ignored, ledger, raw)
+
+    def _counts(self, listing: Listing) -> tuple[int, int]:
+        """Give how many objects are to be accounted for, and how many were ignored."""
+        if self.retry is None:
+            return listing.objects, listing.ignored
+        return self.retry.kept.listed, self.retry.kept.ignored
+
     def _manning(self) -> Manning | None:
         return self.engine.manning if isinstance(self.engine, Manned) else None
 
@@ -337,7 +336,8 @@ class _Run:
         ledger, cost = self.gather.ledger, self.gather.cost
         self.phases.list = listing.seconds
         self.phases.total = time.monotonic() - self.started
-        whole = self.options.selection.whole
+        whole, retry = self.options.selection.whole, self.retry
+        listed, ignored = self._counts(listing)
         return {
             "run": self.journal.run,
             "job": self.name.shown,
@@ -348,13 +348,20 @@ class _Run:
             "complete": whole,
             "selection": selection_of(self.options.selection),
             "allow_nan": self.options.limits.allow_nan,
-            "objects": objects_of(ledger, listed=listing.objects, ignored=listing.ignored),
+            "objects": objects_of(ledger, listed=listed, ignored=ignored),
             "records": records_of(ledger),
             "times_s": rounded(self.phases),
             "resumed": None if self.resumed is None else self.resumed.noted(self.bytes_since),
+            "retried": None if retry is None else retry.noted(ledger, self.bytes_since),
             "work": work_of(cost, None if self.before else self._manning()),
             "versions": versions(),
         }
+
+
+def _retry(folder: Path | None, identity: str, *, anew: bool) -> Retry:
+    if folder is None:
+        raise UsageError("retry needs the folder of a finished run")
+    return Retry(kept_in(folder, anew=anew), identity)
 
 
 def _engine(engine: str | Engine, workers: int | None) -> Engine:

@@ -105,6 +105,7 @@ def run_command(
     allow_nan: given.AllowNan = False,
     detach: given.Detach = False,
     anew: given.Anew = False,
+    retry: given.Retry = False,
     as_json: given.AsJson = False,
 ) -> None:
     """Compute the mean speed of every road link that trips drove on.
@@ -154,6 +155,7 @@ def run_command(
             picture=picture if draw else None,
             context=context,
             anew=anew,
+            retry=retry,
             min_fixes=min_fixes,
             attribution=attribution,
             options=given.run_options(

@@ -80,6 +80,7 @@ class Wanted:
     attribution: str = ""
     options: Options = field(default_factory=Options)
     anew: bool = False
+    retry: bool = False
 
     def told(self) -> Told:
         """Give what the outputs repeat of all this."""
@@ -130,6 +131,7 @@ def run_speeds(
             on_begun=on_begun,
             on_progress=on_progress,
             anew=wanted.anew,
+            retry=wanted.retry,
             keep_journal=True,  # until all is written: a join or map that fails costs no reading
         )
         joining = time.monotonic()
@@ -141,7 +143,10 @@ def run_speeds(
         receipt["geometry"] |= _unjoined(result, wanted.roads, joined)
         with published(wanted.out) as room:
             table = link_table(result, joined, wanted.job.unit, wanted.told())
-            files = [*write_outputs(room, table).values(), *write_account(room, result.ledger)]
+            files = [
+                *write_outputs(room, table).values(),
+                *write_account(room, result.ledger, result.kept),
+            ]
             receipt["map"] = _drawn(result, table, wanted, room)
             files += [room / MAP_NAME] if (room / MAP_NAME).exists() else []
             ended = time.monotonic()

@@ -16,6 +16,7 @@ from mapreduce.claim import holder
 from mapreduce.console import typed
 from mapreduce.console.background import LOG, last_words
 from mapreduce.console.summary import summary
+from mapreduce.console.words import RETRY
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.journal import NAME, progress_of
 from mapreduce.journal_file import COMMAND
@@ -66,6 +67,23 @@ def to_resume(folder: Path) -> typed.Typed | None:
     if (folder / RECEIPT).exists():
         return None
     raise _nothing_in(folder)
+
+
+def to_retry(folder: Path) -> typed.Typed | None:
+    """Give the command that tries quarantined objects again; None where there are none.
+
+    Raises
+    ------
+    UsageError
+        Where the folder holds no finished run, or one that is not finished.
+    """
+    unfinished = _unfinished(folder)
+    if unfinished is not None:
+        raise UsageError(f"the run in {folder} is {unfinished}")
+    if not (folder / RECEIPT).exists():
+        raise _nothing_in(folder)
+    receipt, _ = receipt_file.read(folder / RECEIPT)
+    return typed.remembered(folder).told(RETRY) if receipt.objects.quarantined else None
 
 
 def verified(folder: Path) -> str:

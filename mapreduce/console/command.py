@@ -56,6 +56,7 @@ def run_job(
     *,
     quiet: bool,
     anew: bool = False,
+    retry: bool = False,
 ) -> dict[str, Any]:
     """Run a job and write `TABLE.csv` for each table, the lists and the receipt.
 
@@ -78,9 +79,10 @@ def run_job(
                 on_progress=terminal,
                 keep_journal=True,
                 anew=anew,
+                retry=retry,
             )
         with published(out) as room:
-            files = [*_write_tables(result, room), *write_account(room, result.ledger)]
+            files = [*_write_tables(result, room), *write_account(room, result.ledger, result.kept)]
             write_receipt(room, result.receipt, files)
     return result.receipt
 

@@ -12,7 +12,7 @@ import typer
 
 from mapreduce.console.said import say
 from mapreduce.console.terminal import OVER_LIMIT
-from mapreduce.console.words import ANEW
+from mapreduce.console.words import ANEW, RETRY
 from mapreduce.errors import UsageError
 from mapreduce.place import folder_named
 
@@ -216,6 +216,12 @@ Anew: TypeAlias = Annotated[
     bool,
     typer.Option(
         ANEW, help="Begin anew: throw away what an interrupted run in --out has done, or damaged."
+    ),
+]
+Retry: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        RETRY, help="Try only what the finished run in --out has quarantined; the rest is kept."
     ),
 ]
 AsJson: TypeAlias = Annotated[

@@ -28,7 +28,7 @@ def summary(receipt: Mapping[str, Any], helps: Mapping[str, str] = MappingProxyT
     )
     lines = [covered, *_geometry(receipt.get("geometry")), f"{receipt['digest']}"]
     spent = ", ".join(f"{name} {s:.1f}" for name, s in times.items() if name != "total" and s)
-    resumed = receipt.get("resumed")
+    resumed = receipt.get("resumed") or receipt.get("retried")
     mapped_bytes = objects["bytes"] if resumed is None else resumed["bytes_since"]
     rate = mapped_bytes / 1e6 / max(times["map"], 1e-3)
     by = bounded_by(receipt)

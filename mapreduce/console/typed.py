@@ -41,7 +41,8 @@ class Typed:
     def told(self, *words: str) -> Typed:
         """Give the same command with more options."""
         command, *rest = self.arguments
-        return replace(self, arguments=(command, *words, *rest))
+        more = [word for word in words if word not in rest]
+        return replace(self, arguments=(command, *more, *rest))
 
     @property
     def over_hosts(self) -> bool:

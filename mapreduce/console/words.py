@@ -6,4 +6,5 @@ from typing import Final
 
 ANEW: Final = "--anew"
 DETACH: Final = "--detach"
+RETRY: Final = "--retry"
 ONCE: Final = frozenset((ANEW, DETACH))
