@@ -22,6 +22,7 @@ from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.objects.inflate import inflated
+from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed, refusing
 from mapreduce.objects.verified import READS, settle
 from mapreduce.parsed import NOT_A_RECORD, Parsed
 from mapreduce.plan import TO_THE_END, Piece
@@ -232,8 +233,9 @@ class Attempt:
         with self._reader.open(entry_of(piece), location, lines.first_byte(start)) as body:
             reading.body, reading.unchecked = body, body.unchecked
             content = inflated(body, piece.key) if packed or piece.whole else body
+            read = refusing(content.read, piece.key) if packed or piece.whole else body.read
             for block, too_long in lines.blocks(
-                content.read, start, stop, block_bytes=at_once, cap_bytes=cap
+                read, start, stop, block_bytes=at_once, cap_bytes=cap
             ):
                 if too_long:
                     few = range(min(too_long, SAMPLES_PER_REASON))
@@ -243,9 +245,17 @@ class Attempt:
                     yield stack.parsed(self._parse, block)
 
     def _is_gzip(self, piece: Piece, location: Location) -> bool:
-        """Tell whether an object that was divided, going by its name, is gzip all the same."""
-        with self._reader.open(entry_of(piece), location, 0, len(GZIP)) as body:
-            return body.read().startswith(GZIP)
+        """Tell whether an object that was divided, going by its name, is gzip all the same.
+
+        Raises
+        ------
+        ObjectError
+            It is packed otherwise.
+        """
+        with self._reader.open(entry_of(piece), location, 0, HEAD_BYTES) as body:
+            head = body.read()
+        refuse_packed(head, piece.key)
+        return head.startswith(GZIP)
 
     def _take(self, piece: Piece, parsed: Parsed, account: _Account, combiner: Combiner) -> None:
         first_row = account.read

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry, Location
+from mapreduce.objects.answers import described
 from mapreduce.objects.body import BytesBody
 from mapreduce.objects.files import announce
 from mapreduce.objects.inflate import read_all
+from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -143,9 +145,11 @@ class Fetcher:
             self.waited_s += waited_s
             self._cached = piece.size_bytes > waited_s * CACHED_BYTES_PER_S
         try:
-            return read_all(BytesBody(stored), piece.key, self._cap_bytes)
+            document = read_all(BytesBody(stored), piece.key, self._cap_bytes)
+            _refuse_other(document, piece.key)
         except ObjectError as error:
             return error
+        return document
 
     def _read(self, piece: Piece, location: Location) -> tuple[bytes, bool]:
         """Read the bytes as they are stored, and tell whether they are unchecked."""
@@ -153,3 +157,19 @@ class Fetcher:
             raise ObjectError("too_large", f"{piece.size_bytes:,} bytes, cap {self._cap_bytes:,}")
         with self._reader.open(entry_of(piece), location) as body:
             return body.read(), body.unchecked
+
+
+def _refuse_other(document: bytes, key: str) -> None:
+    """Refuse what is certainly no JSON by its name: a page that a login sent, say.
+
+    Raises
+    ------
+    ObjectError
+        `not_json`, or `unreadable` for what is packed otherwise.
+    """
+    refuse_packed(document[:HEAD_BYTES], key)
+    head = document[:64].lstrip()
+    if head.startswith(b"<"):
+        raise ObjectError("not_json", f"it is {described(document[:4096])}, no JSON")
+    if head.startswith(b"\x1f\x8b"):
+        raise ObjectError("not_json", "it is packed with gzip twice: unpack it once")

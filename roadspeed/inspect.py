@@ -16,8 +16,9 @@ import msgspec
 
 from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.objects.inflate import read_all
+from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed
+from mapreduce.objects.listed import wanted
 from mapreduce.objects.reader import Reader
-from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
 from mapreduce.paths import is_nameable, path_of
 from mapreduce.tokens import WORDS, Word, holds, masked
@@ -98,13 +99,13 @@ def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECT
     """
     found = Findings()
     store = open_store(source, endpoint=endpoint)
-    entries = (e for e in store.entries() if not ignored(e.key))
     with Reader() as reader:
-        for entry in itertools.islice(entries, objects):
+        for entry in itertools.islice(wanted(store), objects):
             found.objects += 1
             try:
                 with reader.open(entry, store.locate(entry)) as body:
                     raw = read_all(body, entry.key, MOST_BYTES)
+                refuse_packed(raw[:HEAD_BYTES], entry.key)
                 fault = _look(raw.removeprefix(BOM), entry.key, found)
             except ObjectError as error:
                 found.unreadable += 1

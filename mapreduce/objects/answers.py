@@ -70,6 +70,8 @@ def tls_fault(error: BaseException) -> str | None:
         return USE_TLS
     if "[SSL" not in text and "SSLError" not in type(error).__name__:
         return None
+    if "EOF" in text:  # cut, as any connection may be
+        return None
     if any(sign in text.upper().replace(" ", "_") for sign in _NOT_TLS):
         return NO_TLS
     for sign, told in _CERTIFICATE.items():

@@ -16,9 +16,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, Self
 from urllib.parse import urlsplit
 
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError
 
 from mapreduce.errors import ObjectError, StoreError
+from mapreduce.objects.answers import tls_fault
 from mapreduce.objects.backoff import Backoff, retry_after_s
 from mapreduce.objects.checksum import MODE
 from mapreduce.objects.refusals import refusal
@@ -194,12 +195,9 @@ class Download:
                     redirect=False,
                     preload_content=False,
                 )
-            except SSLError as error:
-                raise StoreError(
-                    f"{self.node}: its certificate is not trusted ({error}):"
-                    " set SSL_CERT_FILE to the authority's"
-                ) from error
             except (HTTPError, OSError) as error:
+                if (told := tls_fault(error)) is not None:
+                    raise StoreError(f"{self.node}: {told}") from error
                 if len(self._urls) > 1:
                     self._line.nodes.was_silent(self.node, monotonic())
                 self._pause(f"no answer ({type(error).__name__})")
@@ -247,6 +245,12 @@ class Download:
         etag = response.headers.get("ETag", "").strip().removeprefix("W/").strip('"')
         if etag and self._entry.etag not in {"", etag}:
             self._changed(f"version {self._entry.etag} was listed, {etag} came")
+        if not etag and self._entry.etag and "html" in response.headers.get("Content-Type", ""):
+            self.close()
+            raise StoreError(
+                f"{self.node} answered with a web page instead of {self._entry.key}: is a proxy or"
+                " a login between? Resume when that is mended"
+            )
         size = self._entry.size_bytes
         if response.status == _PARTIAL:
             place = re.fullmatch(

@@ -64,6 +64,7 @@ class Http(PoolManager):
             connect=8 if self._answered else 2,
             read=8 if self._answered else 2,
             status=8,
+            other=1,  # of TLS: a certificate will not be another
             backoff_factor=0.2,
             backoff_max=20,
             backoff_jitter=0.2,

@@ -1,9 +1,10 @@
 """gzip taken off, and a cap on how many bytes may come: never a bomb.
 
 Content is gzip if it begins like gzip or its key ends in `.gz`; anything else passes through
-untouched. Several members after one another are one content, as gzip says (RFC 1952, section
-2.2). At no moment is more in memory than a step of input and what was asked for, so a bomb
-costs its cap at most.
+untouched. Several members after one another are one content, as gzip says (RFC 1952, section 2.2).
+Zeros and white space behind a member are padding; anything else may be a member that was damaged,
+and is refused. At no moment is more in memory than a step of input and what was asked for, so a
+bomb costs its cap at most.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Self
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects.body import BytesBody
+from mapreduce.objects.kinds import refuse_packed
 
 if TYPE_CHECKING:
     from mapreduce.objects.body import Body
 
 _MAGIC = b"\x1f\x8b\x08"
+_PADDING = b"\0 \t\r\n"  # what is put behind a member, by tapes and by editors
 _STEP_BYTES = 1 << 16  # of input: small, since what follows a member is copied at its end
 _PIECE_BYTES = 1 << 20  # of output, where all is asked for
 _GZIP = 31  # zlib's wbits: gzip framing, the largest window
@@ -182,13 +185,21 @@ class Inflater:
         self.close()
 
     def _next_member(self) -> bool:
-        """Go on to another member, over zeros that pad the last one; False at the end."""
-        rest = self._member.unused_data.lstrip(b"\0")
-        while not rest:
+        """Go on to another member, over what pads the last one; False at the end."""
+        rest = self._member.unused_data.lstrip(_PADDING)
+        while len(rest) < len(_MAGIC):
             more = self._stored.read(_STEP_BYTES)
             if not more:
-                return False
-            rest = more.lstrip(b"\0")
+                break
+            rest = (rest + more).lstrip(_PADDING)
+        if not rest:
+            return False
+        if not rest.startswith(_MAGIC[: len(rest)]):
+            raise ObjectError(
+                "unreadable",
+                f"gzip of {self._key} is followed by other bytes ({rest[:8]!r}), perhaps of a"
+                " damaged part: cut them off or pack it anew",
+            )
         self._input = rest
         self._member = zlib.decompressobj(_GZIP)
         return True
@@ -209,5 +220,7 @@ def _is_gzip(head: bytes, key: str) -> bool:
 def _opened(body: Body, head: bytes, key: str, cap_bytes: int | None) -> Capped:
     if not _is_gzip(head, key):
         return Capped(head, body, key, cap_bytes)
+    if not head.startswith(_MAGIC):
+        refuse_packed(head, key)
     stored = Capped(head, body, key, None)
     return Capped(b"", Inflater(stored, key), key, cap_bytes)

@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import ExpiredError, MapReduceError, ObjectError, StoreError
+from mapreduce.objects.answers import described
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,8 +79,9 @@ def refusal(  # noqa: PLR0911 - a list of cases, one answer each
         return ObjectError("unreadable", f"{key}: {host} answered {seen}; {_OWN_CODES[code]}")
     if code and status in {400, 405, 409}:
         return ObjectError("unreadable", f"{key}: {host} answered {seen}")
+    what = "" if code else f" with {described(body)}"
     return StoreError(
-        f"{host} answered {seen}, which no S3-compatible store should: is the endpoint right,"
+        f"{host} answered {seen}{what}, which no S3-compatible store should: is the endpoint right,"
         " or is a proxy between?"
     )
 

@@ -275,6 +275,8 @@ class S3:
             what = "it leads from one address to another without end: check the endpoint"
         elif isinstance(error, HTTPError):
             what = f"no answer ({type(cause).__name__}): is it running, is the endpoint right?"
+            if isinstance(cause, ProtocolError) and not node.secure:
+                what += " If it speaks TLS, the endpoint begins with https://"
         elif isinstance(error, InvalidResponseError | ParseError):
             what = "what answers is no S3-compatible store: check the endpoint and its port"
         else:

@@ -1,0 +1,126 @@
+"""What content is that is no text, by how it begins: so that it is told by its name.
+
+Pure. Only what no JSON and no text begins with is named; of gzip others take care.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import ObjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEAD_BYTES: Final = 512  # enough to tell all of them
+_UNPACK = "decompress it first (only gzip is read as it is)"
+_PACKED: Final = {
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\xff\x06\0\0sNaPpY": "snappy",
+    b"\x89LZO\0": "lzo",
+    b"\x1f\x9d": "compress (.Z)",
+    b"LZIP\x01": "lzip",
+    b"]\0\0": "lzma",
+}
+_ARCHIVES: Final = {
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+}
+_FILES: Final = {
+    b"PAR1": "a Parquet file",
+    b"Obj\x01": "an Avro file",
+    b"ORC\x0a": "an ORC file",
+    b"ARROW1\0": "an Arrow file",
+    b"SQLite format 3\0": "an SQLite database (or GeoPackage)",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"%PDF-": "a PDF",
+    b"\x89PNG\r\n": "a picture",
+    b"\xff\xd8\xff": "a picture",
+}
+_BZIP2: Final = tuple(b"BZh%d" % n + rest for n in range(1, 10)
+                      for rest in (b"1AY&SY", b"\x17rE8P\x90"))  # fmt: skip
+_SIGNS: Final = (
+    {sign: f"it is compressed with {name}: {_UNPACK}" for sign, name in _PACKED.items()}
+    | dict.fromkeys(_BZIP2, f"it is compressed with bzip2: {_UNPACK}")
+    | {sign: f"it is a {name} archive: unpack it first" for sign, name in _ARCHIVES.items()}
+    | {
+        sign: f"it is {name}, which is not read here: name a source of JSON or text"
+        for sign, name in _FILES.items()
+    }
+)
+_SUFFIXES: Final = {".br": "brotli", ".sz": "snappy", ".snappy": "snappy", ".zz": "zlib"}
+_TAR: Final = slice(257, 262)
+_ZLIB: Final = (b"x\x01", b"x^", b"x\x9c", b"x\xda")
+
+
+def refuse_packed(head: bytes, key: str) -> None:
+    """Refuse content that begins as no text does.
+
+    Raises
+    ------
+    ObjectError
+        `unreadable`, with what it is.
+    """
+    if (what := named(head, key)) is not None:
+        raise ObjectError("unreadable", f"{key}: {what}")
+
+
+def refusing(read: Callable[[int], bytes], key: str) -> Callable[[int], bytes]:
+    """Give the same way to read, which refuses such content at its first piece."""
+    first = [True]
+
+    def looked_at(n: int) -> bytes:
+        piece = read(n)
+        if first:
+            first.clear()
+            refuse_packed(piece, key)
+        return piece
+
+    return looked_at
+
+
+def named(head: bytes, key: str = "") -> str | None:
+    """Name content by its first bytes and say what to do; None where it may be text.
+
+    Where nothing is typical of a kind, the key's ending tells, if these bytes are no text.
+    """
+    if _is_text(head):
+        return None
+    for sign, told in _SIGNS.items():
+        if head.startswith(sign):
+            return told
+    if head[_TAR] == b"ustar":
+        return "it is a tar archive: unpack it first"
+    if _is_zlib(head):
+        return f"it is compressed with zlib: {_UNPACK}"
+    for suffix, name in _SUFFIXES.items():
+        if key.endswith(suffix):
+            return f"by its name it is compressed with {name}: {_UNPACK}"
+    return None
+
+
+def _is_zlib(head: bytes) -> bool:
+    if not head.startswith(_ZLIB):
+        return False
+    try:
+        zlib.decompressobj().decompress(head, 1)
+    except zlib.error:
+        return False
+    return True
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these bytes are UTF-8 without control characters; the last one may be cut."""
+    try:
+        text = head[:HEAD_BYTES].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return not any(c < " " and c not in "\t\r\n\f" for c in text)
