@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.cluster import shell
 from mapreduce.cluster.fleet import Done, on_each
 from mapreduce.cluster.host_error import HostError
+from mapreduce.cluster.logins import nothing_to_offer
 from mapreduce.cluster.no_answer import no_answer
 from mapreduce.cluster.remote import Remote
 from mapreduce.cluster.route import (
@@ -30,6 +31,7 @@ from mapreduce.cluster.route import (
     refuse_revoked,
 )
 from mapreduce.cluster.shell import Beginning
+from mapreduce.cluster.ssh_config import way_to
 from mapreduce.cluster.trust import contradiction, fingerprints, pin
 from mapreduce.cluster.unreached import reason
 from mapreduce.errors import UsageError
@@ -245,23 +247,33 @@ def log_in(
 
 
 def public_key(host: Host) -> str:
-    """Read the public half of the identity that a host is to know: its own, or the usual one.
+    """Read the public half of the identity that a host is to know: its own, or the first there is.
 
     Raises
     ------
     UsageError
-        Where there is none.
+        Where there is none, or no key could be offered afterwards.
     """
-    usual = [Path.home() / ".ssh" / name for name in USUAL_KEYS]
-    identities = [host.identity] if host.identity is not None else usual
+    way = way_to(host.address, host.user, host.ssh_port)
+    identities = [host.identity] if host.identity is not None else _likely(way.identities)
     paths = [i.with_name(i.name + ".pub") for i in identities]
     path = next((p for p in paths if p.exists()), paths[0])
     if not path.exists():
         raise UsageError(f"{path} is not there: ssh-keygen -t ed25519 -f {identities[0]}")
+    lacks = nothing_to_offer(way, host.identity)
+    if lacks:
+        raise UsageError(f"no key could log in to {host.name} afterwards: {lacks}")
     lines = [s for s in path.read_text().splitlines() if s.strip()]
     if len(lines) != 1 or not lines[0].startswith(("ssh-", "ecdsa-", "sk-")):
         raise UsageError(f"{path}: expected one public key, found something else")
     return lines[0]
+
+
+def _likely(identities: Sequence[Path]) -> list[Path]:
+    """Put the usual kinds first where nobody chose; what was chosen keeps its order."""
+    usual = [Path.home() / ".ssh" / name for name in USUAL_KEYS]
+    kept = [i for i in identities if i not in usual and not i.name.endswith("_sk")]
+    return [i for i in usual if i in identities] + kept or usual
 
 
 def ask_passwords(hosts: Sequence[Host]) -> dict[str, str]:

@@ -190,6 +190,16 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
         return f"{tried}:{none} {self.remedy}"
 
 
+def nothing_to_offer(way: Way, only: Path | None) -> str:
+    """Say why no key at all could be offered; nothing where one could."""
+    login = ByKey(way, only, "")
+    with contextlib.closing(Agent(way.agent)) as agent:
+        identities = login.identities()
+        offers = list(login.offers(identities, agent))
+        troubles = _troubles(identities, offers, agent, named=only is not None)
+    return "" if offers else "; ".join(troubles) or "there is none"
+
+
 def _with_certificate(path: Path, readable: Sequence[Identity]) -> Iterator[Offer]:
     try:
         blob = PublicBlob.from_file(str(path))

@@ -28,6 +28,7 @@ NOT_DONE: Final = {
     "knownhostscommand": "name files by UserKnownHostsFile instead",
     "pkcs11provider": "have the SSH agent hold that key (ssh-add -s) and leave the option out",
 }
+UNSAFE: Final = re.compile(r"""^-|[\s'`"$\\;&<>|(){}\x00-\x1f]""")  # as OpenSSH has it
 _TOKEN = re.compile(r"%(.)|\$\{(\w+)\}", re.DOTALL)
 _JUMP = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::(\d{1,5}))?")
 
@@ -93,7 +94,7 @@ def way_of(name: str, options: Mapping[str, Sequence[str]], at: Callable[[str], 
         jumps=tuple(
             expanded(j, tokens, "ProxyJump") for j in re.split(r"[,\s]+", one("proxyjump")) if j
         ),
-        proxy_command=expanded(one("proxycommand"), tokens, "ProxyCommand") or None,
+        proxy_command=_command(one("proxycommand"), tokens) or None,
         key_name=alias or None,
         known_hosts=paths("UserKnownHostsFile", _files(one("userknownhostsfile")))
         + paths("GlobalKnownHostsFile", _files(one("globalknownhostsfile"))),
@@ -185,6 +186,17 @@ def _agent(said: Sequence[str], tokens: Mapping[str, str], at: Callable[[str], P
     if text.startswith("$") and not text.startswith("${"):
         return os.environ.get(text[1:]) or None
     return str(at(expanded(text, tokens, "IdentityAgent")))
+
+
+def _command(text: str, tokens: Mapping[str, str]) -> str:
+    """Put in what the tokens of a ProxyCommand stand for: a shell reads the whole of it."""
+    for token in "hnkr":
+        if f"%{token}" in text and UNSAFE.search(tokens[token]):
+            raise UsageError(
+                f"the SSH configuration puts %{token} into a ProxyCommand, and a shell would read"
+                f" more than a name in {tokens[token]!r}: rename it"
+            )
+    return expanded(text, tokens, "ProxyCommand")
 
 
 def _jumps(text: str) -> tuple[str, ...]:

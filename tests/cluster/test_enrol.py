@@ -314,3 +314,57 @@ def test_every_hop_rejects_unpinned_keys_before_anything_is_opened(
     assert all(isinstance(h.client._policy, RejectPolicy) for h in chain)
     assert [len(h.client._policy.known.keys) for h in chain] == [1, 1]
     assert login_attempts(two) == []
+
+
+def test_a_host_of_an_included_file_is_enrolled_beside_what_is_not_utf_8(
+    two: Shelf, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The case `ssh-config-include`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh" / "config.d").mkdir(parents=True)
+    config = tmp_path / ".ssh" / "config"
+    config.write_bytes(b"# caf\xe9\nInclude config.d/*\n")
+    host = two.hosts[0]
+    (tmp_path / ".ssh" / "config.d" / "lab").write_text(
+        f"Host labpi\n HostName {host.address}\n Port {host.port}\n User {getpass.getuser()}\n"
+        f" IdentityFile {two.client_key}\n"
+    )
+    path = tmp_path / "hosts.toml"
+    path.write_text('[cluster]\n[[hosts]]\nname = "labpi"\n')
+    operations.enrol_hosts(Choice(path), yes=True)
+    assert pinned(load(path).known_hosts).names() == [pin_name(host.address, host.port)]
+    config.write_bytes(b"\xef\xbb\xbfInclude config.d/*\n")
+    with pytest.raises(UsageError, match=r"config: line 1: .*byte order mark"):
+        operations.enrol_hosts(Choice(path), yes=True)
+
+
+def test_a_key_that_could_not_be_used_is_told_before_a_password_is_asked(
+    by_password: PasswordServer, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    inventory = at(tmp_path, by_password.port)
+    locked = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a phrase", "-f", str(tmp_path / "id")]
+    subprocess.run(locked, check=True, capture_output=True)
+    monkeypatch.setattr(getpass, "getpass", never_ask)
+    with pytest.raises(UsageError, match=r"no key could log in to pi1 afterwards: .*ssh-add"):
+        operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
+    assert by_password.attempts == []
+
+
+def test_the_key_of_the_users_configuration_is_the_one_that_is_installed(
+    by_password: PasswordServer, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    for name in ("id_ed25519", "lab"):
+        keypair(tmp_path / ".ssh" / name)
+    (tmp_path / ".ssh" / "config").write_text(
+        f"Host lab\n HostName 127.0.0.1\n Port {by_password.port}\n User ann\n"
+        " IdentityFile ~/.ssh/lab\n IdentitiesOnly yes\n"
+    )
+    path = tmp_path / "hosts.toml"
+    path.write_text('[cluster]\n[[hosts]]\nname = "lab"\n')
+    monkeypatch.setattr(getpass, "getpass", lambda _: by_password.password)
+    operations.enrol_hosts(Choice(path), yes=True, install_key=True)
+    installed = (by_password.home / ".ssh" / "authorized_keys").read_text()
+    assert installed.strip() == (tmp_path / ".ssh" / "lab.pub").read_text().strip()

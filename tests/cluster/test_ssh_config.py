@@ -12,7 +12,7 @@ from mapreduce.cluster import ssh_config
 from mapreduce.cluster.host_error import HostError
 from mapreduce.cluster.ssh_config import way_to
 from mapreduce.cluster.ssh_files import Files, system_home
-from mapreduce.cluster.way import parts_of_jump
+from mapreduce.cluster.way import parts_of_jump, way_of
 from mapreduce.errors import UsageError
 
 # Files below ~/.ssh, and what holds for `lab`. `@` before an Include is nothing for us, and the
@@ -217,6 +217,20 @@ def test_what_hosts_toml_says_comes_first(tmp_path: Path, monkeypatch: Any) -> N
     monkeypatch.setenv("HOME", str(laid(tmp_path, files, "")))
     way = way_to("lab", "ann", 8)
     assert (way.user, way.port, way.host) == ("ann", 8, "10.0.0.6")
+
+
+@pytest.mark.parametrize("user", ["x;touch y", "$(touch y)", "`touch y`", "a|b", "x'y"])
+def test_a_name_never_becomes_more_than_a_name_to_the_shell_of_a_proxycommand(
+    user: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """CVE-2023-51385; some versions of ssh refuse such a name themselves."""
+    files = {"config": "Host lab\n ProxyCommand nc -u %r %h %p\n"}
+    monkeypatch.setenv("HOME", str(laid(tmp_path, files, "")))
+    with pytest.raises((UsageError, HostError), match=r"more than a name|invalid characters"):
+        way_to("lab", user)
+    said = {"proxycommand": ["nc -u %r %h"], "user": [user]}
+    with pytest.raises(UsageError, match="a shell would read more than a name"):
+        way_of("lab", said, Path)
 
 
 def test_where_home_is_the_systems_ssh_reads_its_files_itself(monkeypatch: Any) -> None:

@@ -22,7 +22,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import paramiko  # type: ignore[import-untyped]  # it ships no types
 
@@ -351,19 +351,30 @@ class PasswordServer(paramiko.ServerInterface):  # type: ignore[misc]  # it ship
         return True
 
     def _run(self, channel: Any, command: bytes) -> None:
-        body = channel.makefile("rb").read()
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["sh", "-c", command.decode()],
-            input=body,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
             cwd=self.home,
-            check=False,
         )
-        channel.sendall(done.stdout)
-        channel.sendall_stderr(done.stderr)
-        channel.send_exit_status(done.returncode)
-        channel.close()
+        with process, contextlib.suppress(OSError, EOFError):
+            assert process.stdin is not None
+            assert process.stdout is not None
+            threading.Thread(target=self._feed, args=(channel, process.stdin), daemon=True).start()
+            while body := os.read(process.stdout.fileno(), 65536):
+                channel.sendall(body)
+        with contextlib.suppress(OSError, EOFError):
+            channel.send_exit_status(process.returncode)
+            channel.close()
+
+    @staticmethod
+    def _feed(channel: Any, stdin: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError), stdin:
+            while body := channel.recv(65536):
+                stdin.write(body)
+                stdin.flush()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
