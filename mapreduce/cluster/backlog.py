@@ -51,10 +51,12 @@ class Backlog:
         fragment.place = Place.LATER
         heapq.heappush(self._later, (at, fragment.order, fragment))
 
-    def due(self, now: float) -> None:
-        """Make ready what has waited for its time."""
+    def due(self, now: float) -> list[Fragment]:
+        """Take what has waited for its time."""
+        taken = []
         while self._later and self._later[0][0] <= now:
-            self.again(heapq.heappop(self._later)[2])
+            taken.append(heapq.heappop(self._later)[2])
+        return taken
 
     def take(self, worker: str, elsewhere: Callable[[Fragment], bool]) -> Fragment | None:
         """Give the next fragment for a worker; one it has failed only if there is no elsewhere."""

@@ -6,16 +6,20 @@ looked for once a second. It changes a schedule's state and judges no failure.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster.commands import Assign, Finish, Pace, Pull
 from mapreduce.cluster.rates import rest_s
-from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage
+from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage, undivided
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from mapreduce.cluster.roster import Worker
     from mapreduce.cluster.state import State
+
+CONTROL: Final = 0  # as a task is numbered that is none: what comes of it is thrown away
 
 
 def dispatch(state: State) -> None:
@@ -24,6 +28,7 @@ def dispatch(state: State) -> None:
     if not state.draining:
         _seat(state)
         _fill(state)
+        _compare(state)
     _pace(state)
     _finish(state)
 
@@ -74,7 +79,7 @@ def assign(state: State, worker: Worker, fragment: Fragment, *, speculative: boo
 
 
 def _may_be_helped(fragment: Fragment) -> bool:
-    return len(fragment.attempts) == 1 and not fragment.alone
+    return len(fragment.attempts) == 1 and not fragment.alone and not fragment.task.control
 
 
 def _may_run(state: State) -> bool:
@@ -104,18 +109,32 @@ def _fill(state: State) -> None:
         assign(state, worker, fragment)
 
 
+def _compare(state: State) -> None:
+    """Have hosts at which a process died read what went well before, if they have nothing else."""
+    if not state.proven:
+        return
+    for name in dict.fromkeys(state.deaths.unseen()):
+        worker = state.roster.workers[name]
+        if name in state.roster.idle and not worker.queue and _may_run(state):
+            control = undivided(CONTROL, state.proven)
+            control.control = True
+            assign(state, worker, control.fragments[0])
+
+
 def _seat(state: State) -> None:
     """Find workers for fragments that must run alone, and start those whose worker is empty."""
     backlog, roster = state.backlog, state.roster
-    while backlog.alone and len(state.guests) < max(1, roster.usable // 2):
-        fragment = backlog.alone[0]
-        free = [w for w in roster.workers.values() if w.usable and w.guest is None]
-        if not free:
+    unseen = set(state.deaths.unseen()) if backlog.alone and state.proven else set()
+    for _ in range(len(backlog.alone)):
+        if len(state.guests) >= max(1, roster.usable // 2):
             break
-        worker = min(free, key=lambda w: _unfit(w, fragment))
-        backlog.alone.popleft()
-        state.guests[worker.name] = None
-        roster.change(worker, state.now, guest=fragment)
+        fragment = backlog.alone.popleft()
+        worker = _host_of(fragment, state, unseen)
+        if worker is None:
+            backlog.alone.append(fragment)
+        else:
+            state.guests[worker.name] = None
+            roster.change(worker, state.now, guest=fragment)
     for name in list(state.guests):
         worker = roster.workers[name]
         guest = worker.guest
@@ -123,6 +142,20 @@ def _seat(state: State) -> None:
             if not _may_run(state):
                 break
             assign(state, worker, guest)
+
+
+def _host_of(fragment: Fragment, state: State, unseen: Container[str]) -> Worker | None:
+    """Find a host to try an object on by itself: one that it did not strike, if there is one.
+
+    `unseen` are hosts where it is first to be seen how others fare since a process died.
+    """
+    troubles = fragment.troubles
+    struck = Counter(s.where for s in troubles.strikes if s.alone) + Counter(troubles.lost_hosts)
+    usable = [w for w in state.roster.workers.values() if w.usable]
+    fewest = min((struck[w.name] for w in usable), default=0)
+    free = [w for w in usable if w.guest is None and w.name not in unseen]
+    fit = [w for w in free if struck[w.name] == fewest]
+    return min(fit, key=lambda w: _unfit(w, fragment), default=None)
 
 
 def _unfit(worker: Worker, fragment: Fragment) -> tuple[bool, bool, int]:
@@ -144,6 +177,10 @@ def _pace(state: State) -> None:
 
 def _finish(state: State) -> None:
     done = state.listed and not state.tasks
-    if done or (state.draining and not state.living and not state.committing):
+    controls = [a for a in state.living.values() if a.fragment.task.control]
+    idle = len(controls) == len(state.living) and not state.committing
+    if done or (state.draining and idle):
+        for control in controls:
+            state.drop(control, "")
         state.over = True
         state.say(Finish(done))

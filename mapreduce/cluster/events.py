@@ -84,12 +84,13 @@ class Unseen(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """An attempt ended without a result."""
+    """An attempt ended without a result; `ordinal` is the object at which its process died."""
 
     worker: str
     attempt: int
     kind: Kind
     message: str
+    ordinal: int | None = None
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -22,20 +22,22 @@ if TYPE_CHECKING:
     from mapreduce.cluster.state import State
     from mapreduce.cluster.tasks import Attempt
 
-MOST_ASIDES: Final = 5  # doublings of the time for which a worker is set aside
+MOST_ASIDES: Final = 3  # doublings of the time for which a worker is set aside
 FEWEST_TRIES: Final = 5  # before a task that the store fails, and it alone, stops the run
 LACKS: Final = re.compile(r"No module named '([A-Za-z0-9_]+)")
 LONGEST_WAIT_S: Final = 30.0  # before a task that the store failed is tried again
 
 
-def failed(state: State, attempt: Attempt, kind: Kind, message: str) -> None:
-    """Take in that an attempt, which has been ended, failed."""
+def failed(
+    state: State, attempt: Attempt, kind: Kind, message: str, ordinal: int | None = None
+) -> None:
+    """Take in that an attempt, which has been ended, failed; at which object, where that is told."""
     if kind in ("job", "map"):
         state.abort(kind, f"on {attempt.worker}: {message}{_remedy(message)}")
     elif kind == "bug":
         _bug(state, attempt, message)
     elif kind == "crashed":
-        _crashed(state, attempt, message)
+        _crashed(state, attempt, message, ordinal)
     elif kind == "expired":
         _signature_expired(state, attempt, message)
     else:
@@ -68,7 +70,8 @@ def vanished(state: State, attempt: Attempt, how: str, *, ran: bool) -> None:
             worker.blamed = worker.connection
             state.losses += 1
             _blame(state, worker, how)
-        _suspect(state, attempt, how)
+        if not attempt.fragment.task.control:
+            _suspect(state, attempt, how)
     if not state.over:
         state.again(attempt.fragment)
 
@@ -76,24 +79,55 @@ def vanished(state: State, attempt: Attempt, how: str, *, ran: bool) -> None:
 def _suspect(state: State, attempt: Attempt, how: str) -> None:
     """Book a loss on what ran, weighed against how often workers are lost without it."""
     troubles, rules = attempt.fragment.troubles, state.rules
+    worker = state.roster.workers[attempt.worker]
     troubles.losses += 1
+    troubles.lost.add((worker.name, worker.lost_at))
     others = max(0, state.losses - troubles.losses)
     losses_s = (state.presence_s + rules.worker_life_s) / (others + 1)
-    until = state.roster.workers[attempt.worker].heard + rules.heartbeat_s
+    until = worker.heard + rules.heartbeat_s
     ran_s = min(state.now, until) - (state.now if attempt.started is None else attempt.started)
-    verdicts.worker_lost(attempt, how, rules, ran_s=ran_s, losses_s=losses_s)
+    verdicts.worker_lost(
+        attempt, how, rules, ran_s=ran_s, losses_s=losses_s, by_itself=_by_itself(state, attempt)
+    )
     if troubles.losses_alone >= rules.most_losses_alone:
         key = attempt.fragment.pieces[0].key
-        state.abort("workers", f"workers are lost faster than they can read {key!r}: {how}")
+        state.abort(
+            "workers",
+            f"workers are lost faster than they can read {key!r}: {how}, {troubles.losses_alone}"
+            " times while it ran there alone. That may be the object's fault or the hosts'; it takes"
+            " two hosts to tell. The same command goes on; --exclude leaves the object out",
+        )
 
 
-def _crashed(state: State, attempt: Attempt, how: str) -> None:
-    fragment, worker = attempt.fragment, state.roster.workers[attempt.worker]
-    first = fragment.whole and not fragment.troubles.strikes
-    proven = any(w.successes and w.usable for w in state.roster.workers.values())
-    verdicts.crashed(attempt, how, counts=bool(worker.successes) or not proven)
+def _by_itself(state: State, attempt: Attempt) -> bool:
+    """Whether no other worker was lost about then, but for those that had the object too."""
+    lost_at, near_s = state.roster.workers[attempt.worker].lost_at, state.deaths.doubt.near_s
+    with_it = attempt.fragment.troubles.lost
+    others = (w for w in state.roster.workers.values() if (w.name, w.lost_at) not in with_it)
+    return not any(abs(w.lost_at - lost_at) <= near_s for w in others)
+
+
+def _crashed(state: State, attempt: Attempt, how: str, ordinal: int | None) -> None:
+    """Book the death of an attempt's process on the object it was at, if that is known."""
+    fragment, troubles = attempt.fragment, attempt.fragment.troubles
+    first = fragment.whole and not troubles.strikes and not troubles.unnamed
+    ordinals = [p.ordinal for p in fragment.pieces]
+    single = len(ordinals) == 1
+    fragment.avoid.add(attempt.worker)
+    troubles.how = how
+    at = ordinals[0] if single or ordinal not in ordinals else ordinal
+    ran_s = state.now - (state.now if attempt.started is None else attempt.started)
+    if fragment.task.control:
+        state.deaths.control_died(attempt.worker, state.now, ran_s)
+        return
+    strike = state.deaths.died(attempt.worker, state.now, at, ran_s, alone=attempt.alone)
+    if single or ordinal in ordinals:
+        troubles.strikes.append(strike)
+    else:
+        troubles.unnamed += 1
+    fragment.alone = fragment.alone or single
     if first:  # what follows is expected of this task, and not held against its hosts
-        _blame(state, worker, how)
+        _blame(state, state.roster.workers[attempt.worker], how)
     state.again(fragment)
 
 

@@ -85,7 +85,8 @@ def _check_attempts(state: State) -> None:
     for attempt in state.living.values():
         name, worker = f"attempt {attempt.number}", state.roster.workers[attempt.worker]
         stage, task = attempt.stage, attempt.fragment.task
-        assert state.tasks.get(task.number) is task, f"{name} is of no open task"
+        assert not task.control or stage is Stage.LEASED, f"{name} is a control and {stage.name}"
+        assert task.control or state.tasks.get(task.number) is task, f"{name} is of no open task"
         assert attempt in attempt.fragment.attempts, f"{name}: its fragment does not know it"
         assert attempt.fragment in task.fragments, f"{name}: its fragment is no more"
         queued, held = attempt.number in worker.queue, attempt.number in worker.held

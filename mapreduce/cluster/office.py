@@ -286,7 +286,7 @@ class Office:
     def failed(self, worker: str, told: msg.Failed) -> None:
         """Let the schedule know how an attempt failed."""
         how = told.message or f"it failed ({told.kind})"
-        self.happen(ev.Failed(worker, told.attempt, told.kind, how))
+        self.happen(ev.Failed(worker, told.attempt, told.kind, how, told.ordinal))
         if told.attempt not in self.schedule.state.living:
             self._handout.forget(worker, told.attempt)
 

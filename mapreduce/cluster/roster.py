@@ -45,6 +45,7 @@ class Worker:
     failures: int = 0
     successes: int = 0
     blamed: int = -1  # connection whose loss has been counted as a failure
+    lost_at: float = float("-inf")  # when it was last heard of before it was lost
     queue: dict[int, Attempt] = field(default_factory=dict)
     held: dict[int, Attempt] = field(default_factory=dict)
     rate: Rate = field(default_factory=Rate)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mapreduce.deaths import Doubt
 from mapreduce.errors import UsageError
 
 
@@ -36,13 +37,16 @@ class Rules:
     store_wait_s
         First wait before a task the store failed is tried again; doubled each time, up to 30 s.
     strikes
-        Crashes after which an undivided task is halved, and after which an object that crashes
-        alone is quarantined.
+        Deaths of processes at one object after which a task is parted there; of such as don't tell
+        at which, after which an undivided one is halved.
+    evidence
+        How much it takes to convict an object that processes die at.
     brushes
         Losses of workers that ran a task among others, after which it runs alone on a worker.
     losses_alone, doubt, worker_life_s
-        Losses of workers that ran nothing but one object, after which it is quarantined, if the
-        chance that this came about without its fault is below `doubt`. How often workers are lost
+        Losses of workers that ran nothing but one object, two hosts at least and not together with
+        others, after which it is quarantined, if the chance that this came about without its fault
+        is below `doubt`. How often workers are lost
         is learnt; before anything is learnt, once in `worker_life_s`.
     most_losses_alone
         Such losses after which the run stops (resumable) where they prove nothing.
@@ -71,11 +75,12 @@ class Rules:
     store_wait_s: float = 1.0
     nobody_deadline_s: float = 600.0
     strikes: int = 2
+    evidence: Doubt = field(default_factory=Doubt)
     brushes: int = 2
     losses_alone: int = 3
     doubt: float = 1e-6
     worker_life_s: float = 3600.0
-    most_losses_alone: int = 30
+    most_losses_alone: int = 20
     host_failures: int = 3
     aside_s: float = 60.0
     signatures: int = 3

@@ -158,6 +158,7 @@ class Schedule:
         worker = state.roster.workers.get(event.worker)
         if worker is None or worker.connection != event.connection or not worker.connected:
             return
+        worker.lost_at = worker.heard
         state.roster.change(worker, state.now, connected=False)
         state.unseat(worker)
         grace_s = 0.0 if worker.leaving else self.rules.reconnect_s
@@ -212,6 +213,11 @@ class Schedule:
             began = attempt.started
             if began is not None:
                 worker.rate.learn(attempt.fragment.cost, state.now - began)
+                state.deaths.lived(worker.name, state.now, state.now - began)
+            if attempt.fragment.task.control:
+                state.drop(attempt, "it was read for comparison")
+                return
+            state.proven = attempt.fragment.pieces
             state.roster.hold(attempt, state.now)
             state.pacing.succeeded(state.now)
         elif attempt.stage is not Stage.RETURNING:
@@ -282,7 +288,7 @@ class Schedule:
         if attempt is None or attempt.stage is Stage.RECEIVED:
             return
         state.end(attempt)
-        faults.failed(state, attempt, event.kind, event.message)
+        faults.failed(state, attempt, event.kind, event.message, event.ordinal)
 
     def _leaving(self, event: ev.Leaving) -> None:
         worker = self._heard(event.worker)
@@ -297,7 +303,10 @@ class Schedule:
 
     def _tick(self, _: ev.Tick) -> None:
         state = self.state
-        state.backlog.due(state.now)
+        for fragment in state.backlog.due(state.now):
+            state.again(fragment)
+        if state.over:
+            return
         for attempt in state.leases.ended(state.now, state.living):
             self._expired(attempt)
         state.pacing.tick(state.now)
@@ -315,6 +324,7 @@ class Schedule:
     def _look_after(self, worker: Worker) -> None:
         state = self.state
         if worker.present and state.now - worker.heard >= self.rules.silent_s:
+            worker.lost_at = worker.heard
             state.roster.change(worker, state.now, silent=True)
             state.unseat(worker)
         until = worker.aside_until
@@ -329,6 +339,7 @@ class Schedule:
     def _expired(self, attempt: Attempt) -> None:
         worker = self.state.roster.workers[attempt.worker]
         if worker.present and self.state.now - worker.heard >= self.rules.lease_s:
+            worker.lost_at = worker.heard
             self.state.roster.change(worker, self.state.now, silent=True)
             self.state.unseat(worker)
         how = "its worker fell silent" if worker.connected else "its worker was lost"

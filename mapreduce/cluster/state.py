@@ -24,12 +24,16 @@ from mapreduce.cluster.intake import Intake
 from mapreduce.cluster.leases import Leases
 from mapreduce.cluster.pacing import Pacing
 from mapreduce.cluster.roster import Roster
-from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage, Task, halves
+from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage, Task, halves, parts
 from mapreduce.cluster.verdicts import Verdict
+from mapreduce.deaths import Deaths
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mapreduce.cluster.roster import Worker
     from mapreduce.cluster.rules import Rules
+    from mapreduce.plan import Piece
 
 
 class State:
@@ -67,6 +71,8 @@ class State:
         self.aborted = False
         self.requests = self.pacing.requests_a_slot(0)
         self.nobody_since: float | None = now
+        self.deaths = Deaths(rules.evidence)  # of processes
+        self.proven: tuple[Piece, ...] = ()  # what was read well last
         self.losses = 0  # of workers with what they ran
         self.presence_s = 0.0  # of all workers together
         self.slots_s = 0.0  # of all their slots together
@@ -116,15 +122,24 @@ class State:
 
     def again(self, fragment: Fragment, after_s: float = 0.0) -> None:
         """See that a fragment an attempt at which has ended gets done."""
+        if fragment.task.control:
+            return
         if fragment.attempts:
             self.offer_again(fragment)
             return
-        verdict = verdicts.verdict(fragment, self.rules)
+        there = (w for w in self.roster.workers.values() if w.present and not w.leaving)
+        hosts = {w.name: w.usable for w in there}
+        verdict = verdicts.verdict(fragment, self.rules, self.deaths, self.now, hosts)
         if verdict is Verdict.HALVE:
-            for half in halves(fragment):
-                self.backlog.again(half)
+            self._queue(halves(fragment))
+        elif verdict is Verdict.PART:
+            self._queue(parts(fragment, verdicts.worst(fragment)[0]))
         elif verdict is Verdict.CONVICT:
             self._convict(fragment)
+        elif verdict is Verdict.DOUBT:
+            self._doubt(fragment)
+        elif verdict is Verdict.LATER:
+            self.backlog.later(fragment, self.now + self.deaths.doubt.settle_s)
         elif after_s:
             self.backlog.later(fragment, self.now + after_s)
         else:
@@ -168,10 +183,27 @@ class State:
             self.dismiss(worker)
             self.backlog.again(guest)
 
+    def _queue(self, fragments: Iterable[Fragment]) -> None:
+        for fragment in fragments:
+            self.backlog.again(fragment)
+
+    def _doubt(self, fragment: Fragment) -> None:
+        troubles = fragment.troubles
+        self.abort(
+            "workers",
+            f"processes died {len(troubles.strikes)} times at {fragment.pieces[0].key!r}, and others"
+            f" died about then or there was nothing to compare with: {troubles.how}. That may be the"
+            " object's fault or the hosts'. When the hosts are well again the same command goes on;"
+            " --exclude leaves the object out",
+        )
+
     def _convict(self, fragment: Fragment) -> None:
-        task = fragment.task
+        task, troubles = fragment.task, fragment.troubles
         fragment.place = Place.CRASHED
-        found = Crashed(task.pieces[fragment.start], fragment.troubles.how)
+        self.deaths.convict(fragment.pieces[0].ordinal)
+        where = troubles.lost_hosts | {s.where for s in troubles.strikes if s.alone}
+        how = f"{troubles.how}; it stood alone, on {', '.join(sorted(where))}"
+        found = Crashed(task.pieces[fragment.start], how)
         task.crashed.append(found)
         self.say(Quarantine(task.number, found))
         self.settle(task)

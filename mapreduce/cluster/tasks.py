@@ -8,13 +8,17 @@ of one fragment on one worker. Values that others change: nothing is decided her
 from __future__ import annotations
 
 import enum
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mapreduce.plan import OPEN_COST_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mapreduce.cluster.commands import Crashed
+    from mapreduce.deaths import Strike
     from mapreduce.plan import Piece
 
 
@@ -67,10 +71,12 @@ class Attempt:
 class Troubles:
     """What has befallen attempts at a fragment."""
 
-    strikes: int = 0
-    strikes_alone: int = 0
+    strikes: list[Strike] = field(default_factory=list)  # at objects of it
+    unnamed: int = 0  # deaths of processes that did not tell at which object
     brushes: int = 0
     losses_alone: int = 0
+    lost_hosts: set[str] = field(default_factory=set)  # that were lost with it alone
+    lost: set[tuple[str, float]] = field(default_factory=set)  # all that were, and when
     losses: int = 0  # of workers that ran it, alone or not, as part of a greater fragment too
     evidence: float = 0.0  # that it is what losses alone come from, in nats
     expired: int = 0  # signatures, one after the other, while nothing was served
@@ -123,6 +129,7 @@ class Task:
     crashed: list[Crashed] = field(default_factory=list)
     open: int = 0
     committing: bool = False
+    control: bool = False  # read before, and again only to see whether that goes well
 
 
 def cost_of(pieces: tuple[Piece, ...]) -> int:
@@ -138,15 +145,30 @@ def undivided(number: int, pieces: tuple[Piece, ...]) -> Task:
     return task
 
 
-def halves(fragment: Fragment) -> tuple[Fragment, Fragment]:
-    """Replace a fragment by its two halves, which inherit whether they run alone."""
-    task, middle = fragment.task, (fragment.start + fragment.stop) // 2
+def halves(fragment: Fragment) -> list[Fragment]:
+    """Replace a fragment by its two halves."""
+    return _cut(fragment, ((fragment.start + fragment.stop) // 2,))
+
+
+def parts(fragment: Fragment, ordinal: int) -> list[Fragment]:
+    """Replace a fragment by one of its objects, and what lies before and behind it."""
+    at = next(i for i, p in enumerate(fragment.pieces) if p.ordinal == ordinal) + fragment.start
+    return _cut(fragment, (at, at + 1))
+
+
+def _cut(fragment: Fragment, cuts: Iterable[int]) -> list[Fragment]:
+    """Replace a fragment by what is between the cuts; all inherit what befell their objects."""
+    task, made = fragment.task, []
     task.fragments.remove(fragment)
-    made = []
-    for start, stop in ((fragment.start, middle), (middle, fragment.stop)):
-        half = Fragment(task, start, stop, cost_of(task.pieces[start:stop]), alone=fragment.alone)
-        half.troubles.losses = fragment.troubles.losses
-        task.fragments.append(half)
-        made.append(half)
-    task.open += 1
-    return made[0], made[1]
+    bounds = sorted({fragment.start, *cuts, fragment.stop})
+    for start, stop in itertools.pairwise(bounds):
+        part = Fragment(task, start, stop, cost_of(task.pieces[start:stop]), alone=fragment.alone)
+        of = {piece.ordinal for piece in part.pieces}
+        part.troubles.losses = fragment.troubles.losses
+        part.troubles.lost = set(fragment.troubles.lost)
+        part.troubles.strikes = [s for s in fragment.troubles.strikes if s.ordinal in of]
+        part.alone = part.alone or (stop - start == 1 and bool(part.troubles.strikes))
+        task.fragments.append(part)
+        made.append(part)
+    task.open += len(made) - 1
+    return made

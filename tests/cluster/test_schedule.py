@@ -276,26 +276,52 @@ def test_rules_that_cannot_be_kept_are_refused() -> None:
         Rules(max_requests=0)
 
 
-def test_a_crash_is_narrowed_by_halving_as_on_one_machine(told: Told) -> None:
+def crash_at_2(told: Told, *, named: bool) -> tuple[list[tuple[int, ...]], cmd.Commit]:
+    """Have the object 2 of four end its process wherever it is read, a second after it began."""
     told(ev.Joined("a", 1, 1), ev.Joined("b", 2, 1), ev.Planned(split(0, 4)))
     seen: list[tuple[int, ...]] = []
-    follows: list[cmd.Command] = []
-    for attempt in range(30):
-        living = told.schedule.state.living.get(attempt)
-        if living is None or living.stage.name == "RECEIVED":
-            break
-        ordinals = tuple(p.ordinal for p in living.fragment.pieces)
-        seen.append(ordinals)
-        if 2 in ordinals:
-            follows = told(ev.Failed(living.worker, attempt, "crashed", "signal SIGSEGV"))
-        else:
-            follows = told.finish(living.worker, attempt)
+    for _ in range(200):
+        told.now += 1.0
+        follows = told(ev.Tick(), ev.Beat("a"), ev.Beat("b"))
+        for living in list(told.schedule.state.living.values()):
+            if living.stage.name == "RECEIVED":
+                continue
+            ordinals = tuple(p.ordinal for p in living.fragment.pieces)
+            if not living.fragment.task.control:
+                seen.append(ordinals)
+            if 2 in ordinals:
+                at = 2 if named else None
+                how = ev.Failed(living.worker, living.number, "crashed", "signal SIGSEGV", at)
+                follows += told(how)
+            else:
+                follows += told.finish(living.worker, living.number)
+        commits = [c for c in follows if isinstance(c, cmd.Commit)]
+        if commits:
+            return seen, commits[0]
+    raise AssertionError(f"no end: {seen}")
+
+
+@pytest.mark.parametrize(
+    ("named", "parts"), [(True, {(0, 1), (2,), (3,)}), (False, {(0, 1), (2, 3), (2,), (3,)})]
+)
+def test_a_crash_is_narrowed_to_its_object_told_or_not(
+    named: bool, parts: set[tuple[int, ...]], told: Told
+) -> None:
+    seen, commit = crash_at_2(told, named=named)
     assert seen[:2] == [(0, 1, 2, 3)] * 2
-    assert set(seen[2:]) == {(0, 1), (2, 3), (2,), (3,)}
-    commit = only(follows, cmd.Commit)
+    assert set(seen[2:]) == parts
+    assert seen.count((2,)) <= 6
     assert [c.piece.ordinal for c in commit.crashed] == [2]
     assert len(commit.attempts) == 2
-    assert "SIGSEGV" in commit.crashed[0].how
+    assert commit.crashed[0].how == "signal SIGSEGV; it stood alone, on a, b"
+
+
+def test_an_object_that_no_worker_was_sent_is_not_suspected(told: Told) -> None:
+    told(ev.Joined("a", 1, 1), ev.Planned(split(0, 4)))
+    told(ev.Failed("a", 0, "crashed", "signal SIGKILL", 77))
+    (fragment,) = told.schedule.state.tasks[0].fragments
+    assert not fragment.troubles.strikes
+    assert fragment.troubles.unnamed == 1
 
 
 def test_work_counts_what_opening_an_object_costs(told: Told) -> None:

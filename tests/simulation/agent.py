@@ -30,6 +30,7 @@ class Agent:
         self.running: dict[int, tuple[tuple[Piece, ...], float, float]] = {}
         self.results: dict[int, tuple[int, ...]] = {}
         self.ran: list[int] = []  # attempts begun
+        self.killed = 0  # processes, from outside
         self.before_done: Callable[[int], bool] | None = None
 
     def holding(self) -> tuple[int, ...]:
@@ -172,11 +173,12 @@ class Agent:
         pieces, _, _ = self.running.pop(attempt)
         draw = world.random.random()
         if how == "slot":
-            self._fail(attempt, "crashed", "signal SIGSEGV")
+            at = next(p.ordinal for p in pieces if p.ordinal in world.poison)
+            self._fail(attempt, "crashed", "signal SIGSEGV", at)
         elif world.store_is_down() and draw < 0.6:
             self._fail(attempt, "store", "503")
         elif draw < chances.crash:
-            self._fail(attempt, "crashed", "signal SIGKILL")
+            self._fail(attempt, "crashed", "signal SIGKILL", pieces[-1].ordinal)
         elif draw < chances.crash + chances.bug:
             self._fail(attempt, "bug", "OSError")
         elif draw < chances.crash + chances.bug + chances.expired:
@@ -190,8 +192,19 @@ class Agent:
         self.world.tell(self, ev.Offered(self.name, attempt, self.world.partial_bytes))
         self._maybe_cut()
 
-    def _fail(self, attempt: int, kind: Kind, message: str) -> None:
-        self.world.tell(self, ev.Failed(self.name, attempt, kind, message))
+    def kill_slots(self) -> None:
+        """End the processes that run something, as the kernel does where memory is short."""
+        for attempt, (pieces, began, takes) in list(self.running.items()):
+            done = (self.world.now - began) / takes if takes else 0.0
+            del self.running[attempt]
+            self.killed += 1
+            at = pieces[min(len(pieces) - 1, int(len(pieces) * done))].ordinal
+            self._fail(attempt, "crashed", "signal SIGKILL", at)
+        self._begin()
+
+    def _fail(self, attempt: int, kind: Kind, message: str, at: int | None = None) -> None:
+        told = at if self.world.chances.named else None
+        self.world.tell(self, ev.Failed(self.name, attempt, kind, message, told))
         self._maybe_cut()
 
     def _maybe_cut(self) -> None:

@@ -55,6 +55,7 @@ class Chances:
     bug: float = 0.0
     store_down: tuple[tuple[float, float], ...] = ()
     half_open: float = 0.0  # a broken connection is noticed late
+    named: bool = True  # a slot that dies tells at which object
     lost_call: float = 0.0  # a Failed or an Offer is lost with its connection
 
 
@@ -303,6 +304,17 @@ class World:
         assert not state.living
         assert not state.tasks
         assert state.intake.reserved_bytes == 0
+
+    def assert_right(self) -> None:
+        """Done; or stopped, naming an object that does kill, with no other one convicted.
+
+        Where one host is left nothing can be said of an object whose host is lost each time.
+        """
+        aborted, crashed = self.outcome.aborted, self.outcome.crashed
+        assert crashed.keys() <= self.poison.keys(), f"innocent: {crashed - Counter(self.poison)}"
+        kills = [o for o, how in self.poison.items() if how != "slot"]
+        if aborted is None or not any(f"'trip-{o}'" in aborted.message for o in kills):
+            self.assert_done()
 
     def _standing(self) -> dict[str, Any]:
         state = self.schedule.state
