@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Guilt(enum.Enum):
     SURE = "it kills the processes that read it"
 
 
+FROM_OUTSIDE: Final = (None, 1, 2, 9, 15)  # signals that others send: HUP, INT, KILL, TERM
 SHORTEST_S: Final = 0.05  # an object that kills sooner is taken to have run so long
 
 
@@ -88,7 +89,7 @@ SHORTEST_S: Final = 0.05  # an object that kills sooner is taken to have run so 
 class _End:
     where: str
     at: float
-    ordinal: int | None  # of a death; None for an attempt that ended well
+    at_any: frozenset[int]  # of a death: it was at one of these objects; else nothing
     ran_s: float
 
 
@@ -132,9 +133,9 @@ class Strike:
     ordinal: int
     ran_s: float
     alone: bool
-    wanted_s: float  # for how long others must have lived
-    beside: set[int] = field(default_factory=set)
-    beside_here: set[int] = field(default_factory=set)
+    wanted_s: float  # for how long others must have lived; 0 where nobody else can have killed it
+    beside: set[frozenset[int]] = field(default_factory=set)
+    beside_here: set[frozenset[int]] = field(default_factory=set)
     lived: _Span = field(default_factory=_Span)
     lived_here: _Span = field(default_factory=_Span)
     followed: bool = False
@@ -143,7 +144,12 @@ class Strike:
     def seen(self) -> bool:
         """Whether there is enough to compare it with."""
         enough = self.lived.seconds >= self.wanted_s or bool(self.beside_here)
-        return self.followed and enough
+        return not self.wanted_s or (self.followed and enough)
+
+
+def is_killed(signal: int | None, exit_code: int | None) -> bool:
+    """Whether others may have ended a process that ended so; None where that is not known."""
+    return exit_code is None and signal in FROM_OUTSIDE
 
 
 class Deaths:
@@ -158,20 +164,29 @@ class Deaths:
 
     def lived(self, where: str, now: float, ran_s: float) -> None:
         """Take in that an attempt ended well."""
-        self._ended(_End(where, now, None, ran_s))
+        self._ended(_End(where, now, frozenset(), ran_s))
 
     def died(
-        self, where: str, now: float, ordinal: int, ran_s: float, *, alone: bool = False
+        self,
+        where: str,
+        now: float,
+        ordinal: int,
+        ran_s: float,
+        *,
+        alone: bool = False,
+        killed: bool = True,
     ) -> Strike:
         """Take in that a process died at an object; give the strike that it is.
 
+        `killed` is whether the kernel or somebody else may have ended it: not so where it crashed,
+        left by itself, or found its own limit of memory.
         Of objects that are tried alone because processes died at them it is no wonder: their deaths
         speak against no host, and so for no other object.
         """
         if not alone:
-            self._ended(_End(where, now, ordinal, ran_s))
+            self._ended(_End(where, now, frozenset((ordinal,)), ran_s))
         ran_s = max(ran_s, SHORTEST_S)
-        wanted_s = min(self.doubt.control * ran_s, self.doubt.control_s)
+        wanted_s = min(self.doubt.control * ran_s, self.doubt.control_s) if killed else 0.0
         strike = Strike(where, now, ordinal, ran_s, alone, wanted_s)
         for end in self._ends:
             if now - end.at <= self.doubt.near_s:
@@ -179,10 +194,14 @@ class Deaths:
         self._open.append(strike)
         return strike
 
+    def died_among(self, where: str, now: float, ordinals: Iterable[int], ran_s: float) -> None:
+        """Take in that a process died, it is not known at which of these objects."""
+        self._ended(_End(where, now, frozenset(ordinals), ran_s))
+
     def control_died(self, where: str, now: float, ran_s: float) -> None:
         """Take in that a process died at an object that had been read well before."""
         self._controls += 1
-        self._ended(_End(where, now, -self._controls, ran_s))
+        self._ended(_End(where, now, frozenset((-self._controls,)), ran_s))
 
     def unseen(self) -> Iterator[str]:
         """Give the hosts at which something is to be read for comparison with a strike."""
@@ -217,8 +236,8 @@ class Deaths:
             self._share(strike, strike.beside_here, strike.lived_here),
         )
 
-    def _share(self, strike: Strike, beside: set[int], lived: _Span) -> float:
-        dead = len(beside - self._guilty)
+    def _share(self, strike: Strike, beside: set[frozenset[int]], lived: _Span) -> float:
+        dead = sum(self._guilty.isdisjoint(at_any) for at_any in beside)
         return dead / (dead + min(lived.count, lived.seconds / strike.ran_s)) if dead else 0.0
 
     def _ended(self, end: _End) -> None:
@@ -227,7 +246,7 @@ class Deaths:
         while end.at - self._ends[0].at > near_s:
             self._ends.popleft()
         for strike in self._open:
-            if end.ordinal == strike.ordinal:
+            if strike.ordinal in end.at_any:
                 continue
             soon = end.at - end.ran_s - strike.at <= near_s + strike.wanted_s
             here = end.where == strike.where and soon
@@ -239,10 +258,10 @@ class Deaths:
 
     def _weigh(self, strike: Strike, end: _End) -> None:
         here = end.where == strike.where
-        if end.ordinal is None:
+        if not end.at_any:
             strike.lived.add(end)
             if here:
                 strike.lived_here.add(end)
-        elif end.ordinal != strike.ordinal:
-            strike.beside.add(end.ordinal)
-            strike.beside_here |= {end.ordinal} if here else set()
+        elif strike.ordinal not in end.at_any:
+            strike.beside.add(end.at_any)
+            strike.beside_here |= {end.at_any} if here else set()

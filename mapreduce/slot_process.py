@@ -107,6 +107,12 @@ class SlotProcess:
         process = self._process
         return None if process is None else process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process, and it has not ended."""
+        process = self._process
+        return process is not None and process.poll() is None
+
     def cancel(self, number: int) -> None:
         """End the work of this number wherever it is: running, starting, or still to come."""
         with self._guard:

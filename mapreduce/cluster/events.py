@@ -84,13 +84,17 @@ class Unseen(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """An attempt ended without a result; `ordinal` is the object at which its process died."""
+    """An attempt ended without a result.
+
+    `ordinal` is the object at which its process died, `killed` whether others may have ended it.
+    """
 
     worker: str
     attempt: int
     kind: Kind
     message: str
     ordinal: int | None = None
+    killed: bool = True
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -28,16 +28,12 @@ LACKS: Final = re.compile(r"No module named '([A-Za-z0-9_]+)")
 LONGEST_WAIT_S: Final = 30.0  # before a task that the store failed is tried again
 
 
-def failed(
-    state: State, attempt: Attempt, kind: Kind, message: str, ordinal: int | None = None
-) -> None:
-    """Take in that an attempt, which has been ended, failed; at which object, where that is told."""
+def failed(state: State, attempt: Attempt, kind: Kind, message: str) -> None:
+    """Take in that an attempt, which has been ended, failed, though its process did not die."""
     if kind in ("job", "map"):
         state.abort(kind, f"on {attempt.worker}: {message}{_remedy(message)}")
     elif kind == "bug":
         _bug(state, attempt, message)
-    elif kind == "crashed":
-        _crashed(state, attempt, message, ordinal)
     elif kind == "expired":
         _signature_expired(state, attempt, message)
     else:
@@ -94,8 +90,8 @@ def _suspect(state: State, attempt: Attempt, how: str) -> None:
         state.abort(
             "workers",
             f"workers are lost faster than they can read {key!r}: {how}, {troubles.losses_alone}"
-            " times while it ran there alone. That may be the object's fault or the hosts'; it takes"
-            " two hosts to tell. The same command goes on; --exclude leaves the object out",
+            " times while it ran there alone. That may be the object's fault or the hosts'; it"
+            " takes two hosts to tell. The same command goes on; --exclude leaves the object out",
         )
 
 
@@ -107,23 +103,26 @@ def _by_itself(state: State, attempt: Attempt) -> bool:
     return not any(abs(w.lost_at - lost_at) <= near_s for w in others)
 
 
-def _crashed(state: State, attempt: Attempt, how: str, ordinal: int | None) -> None:
-    """Book the death of an attempt's process on the object it was at, if that is known."""
+def crashed(state: State, attempt: Attempt, how: str, ordinal: int | None, *, killed: bool) -> None:
+    """Book the death of an ended attempt's process on the object it was at, if that is known."""
     fragment, troubles = attempt.fragment, attempt.fragment.troubles
     first = fragment.whole and not troubles.strikes and not troubles.unnamed
     ordinals = [p.ordinal for p in fragment.pieces]
     single = len(ordinals) == 1
     fragment.avoid.add(attempt.worker)
     troubles.how = how
-    at = ordinals[0] if single or ordinal not in ordinals else ordinal
     ran_s = state.now - (state.now if attempt.started is None else attempt.started)
     if fragment.task.control:
         state.deaths.control_died(attempt.worker, state.now, ran_s)
         return
-    strike = state.deaths.died(attempt.worker, state.now, at, ran_s, alone=attempt.alone)
-    if single or ordinal in ordinals:
+    told = ordinals[0] if single else ordinal
+    if told in ordinals:
+        strike = state.deaths.died(
+            attempt.worker, state.now, told, ran_s, alone=attempt.alone, killed=killed
+        )
         troubles.strikes.append(strike)
     else:
+        state.deaths.died_among(attempt.worker, state.now, ordinals, ran_s)
         troubles.unnamed += 1
     fragment.alone = fragment.alone or single
     if first:  # what follows is expected of this task, and not held against its hosts

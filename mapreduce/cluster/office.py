@@ -14,18 +14,18 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mapreduce.attempt import MapError
 from mapreduce.cluster import commands as cmd
 from mapreduce.cluster import events as ev
 from mapreduce.cluster import messages as msg
 from mapreduce.cluster.connection import Connection
+from mapreduce.cluster.ends import ENDS, StoppedError
 from mapreduce.cluster.handout import Handout
 from mapreduce.cluster.line import Line, Talk
 from mapreduce.cluster.porch import Porch
 from mapreduce.cluster.schedule import Schedule
 from mapreduce.cluster.serving import Serving
 from mapreduce.cluster.wire import Arrived
-from mapreduce.errors import JobError, MapReduceError, StoreError
+from mapreduce.deaths import is_killed
 
 if TYPE_CHECKING:
     import ssl
@@ -38,23 +38,6 @@ if TYPE_CHECKING:
     from mapreduce.engines import Event, Outcome
 
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
-
-
-class NoWorkersError(StoreError):
-    """There is nobody to do the work; the run can be resumed."""
-
-
-class StoppedError(StoreError):
-    """Somebody asked the run to stop; it can be resumed."""
-
-
-ENDS: Final = {
-    "job": JobError,
-    "map": MapError,
-    "store": StoreError,
-    "bug": MapReduceError,
-    "workers": NoWorkersError,
-}
 
 
 class Loop(Protocol):
@@ -286,7 +269,8 @@ class Office:
     def failed(self, worker: str, told: msg.Failed) -> None:
         """Let the schedule know how an attempt failed."""
         how = told.message or f"it failed ({told.kind})"
-        self.happen(ev.Failed(worker, told.attempt, told.kind, how, told.ordinal))
+        killed = is_killed(told.signal, told.exit_code)
+        self.happen(ev.Failed(worker, told.attempt, told.kind, how, told.ordinal, killed))
         if told.attempt not in self.schedule.state.living:
             self._handout.forget(worker, told.attempt)
 

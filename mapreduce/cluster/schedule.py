@@ -5,8 +5,9 @@ Rules:
 - free slots pull tasks; one runs and one waits a slot, so fast hosts take more;
 - an attempt lives by its lease, which heartbeats renew; its result counts once, the first to come;
 - retries go elsewhere; a worker that keeps failing is set aside for a while, never the last one;
-- what kills workers is narrowed by halving to the object that does it, which is quarantined with
-  the commit of its task; faults of the store and the job are never booked on objects;
+- what kills processes is narrowed to the object that they say they were at, or by halving; it is
+  quarantined with the commit of its task once it is certain that the hosts are not to blame; faults
+  of the store and the job are never booked on objects;
 - partials are pulled within a budget; a result is accepted once it is durable.
 
 It reads no clock, knows no socket, draws no lots: the same events give the same commands. An event
@@ -17,11 +18,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mapreduce.cluster import arrivals, faults, invariants
 from mapreduce.cluster import events as ev
-from mapreduce.cluster import faults, invariants
 from mapreduce.cluster.commands import Accept, Cancel, Command, DropLate
 from mapreduce.cluster.dispatch import dispatch, speculate
-from mapreduce.cluster.roster import Worker
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.state import State
 from mapreduce.cluster.tasks import Attempt, Place, Stage, undivided
@@ -29,6 +29,8 @@ from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mapreduce.cluster.roster import Worker
 
 FEWEST_WANTED: Final = 64  # splits at hand, however few slots there are
 
@@ -54,8 +56,8 @@ class Schedule:
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ev.Planned: self._planned,
             ev.Listed: self._listed,
-            ev.Joined: self._joined,
-            ev.Lost: self._lost,
+            ev.Joined: lambda event: arrivals.joined(self.state, event),
+            ev.Lost: lambda event: arrivals.lost(self.state, event),
             ev.Beat: self._beat,
             ev.Offered: self._offered,
             ev.Received: self._received,
@@ -117,65 +119,6 @@ class Schedule:
     def _listed(self, _: ev.Listed) -> None:
         self.state.listed = True
 
-    def _joined(self, event: ev.Joined) -> None:
-        state, now = self.state, self.state.now
-        known = state.roster.workers.get(event.worker)
-        if known is None:
-            worker = Worker(event.worker, event.slots, event.connection, now)
-            state.roster.join(worker)
-        elif event.connection <= known.connection:
-            return
-        else:
-            worker = known
-            state.roster.change(
-                worker,
-                now,
-                connection=event.connection,
-                slots=event.slots,
-                heard=now,
-                connected=True,
-                silent=False,
-                leaving=False,
-            )
-        state.nobody_since = None
-        state.most_slots = max(state.most_slots, state.roster.slots)
-        holding = set(event.holding)
-        has = {**worker.queue, **worker.held}
-        for number in holding - has.keys():
-            if self._living(worker.name, number) is None:  # else it is received, not yet accepted
-                state.say(Cancel(worker.name, number))
-        for attempt in has.values():
-            attempt.lease_until = now + self.rules.lease_s
-            self._interrupt(attempt)
-        began = {n for n, a in worker.queue.items() if a.started is not None}
-        for number in sorted(has.keys() - holding):
-            if number not in state.living:
-                continue  # given back meanwhile, since its worker was set aside
-            faults.vanished(state, has[number], "its worker began anew", ran=number in began)
-
-    def _lost(self, event: ev.Lost) -> None:
-        state = self.state
-        worker = state.roster.workers.get(event.worker)
-        if worker is None or worker.connection != event.connection or not worker.connected:
-            return
-        worker.lost_at = worker.heard
-        state.roster.change(worker, state.now, connected=False)
-        state.unseat(worker)
-        grace_s = 0.0 if worker.leaving else self.rules.reconnect_s
-        for attempt in [*worker.queue.values(), *worker.held.values()]:
-            self._interrupt(attempt)
-            attempt.lease_until = min(attempt.lease_until, state.now + grace_s)
-            state.leases.add(attempt)
-
-    def _interrupt(self, attempt: Attempt) -> None:
-        """Reckon with it that what a worker offered must be offered anew."""
-        if attempt.stage is Stage.PULLING:
-            self.state.intake.free(attempt.size_bytes)
-            attempt.stage = Stage.RETURNING
-            self.state.offer_again(attempt.fragment)
-        elif attempt.stage is Stage.OFFERED:
-            attempt.stage = Stage.RETURNING
-
     def _beat(self, event: ev.Beat) -> None:
         state = self.state
         worker = self._heard(event.worker)
@@ -198,7 +141,7 @@ class Schedule:
             elif state.now - attempt.moved >= self.rules.stuck_s:
                 state.drop(attempt, "")
                 how = f"no progress in {self.rules.stuck_s:g} s"
-                faults.failed(state, attempt, "crashed", how)
+                faults.crashed(state, attempt, how, None, killed=True)
 
     def _offered(self, event: ev.Offered) -> None:
         state = self.state
@@ -288,7 +231,10 @@ class Schedule:
         if attempt is None or attempt.stage is Stage.RECEIVED:
             return
         state.end(attempt)
-        faults.failed(state, attempt, event.kind, event.message, event.ordinal)
+        if event.kind == "crashed":
+            faults.crashed(state, attempt, event.message, event.ordinal, killed=event.killed)
+        else:
+            faults.failed(state, attempt, event.kind, event.message)
 
     def _leaving(self, event: ev.Leaving) -> None:
         worker = self._heard(event.worker)

@@ -191,9 +191,10 @@ class State:
         troubles = fragment.troubles
         self.abort(
             "workers",
-            f"processes died {len(troubles.strikes)} times at {fragment.pieces[0].key!r}, and others"
-            f" died about then or there was nothing to compare with: {troubles.how}. That may be the"
-            " object's fault or the hosts'. When the hosts are well again the same command goes on;"
+            f"processes died {len(troubles.strikes)} times at {fragment.pieces[0].key!r}, and"
+            " others died about then, or there was nothing to compare with:"
+            f" {troubles.how}. That may be the object's fault or the hosts'. When the hosts are"
+            " well again the same command goes on;"
             " --exclude leaves the object out",
         )
 
@@ -202,7 +203,7 @@ class State:
         fragment.place = Place.CRASHED
         self.deaths.convict(fragment.pieces[0].ordinal)
         where = troubles.lost_hosts | {s.where for s in troubles.strikes if s.alone}
-        how = f"{troubles.how}; it stood alone, on {', '.join(sorted(where))}"
+        how = f"alone on {', '.join(sorted(where))}: {troubles.how}"
         found = Crashed(task.pieces[fragment.start], how)
         task.crashed.append(found)
         self.say(Quarantine(task.number, found))

@@ -83,14 +83,13 @@ def verdict(
     guilt = deaths.judge(troubles.strikes, now, hosts=len(hosts))
     if guilt is not Guilt.OPEN:
         return Verdict.CONVICT if guilt is Guilt.SURE else Verdict.LATER
-    struck = {s.where for s in troubles.strikes if s.alone}
-    elsewhere = hosts.keys() - struck
-    if elsewhere and alone >= doubt.alone and not any(hosts[name] for name in elsewhere):
-        return Verdict.LATER  # those that could tell are set aside for a while
     if doubt.hopeless(troubles.strikes):
         return Verdict.DOUBT
-    waited_s = now - troubles.strikes[-1].at
-    return Verdict.LATER if waited_s < doubt.pause_s(alone) else Verdict.AGAIN
+    elsewhere = hosts.keys() - {s.where for s in troubles.strikes if s.alone}
+    # Those that could tell may be set aside for a while.
+    waits = bool(elsewhere) and alone >= doubt.alone and not any(hosts[n] for n in elsewhere)
+    waits = waits or now - troubles.strikes[-1].at < doubt.pause_s(alone)
+    return Verdict.LATER if waits else Verdict.AGAIN
 
 
 def worst(fragment: Fragment) -> tuple[int, int]:

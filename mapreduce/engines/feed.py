@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines import Advance, Assignment, Event, Outcome, located
-from mapreduce.engines.local import FAULTS, SIGNATURES
+from mapreduce.engines.local_slot import FAULTS, SIGNATURES
 from mapreduce.engines.task import Answer, Fault, Order, Work, encode
 from mapreduce.errors import ExpiredError, MapReduceError, UsageError
 from mapreduce.ledger import Ledger, Quarantined, merged

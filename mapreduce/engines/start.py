@@ -14,8 +14,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from mapreduce.cluster.ends import NoWorkersError
 from mapreduce.cluster.fleet import by_reason
-from mapreduce.cluster.office import NoWorkersError
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

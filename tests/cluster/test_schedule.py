@@ -313,7 +313,7 @@ def test_a_crash_is_narrowed_to_its_object_told_or_not(
     assert seen.count((2,)) <= 6
     assert [c.piece.ordinal for c in commit.crashed] == [2]
     assert len(commit.attempts) == 2
-    assert commit.crashed[0].how == "signal SIGSEGV; it stood alone, on a, b"
+    assert commit.crashed[0].how == "alone on a, b: signal SIGSEGV"
 
 
 def test_an_object_that_no_worker_was_sent_is_not_suspected(told: Told) -> None:

@@ -174,7 +174,8 @@ class Agent:
         draw = world.random.random()
         if how == "slot":
             at = next(p.ordinal for p in pieces if p.ordinal in world.poison)
-            self._fail(attempt, "crashed", "signal SIGSEGV", at)
+            how = "signal SIGKILL" if at % 2 else "signal SIGSEGV"
+            self._fail(attempt, "crashed", how, at)
         elif world.store_is_down() and draw < 0.6:
             self._fail(attempt, "store", "503")
         elif draw < chances.crash:
@@ -204,7 +205,8 @@ class Agent:
 
     def _fail(self, attempt: int, kind: Kind, message: str, at: int | None = None) -> None:
         told = at if self.world.chances.named else None
-        self.world.tell(self, ev.Failed(self.name, attempt, kind, message, told))
+        killed = "KILL" in message
+        self.world.tell(self, ev.Failed(self.name, attempt, kind, message, told, killed))
         self._maybe_cut()
 
     def _maybe_cut(self) -> None:
