@@ -31,7 +31,10 @@ LONGEST = 40  # digits, without leading zeros, that are worth turning into an in
 
 
 def plain(column: Any) -> Any:
-    """Return a column as an array of an ordinary type: no chunks, codes, runs, views or names."""
+    """Return a column as an array of an ordinary type: no chunks, codes, runs, views or names.
+
+    Text becomes the bytes it is made of, since not all that calls itself UTF-8 is.
+    """
     while True:
         kind = column.type
         if isinstance(column, pa.ChunkedArray):
@@ -39,23 +42,17 @@ def plain(column: Any) -> Any:
         elif isinstance(column, pa.ExtensionArray):
             column = column.storage
         elif pa.types.is_dictionary(kind):
-            words = plain(column.dictionary)
-            column = words.take(column.indices)
+            column = plain(column.dictionary).take(column.indices)
         elif pa.types.is_run_end_encoded(kind):
             column = pc.run_end_decode(column)
-        elif kind == pa.string_view():
-            column = column.cast(pa.large_string())
-        elif kind == pa.binary_view():
-            column = column.cast(pa.large_binary())
-        elif pa.types.is_fixed_size_binary(kind):
+        elif pa.types.is_string(kind) or pa.types.is_fixed_size_binary(kind):
             column = column.cast(pa.binary())
+        elif pa.types.is_large_string(kind) or kind in {pa.string_view(), pa.binary_view()}:
+            column = column.cast(pa.large_binary())
+        elif is_list(kind) and pa.types.is_string(kind.value_type):
+            column = column.cast(pa.list_(pa.binary()))
         else:
             return column
-
-
-def is_text(kind: Any) -> bool:
-    """Say whether a plain column's cells are texts."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def is_bytes(kind: Any) -> bool:
@@ -77,7 +74,6 @@ def may_be_ids(kind: Any) -> bool:
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_decimal(kind)
-        or is_text(kind)
         or is_bytes(kind)
         or is_list(kind)
     )
@@ -109,24 +105,24 @@ def integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
             valid = (np.abs(values) < FLOAT_EXACT) & (values == np.rint(values))
         return np.where(valid, values, 0.0).astype(np.int64), valid
     if pa.types.is_decimal(kind) or is_list(kind):
-        column = pa.array([_digits(value) for value in column.to_pylist()], pa.string())
-    elif not is_text(kind) and not is_bytes(kind):
+        column = pa.array([_digits(value) for value in column.to_pylist()], pa.binary())
+    elif not is_bytes(kind):
         nothing = np.zeros(len(column), dtype=np.int64)
         return nothing, nothing.astype(np.bool_)
     return _from_text(column)
 
 
-def _digits(value: Any) -> str | None:
+def _digits(value: Any) -> bytes | None:
     """Write a decimal, or the only item of a list, as its digits."""
     if isinstance(value, list):
         return _digits(value[0]) if len(value) == 1 else None
-    if isinstance(value, bool):
-        return None
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < FLOAT_EXACT else None
+        value = int(value) if value.is_integer() and abs(value) < FLOAT_EXACT else None
     if isinstance(value, Decimal):
-        return str(int(value)) if value == value.to_integral_value() else None
-    return str(value) if isinstance(value, (int, str)) else None
+        value = int(value) if value == value.to_integral_value() else None
+    if isinstance(value, bytes):
+        return value
+    return str(value).encode() if isinstance(value, int) and value is not True else None
 
 
 def _from_integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -139,8 +135,7 @@ def _from_integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 def _from_text(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     safe = pc.match_substring_regex(column, SAFE_DIGITS).fill_null(False)
-    zero = pa.scalar(b"0" if is_bytes(column.type) else "0", column.type)
-    digits = pc.if_else(safe, column, zero).cast(pa.large_string())
+    digits = pc.if_else(safe, column, pa.scalar(b"0", column.type)).cast(pa.large_string())
     ids = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
     valid = safe.to_numpy(zero_copy_only=False)
     long = pc.match_substring_regex(column, ANY_DIGITS).fill_null(False)
@@ -154,9 +149,8 @@ def _from_text(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     return ids, valid
 
 
-def _long(cell: str | bytes) -> int | None:
-    text = cell.decode("ascii", "replace") if isinstance(cell, bytes) else cell
-    whole, point, _ = text.partition(".")
+def _long(cell: bytes) -> int | None:
+    whole, point, _ = cell.decode("ascii").partition(".")
     digits = whole.lstrip("-").lstrip("0")
     if len(digits) > LONGEST:
         return None

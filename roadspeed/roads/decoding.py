@@ -20,7 +20,7 @@ import numpy as np
 import pyogrio
 import shapely
 
-from roadspeed.roads.cells import is_bytes, is_text, plain
+from roadspeed.roads.cells import is_bytes, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def decoded(column: Any) -> tuple[Objects, int]:
         How many are there and could not be read.
     """
     column = plain(column)
-    if is_text(column.type) or is_bytes(column.type):
+    if is_bytes(column.type):
         raw = column.to_numpy(zero_copy_only=False)
         geometry = from_wkb(raw) if _all_wkb(raw) else _each(raw)
     else:
@@ -102,12 +102,10 @@ def _each(raw: Objects) -> Objects:
     for at, cell in enumerate(raw.tolist()):
         if cell is None:
             continue
-        if isinstance(cell, bytes):
-            if cell[:1] in BYTE_ORDERS:
-                wkb[at] = cell
-                continue
-            cell = cell.decode("ascii", "replace")  # noqa: PLW2901 - the same, as text
-        text = cell.strip()
+        if cell[:1] in BYTE_ORDERS:
+            wkb[at] = cell
+            continue
+        text = cell.decode("ascii", "replace").strip()
         if found := HEXADECIMAL.match(text):
             wkb[at] = bytes.fromhex(found[1]) if len(found[1]) % 2 == 0 else None
         elif text.startswith("{"):

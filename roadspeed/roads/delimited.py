@@ -9,6 +9,7 @@ writes it. Read in bounded memory.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,19 +40,23 @@ def open_delimited(path: str) -> Layer:
         raise UsageError(f"{path}: expected a CSV, and it cannot be read ({error})") from error
     if head.startswith(WIDE):
         raise UsageError(f"{path}: expected a CSV in UTF-8, got UTF-16: save it as UTF-8")
-    line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].rstrip(b"\r")
+    line = (head.removeprefix(b"\xef\xbb\xbf").splitlines() or [b""])[0]
     header = decoded_text(line)
     separator = separator_of(header)
-    cells = next(csv.reader([header], delimiter=separator), [])
-    names = tuple(name.strip() for name in cells)
+    try:
+        names = tuple(map(str.strip, next(csv.reader([header], delimiter=separator), [])))
+    except csv.Error as error:
+        raise UsageError(f"{path}: expected names in the first line of a CSV ({error})") from error
     if len(names) < 2:  # noqa: PLR2004 - an id and a geometry
         raise UsageError(
             f"{path}: expected a first line that names an id and a geometry column, separated by "
             f"; or , and got {header[:80]!r}"
         )
 
+    encoding = _encoding(head)
+
     def read(selection: Selection) -> Iterator[Batch]:
-        return _batches(path, separator, names, selection)
+        return _batches(path, separator, names, encoding, selection)
 
     def crs_of(_column: str) -> Any:
         beside = Path(path).with_suffix(".prj")
@@ -67,8 +72,17 @@ def separator_of(header: str) -> str:
     return max(SEPARATORS, key=outside.count)
 
 
+def _encoding(head: bytes) -> str:
+    """Return what a file is written in, by its beginning: pyarrow shows bad lines as text."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "latin1"
+    return "utf8"
+
+
 def _batches(
-    path: str, separator: str, names: tuple[str, ...], selection: Selection
+    path: str, separator: str, names: tuple[str, ...], encoding: str, selection: Selection
 ) -> Iterator[Batch]:
     skipped = 0
 
@@ -80,7 +94,10 @@ def _batches(
     # Columns go by their number: two of one name are one too many for whoever reads them by name.
     place = {name: str(names.index(name)) for name in (*selection.names, selection.geometry)}
     read = pacsv.ReadOptions(
-        block_size=BLOCK_BYTES, column_names=[str(at) for at in range(len(names))], skip_rows=1
+        block_size=BLOCK_BYTES,
+        column_names=[str(at) for at in range(len(names))],
+        skip_rows=1,
+        encoding=encoding,
     )
     parse = pacsv.ParseOptions(
         delimiter=separator, newlines_in_values=True, invalid_row_handler=skip
@@ -104,7 +121,7 @@ def _batches(
                     skipped,
                 )
                 skipped = 0
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise UsageError(
             f"{path}: expected a CSV with {separator!r} between cells, and reading "
             f"stopped ({error})"

@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 
 from mapreduce.errors import UsageError
+from roadspeed.roads.cells import plain
 from roadspeed.roads.columns import listed
 from roadspeed.roads.decoding import kind_of
 
@@ -57,7 +58,7 @@ class Look:
         self.rows += len(valid)
         self.with_id += int(np.count_nonzero(valid))
         if self.bad_id is None and not valid.all():
-            there = column.filter(~valid).drop_null()
+            there = plain(column).filter(~valid).drop_null()
             self.bad_id = there[0].as_py() if len(there) else None
 
     def at_shapes(self, geometry: Objects, valid: NDArray[np.bool_], column: Any) -> None:
@@ -68,7 +69,7 @@ class Look:
             self.kinds[shapely.GeometryType(number).name] += count
         lost = np.flatnonzero(shapely.is_missing(geometry) & column.is_valid().to_numpy(False))
         if self.bad_shape is None and lost.size:
-            self.bad_shape = column[int(lost[0])].as_py()
+            self.bad_shape = plain(column)[int(lost[0])].as_py()
         lines = np.isin(shapely.get_dimensions(geometry), (1,)) & there
         self.roads += int(np.count_nonzero(lines & valid))
 

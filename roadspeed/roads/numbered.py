@@ -56,8 +56,11 @@ def is_members(path: str, driver: str) -> bool:
     """Say whether the field `id` that GDAL shows is the features' own, and no property."""
     if not carries(driver):
         return False
-    with pa.input_stream(path, compression="detect") as stream:
-        head = stream.read(HEAD_BYTES).removeprefix(BOM).lstrip(RECORD_SEPARATOR)
+    try:
+        with pa.input_stream(path, compression="detect") as stream:
+            head = stream.read(HEAD_BYTES).removeprefix(BOM).lstrip(RECORD_SEPARATOR)
+    except (OSError, pa.ArrowException):  # whoever reads on will say it
+        return False
     text = head.decode("utf-8", "replace")
     found = FIRST_FEATURE.search(text)
     try:
@@ -96,8 +99,11 @@ def _text(raw: msgspec.Raw, *, keep: bool = False) -> str | None:
 
 
 def _features(path: str) -> list[Feature]:
-    with pa.input_stream(path, compression="detect") as stream:
-        body = stream.read().removeprefix(BOM)
+    try:
+        with pa.input_stream(path, compression="detect") as stream:
+            body = stream.read().removeprefix(BOM)
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: reading stopped ({error}): is the file whole?") from error
     try:
         return msgspec.json.decode(body, type=Collection).features
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -30,6 +30,7 @@ ARROW = (".arrow", ".feather", ".ipc")
 EXTENSION = b"ARROW:extension:name"
 EXTENSION_METADATA = b"ARROW:extension:metadata"
 WKB = "WKB"
+VIEWS = {pa.string_view(), pa.binary_view()}
 
 
 def open_parquet(path: str) -> Layer:
@@ -136,13 +137,16 @@ def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iter
     kept = None
     name = selection.id_column
     wanted = list(dict.fromkeys([*selection.names, selection.geometry]))
-    views = {pa.string_view(), pa.binary_view()} & {dataset.schema.field(n).type for n in wanted}
-    if name is not None and selection.id_range is not None and not views:  # Arrow filters no views
+    # Arrow filters no views, and what it filters of an Arrow file has not been checked.
+    unfiltered = dataset.format == ds.IpcFileFormat() or VIEWS & {
+        dataset.schema.field(name).type for name in wanted
+    }
+    if name is not None and selection.id_range is not None and not unfiltered:
         least, greatest = selection.id_range
         if pa.types.is_signed_integer(dataset.schema.field(name).type):
             kept = (pc.field(name) >= least) & (pc.field(name) <= greatest)
     covering = (column.get("covering") or {}).get("bbox")
-    if selection.box is not None and covering and not views:
+    if selection.box is not None and covering and not unfiltered:
         west, south, east, north = selection.box
         edge = {name: pc.field(*path) for name, path in covering.items()}
         kept = (edge["xmin"] <= east) & (edge["xmax"] >= west)
@@ -156,6 +160,8 @@ def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iter
     )
     encoding = column.get("encoding", WKB)
     for batch in scanner.to_batches():
+        if dataset.format == ds.IpcFileFormat():
+            batch.validate(full=True)  # nothing in such a file is checked when it is read
         shapes = batch.column(selection.geometry)
         yield Batch(
             [batch.column(name) for name in selection.names],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,11 +69,34 @@ def _copied(file: Path, pending: list[Path], folder: Path) -> Path:
             with contextlib.suppress(FileNotFoundError):  # folded in by whoever writes it
                 shutil.copyfile(one, folder / one.name)
         if before == [_state(one) for one in (file, *pending)]:
-            return folder / file.name
+            return _settled(folder / file.name)
     raise UsageError(
         f"{file}: another program is writing to it, and {pending[0].name} beside it changed while "
         "it was copied to be read. Close it there, then run the same command again"
     )
+
+
+def _settled(file: Path) -> Path:
+    """Let SQLite fold in, or roll back, what is pending: GDAL, which only reads, may not."""
+    with (
+        contextlib.suppress(sqlite3.Error),  # GDAL will say what is wrong with it
+        contextlib.closing(sqlite3.connect(file)) as database,
+    ):
+        database.execute("SELECT count(*) FROM sqlite_master")
+    return file
+
+
+def holds_empty(path: str, table: str, column: str) -> bool:
+    """Say whether a column of a table or view is empty in some row."""
+    quoted = ['"' + name.replace('"', '""') + '"' for name in (table, column)]
+    address = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(address, uri=True)) as database,
+    ):
+        query = "SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1".format(*quoted)  # noqa: S608 - quoted
+        return database.execute(query).fetchone() is not None
+    return False
 
 
 def _state(file: Path) -> tuple[int, int] | None:

@@ -9,9 +9,11 @@ layers the only one that can have lines is taken. Nothing is written, beside the
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyogrio
 
 from mapreduce.errors import UsageError
@@ -19,8 +21,8 @@ from roadspeed.roads import numbered
 from roadspeed.roads.columns import listed
 from roadspeed.roads.decoding import quietly
 from roadspeed.roads.layer import Batch, Layer, Selection
-from roadspeed.roads.reference import crs_said
-from roadspeed.roads.untouched import untouched
+from roadspeed.roads.reference import REMEDY, crs_said
+from roadspeed.roads.untouched import holds_empty, untouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +40,36 @@ pyogrio.set_gdal_config_options(
         "GDAL_PAM_ENABLED": "NO",
     }
 )
+BROKEN = (
+    pyogrio.errors.DataSourceError,
+    pyogrio.errors.DataLayerError,
+    pyogrio.errors.CRSError,
+    pyogrio.errors.FeatureError,
+    pyogrio.errors.FieldError,
+    pyogrio.errors.GeometryError,
+    pa.ArrowException,
+    OSError,
+    UnicodeError,
+)
 UNNAMED_FID = "OGC_FID"
 UNNAMED_GEOMETRY = "wkb_geometry"
-MADE_UP = {"", "rowid", "_rowid_"}
+ROWID = "rowid"  # SQLite's, of a table without a key: it may change when the file is packed
+DATABASES = {"GPKG", "SQLite"}
 TILES = {"PMTiles", "MBTiles", "MVT"}
 NOT_LINES = ("point", "polygon", "triangle", "tin", "polyhedralsurface", "surface")
 FORMATS = "GeoJSON, GeoPackage, GeoParquet, FlatGeobuf, Shapefile or CSV with WKT"
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """What a feature's own number is called, if the file holds one that can be named.
+
+    `members`: it is the `id` beside a GeoJSON feature's properties, which `numbered` reads.
+    """
+
+    column: str | None
+    members: bool = False
+    unguessed: frozenset[str] = frozenset()
 
 
 def open_vector(path: str, named: Named) -> Layer:
@@ -61,7 +87,14 @@ def open_vector(path: str, named: Named) -> Layer:
             layers = {str(name): kind for name, kind in pyogrio.list_layers(source)}
             layer = _chosen(path, layers, named.table)
             info = pyogrio.read_info(source, layer=layer)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+            fid = info["fid_column"]
+            empty = info["driver"] in DATABASES and fid and holds_empty(real, layer, fid)
+    except UnboundLocalError as error:  # pyogrio's, where GDAL cannot write out a damaged system
+        raise UsageError(
+            f"{path}: what it says of its coordinates (the .prj of a shapefile) is damaged. Mend "
+            f"or remove it. {REMEDY}"
+        ) from error
+    except BROKEN as error:
         raise UsageError(
             f"{path}: expected roads as {FORMATS}, and GDAL cannot read it ({error})"
         ) from error
@@ -71,42 +104,47 @@ def open_vector(path: str, named: Named) -> Layer:
             "roads in pieces, moved to a grid. Take the file that they were made from"
         )
     fields = [str(name) for name in info["fields"]]
-    fid = info["fid_column"]
-    fid = None if fid.lower() in MADE_UP or fid in fields else fid
+    number = _number(path, info["driver"], fields, "" if empty else fid, named.id_column)
     native = (info["geometry_name"] or "geometry") if info["geometry_type"] else None
-    unguessed = {fid} if fid and fid.lower() == "id" else set()
-    own = numbered.carries(info["driver"]) and named.id_column in {"id", "fid"} - {*fields}
-    if own:
-        fid = named.id_column
-    elif numbered.is_members(path, info["driver"]):
-        unguessed.add("id")
-        own, fid = ("id" not in fields), ("id" if "id" not in fields else None)
-    elif named.id_column == "fid" != fid and "fid" not in fields:
-        raise UsageError(
-            f"{path}: expected numbers of the features' own for --roads-id fid, and the file "
-            f"({info['driver']}) holds none: they would be counted as they come. "
-            f"Its columns are: {listed(fields)}. Name one: --roads-id COLUMN"
-        )
     features = int(info["features"])
 
     def read(selection: Selection) -> Iterator[Batch]:
-        if own and fid in selection.names:
-            return numbered.batches(path, selection, str(fid))
-        return _batches(path, layer, selection, fid, native)
+        if number.members and number.column in selection.names:
+            return numbered.batches(path, selection, str(number.column))
+        return _batches(path, layer, selection, number.column, native)
 
     def crs_of(name: str) -> Any:
         return crs_said(info["crs"], path) if name == native else None
 
     return Layer(
         where=path,
-        names=tuple([*fields, fid] if fid else fields),
+        names=tuple([*fields, number.column] if number.column else fields),
         native_geometry=native,
         crs_of=crs_of,
         rows=features if features >= 0 else None,
         read=read,
-        unguessed=frozenset(unguessed),
+        unguessed=number.unguessed,
         elsewhere=tuple(n for n, kind in layers.items() if n != layer and _can_have_lines(kind)),
     )
+
+
+def _number(path: str, driver: str, fields: list[str], fid: str, named: str | None) -> _Number:
+    """Find what a feature's own number is called; refuse one that is named and is not there."""
+    if numbered.carries(driver):
+        if named in {"id", "fid"} - {*fields}:
+            return _Number(named, members=True)
+        if numbered.is_members(path, driver):
+            there = "id" in fields  # shown by GDAL as if it were a property
+            return _Number(None if there else "id", not there, frozenset({"id"}))
+    elif fid and fid not in {ROWID, *fields}:
+        return _Number(fid, unguessed=frozenset({fid} if fid.lower() == "id" else ()))
+    elif named in {"fid", ROWID} - {*fields}:
+        raise UsageError(
+            f"{path}: expected numbers of the features' own for --roads-id {named}, and the file "
+            f"({driver}) does not hold one for each: GDAL would make them up. "
+            f"Its columns are: {listed(fields)}. Name one: --roads-id COLUMN"
+        )
+    return _Number(None)
 
 
 def _source(path: str) -> str:
@@ -171,7 +209,7 @@ def _batches(
                     [batch.column(own_names.get(name, name)) for name in selection.names],
                     batch.column(own_names.get(selection.geometry, selection.geometry)),
                 )
-    except pyogrio.errors.DataSourceError as error:
+    except BROKEN as error:
         raise UsageError(f"{path}: GDAL stopped reading ({error}): is the file whole?") from error
 
 

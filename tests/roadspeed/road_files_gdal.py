@@ -319,7 +319,7 @@ FILES = [
             f"{file} by a number that GDAL counts",
             file,
             partial(save, **how),
-            refused="numbers of the features' own|no such column",
+            refused="numbers of the features' own.*GDAL would make them up",
             options=OWN,
         )
         for file, how in COUNTED
