@@ -95,7 +95,10 @@ def selection_of(selection: Selection) -> dict[str, Any] | None:
 
 
 def records_of(ledger: Ledger) -> dict[str, Any]:
-    """Count records by how they ended; raise as `Ledger.check` does where they don't balance."""
+    """Count records by how they ended; raise as `Ledger.check` does where they don't balance.
+
+    `nan` counts those dropped for NaN or Infinity alone; `unused` of them `allow_nan` would take.
+    """
     ledger.check()
     out: dict[str, Any] = {
         "read": ledger.read,

@@ -39,7 +39,9 @@ Unit: TypeAlias = Annotated[
 MaxSpeed: TypeAlias = Annotated[
     float, option("--max-speed", "Faster fixes, in --unit, are dropped and counted.", TRIPS)
 ]
-RecordsAt: TypeAlias = Annotated[str, option("--records-at", "Path of the fixes.", TRIPS)]
+RecordsAt: TypeAlias = Annotated[
+    str, option("--records-at", r"Path of the fixes; a dot within a key is \.", TRIPS)
+]
 Link: TypeAlias = Annotated[str, option("--link", "Path of the link id in a fix.", TRIPS)]
 Speed: TypeAlias = Annotated[str, option("--speed", "Path of the speed in a fix.", TRIPS)]
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]
