@@ -8,7 +8,7 @@ else, and never moves a coordinate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ NEAR_DEGREES = 0.02  # a spread below it counts as this much
 NULL_DEGREES = 0.01  # from 0,0, in the sea, where failed geocoders put things
 NULL_APART_DEGREES = 5.0  # the other roads' distance from there
 SPREAD = 0.1  # length of a median of unit vectors, below which roads lie all over the globe
-CELL_DEGREES = 0.25  # fine enough to find the middle of a wide map
+CELL_DEGREES = 0.5  # fine enough to find the middle of a wide map
 
 
 def boxes_of(lines: Objects) -> Floats:
@@ -119,8 +119,11 @@ def cap_of(points: Floats) -> tuple[float, float, float]:
     Bădoiu and Clarkson, *Smaller core-sets for balls* (SODA 2003): step towards the farthest
     point, by an ever smaller share.
     """
-    cells = np.unique(np.round(points / CELL_DEGREES), axis=0) * CELL_DEGREES
-    vectors = _vectors(cells[:, 0], cells[:, 1])
+    marked = np.zeros((round(360 / CELL_DEGREES), round(180 / CELL_DEGREES) + 1), dtype=bool)
+    cells = np.rint(points / CELL_DEGREES).astype(np.int64)
+    marked[cells[:, 0] % len(marked), cells[:, 1] + marked.shape[1] // 2] = True
+    east, up = np.nonzero(marked)
+    vectors = _vectors(east * CELL_DEGREES, (up - marked.shape[1] // 2) * CELL_DEGREES)
     centre = vectors.mean(axis=0)
     for step in range(100):
         far = ((vectors - centre) ** 2).sum(axis=1).argmax()
@@ -133,7 +136,7 @@ def cap_of(points: Floats) -> tuple[float, float, float]:
     return lon, lat, radius
 
 
-def _vectors(lon: Floats, lat: Floats) -> Floats:
+def _vectors(lon: npt.NDArray[Any], lat: npt.NDArray[Any]) -> Floats:
     lon, lat = np.radians(lon), np.radians(lat)
     return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
