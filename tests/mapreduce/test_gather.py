@@ -75,6 +75,22 @@ def test_a_divided_object_with_one_bad_piece_leaves_no_trace_in_the_sums() -> No
     assert (gather.ledger.ok, gather.ledger.read) == (0, 0)
 
 
+def test_a_divided_object_is_set_aside_once_for_its_first_bad_piece() -> None:
+    gather = Gather(SCHEMAS, 1000)
+    for number, start in enumerate((20, 0, 10)):
+        bad = Ledger(quarantined=[Quarantined(5, "big", "e", "changed", f"byte {start}")])
+        gather.add([_part(number, start, start + 10)], _raw(), bad if start else _kept(), Cost())
+    assert [q.place for q in gather.ledger.quarantined] == ["byte 10"]
+    assert not gather._divided  # nothing of it is held any longer
+
+
+def test_max_keys_holds_for_a_single_outcome() -> None:
+    gather = Gather(SCHEMAS, 3)
+    gather.add([_whole(0)], _raw(1, 2, 3, 4), _kept(), Cost())
+    with pytest.raises(JobError, match="4 keys after 1 objects"):
+        gather.result()
+
+
 def test_max_keys_holds_for_the_whole_however_few_outcomes() -> None:
     gather = Gather(SCHEMAS, 3)
     gather.listed_objects = 20

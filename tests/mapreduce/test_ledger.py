@@ -59,6 +59,8 @@ def test_accounts_add_up_in_any_order_and_grouping(
     whole.check()
     assert whole.read == sum(p.read for p in parts)
     assert whole.ok == sum(p.ok for p in parts)
+    assert whole.ok_bytes == sum(p.ok_bytes for p in parts)
+    assert whole.kept == sum(p.kept for p in parts)
 
 
 def test_the_first_dropped_records_of_each_reason_are_shown() -> None:

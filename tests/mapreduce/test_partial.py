@@ -78,6 +78,22 @@ def test_a_distinct_count_counts_an_object_once_in_however_many_parts_it_came(
         assert got.values[0].sum() == sum(map(len, objects))
 
 
+def test_each_column_is_merged_by_its_rule() -> None:
+    table = mr.Table(key="k", n=mr.Sum, wide=mr.WideSum, low=mr.Min, high=mr.Max)
+    parts = [
+        Partial((partial.combine(table, [table.fold([k, 9], n=n, wide=n, low=n, high=n)], [0]),))
+        for k, n in ((1, 5), (2, -3), (1, 2**62))
+    ]
+    merged = partial.merge(parts).tables[0]
+    assert merged.keys[0].tolist() == [1, 2, 9]
+    values = dict(zip((c.name for c in table.schema.columns), merged.values, strict=True))
+    assert values["n"].tolist() == [2**62 + 5, -3, 2**62 + 2]
+    assert values["low"].tolist() == [5, -3, -3]
+    assert values["high"].tolist() == [2**62, -3, 2**62]
+    wide = partial.wide_total(values["wide.hi"], values["wide.lo"]).tolist()
+    assert wide == [2**62 + 5, -3, 2**62 + 2]
+
+
 def test_overflow_between_partials_is_refused() -> None:
     table = mr.Table(key="k", n=mr.Sum)
     half = Partial((partial.combine(table, [table.fold([1, 2], n=[2**62, 1])], [0]),))

@@ -47,6 +47,11 @@ def test_splits_cover_every_byte_once(
     assert all(len(s.pieces) == 1 for s in splits if not s.pieces[0].whole)
 
 
+def test_what_was_packed_comes_before_an_object_that_is_divided() -> None:
+    splits = Planner(split_bytes=1 << 17, divisible=True).splits_of(_entries([1, 1 << 20, 1]))
+    assert [s.pieces[0].ordinal for s in splits] == [0, *[1] * 8, 2]
+
+
 def test_a_cover_that_ends_within_an_object_is_broken() -> None:
     cover = Cover()
     cover.add(Split(0, (Piece(0, "a", 9, "e"),)))
