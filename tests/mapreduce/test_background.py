@@ -94,6 +94,35 @@ def test_it_is_stopped_and_gone_on_with_as_it_says(source: Path, tmp_path: Path)
     assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
 
 
+def test_one_whose_journal_is_damaged_is_begun_anew_in_the_background(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        words(source, out), cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    number = int(done.stdout.partition("as process ")[2].partition(",")[0])
+    os.kill(number, signal.SIGKILL)
+    wait_for(lambda: gone(number), out)
+    (out / "journal.sqlite-wal").unlink(missing_ok=True)
+    (out / "journal.sqlite").write_bytes(b"no journal any more" * 500)
+    resume = [sys.executable, "-m", "mapreduce.cli", "resume", str(out)]
+    told = subprocess.run(resume, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 1
+    assert f"the journal {out / 'journal.sqlite'} is damaged" in told.stderr
+    assert f"mapreduce resume {out} --anew" in told.stderr
+    gate(out).touch()
+    again = subprocess.run(
+        [*resume, "--anew", "--detach"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert "runs in the background as process" in again.stdout
+    wait_for((out / "receipt.json").exists, out)
+    assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
+    assert "--anew" not in (out / "command.json").read_text()
+
+
 def test_what_cannot_begin_says_why_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = subprocess.run(
