@@ -1,5 +1,6 @@
 """Which keys are offered to a host, and what a refusal is told as. Real sshd, real ssh-agent."""
 
+import getpass
 import os
 import shutil
 import signal
@@ -252,15 +253,14 @@ def test_a_certificate_lets_in_where_the_key_alone_does_not(
 ) -> None:
     hosts, _ = one
     key, authority = keypair(home / "certified"), keypair(home / "authority")
-    command = ["ssh-keygen", "-q", "-s", str(authority), "-I", "me", "-n", "root,pi", str(key)]
-    subprocess.run([*command[:-1], f"{key}.pub"], check=True, capture_output=True)
+    me, vouching = getpass.getuser(), authority.with_suffix(".pub").read_text()
+    signed = ["ssh-keygen", "-q", "-s", str(authority), "-I", "me", "-n", me, f"{key}.pub"]
+    subprocess.run(signed, check=True, capture_output=True)
     host: SshHost = hosts.hosts[0]
     inventory = without_identity(hosts, home, f"IdentityFile {key}\nIdentitiesOnly yes\n")
     allowed = host.folder / "authorized_keys"
     before = allowed.read_text()
-    allowed.write_text(
-        f'cert-authority,principals="root" {authority.with_suffix(".pub").read_text()}'
-    )
+    allowed.write_text(f'cert-authority,principals="{me}" {vouching}')
     try:
         assert gets_in(inventory)
         (home / f"{key.name}-cert.pub").rename(home / "elsewhere.pub")
