@@ -83,10 +83,7 @@ def open_vector(path: str, named: Named) -> Layer:
     """
     try:
         with untouched(path) as real, quietly():
-            source = _source(real)
-            layers = {str(name): kind for name, kind in pyogrio.list_layers(source)}
-            layer = _chosen(path, layers, named.table)
-            info = pyogrio.read_info(source, layer=layer)
+            layers, layer, info = _described(_source(real), path, named.table)
             fid = info["fid_column"]
             empty = info["driver"] in DATABASES and fid and holds_empty(real, layer, fid)
     except UnboundLocalError as error:  # pyogrio's, where GDAL cannot write out a damaged system
@@ -145,6 +142,18 @@ def _number(path: str, driver: str, fields: list[str], fid: str, named: str | No
             f"Its columns are: {listed(fields)}. Name one: --roads-id COLUMN"
         )
     return _Number(None)
+
+
+def _described(source: str, path: str, table: str | None) -> tuple[dict[str, Any], str, Any]:
+    """Return a file's layers and their kinds, which of them is meant, and what that says."""
+    if table is None and path.lower().removesuffix(".gz").endswith(".geojson"):
+        info = pyogrio.read_info(source)
+        if info["driver"] == "GeoJSON":  # it has but one layer, and each question reads it all
+            layers = {str(info["layer_name"]): info["geometry_type"]}
+            return layers, _chosen(path, layers, None), info
+    layers = {str(name): kind for name, kind in pyogrio.list_layers(source)}
+    layer = _chosen(path, layers, table)
+    return layers, layer, pyogrio.read_info(source, layer=layer)
 
 
 def _source(path: str) -> str:
