@@ -8,6 +8,7 @@ listener, no connection, no thread. What workers say and what follows is the off
 from __future__ import annotations
 
 import asyncio
+import errno
 import queue
 import threading
 import time
@@ -183,6 +184,11 @@ class Coordinator:
                 self._office.dialled, address, port, backlog=BACKLOG
             )
         except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise UsageError(
+                    f"cannot listen on {address}, port {port}: another program has it. Give another"
+                    " listen_port in [cluster] of hosts.toml, or 0 for any that is free"
+                ) from None
             raise UsageError(
                 f"cannot listen on {address}, port {port}: {error.strerror or error}. Name the one"
                 " address of this machine that the hosts dial: address in [cluster] of hosts.toml"

@@ -144,7 +144,7 @@ class Cluster:
             while (said := _next(coordinator)) is not None:
                 if isinstance(said, BaseException):
                     raise said
-                start.tend()
+                start.tend(quiet=said is STILL)
                 yield said
                 if isinstance(said, Outcome):
                     coordinator.committed(said.splits[0])

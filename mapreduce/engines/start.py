@@ -14,8 +14,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from mapreduce.cluster.ends import NoWorkersError
+from mapreduce.cluster.ends import NoWorkersError, StoppedError
 from mapreduce.cluster.fleet import by_reason
+from mapreduce.engines.ending import CutShort, Ending, named
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.coordinator import Coordinator
-    from mapreduce.cluster.watch import Watch
+    from mapreduce.cluster.watch import HostStatus, Watch
     from mapreduce.job_name import JobName
 
 AT_ONCE: Final = 16  # hosts that are started together
 UNTOLD_S: Final = 1.0  # a wait that long is told of
 TOLD_EVERY_S: Final = 15.0
-MOST_NAMED: Final = 8
 LOOK_S: Final = 0.5
-MOST_AGAIN: Final = 3  # times that a host's agent is started again
+LONGEST_AGAIN_S: Final = 600.0  # between tries to start a host's agent again
+ENDING_S: Final = 5.0  # the usual end takes less, and is not told of
 
 ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
 
@@ -138,6 +139,7 @@ class Start:
         self._at: dict[str, str] = {}  # hosts that a thread is busy with, and what it does
         self._changed = threading.Condition()
         self._over = threading.Event()
+        self._first_of: Callable[[str], None] = lambda _: None
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     def begin(self, coordinator: Coordinator, here: tuple[str, int], config_of: ConfigOf) -> None:
@@ -149,28 +151,53 @@ class Start:
             except Exception as error:  # noqa: BLE001 - a host's fault, or raised where the run waits
                 self._fail(host, error, coordinator)
 
+        self._first_of = first
         for host in self._hosts:
             self._work.put(lambda host=host: first(host))  # type: ignore[misc]  # a default names this turn's host
         for _ in range(min(AT_ONCE, len(self._hosts))):
             # Daemons: nobody waits at the end of the program for a step that was left to itself.
             threading.Thread(target=self._serve, name="start", daemon=True).start()
 
-    def tend(self) -> None:
-        """Have agents started again where they are gone and have not come back by themselves."""
+    def tend(self, *, quiet: bool) -> None:
+        """Have agents started again where they are gone or could not be started.
+
+        Each time it waits twice as long. Nothing is given up for the number of times. `quiet` is
+        whether all that agents brought has been taken.
+
+        Raises
+        ------
+        StoppedError
+            Where every agent has left because it was told to: nobody is to come back.
+        """
         now, status = time.monotonic(), self.watch.status
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        gone = {h.host for h in status.hosts if h.state == "gone"} & self._begun.keys()
-        self._lost = {host: self._lost.get(host, now) for host in gone}
-        for host, since in self._lost.items():
-            tries = self._tries[host]
-            due = now - since >= self._lost_s * 2**tries
-            if due and tries < MOST_AGAIN and host not in self._at and status.state == "running":
+        if quiet:
+            self._check_any_left(status.hosts)
+        gone = {h.host for h in status.hosts if h.state in ("gone", "failed")} - self._at.keys()
+        self._lost = {host: self._lost.get(host, now) for host in gone | self._at.keys()}
+        for host in gone:
+            due = now - self._lost[host] >= self._wait_s(host)
+            if due and status.state == "running":
                 self._tries[host] += 1
                 self._lost[host] = now
                 self._is_at(host, "is looked for")
-                self._work.put(lambda host=host: self._again(host))  # type: ignore[misc]  # as above
+                again = self._again if host in self._begun else self._first_of
+                self._work.put(lambda host=host, again=again: again(host))  # type: ignore[misc]  # as above
+
+    def _wait_s(self, host: str) -> float:
+        return min(self._lost_s * 2.0 ** self._tries[host], LONGEST_AGAIN_S)
+
+    def _check_any_left(self, hosts: Iterable[HostStatus]) -> None:
+        """See that somebody may still come, where agents were told to end."""
+        states = Counter(h.state for h in hosts)
+        away = states["left"] + states["failed"] + states["refused"]
+        if states["left"] and away == states.total() and not self._at:
+            raise StoppedError(
+                "the agents of all hosts were told to end (by `mapreduce cluster stop`, or a"
+                " signal there): what they finished is kept, and the same command goes on with it"
+            )
 
     def end(self) -> None:
         """Leave no agent behind.
@@ -184,33 +211,40 @@ class Start:
         for _ in range(AT_ONCE):
             self._work.put(None)
         again = "Ctrl-C leaves them to themselves"
+        short = CutShort(self._launcher, self.watch.status.run, self._starting)
+        short.start()
         left = self._wait(lambda: [*self._at], f"waits for steps under way on %s; {again}")
         if left is not None:
             self._wait(self._starting, "waits for agents that are being started on %s")
-        ending = _Ending(self._launcher, tuple(self._begun), self.watch.status.run)
-        given_up = self._wait(ending.hosts, f"ends the agents on %s; {again}")
+        short.stop()
+        short.join()
+        ending = Ending(self._launcher, tuple(self._begun), self.watch.status.run)
+        given_up = self._wait(ending.hosts, f"ends the agents on %s; {again}", ENDING_S)
         if self._ways is not None:
             self._ways.close()
         error = left or given_up or ending.error
         if error is not None:
             raise error
 
-    def _wait(self, left: Callable[[], Sequence[str]], what: str) -> KeyboardInterrupt | None:
+    def _wait(
+        self, left: Callable[[], Sequence[str]], what: str, untold_s: float = UNTOLD_S
+    ) -> KeyboardInterrupt | None:
         """Wait until no host is left, telling for which; give what interrupted that."""
-        tell_at = time.monotonic() + UNTOLD_S
+        tell_at = time.monotonic() + untold_s
         try:
             with self._changed:
                 while hosts := left():
                     self._changed.wait(UNTOLD_S / 10)
                     if time.monotonic() >= tell_at:
                         tell_at += TOLD_EVERY_S
-                        log.warning(what, _named(hosts))
+                        log.warning(what, named(hosts))
         except KeyboardInterrupt as error:
             return error
         return None
 
     def _starting(self) -> list[str]:
-        return [host for host, what in self._at.items() if what == "is started"]
+        with self._changed:
+            return [host for host, what in self._at.items() if what == "is started"]
 
     def _serve(self) -> None:
         while not self._over.is_set():
@@ -244,6 +278,7 @@ class Start:
             if not self._over.is_set():
                 self._begun[host] = config
                 self._launcher.start(host, config)
+                self._failed.pop(host, None)
         finally:
             self._is_at(host, "")
 
@@ -258,8 +293,7 @@ class Start:
                 self._launcher.start(host, self._begun[host])
                 self.watch.news(f"{host} was gone; its agent is started again")
         except Exception as error:  # noqa: BLE001 - the rest goes on without it, as before
-            last = self._tries[host] >= MOST_AGAIN
-            self.watch.say(host, "failed" if last else "gone", f"not started again: {error}")
+            self._say_out(host, "gone", f"not started again: {error}")
         finally:
             self._is_at(host, "")
 
@@ -267,37 +301,19 @@ class Start:
         if not isinstance(error, MapReduceError):
             coordinator.stop(error)
             return
-        self.watch.say(host, "failed", str(error))
+        if self._over.is_set():  # it was cut short
+            return
+        self._say_out(host, "failed", str(error))
         self._failed[host] = str(error)
         if len(self._failed) == len(self._hosts):
             said = by_reason({h: self._failed[h] for h in self._hosts})
             coordinator.stop(NoWorkersError(f"no host could be started:{said}"))
 
-
-class _Ending:
-    """The agents being ended, beside whoever waits for that."""
-
-    def __init__(self, launcher: Launcher, hosts: Sequence[str], run: str) -> None:
-        self.error: Exception | None = None
-        self._hosts = hosts
-        self._thread = threading.Thread(target=self._end, args=(launcher, run), daemon=True)
-        if hosts:
-            self._thread.start()
-
-    def hosts(self) -> Sequence[str]:
-        """Those that are not ended yet."""
-        return self._hosts if self._thread.is_alive() else ()
-
-    def _end(self, launcher: Launcher, run: str) -> None:
-        try:
-            launcher.stop(self._hosts, run)
-        except Exception as error:  # noqa: BLE001 - raised again where the run waits
-            self.error = error
-
-
-def _named(hosts: Sequence[str]) -> str:
-    more = f" and {len(hosts) - MOST_NAMED} more" if len(hosts) > MOST_NAMED else ""
-    return ", ".join(hosts[:MOST_NAMED]) + more
+    def _say_out(self, host: str, state: str, why: str) -> None:
+        self.watch.say(host, state, why)
+        self.watch.news(
+            f"{host} takes no part, and is tried again in {self._wait_s(host):.0f} s: {why}"
+        )
 
 
 def _origin(config: AgentConfig) -> str:

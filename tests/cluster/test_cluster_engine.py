@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from mapreduce.cluster.ends import StoppedError
 from mapreduce.cluster.rules import Rules
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import JobError, MapReduceError, StoreError
@@ -32,7 +33,7 @@ from tests.jobs.deadly import Deadly
 from tests.services.relay import relayed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import mapreduce as mr
     from mapreduce.cluster.config import AgentConfig
@@ -209,6 +210,85 @@ def test_an_agent_that_is_killed_is_started_again_also_where_it_was_the_only_one
     assert launcher.ended == {"a": 0}
     assert engine.status is not None
     assert "a was gone; its agent is started again" in engine.status.news
+
+
+def test_a_run_whose_agents_are_all_told_to_end_ends_at_once_and_can_be_gone_on_with(
+    slow: mr.Result, tmp_path: Path
+) -> None:
+    launcher = Processes()
+    engine = _cluster(launcher, "a", "b", rules=QUICK)  # nobody_deadline_s is ten minutes
+
+    def strike() -> None:
+        for agent in launcher.agents.values():
+            agent.terminate()
+
+    with pytest.raises(StoppedError, match=r"told to end.*the same command goes on"):
+        run(
+            Deadly(how="slow"),
+            _slowly(SLOW),
+            engine=engine,
+            options=SINGLE,
+            folder=tmp_path,
+            on_progress=_After(engine, 2, strike),
+        )
+    assert _all_ended(launcher)
+    again = _cluster(Processes(), "a", rules=QUICK)
+    got = run(Deadly(how="slow"), _slowly(SLOW), engine=again, options=SINGLE, folder=tmp_path)
+    assert got.digest == slow.digest
+    assert got.receipt["resumed"] is not None
+
+
+class _Refusing(Processes):
+    """Hosts that cannot be started the first time."""
+
+    def __init__(self, *refusing: str) -> None:
+        super().__init__()
+        self.refusing = {*refusing}
+
+    def place(self, host: str) -> None:
+        if host in self.refusing:
+            self.refusing.discard(host)
+            raise MapReduceError(f"{host} has no room")
+
+
+def test_a_host_that_could_not_be_started_is_tried_again_and_said() -> None:
+    launcher = _Refusing("a")
+    rules = dataclasses.replace(QUICK, silent_s=0.5, lease_s=0.5)
+    engine = _cluster(launcher, "a", "b", rules=rules)
+    many = {f"{key}{n}": body for key, body in SLOW.items() for n in range(6)}
+    run(Deadly(how="slow"), _slowly(many), engine=engine, options=SINGLE)
+    assert engine.status is not None
+    said = "a takes no part, and is tried again in"
+    assert any(said in news for news in engine.status.news)
+    assert launcher.agents.keys() == {"a", "b"}
+
+
+class _Unwelcome(Processes):
+    """A host whose agent is never taken in; its starter waits until it is ended."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self.host, self.ends = host, threading.Event()
+
+    def start(self, host: str, config: AgentConfig) -> None:
+        if host != self.host:
+            super().start(host, config)
+        elif self.ends.wait(300):
+            raise MapReduceError("it ended before it was welcomed")
+
+    def stop(self, hosts: Sequence[str], run: str) -> None:
+        if self.host in hosts:
+            self.ends.set()
+        super().stop([h for h in hosts if h != self.host], run)
+
+
+def test_a_run_that_ends_while_an_agent_is_started_does_not_wait_for_its_welcome(
+    local: mr.Result,
+) -> None:
+    launcher = _Unwelcome("late")
+    got = run(Links(), Memory(OBJECTS), engine=_cluster(launcher, "a", "late"), options=SMALL)
+    _same(got, local)
+    assert launcher.ends.is_set()
 
 
 class _Linked:

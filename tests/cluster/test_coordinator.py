@@ -452,6 +452,14 @@ def test_an_address_that_is_not_this_machines_is_wrong_use() -> None:
         run(Links(), Memory(OBJECTS), engine=engine)
 
 
+def test_a_port_that_another_program_has_is_told_with_what_to_change() -> None:
+    with socket.create_server(("127.0.0.3", 0)) as other:
+        port = other.getsockname()[1]
+        engine = Cluster({"a": 1}, Hosts(), address="127.0.0.3", port=port)
+        with pytest.raises(UsageError, match=rf"port {port}: another program has it.*listen_port"):
+            run(Links(), Memory(OBJECTS), engine=engine)
+
+
 def test_on_the_porch_the_commonest_address_gives_way() -> None:
     class Peer:
         def __init__(self, address: str) -> None:
