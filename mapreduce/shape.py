@@ -82,7 +82,12 @@ class Shape:
                 if node.leaf is not None:
                     raise JobError(f"field {name!r}: path {wanted.path!r} runs through a leaf")
                 node = node.children.setdefault(part, _Node())
-            if node.children or (node.leaf is not None and node.leaf != wanted.leaf):
+            if node.leaf is not None and node.leaf != wanted.leaf:
+                raise JobError(
+                    f"field {name!r}: another field reads '{wanted.path}' as another type: name two"
+                    " paths"
+                )
+            if node.children:
                 raise JobError(f"field {name!r}: {wanted.path!r} is both a value and a parent")
             node.leaf = wanted.leaf
         self.fields = fields

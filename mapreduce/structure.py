@@ -259,6 +259,8 @@ def _check_json(
             fault = f"byte {place(byte)}: {word} is no JSON; {TAKEN_BY}"
         else:
             fault = _BYTE.sub(lambda m: f"byte {place(int(m[1]))}", fault)
+            if "trailing characters" in fault:
+                fault += "; more than one document, or JSON Lines? One document an object is read"
         raise ObjectError("not_json", fault)
     try:
         document.decode()

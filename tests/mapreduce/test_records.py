@@ -371,3 +371,16 @@ def test_lines_with_wide_texts_are_read_in_smaller_blocks() -> None:
     rows = 500_000
     got = mr.run(WideLines(), mr.Memory({"a": b"{}\n" * rows}), workers=1)
     assert got.rows["seen"].tolist() == [rows]
+
+
+def test_two_fields_of_one_path_and_two_types_are_told_as_such() -> None:
+    with pytest.raises(JobError, match=r"'speed': another field reads 'PATH' as another type"):
+        Json(at="", link=mr.Int("PATH"), speed=mr.Float("PATH"))
+
+
+def test_documents_one_behind_the_other_are_told_as_such() -> None:
+    form = Json(at="data", link=mr.Int("link"))
+    with pytest.raises(
+        ObjectError, match=r"trailing characters \(byte 14\); more than one document"
+    ):
+        read(form, b'{"data": []}\n{"data": []}')
