@@ -26,6 +26,7 @@ from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed, refusing
 from mapreduce.objects.verified import READS, settle
 from mapreduce.parsed import NOT_A_RECORD, Parsed
 from mapreduce.plan import TO_THE_END, Piece
+from mapreduce.reading import Reading
 from mapreduce.records import TEXT_BYTES, text_bytes
 from mapreduce.side_file import side_files
 from mapreduce.table import Rows
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from mapreduce.job import Job
     from mapreduce.objects import Location
-    from mapreduce.objects.body import Body
     from mapreduce.objects.reader import Reader
     from mapreduce.partial import Partial
 
@@ -77,20 +77,6 @@ class _Account:
     refused: dict[str, int] = field(default_factory=dict)
     rows: list[Rows] = field(default_factory=list)
     nan: NanRecords = field(default_factory=NanRecords)
-
-
-@dataclass(slots=True)
-class _Reading:
-    """A piece whose blocks come as they are asked for.
-
-    `again` gives them anew, where they are streamed; `unchecked` is known once they have begun.
-    """
-
-    piece: Piece
-    blocks: Generator[Parsed]
-    again: Callable[[], Generator[Parsed]] | None = None
-    body: Body | None = None
-    unchecked: bool = False
 
 
 class Attempt:
@@ -172,7 +158,7 @@ class Attempt:
             file.check()
         return result, ledger
 
-    def _read_through(self, reading: _Reading, combiner: Combiner) -> _Account:
+    def _read_through(self, reading: Reading, combiner: Combiner) -> _Account:
         """Take all of an object; one that was altered on its way is read again a few times."""
         for last in (*[False] * (READS - 1), True):
             account = _Account()
@@ -188,7 +174,7 @@ class Attempt:
                 break
         return account
 
-    def _take_all(self, reading: _Reading, account: _Account, combiner: Combiner) -> None:
+    def _take_all(self, reading: Reading, account: _Account, combiner: Combiner) -> None:
         try:
             for parsed in reading.blocks:
                 self._take(reading.piece, parsed, account, combiner)
@@ -197,9 +183,9 @@ class Attempt:
                 settle(reading.body)
             raise
 
-    def _whole(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[_Reading]:
+    def _whole(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[Reading]:
         for piece, document in self._fetcher.documents(pieces, locations):
-            yield _Reading(piece, self._document(document), unchecked=self._fetcher.unchecked)
+            yield Reading(piece, self._document(document), unchecked=self._fetcher.unchecked)
             del document
 
     def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
@@ -207,16 +193,14 @@ class Attempt:
             raise document
         yield stack.parsed(self._parse, document)
 
-    def _by_line(
-        self, pieces: Sequence[Piece], locations: Sequence[Location]
-    ) -> Iterator[_Reading]:
+    def _by_line(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[Reading]:
         for piece, location in zip(pieces, locations, strict=True):
-            reading = _Reading(piece, _nothing())
+            reading = Reading(piece, _nothing())
             reading.again = partial(self._blocks, reading, location)
             reading.blocks = reading.again()
             yield reading
 
-    def _blocks(self, reading: _Reading, location: Location) -> Generator[Parsed]:
+    def _blocks(self, reading: Reading, location: Location) -> Generator[Parsed]:
         piece = reading.piece
         if piece.size_bytes == 0:
             raise ObjectError("empty", "0 bytes")
