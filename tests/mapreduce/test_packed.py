@@ -159,3 +159,29 @@ def test_rows_out_of_order_or_form_are_refused(raw: bytes, said: str) -> None:
 def test_a_partial_of_other_tables_is_refused() -> None:
     with pytest.raises(PartialError, match="expected tables"):
         packed.unpack(packed.pack(_some()), SCHEMAS)
+
+
+def _compressed(rows: int, *, cut: int = 0) -> bytes:
+    """Pack keys in a compressed body, of which the end is cut off, under a right checksum."""
+    table = mr.Table(key="k", n=mr.Sum)
+    whole = partial.combine(table, [table.fold(list(range(rows)), n=1)], [0])
+    raw = packed.pack(Partial((whole,)), compress=True)
+    magic, version, flags, header, size, body, _ = HEAD.unpack(raw[: HEAD.size])
+    rest = raw[HEAD.size : len(raw) - cut]
+    head = HEAD.pack(magic, version, flags, header, size, body - cut, zlib.crc32(rest))
+    return head + rest
+
+
+def test_what_a_compressed_body_would_grow_to_is_checked_before_it_does() -> None:
+    raw = _compressed(10_000)
+    schema = [mr.Table(key="k", n=mr.Sum).schema]
+    assert len(raw) < 100_000
+    with pytest.raises(PartialError, match="a partial of 160,000 bytes is over the cap of 100,000"):
+        packed.unpack(raw, schema, max_bytes=100_000)
+    assert len(packed.unpack(raw, schema)) == 10_000
+
+
+def test_a_compressed_body_without_its_own_end_is_refused() -> None:
+    schema = [mr.Table(key="k", n=mr.Sum).schema]
+    with pytest.raises(PartialError, match="expected a body of"):
+        packed.unpack(_compressed(100, cut=4), schema)  # zlib's checksum is missing, no row is
