@@ -103,6 +103,41 @@ def test_an_object_that_kills_its_process_is_set_aside_alone(
     assert len(deaths) == 1 + 3 * len(names)
 
 
+def _children() -> list[int]:
+    """Give the processes that this one started and that map."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = (path.parent / "cmdline").read_bytes()
+            if parent == os.getpid() and b"mapreduce.slot" in command:
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_processes_killed_again_and_again_convict_no_object(
+    workers: int, alone: mr.Result, tmp_path: Path
+) -> None:
+    """As by the kernel, where memory is short: nothing is known of who does it."""
+    kills, note = 0, tmp_path / "note"
+
+    def kill(_: Any) -> None:
+        nonlocal kills
+        if kills < 12 and note.exists():  # they were ready once
+            for pid in _children():
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+
+    source = Memory({f"{key}-deadly": body for key, body in GOOD.items()})
+    job = Deadly(how="slow", note=str(note))
+    got = run(job, source, workers=workers, options=ALL_IN_ONE, on_progress=kill)
+    assert kills >= 12
+    assert got.ledger.quarantined == []
+    assert got.digest == alone.digest
+
+
 def test_an_object_that_needs_too_much_memory_is_set_aside(alone: mr.Result) -> None:
     engine = Local(1, memory_bytes=600 << 20)
     got = run(Deadly(how="flood"), _among(**{"03-deadly": _trip(3)}), engine=engine)
