@@ -117,14 +117,19 @@ def records_of(ledger: Ledger) -> dict[str, Any]:
     return out
 
 
-def work_of(cost: Cost, manning: Manning | None) -> dict[str, Any]:
-    """Give what attempts cost, and where it is known what there was to do them with."""
+def work_of(cost: Cost, manning: Manning | None, *, whole: bool = True) -> dict[str, Any]:
+    """Give what attempts cost, and where it is known what there was to do them with.
+
+    `whole` is false where part of the work was done before this run.
+    """
     work: dict[str, Any] = {
         "waited_s": round(cost.waited_s, 3),
         "worked_s": round(cost.worked_s, 3),
         "worker_peak_bytes": cost.peak_bytes,
     }
-    if manning is not None:
+    if manning is not None and manning.hosts:
+        work["hosts"] = [msgspec.structs.asdict(share) for share in manning.hosts]
+    if manning is not None and whole:
         work |= {"slots": manning.slots, "slots_s": round(manning.slots_s, 3)}
     return work
 

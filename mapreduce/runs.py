@@ -295,7 +295,8 @@ class _Run:
         note = f"{self.mapped_objects:,} of {listed:,}{'' if complete else '+'} objects"
         if self.awaited.node:
             note = f"{note}; {self.awaited}"
-        self.tell(Progress("map", self.mapped_bytes, total, "bytes", note))
+        done = self.mapped_bytes if total is None else min(total, self.mapped_bytes)
+        self.tell(Progress("map", done, total, "bytes", note))
 
     def _listing(self) -> Listing:
         """Give what was listed; there is nothing to merge or finish where that is nothing."""
@@ -353,7 +354,7 @@ class _Run:
             "times_s": rounded(self.phases),
             "resumed": None if self.resumed is None else self.resumed.noted(self.bytes_since),
             "retried": None if retry is None else retry.noted(ledger, self.bytes_since),
-            "work": work_of(cost, None if self.before else self._manning()),
+            "work": work_of(cost, self._manning(), whole=not self.before),
             "versions": versions(),
         }
 

@@ -240,7 +240,8 @@ class Office:
             del self.connections[connection.name]
             self._left.set()
             known = self.schedule.state.roster.workers.get(connection.name)
-            self.watch.say(connection.name, "left" if known and known.leaving else "gone", why)
+            left = self._over or (known is not None and known.leaving)
+            self.watch.say(connection.name, "left" if left else "gone", why)
         self.happen(ev.Lost(connection.name, connection.number, why))
 
     def heard(self, connection: Connection, event: Any) -> None:
@@ -308,7 +309,7 @@ class Office:
         self.watch.news(f"{command.crashed.piece.key} is set aside: {command.crashed.how}")
 
     def _set_aside(self, command: cmd.SetAside) -> None:
-        self.watch.news(f"{command.worker} is set aside for {command.for_s:g} s: {command.why}")
+        self.watch.set_aside(command.worker, command.why, command.for_s)
 
     def _pace(self, command: cmd.Pace) -> None:
         for connection in list(self.connections.values()):

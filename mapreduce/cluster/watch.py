@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.cluster.messages import Health
-from mapreduce.engines import Advance
+from mapreduce.engines import Advance, Share
 from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SMOOTH_S: Final = 10.0  # about how far back a rate looks
 NEWS: Final = 20
 MOST_NEWS: Final = 1000  # characters of one
 MOST_NODE: Final = 100  # characters of its name
+OUT: Final = ("failed", "refused", "gone", "sees no input")  # takes no part for now
 THROTTLED_NOW: Final = 0b1111  # under-voltage, capped, throttled, too hot: at this moment
 
 
@@ -76,6 +77,10 @@ class _Host:
     health: Health = field(default_factory=Health)
     done: int = 0
     read_bytes: int = 0
+    lost: int = 0
+    asides: int = 0
+    throttled: bool = False  # at any time
+    why: str = ""
     rated_bytes: int = 0
     smoothed: float = 0.0
     known: float = 0.0  # how much of `smoothed` is measured: 0 before the first byte, then to 1
@@ -114,10 +119,28 @@ class Watch:
         """Tell what a host is at, and why."""
         one = self._hosts.setdefault(host, _Host())
         one.state, one.note = state, note
+        one.lost += state == "gone"
+        if state in OUT and note:
+            one.why = note[:MOST_NEWS]
+
+    def set_aside(self, host: str, why: str, for_s: float) -> None:
+        """Tell that a host keeps failing and gets no work for a while."""
+        one = self._hosts.setdefault(host, _Host())
+        one.asides, one.why = one.asides + 1, why[:MOST_NEWS]
+        self.news(f"{host} is set aside for {for_s:g} s: {why}")
+
+    def shares(self) -> tuple[Share, ...]:
+        """Give what each host did, and what befell it."""
+        return tuple(
+            Share(name, one.done, one.read_bytes, one.lost, one.asides, one.throttled, one.why)
+            for name, one in self._hosts.items()
+        )
 
     def fares(self, host: str, health: Health) -> None:
         """Tell how a host fares."""
-        self._hosts.setdefault(host, _Host()).health = health
+        one = self._hosts.setdefault(host, _Host())
+        one.health = health
+        one.throttled = one.throttled or bool((health.throttled or 0) & THROTTLED_NOW)
 
     def awaits(self, host: str, awaited: Awaited, now: float) -> None:
         """Tell which node of the store a host waits for, and since when; or that it does not."""

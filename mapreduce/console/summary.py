@@ -9,10 +9,11 @@ from mapreduce.parsed import NOT_A_RECORD
 from mapreduce.shown import in_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MOSTLY = 0.7
 HARDLY = 0.5  # of what all slots could have done
+MOST_HOSTS = 3
 MANY = 0.1  # of the records: so many dropped for one reason are worth a line
 
 
@@ -37,8 +38,24 @@ def summary(receipt: Mapping[str, Any], helps: Mapping[str, str] = MappingProxyT
         + (f"; mapped at {rate:,.0f} MB/s" if mapped_bytes else "")
         + (f", bounded by {by}" if by else "")
     )
+    lines += _hosts(receipt["work"].get("hosts", ()))
     lines += [*_many(records, helps), *_nan(records.get("nan"), receipt)]
     return "\n".join(lines)
+
+
+def _hosts(shares: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the hosts with which something was wrong; the receipt has all of them."""
+    wrong = []
+    for share in shares:
+        told = [f"lost {share['lost']} times"] if share["lost"] else []
+        told += [f"set aside {share['set_aside']} times"] if share["set_aside"] else []
+        told += ["throttled"] if share["throttled"] else []
+        told += ["took no part"] if share["why"] and not share["tasks"] else []
+        why = in_line(share["why"].partition("\n")[0])
+        if told:
+            wrong.append(f"host {share['host']}: {', '.join(told)}{f' ({why})' if why else ''}")
+    most = wrong[:MOST_HOSTS]
+    return most + ([f"and {len(wrong) - len(most)} more hosts"] if wrong[MOST_HOSTS:] else [])
 
 
 def _many(records: Mapping[str, Any], helps: Mapping[str, str]) -> list[str]:

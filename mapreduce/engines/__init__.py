@@ -91,12 +91,33 @@ class Assignment:
     asks: bool = True
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What a host did in a run, and what befell it.
+
+    `lost` counts how often its agent was gone, `set_aside` how often it got no work for a while
+    because it kept failing; `throttled` is whether it ever said so of itself; `why` is the last
+    reason that it took no part, of those told.
+    """
+
+    host: str
+    tasks: int
+    bytes: int
+    lost: int = 0
+    set_aside: int = 0
+    throttled: bool = False
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Manning:
-    """How many slots an engine had, and for how many seconds each could work, all together."""
+    """How many slots an engine had, and for how many seconds each could work, all together.
+
+    `hosts` are those of an engine that has any.
+    """
 
     slots: int
     slots_s: float
+    hosts: tuple[Share, ...] = ()
 
 
 @runtime_checkable

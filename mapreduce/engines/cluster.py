@@ -101,7 +101,9 @@ class Cluster:
     def manning(self) -> Manning | None:
         """Slots and their time, so far."""
         known = self.status
-        return None if known is None or not known.slots else Manning(known.slots, known.slots_s)
+        if self._watch is None or known is None or not known.slots:
+            return None
+        return Manning(known.slots, known.slots_s, self._watch.shares())
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come.

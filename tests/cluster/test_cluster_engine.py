@@ -256,11 +256,16 @@ def test_a_host_that_could_not_be_started_is_tried_again_and_said() -> None:
     rules = dataclasses.replace(QUICK, silent_s=0.5, lease_s=0.5)
     engine = _cluster(launcher, "a", "b", rules=rules)
     many = {f"{key}{n}": body for key, body in SLOW.items() for n in range(6)}
-    run(Deadly(how="slow"), _slowly(many), engine=engine, options=SINGLE)
+    got = run(Deadly(how="slow"), _slowly(many), engine=engine, options=SINGLE)
     assert engine.status is not None
     said = "a takes no part, and is tried again in"
     assert any(said in news for news in engine.status.news)
     assert launcher.agents.keys() == {"a", "b"}
+    shares = {share["host"]: share for share in got.receipt["work"]["hosts"]}
+    assert shares["a"]["why"] == "a has no room"
+    assert not any(share["lost"] for share in shares.values())
+    assert sum(share["tasks"] for share in shares.values()) == len(many)
+    assert sum(share["bytes"] for share in shares.values()) >= got.receipt["objects"]["bytes"]
 
 
 class _Unwelcome(Processes):

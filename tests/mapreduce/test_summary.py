@@ -49,3 +49,20 @@ def test_it_is_left_out_where_the_slots_are_not_known() -> None:
     del work["slots"]
     assert bounded_by(got.receipt) is None
     assert "bounded by" not in summary(got.receipt)
+
+
+def test_hosts_with_which_something_was_wrong_are_named_and_the_others_not() -> None:
+    receipt = mr.run(
+        Links(), Memory({"a": b'{"data": [{"link": 1, "v": 2.0}]}'}), workers=1
+    ).receipt
+    well = {"host": "pi01", "tasks": 9, "bytes": 90, "lost": 0, "set_aside": 0, "why": ""}
+    well["throttled"] = False
+    receipt["work"]["hosts"] = [
+        well,
+        well | {"host": "pi02", "lost": 4, "throttled": True},
+        well | {"host": "pi03", "tasks": 0, "why": "no room\nfree some"},
+    ]
+    said = summary(receipt)
+    assert "pi01" not in said
+    assert "host pi02: lost 4 times, throttled\n" in said
+    assert "host pi03: took no part (no room)" in said
