@@ -96,6 +96,8 @@ class Agent:
         self._link: Link | None = None
         self._requests = 0
         self._draining = False
+        self._over = False
+        self._last_word: str | None = None  # it said goodbye, and finishes what it is at
         self._leaving: asyncio.Future[None] | None = None
 
     async def run(self) -> int:
@@ -113,6 +115,18 @@ class Agent:
             if self._crew is not None:
                 self._crew.stop()
         return 0
+
+    def drain(self, why: str) -> None:
+        """Finish what runs, hand it over, and end; where nobody is there to take it, end at once.
+
+        What has not begun goes back to the coordinator, which hears of it by the goodbye.
+        """
+        if self._last_word is not None or not self._say(say.Goodbye(why)):
+            self.leave(0, why)
+            return
+        log.info("finishes %d attempts, then ends: %s", len(self._bench.running), why)
+        self._last_word = why
+        self._feed()
 
     def leave(self, code: int, why: str) -> None:
         """Say goodbye and end, finishing nothing."""
@@ -200,6 +214,8 @@ class Agent:
         for failed in self._bench.unsaid.values():
             link.say(failed)
         self._bench.unsaid.clear()
+        if self._last_word is not None:
+            link.say(say.Goodbye(self._last_word))
         self._feed()
 
     def _begin(self, welcome: Welcome) -> Begin:
@@ -242,11 +258,17 @@ class Agent:
             case say.Drain():
                 self._draining = True
             case say.Goodbye():
+                self._over = True
+                if self._crew is not None:
+                    self._crew.stop()
+                link.say(say.Goodbye("as told"))  # once nothing is left to look after
                 raise LeaveError(0, f"the coordinator says goodbye {event.why}".rstrip())
         self._feed()
 
     def _ended(self, slot: Slot, end: End) -> None:
         """Take in what came of a slot's attempt."""
+        if self._over:  # the slots were ended: that is what came of it
+            return
         slot.attempt = None
         if isinstance(end, Done):
             offer = self._bench.keep(end)
@@ -265,6 +287,10 @@ class Agent:
     def _feed(self) -> None:
         """Give every idle slot what comes next; leave where nothing is left and no more comes."""
         if self._crew is None:
+            return
+        if self._last_word is not None:
+            if not self._bench.at_hand:
+                self.leave(0, self._last_word)
             return
         while (slot := self._crew.idle()) is not None and (task := self._bench.start()):
             slot.give(task, self._requests)

@@ -49,6 +49,11 @@ class Bench:
         """Every attempt there is something of."""
         return (*self.running, *self.waiting, *self.kept, *self.unsaid)
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether anything runs, or is done and not handed over."""
+        return bool(self.running or self.kept or self.unsaid)
+
     def start(self) -> Task | None:
         """Give the next attempt to run; None where there is none, or no room for what it gives."""
         if not self.waiting or self.kept_bytes >= self.budget_bytes:

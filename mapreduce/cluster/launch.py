@@ -1,38 +1,39 @@
 """Agents on the hosts of an inventory, over SSH: brought up to date, started, and ended.
 
-A host that has this machine's release is asked one question before its agent starts; one that
-lacks it is deployed to first. A job that is no part of the release travels as an overlay. What an
-agent is told goes to its standard input and nowhere else. It decides nothing about the run.
+A host that has this machine's release is asked one question before its agent starts, in the same
+conversation; one that lacks it is deployed to first. A job that is no part of the release travels
+as an overlay. What an agent is told goes to its standard input and nowhere else. It decides nothing
+about the run.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mapreduce.cluster import agents
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Deployed, Overlay, Plan, deploy, deploy_overlay
+from mapreduce.cluster.deploy import Deployed, Plan, brought, overlaid, question
 from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.release import Tree, overlay, own_packages
-from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
+from mapreduce.cluster.remote import LOOPBACK, Remote
 from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.talk import Talk
 from mapreduce.cluster.tunnel import Tunnel
-from mapreduce.cluster.wheels import Cache, requirement
+from mapreduce.cluster.wheels import Cache, Wanted, requirement
 from mapreduce.engines import Sites
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from mapreduce.cluster.config import AgentConfig
-    from mapreduce.cluster.fleet import Table
     from mapreduce.cluster.inventory import Host, Inventory
     from mapreduce.job_name import JobName
 
@@ -66,6 +67,8 @@ class OverSSH:
         self._overlays: dict[str, tuple[str, ...]] = {}
         self._tunnels: dict[str, Tunnel] = {}
         self._inputs: dict[str, tuple[str, ...]] = {}
+        self._parted: frozenset[str] = frozenset()
+        self._talks: dict[str, tuple[Remote, Talk]] = {}  # between its placing and its start
 
     def prepare(self, job: JobName) -> None:
         """Name the release, and the overlay if the job is no part of it."""
@@ -79,37 +82,46 @@ class OverSSH:
         """Bring a host what it lacks; give the job's name there, if not as here."""
         if self._plan is None or self._job is None:
             raise UsageError("the hosts are placed before the job is known: call prepare first")
-        one = [self._hosts[host]]
-        self._placed[host] = _of(host, deploy(self._inventory, one, Quiet(), self._plan))
-        job = self._job
-        if self.overlay or self._requirements:
-            there = self._with_own(one)
+        remote = Remote(self._hosts[host], self._inventory)
+        remote.__enter__()
+        try:
+            talk = Talk(remote)
+            job = self._brought(remote, talk, self._plan, self._job)
+        except BaseException:
+            remote.close()
+            raise
+        self._talks[host] = remote, talk
+        return None if job is self._job else job
+
+    def _brought(self, remote: Remote, talk: Talk, plan: Plan, job: JobName) -> JobName:
+        """Bring a host what it lacks, asking one question where that is nothing."""
+        host, own = remote.host.name, self._own if self.overlay else None
+        asked = plan.question
+        asked["whole"] |= question(own)["whole"]
+        facts = talk.ask("facts", asked)
+        self._placed[host] = brought(remote, facts, plan, _say_nothing).value
+        if own is not None or self._requirements:
+            needs = Wanted(self._requirements) if self._requirements else None
+            code = own, self._reference, needs
+            there = overlaid(remote, facts, *code, self._cache, _say_nothing).value
             self._overlays[host] = there.paths
             job = msgspec.structs.replace(job, reference=there.reference)
         if job.files:
-            with Remote(self._hosts[host], self._inventory) as remote:
-                files = bring_inputs(remote, job.files, self._plan.lock)
+            files = bring_inputs(remote, job.files, plan.lock, facts)
             self._inputs[host] = tuple(place_of(seal) for seal in files.values())
             job = msgspec.structs.replace(job, files=files)
-        return None if job is self._job else job
-
-    def _with_own(self, one: Sequence[Host]) -> Overlay:
-        table = deploy_overlay(
-            self._inventory,
-            one,
-            self._own if self.overlay else None,
-            self._reference,
-            Quiet(),
-            requirements=self._requirements,
-            cache=self._cache,
-        )
-        there: Overlay = _of(one[0].name, table)
-        return there
+        return job
 
     def start(self, host: str, config: AgentConfig) -> None:
         """Start an agent, and wait until it is welcomed; through its tunnel, if it has one."""
-        tunnel, own = self._tunnels.get(host), Remote(self._hosts[host], self._inventory)
-        with own if tunnel is None else contextlib.nullcontext(tunnel.remote) as remote:
+        with contextlib.ExitStack() as kept:
+            tunnel, known = self._tunnels.get(host), self._talks.pop(host, None)
+            if known is not None:
+                kept.callback(known[0].close)
+            remote, talk = known or (None, None)
+            if tunnel is not None:
+                remote = remote or tunnel.remote
+            remote = remote or kept.enter_context(Remote(self._hosts[host], self._inventory))
             agents.start_agent(
                 remote,
                 config.run,
@@ -117,11 +129,14 @@ class OverSSH:
                 self._placed[host],
                 overlays=self._overlays.get(host, ()),
                 inputs=self._inputs.get(host, ()),
+                talk=talk,
             )
 
     def stop(self, hosts: Sequence[str], run: str) -> None:
         """End what has not ended by itself; a host that is gone is left to its agent's patience."""
-        there = [self._hosts[h] for h in hosts]
+        there = [self._hosts[h] for h in hosts if h not in self._parted]
+        if not there:
+            return
         agents.stop(self._inventory, there, Quiet(), run_id=run, patience_s=1.0)
 
     def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
@@ -129,6 +144,12 @@ class OverSSH:
         tunnel = self._tunnels[host] = Tunnel(self._hosts[host], self._inventory, target)
         tunnel.open()
         return LOOPBACK, tunnel.port
+
+    def parted(self, hosts: Collection[str]) -> None:
+        """Take in whose agents have ended: they are not logged in to again."""
+        self._parted = frozenset(hosts)
+        while self._talks:  # to hosts that were placed and then not started
+            self._talks.popitem()[1][0].close()
 
     def close(self) -> None:
         """Close the ways back."""
@@ -184,8 +205,5 @@ def cluster_of(
     )
 
 
-def _of(host: str, table: Table[Any]) -> Any:
-    outcome = table[host]
-    if not outcome.ok or outcome.value is None:
-        raise HostError(outcome.state)
-    return outcome.value
+def _say_nothing(_: str) -> None:
+    """Show no step: what a run shows of a host is its own."""

@@ -96,6 +96,7 @@ class Office:
         self._happened: deque[ev.Event] = deque()
         self._busy = False
         self._over = False
+        self._closing = False
         self._left = asyncio.Event()
         self._do: dict[type[Any], Callable[[Any], None]] = {
             cmd.Assign: self._handout.give,
@@ -158,6 +159,7 @@ class Office:
 
     async def close(self, why: str, timeout_s: float) -> None:
         """Let workers end by themselves, but not for ever; then close every line."""
+        self._closing = True
         for connection in list(self.connections.values()):
             connection.send(msg.Goodbye(why))
         with contextlib.suppress(TimeoutError):
@@ -265,6 +267,8 @@ class Office:
             case msg.Failed():
                 self._handout.failed(worker, event)
             case msg.Goodbye():
+                if self._closing:
+                    self.watch.parted.add(worker)
                 self.happen(ev.Leaving(worker))
 
     def failed(self, worker: str, told: msg.Failed) -> None:

@@ -98,11 +98,18 @@ class Watch:
         The run's id.
     hosts
         Their names.
+
+    Attributes
+    ----------
+    parted
+        Hosts whose agents said goodbye when they were told that the run is over: nothing of them
+        is left.
     """
 
     def __init__(self, run: str, hosts: Iterable[str]) -> None:
         self.status = Status(run)
         self._hosts = {name: _Host() for name in hosts}
+        self.parted: set[str] = set()
         self._began: float | None = None
         self._rated = 0.0
         self._advance = (0, 0)

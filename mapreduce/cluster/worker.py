@@ -2,8 +2,9 @@
 
 It is told what to do on standard input: an `AgentConfig`, to the end or with its length before it
 (8 bytes, little endian). One line on standard output says that the coordinator took it in;
-everything else goes to standard error, little of it, and nothing to a disk. It ends with 0 when
-told to end, 2 where it can take no part in the run, 3 when the coordinator is gone for good.
+everything else goes to standard error, little of it, and nothing to a disk. SIGTERM has it finish
+what it is at and end, a second one end at once, as SIGINT does. It ends with 0 when told to end, 2
+where it can take no part in the run, 3 when the coordinator is gone for good.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def _tell_starter(slots: int) -> None:
 async def _serve(config: AgentConfig, kept_bytes: int | None) -> int:
     agent = Agent(config, _tell_starter, kept_bytes)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.leave, 0, signal.Signals(number).name)
+    loop.add_signal_handler(signal.SIGTERM, agent.drain, "SIGTERM")
+    loop.add_signal_handler(signal.SIGINT, agent.leave, 0, "SIGINT")
     return await agent.run()
 
 

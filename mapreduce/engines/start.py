@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 from mapreduce.cluster.ends import NoWorkersError, StoppedError
 from mapreduce.cluster.fleet import by_reason
@@ -20,7 +20,7 @@ from mapreduce.engines.ending import CutShort, Ending, named
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.coordinator import Coordinator
@@ -74,6 +74,14 @@ class Launcher(Protocol):
 
     def stop(self, hosts: Sequence[str], run: str) -> None:
         """End the agents of a run that have not ended by themselves."""
+
+
+@runtime_checkable
+class Parting(Protocol):
+    """A launcher that wants to know, before it ends agents, which have ended by themselves."""
+
+    def parted(self, hosts: Collection[str]) -> None:
+        """Take in the hosts whose agents said goodbye; no host is started any more."""
 
 
 class Ways(Protocol):
@@ -218,6 +226,8 @@ class Start:
             self._wait(self._starting, "waits for agents that are being started on %s")
         short.stop()
         short.join()
+        if isinstance(self._launcher, Parting):
+            self._launcher.parted(tuple(self.watch.parted))
         ending = Ending(self._launcher, tuple(self._begun), self.watch.status.run)
         given_up = self._wait(ending.hosts, f"ends the agents on %s; {again}", ENDING_S)
         if self._ways is not None:

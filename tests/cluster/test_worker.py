@@ -429,7 +429,50 @@ def test_slots_end_when_the_agent_is_killed(coordinator: Coordinator, tmp_path: 
     assert soon(lambda: all(map(gone, slots)))
 
 
-def test_asked_to_end_it_says_goodbye_and_finishes_nothing(
+def test_asked_to_end_it_finishes_what_it_is_at_and_begins_nothing(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    note, gate = tmp_path / "note", tmp_path / "gate"
+    runs, waits = _deadly(tmp_path, ["00-deadly", "01-deadly"])
+    agent = coordinator.start(coordinator.config(slots=1))
+    line, _ = coordinator.welcome(Deadly(how="wait", gate=os.fspath(gate), note=os.fspath(note)))
+    line.say(runs)
+    line.say(waits)
+    assert soon(lambda: _noted(note))
+    slots = agent.slots()
+    os.kill(agent.pid, signal.SIGTERM)
+    assert line.hear(Goodbye).why == "SIGTERM"
+    line.cut()  # what it promised holds on the next connection too
+    line, hello = coordinator.welcome(Deadly(how="wait", gate=os.fspath(gate)))
+    assert runs.attempt in hello.holding
+    assert line.hear(Goodbye).why == "SIGTERM"
+    gate.touch()
+    assert line.take()[0].attempt == runs.attempt
+    assert agent.code() == 0
+    assert len(_noted(note)) == 1
+    assert all(map(gone, slots))
+
+
+def test_asked_to_end_twice_or_by_ctrl_c_it_finishes_nothing(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    (hung,) = _deadly(tmp_path, ["00-deadly"])
+    for numbers in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT,)):
+        note.unlink(missing_ok=True)
+        agent = coordinator.start(coordinator.config())
+        line, _ = coordinator.welcome(Deadly(how="hang", note=os.fspath(note)))
+        line.say(hung)
+        assert soon(lambda: _noted(note))
+        slots = agent.slots()
+        for number in numbers:
+            os.kill(agent.pid, number)
+            assert line.hear(Goodbye).why == signal.Signals(number).name
+        assert agent.code() == 0
+        assert all(map(gone, slots))
+
+
+def test_told_goodbye_it_answers_once_no_slot_is_left(
     coordinator: Coordinator, tmp_path: Path
 ) -> None:
     note = tmp_path / "note"
@@ -439,10 +482,11 @@ def test_asked_to_end_it_says_goodbye_and_finishes_nothing(
     line.say(hung)
     assert soon(lambda: _noted(note))
     slots = agent.slots()
-    os.kill(agent.pid, signal.SIGTERM)
-    assert line.hear(Goodbye).why == "SIGTERM"
-    assert agent.code() == 0
+    line.say(Goodbye("done"))
+    line.hear(Goodbye)
     assert all(map(gone, slots))
+    assert agent.code() == 0
+    assert "do not work" not in agent.said()
 
 
 def test_drained_it_finishes_what_it_has_and_leaves(
