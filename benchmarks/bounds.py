@@ -16,8 +16,9 @@ import msgspec
 
 import mapreduce as mr
 from benchmarks import page
-from mapreduce.attempt import Attempt, Limits
+from mapreduce.attempt import Attempt
 from mapreduce.columns import Records
+from mapreduce.limits import Limits
 from mapreduce.objects import Location
 from mapreduce.objects.files import file_etag
 from mapreduce.objects.reader import Reader

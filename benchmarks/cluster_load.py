@@ -24,7 +24,6 @@ import numpy as np
 
 import mapreduce as mr
 from mapreduce import packed
-from mapreduce.attempt import Limits
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.messages import (
     PROTOCOL,
@@ -46,6 +45,7 @@ from mapreduce.engines.cluster import Cluster
 from mapreduce.fetch import entry_of
 from mapreduce.job_name import name_of
 from mapreduce.ledger import Cost, Ledger
+from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
 from mapreduce.partial import Partial, TablePartial
 from mapreduce.plan import Planner

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mapreduce.attempt import Limits, MapError
     from mapreduce.columns import Columns, Records
     from mapreduce.errors import (
         JobError,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from mapreduce.fields import Float, Int, Text
     from mapreduce.job import Job
     from mapreduce.job_loader import load
+    from mapreduce.limits import Limits, MapError
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.progress import Progress

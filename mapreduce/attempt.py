@@ -21,6 +21,7 @@ from mapreduce.combiner import ROWS_HELD, Combiner
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
+from mapreduce.limits import Limits, MapError
 from mapreduce.objects.inflate import inflated
 from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed, refusing
 from mapreduce.objects.verified import READS, settle
@@ -39,30 +40,9 @@ if TYPE_CHECKING:
     from mapreduce.objects.reader import Reader
     from mapreduce.partial import Partial
 
-OBJECT_CAP_BYTES: Final = 256 << 20
 GZIP: Final = b"\x1f\x8b\x08"
 LEAST_BLOCK_BYTES: Final = 1 << 12
 NO_ROWS: Final = np.zeros(0, dtype=np.int64)
-
-
-class MapError(JobError):
-    """The job's `map` raised: with its traceback, the object's key and the record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an attempt may use. All of it is part of every engine alike.
-
-    `object_cap_bytes` bounds a JSON document, unpacked; `line_cap_bytes` a line; `max_keys` the
-    rows of a table; `quarantine_map_errors` books an exception in `map` on the object instead of
-    stopping the run; `allow_nan` takes NaN, Infinity and -Infinity where JSON has a value.
-    """
-
-    object_cap_bytes: int = OBJECT_CAP_BYTES
-    line_cap_bytes: int = lines.LINE_CAP_BYTES
-    max_keys: int = 10_000_000
-    quarantine_map_errors: bool = False
-    allow_nan: bool = False
 
 
 @dataclass(slots=True)

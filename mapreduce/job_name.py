@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mapreduce.errors import JobError, UsageError
-from mapreduce.job import Job, parameter_types
-from mapreduce.job_code import JobCode, code_of, importable_name
-from mapreduce.job_loader import load
 from mapreduce.side_file import PREFIX, Seal, SideFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mapreduce.job import Job
+    from mapreduce.job_code import JobCode
 
 
 class JobName(msgspec.Struct, frozen=True):
@@ -42,12 +42,16 @@ class JobName(msgspec.Struct, frozen=True):
 
     def load(self) -> Job:
         """Find the job, with its parameters; raises as `load` does."""
+        from mapreduce.job_loader import load  # noqa: PLC0415 - who only passes a name on needs no numpy
+
         files = {name: SideFile.of(seal) for name, seal in self.files.items()}
         return load(self.reference, {**self.parameters, **files})
 
 
 def _sealed(job: Job) -> dict[str, Seal]:
     """Seal a job's side inputs, by parameter."""
+    from mapreduce.job import parameter_types  # noqa: PLC0415 - as above
+
     found = {}
     for name, kind in parameter_types(type(job)).items():
         value = getattr(job, name)
@@ -90,6 +94,8 @@ def name_of(job: Job, code: JobCode | None = None) -> JobName:
     UsageError
         For a side input that cannot be read.
     """
+    from mapreduce.job_code import importable_name  # noqa: PLC0415 - as above
+
     cls = type(job)
     code = code or job_code(job)
     module = sys.modules[cls.__module__]
@@ -100,6 +106,8 @@ def name_of(job: Job, code: JobCode | None = None) -> JobName:
 
 def job_code(job: Job) -> JobCode:
     """Gather what a job is made of; raises as `name_of` does."""
+    from mapreduce.job_code import code_of  # noqa: PLC0415 - as above
+
     cls = type(job)
     module = sys.modules[cls.__module__]
     path = getattr(module, "__file__", None)

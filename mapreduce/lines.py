@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mapreduce.limits import LINE_CAP_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK_BYTES: Final = 2 << 20
-LINE_CAP_BYTES: Final = 16 << 20
 BOM: Final = b"\xef\xbb\xbf"
 LINE_END: Final = 0x0A
 

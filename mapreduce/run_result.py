@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.attempt import Limits
+from mapreduce.limits import Limits
 from mapreduce.objects.selection import Selection
 
 if TYPE_CHECKING:

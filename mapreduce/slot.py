@@ -14,151 +14,46 @@ import gc
 import os
 import queue
 import signal
-import struct
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
 from mapreduce import packed
-from mapreduce.attempt import Attempt, Limits, MapError
+from mapreduce.attempt import Attempt
 from mapreduce.code_guard import Guard
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job_loader import loading
-from mapreduce.job_name import JobName
-from mapreduce.ledger import Cost, Ledger
+from mapreduce.ledger import Cost
+from mapreduce.limits import MapError
 from mapreduce.memory import peak_bytes
-from mapreduce.objects import Awaited, Location
+from mapreduce.objects import Awaited
 from mapreduce.objects.reader import Reader, Trusted
-from mapreduce.plan import Piece
 from mapreduce.shown import PrintedOut
-from mapreduce.table import Schema
+from mapreduce.slot_messages import (
+    OUT_OF_MEMORY,
+    Begin,
+    Done,
+    Failed,
+    Message,
+    Peer,
+    Reached,
+    Ready,
+    Work,
+    receive,
+    send,
+)
 
-LENGTH: Final = struct.Struct("<Q")
-MAX_MESSAGE_BYTES: Final = 1 << 33
+if TYPE_CHECKING:
+    from mapreduce.plan import Piece
+
 TELL_EVERY_S: Final = 0.2
 WATCH_EVERY_S: Final = 1.0  # of a store that says nothing
 LAST_WORDS_S: Final = 1.0  # for an idle slot to end by itself, when its parent is gone
-OUT_OF_MEMORY: Final = 71  # exit code: the attempt needed more than the slot may have
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """A server of the run's own that objects are read from, and what proves each to the other.
-
-    `origin` is how its URLs begin, `server_name` the name in its certificate; the run's authority,
-    this side's certificate and its key are PEM.
-    """
-
-    origin: str
-    server_name: str
-    authority: bytes
-    certificate: bytes
-    key: bytes
-
-    def __repr__(self) -> str:
-        """Leave the key out: a traceback with locals must not print it."""
-        return f"Peer(origin={self.origin!r})"
-
-
-class Begin(msgspec.Struct, frozen=True, tag=True):
-    """First message to a slot: the job, its limits, and where modules are found.
-
-    `memory_bytes` is the most memory it may have (0: no limit), `nice` how far it stands back for
-    others, at least.
-    """
-
-    job: JobName
-    limits: Limits
-    path: tuple[str, ...]
-    memory_bytes: int = 0
-    nice: int = 0
-    peer: Peer | None = None
-
-
-class Work(msgspec.Struct, frozen=True, tag=True):
-    """Run an attempt over these pieces, each read at its location.
-
-    `careful` asks to tell of each object before it is decoded: then a death tells which it was.
-    `requests` is how many requests to the store may be in flight; 0 for as many as usual.
-    """
-
-    number: int
-    pieces: tuple[Piece, ...]
-    locations: tuple[Location, ...]
-    careful: bool = False
-    requests: int = 0
-
-
-class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The slot has found the job, whose tables these are, and waits for work."""
-
-    schemas: tuple[Schema, ...] = ()
-
-
-class Reached(msgspec.Struct, frozen=True, tag=True):
-    """How far the present attempt is; `ordinal` is the object about to be decoded.
-
-    `slow_downs` counts the store's pleas for fewer requests since this process began, and
-    `silent_nodes` are those of the store that gave no answer.
-    """
-
-    number: int
-    ordinal: int
-    objects: int
-    read_bytes: int
-    slow_downs: int = 0
-    silent_nodes: tuple[str, ...] = ()
-
-
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """An attempt's packed partial, its ledger, and what it cost."""
-
-    number: int
-    partial: bytes
-    ledger: Ledger
-    cost: Cost
-    slow_downs: int = 0
-    silent_nodes: tuple[str, ...] = ()
-
-
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """An attempt ended without a result: `kind` is the error's consequence."""
-
-    number: int
-    kind: str
-    message: str
-    slow_downs: int = 0
-    silent_nodes: tuple[str, ...] = ()
-
-
-Message: TypeAlias = Begin | Work | Ready | Reached | Awaited | Done | Failed
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Message).decode
-
-
-def send(stream: IO[bytes], message: Message) -> None:
-    """Write one message and flush it."""
-    raw = _encode(message)
-    stream.write(LENGTH.pack(len(raw)))
-    stream.write(raw)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Message | None:
-    """Read one message; None where the stream has ended, even inside a message."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (size,) = LENGTH.unpack(head)
-    if size > MAX_MESSAGE_BYTES:
-        raise MapReduceError(f"a message of {size:,} bytes on a slot's pipe: something else wrote")
-    raw = stream.read(size)
-    return None if len(raw) < size else _decode(raw)
 
 
 class _Sink:
@@ -235,7 +130,7 @@ def _attend(begin: Begin, sink: _Sink, inbox: queue.SimpleQueue[Message | None])
         sink.send(Failed(-1, "job", _told(error)))
         return
     gc.freeze()  # what is loaded by now stays: no collection need look at it again
-    sink.send(Ready(schemas))
+    sink.send(Ready(msgspec.Raw(msgspec.msgpack.encode(schemas))))
     watched = False
     try:
         while isinstance(work := inbox.get(), Work):

@@ -16,11 +16,24 @@ import time
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Final
 
+import msgspec
+
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.interpreter import command
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Awaited
-from mapreduce.slot import OUT_OF_MEMORY, Begin, Done, Failed, Reached, Ready, Work, receive, send
+from mapreduce.slot_messages import (
+    NO_SCHEMAS,
+    OUT_OF_MEMORY,
+    Begin,
+    Done,
+    Failed,
+    Reached,
+    Ready,
+    Work,
+    receive,
+    send,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +100,7 @@ class SlotProcess:
         grouped: bool = False,
         said_bytes: int | None = None,
     ) -> None:
-        self.schemas: tuple[Schema, ...] = ()
+        self._schemas = NO_SCHEMAS
         self._begin = begin
         self._environ = os.environ if environ is None else environ
         self._grouped = grouped
@@ -100,6 +113,13 @@ class SlotProcess:
         self._stopped = False
         self._at: int | None = None  # number of the work it is at
         self._doomed: int | None = None  # number of the work last cancelled
+
+    @property
+    def schemas(self) -> tuple[Schema, ...]:
+        """The job's tables, once a process has been ready."""
+        from mapreduce.table import Schema  # noqa: PLC0415 - an agent, which has no use for them, loads no numpy
+
+        return msgspec.msgpack.decode(self._schemas, type=tuple[Schema, ...])
 
     @property
     def pid(self) -> int | None:
@@ -227,7 +247,7 @@ class SlotProcess:
             raise JobError(f"a worker process could not load the job: {answer.message}")
         if not isinstance(answer, Ready):
             raise StartError(f"a worker process ended before it was ready: {self.end()}")
-        self.schemas = answer.schemas
+        self._schemas = answer.schemas
         self.ready_at = self.ready_at or time.monotonic()
         return process
 

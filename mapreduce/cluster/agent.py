@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempt import Limits
 from mapreduce.cluster import messages as say
 from mapreduce.cluster.bench import Bench
 from mapreduce.cluster.crew import Crew, End, Slot
 from mapreduce.cluster.health import Gauges, default_slots
-from mapreduce.cluster.link import Link, LostError, UntrustedError
+from mapreduce.cluster.link import Link, LostError, RefusedError, UntrustedError
 from mapreduce.cluster.tls import Identity, client_context
-from mapreduce.engines.local import default_workers
+from mapreduce.cores import default_workers
 from mapreduce.errors import MapReduceError
+from mapreduce.limits import Limits
 from mapreduce.objects.backoff import Backoff
 from mapreduce.objects.patience import Retry
-from mapreduce.slot import Begin, Done, Peer
+from mapreduce.slot_messages import Begin, Done, Peer
 from mapreduce.slot_process import CancelledError
 
 if TYPE_CHECKING:
@@ -143,23 +143,29 @@ class Agent:
         patience = Retry(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._config.patience_s)
         backoff = Backoff(patience, Random())  # noqa: S311 - spreads pauses, guards nothing
         context = client_context(_identity(self._config))
+        refused_since: float | None = None
         while True:
+            refused = False
             try:
                 self._link = await Link.to(self._config, context)
                 await self._session(self._link, backoff)
             except UntrustedError as error:
                 if self._crew is None:
                     raise LeaveError(2, str(error)) from error
-                why = str(error)
+                why, refused = str(error), True
             except LostError as error:
-                why = str(error)
+                why, refused = str(error), isinstance(error, RefusedError)
             finally:
                 link, self._link = self._link, None
                 if link is not None:
                     await link.close()
-            wait_s = backoff.wait_s(time.monotonic())
+            now = time.monotonic()
+            refused_since = (refused_since or now) if refused else None
+            if refused_since is not None and now - refused_since >= self._config.refused_s:
+                raise LeaveError(3, f"{why}, for {self._config.refused_s:g} s: its run is over")
+            wait_s = backoff.wait_s(now)
             if wait_s is None:
-                raise LeaveError(3, f"{why}, and so it went for {self._config.patience_s:g} s")
+                raise LeaveError(3, f"{why}, for {self._config.patience_s:g} s")
             log.info("%s; trying again", why)
             await asyncio.sleep(wait_s)
 

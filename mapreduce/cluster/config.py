@@ -33,6 +33,9 @@ class AgentConfig(msgspec.Struct, frozen=True):
         Folders to find modules in, first the overlay's.
     patience_s
         How long the coordinator may be gone before the agent ends itself.
+    refused_s
+        The same where its machine answers that nothing listens there, or somebody else does: the
+        run's authority has died with its process.
     """
 
     run: str
@@ -50,6 +53,7 @@ class AgentConfig(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     path: tuple[str, ...] = ()
     patience_s: float = 120.0
+    refused_s: float = 15.0
 
     def __repr__(self) -> str:
         return f"AgentConfig(run={self.run!r}, worker={self.worker!r})"

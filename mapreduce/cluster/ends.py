@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from mapreduce.attempt import MapError
 from mapreduce.errors import JobError, MapReduceError, StoreError
+from mapreduce.limits import MapError
 
 
 class NoWorkersError(StoreError):

@@ -35,6 +35,10 @@ class LostError(MapReduceError):
     """The connection did not come about, or ended."""
 
 
+class RefusedError(LostError):
+    """The coordinator's machine answers, and nothing listens there."""
+
+
 class UntrustedError(MapReduceError):
     """One side cannot prove to the other who it is: trying again will not help."""
 
@@ -64,7 +68,7 @@ class Link:
         Raises
         ------
         LostError
-            Nobody answers there.
+            Nobody answers there; a `RefusedError` where the machine itself does.
         UntrustedError
             Whoever answers is not this run's coordinator.
         """
@@ -78,7 +82,8 @@ class Link:
             raise _tls(error, where) from error
         except OSError as error:  # a timeout too
             why = error.strerror or type(error).__name__
-            raise LostError(f"cannot reach the coordinator at {where}: {why}") from error
+            kind = RefusedError if isinstance(error, ConnectionRefusedError) else LostError
+            raise kind(f"cannot reach the coordinator at {where}: {why}") from error
         return cls(reader, writer)
 
     def watch(self, lease_s: float) -> None:

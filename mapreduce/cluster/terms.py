@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapreduce.attempt import Limits
     from mapreduce.cluster.places import Places
     from mapreduce.job_name import JobName
+    from mapreduce.limits import Limits
     from mapreduce.table import Schema
 
 

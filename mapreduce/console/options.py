@@ -251,7 +251,7 @@ def run_options(
     UsageError
         For values that mean nothing.
     """
-    from mapreduce.attempt import Limits  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.limits import Limits  # noqa: PLC0415 - numpy loads when it is needed
     from mapreduce.objects.selection import Selection, parse_sample  # noqa: PLC0415 - as above
     from mapreduce.runs import Options  # noqa: PLC0415 - as above
 

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.attempt import Attempt, Limits
+from mapreduce.attempt import Attempt
 from mapreduce.cluster.tables import Store as Nodes
 from mapreduce.columns import Columns
 from mapreduce.console.command import texts
@@ -17,6 +17,7 @@ from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.job import Job, finished
+from mapreduce.limits import Limits
 from mapreduce.listing import is_divisible
 from mapreduce.objects.listed import wanted
 from mapreduce.objects.reader import Reader

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from mapreduce.attempt import Limits
 from mapreduce.errors import ObjectError
 from mapreduce.job_name import JobName
 from mapreduce.ledger import Cost, Ledger, Quarantined
+from mapreduce.limits import Limits
 from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split
 from mapreduce.table import Schema

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mapreduce.engines.start import Launcher, Ways
     from mapreduce.plan import Split
 
+REFUSED_S: Final = 15.0  # an agent lasts where nothing listens here any more
 JOIN_S: Final = 15.0
 FILES: Final = 1 << 16  # connections of workers and their slots
 NAME: Final = "coordinator"  # what it proves to be where hosts dial no address of its own
@@ -185,6 +186,8 @@ class Cluster:
             slots=self._hosts[host],
             memory_bytes=self._memory_bytes,
             patience_s=self._patience_s,
+            # A way through SSH is refused while it is made again.
+            refused_s=min(REFUSED_S, self._patience_s) if self._ways is None else self._patience_s,
         )
 
 

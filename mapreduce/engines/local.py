@@ -6,12 +6,12 @@ job or of the store end the run at once. No slot outlives the run: each ends whe
 
 from __future__ import annotations
 
-import os
 import queue
 import resource
 import time
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.cores import default_workers
 from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Manning
 from mapreduce.engines.local_desk import Desk
 from mapreduce.engines.local_slot import Slot
@@ -28,13 +28,6 @@ LEAST_MEMORY_BYTES: Final = 256 << 20  # numpy and the stacks of its threads alo
 WORKER_BYTES: Final = 64 << 20  # of a process that waits for work
 WORKER_FILES: Final = 4  # pipes here to each
 OTHER_FILES: Final = 64
-
-
-def default_workers() -> int:
-    """As many slots as cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def checked_workers(workers: int | None) -> int:

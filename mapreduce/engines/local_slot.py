@@ -14,14 +14,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from mapreduce import packed, partial
-from mapreduce.attempt import MapError
 from mapreduce.deaths import Guilt, is_killed
 from mapreduce.engines import Advance, Assignment, Outcome, located
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.interpreter import import_path
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
+from mapreduce.limits import MapError
 from mapreduce.objects import Awaited
-from mapreduce.slot import Begin, Done, Failed, Reached, Work
+from mapreduce.slot_messages import Begin, Done, Failed, Reached, Work
 from mapreduce.slot_process import START_PAUSE_S, STARTS, SlotProcess, StartError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce import packed, partial
-from mapreduce.attempt import Attempt, Limits, MapError
+from mapreduce.attempt import Attempt
 from mapreduce.engines import Assignment, Outcome
 from mapreduce.engines.local import Local
 from mapreduce.engines.shipping import release
@@ -29,6 +29,7 @@ from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job_code import tops
 from mapreduce.job_name import JobName
 from mapreduce.ledger import Cost, merged
+from mapreduce.limits import Limits, MapError
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mapreduce import packed
-from mapreduce.attempt import Attempt, Limits
+from mapreduce.attempt import Attempt
 from mapreduce.cluster.messages import (
     PROTOCOL,
     Cancel,
@@ -32,6 +32,7 @@ from mapreduce.cluster.wire import Broken, Wire
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
+from mapreduce.limits import Limits
 from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.runs import Options, run

@@ -35,7 +35,7 @@ from mapreduce.cluster.messages import (
     Refused,
     Task,
 )
-from mapreduce.cluster.tls import Authority
+from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived
 from mapreduce.job_name import JobName
 from mapreduce.objects.directory import Directory
@@ -410,10 +410,30 @@ def test_it_ends_itself_when_the_coordinator_is_gone_for_good(
     coordinator.listener.close()
     line.cut()
     assert agent.code() == 3
-    assert "and so it went for 0.5 s" in agent.said()
+    assert "for 0.5 s" in agent.said()
     assert len(slots) == 2
     assert all(map(gone, slots))
     assert not _files_with(config.key)
+
+
+@pytest.mark.parametrize("there", ["nothing", "another run"])
+def test_it_ends_soon_where_the_coordinators_port_is_no_longer_its_own(
+    coordinator: Coordinator, there: str
+) -> None:
+    agent = coordinator.start(coordinator.config(refused_s=0.5, patience_s=1000.0))
+    line, _ = coordinator.welcome(Links())
+    agent.first_line()
+    if there == "nothing":
+        coordinator.listener.close()
+    else:
+        coordinator.context = server_context(Authority("another").coordinator("127.0.0.1"))
+        coordinator.listener.settimeout(0.2)
+    line.cut()
+    while there == "another run" and agent.process.poll() is None:
+        with contextlib.suppress(TimeoutError, ssl.SSLError, ConnectionError):
+            coordinator.accept()
+    assert agent.code() == 3
+    assert "for 0.5 s: its run is over" in agent.said()
 
 
 def test_slots_end_when_the_agent_is_killed(coordinator: Coordinator, tmp_path: Path) -> None:

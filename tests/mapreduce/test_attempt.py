@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import mapreduce as mr
 from mapreduce import attempt, combiner, lines, packed, partial
-from mapreduce.attempt import Attempt, Limits, MapError
+from mapreduce.attempt import Attempt
 from mapreduce.errors import JobError, StoreError
 from mapreduce.gather import Gather
 from mapreduce.ledger import SAMPLES_PER_REASON, Cost
+from mapreduce.limits import Limits, MapError
 from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader

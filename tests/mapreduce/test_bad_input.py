@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mapreduce.attempt import Limits
 from mapreduce.errors import StoreError
+from mapreduce.limits import Limits
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.settings import Keys, Settings

@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import mapreduce as mr
-from mapreduce.attempt import Limits
 from mapreduce.engines import shipping, task
 from mapreduce.engines.dask import Dask
 from mapreduce.engines.named import Where, engine_named
@@ -31,6 +30,7 @@ from mapreduce.engines.spark import Spark
 from mapreduce.engines.task import Order, Work
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.job_name import name_of
+from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run
 from tests.jobs.deadly import Deadly

@@ -21,13 +21,13 @@ import psutil
 import pytest
 
 import mapreduce as mr
-from mapreduce.attempt import Limits, MapError
 from mapreduce.engines.cluster import Cluster
 from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark
 from mapreduce.errors import JobError, StoreError
 from mapreduce.journal import progress_of
+from mapreduce.limits import Limits, MapError
 from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from mapreduce import receipt
-from mapreduce.attempt import Limits
 from mapreduce.errors import UsageError
 from mapreduce.identity import difference, identity_of
 from mapreduce.job_name import name_of
 from mapreduce.journal import Journal
 from mapreduce.ledger import Cost, Ledger
+from mapreduce.limits import Limits
 from mapreduce.objects.selection import Selection
 from mapreduce.plan import Piece, Split
 from mapreduce.runs import Options

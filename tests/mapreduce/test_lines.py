@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mapreduce import lines
+from mapreduce.limits import LINE_CAP_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,4 +117,4 @@ def test_a_stream_without_any_line_end_takes_the_memory_of_one_line_at_most() ->
     finally:
         tracemalloc.stop()
     assert got == [(b"", 1)]
-    assert peak < 3 * lines.LINE_CAP_BYTES
+    assert peak < 3 * LINE_CAP_BYTES

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce.attempt import Limits, MapError
 from mapreduce.engines.local import Local
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.journal import progress_of
+from mapreduce.limits import Limits, MapError
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import Options, run
 from tests.jobs.deadly import Deadly

@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("distributed")
 
 from mapreduce import packed, partial
-from mapreduce.attempt import Limits
 from mapreduce.engines import Assignment, Outcome, task
 from mapreduce.engines.dask_tree import FAN_IN, FaultError, Tree, attempt
 from mapreduce.engines.feed import Desk
@@ -21,6 +20,7 @@ from mapreduce.engines.task import Answer, Fault, Work, decode_answer, encode, j
 from mapreduce.errors import ObjectError
 from mapreduce.job_name import name_of
 from mapreduce.ledger import Cost, Ledger
+from mapreduce.limits import Limits
 from mapreduce.objects import Location
 from mapreduce.plan import Piece, Split
 from tests.jobs.counting import PlainRows

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce.attempt import Limits
 from mapreduce.console.summary import summary
 from mapreduce.engines.local import Local
 from mapreduce.errors import JobError, MapReduceError, UsageError
+from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.selection import Selection

@@ -7,9 +7,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.attempt import Limits
 from mapreduce.job_name import name_of
-from mapreduce.slot import Begin
+from mapreduce.limits import Limits
+from mapreduce.slot_messages import Begin
 from mapreduce.slot_process import SlotProcess
 from tests.jobs.deadly import Deadly
 
