@@ -27,7 +27,7 @@ from tests.jobs.counting import Lines, Links, PlainRows, Rows
 from tests.jobs.deadly import Deadly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mapreduce.ledger import Ledger
     from mapreduce.partial import Partial
@@ -120,12 +120,26 @@ def test_a_large_object_combined_in_parts_is_that_combined_at_once(
 def test_an_object_that_turns_out_bad_late_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (attempt, combiner):
         monkeypatch.setattr(module, "ROWS_HELD", 5)
-    monkeypatch.setattr(lines.blocks, "__kwdefaults__", {"block_bytes": 64, "cap_bytes": 1 << 20})
+    monkeypatch.setattr(
+        lines.blocks, "__kwdefaults__", {"block_bytes": 1 << 16, "cap_bytes": 1 << 20}
+    )
+    held: list[int] = []
+    hold = combiner.Combiner.hold
+
+    def noted(self: combiner.Combiner, piece: Piece, rows: Sequence[mr.Rows]) -> None:
+        held.append(piece.ordinal)
+        hold(self, piece, rows)
+
+    monkeypatch.setattr(combiner.Combiner, "hold", noted)
     good = b'{"id":1}\n' * 300
-    cut = gzip.compress(np.random.default_rng(1).bytes(99) + good * 99)[:-20]
+    ids = np.random.default_rng(1).integers(
+        0, 10**9, 1_000_000
+    )  # hard to pack, so much comes early
+    cut = gzip.compress(b"\n".join(b'{"id":%d}' % n for n in ids.tolist()))[:-20]
     whole, ledger = done(Rows(), {"a.gz": cut, "b": good})
     alone, _ = done(Rows(), {"b": good})
     assert packed.digest(whole) == packed.digest(alone)
+    assert held[0] == 0  # of the bad one, before it was known to be bad
     assert [(q.key, q.reason) for q in ledger.quarantined] == [("a.gz", "unreadable")]
     assert ledger.read == 300
 
@@ -139,7 +153,7 @@ def test_a_divided_object_gives_what_a_whole_one_gives(named: str) -> None:
         parts, again = done(PlainRows(), {named: body}, split_bytes=split_bytes, divisible=True)
         assert packed.digest(parts) == packed.digest(whole)
         assert again == ledger
-    assert (ledger.ok, ledger.kept) == (1, 100_000)
+    assert (ledger.ok, ledger.ok_bytes, ledger.kept) == (1, len(body), 100_000)
 
 
 def test_gzip_without_the_name_is_not_read_as_lines_when_it_is_divided() -> None:

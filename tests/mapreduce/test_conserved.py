@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mapreduce as mr
 from mapreduce import packed, partial
 from mapreduce.conserved import Conserved
 from mapreduce.errors import MapReduceError
 from mapreduce.gather import Gather
 from mapreduce.ledger import Cost, Ledger
+from mapreduce.partial import Partial
 from mapreduce.plan import Piece, Split
 from mapreduce.tiers import Tiers
 from tests.mapreduce.test_partial import SCHEMAS, partials
-
-if TYPE_CHECKING:
-    from mapreduce.partial import Partial
 
 
 def _noted(parts: list[Partial]) -> Conserved:
@@ -46,6 +43,19 @@ def test_a_partial_lost_or_taken_twice_is_found(parts: list[Partial], at: int) -
                 _noted(parts).check(other)
         elif packed.digest(other) == packed.digest(whole):
             _noted(parts).check(other)
+
+
+def test_least_and_greatest_are_compared_as_such() -> None:
+    table = mr.Table(key="k", low=mr.Min, high=mr.Max)
+
+    def made(low: int, high: int) -> Partial:
+        return Partial((partial.combine(table, [table.fold([1], low=low, high=high)], [0]),))
+
+    parts = [made(3, 4), made(1, 9)]
+    _noted(parts).check(made(1, 9))
+    for low, high, column in ((3, 9, "low"), (1, 4, "high")):
+        with pytest.raises(MapReduceError, match=f"{column} of table"):
+            _noted(parts).check(made(low, high))
 
 
 def _sums(table: str) -> list[int]:

@@ -126,6 +126,12 @@ def test_a_nul_at_the_end_of_a_key_is_not_lost() -> None:
         assert (rows.keys[0].tolist(), rows.refused) == ([b"a"], 1)
 
 
+def test_a_count_of_one_counts_every_record_of_each_run() -> None:
+    table = mr.Table(key="k", n=mr.Sum)
+    rows = table.fold([3, 3, 1, 2, 2, 2], n=1)
+    assert (rows.keys[0].tolist(), rows.values[0].tolist()) == ([3, 1, 2], [2, 1, 3])
+
+
 def test_no_records_give_no_rows() -> None:
     table = mr.Table(key=("a", mr.Key("b", width=2)), n=mr.Sum, w=mr.WideSum, m=mr.Min)
     empty: list[tuple[Any, Any]] = [([], []), (np.zeros(0, np.int32), np.zeros(0, "S9"))]
