@@ -133,7 +133,7 @@ def test_a_member_that_is_cut_off_is_never_taken_for_padding(cut: int) -> None:
     [
         (b"\n<!DOCTYPE html><title>Sign in</title>", 'a web page, "Sign in", no JSON'),
         (b'<?xml version="1.0"?><gpx version="1.1"></gpx>', "an XML document <gpx>, no JSON"),
-        (gzip.compress(gzip.compress(TRIP)), "packed with gzip twice"),
+        (gzip.compress(gzip.compress(TRIP, mtime=0), mtime=0), "packed with gzip twice"),
     ],
 )
 def test_other_documents_are_told(content: bytes, told: str) -> None:
