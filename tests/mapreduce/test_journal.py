@@ -125,8 +125,8 @@ def test_who_waits_for_splits_gets_the_error_of_the_listing() -> None:
 
 
 def test_a_journal_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
-    mine = '{"job": "j", "limit": 5, "parameters": {"limit": "a"}, "code": "1"}'
-    other = '{"job": "j", "limit": 6, "parameters": {"limit": "b"}, "code": "1"}'
+    mine = '{"job": "j", "limit": 5, "parameters": {"limit": "a"}, "code": {"j.py": "1"}}'
+    other = '{"job": "j", "limit": 6, "parameters": {"limit": "b"}, "code": {"j.py": "1"}}'
     journal = Journal(tmp_path, mine)
     journal.plan(_split(0))
     _commit(journal, 0)
@@ -136,7 +136,7 @@ def test_a_journal_of_another_run_is_refused_with_what_differs(tmp_path: Path) -
         match=r"its limit was 5, now it is 6; its parameter limit was 'a', now it is 'b'\. Choose",
     ):
         Journal(tmp_path, other)
-    with pytest.raises(UsageError, match="the job's own code has changed"):
+    with pytest.raises(UsageError, match=r"j\.py has changed"):
         Journal(tmp_path, mine.replace('"1"', '"2"'))
     Journal(tmp_path, mine).close()
 
