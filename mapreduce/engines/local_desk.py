@@ -38,6 +38,7 @@ class Desk:
         self.proven: Sequence[Piece] = ()
         self.started = False
         self._splits = splits
+        self._taking = threading.Lock()  # whoever takes a split may wait for the listing
         self._lock = threading.Lock()
         self._awaited: dict[int, Awaited] = {}
         self._deaths = Deaths(doubt)
@@ -55,7 +56,7 @@ class Desk:
 
     def take(self) -> Split | None:
         """Give the next split; None where there is none, or the run has stopped."""
-        with self._lock:
+        with self._taking:
             return None if self.stopped.is_set() else next(self._splits, None)
 
     @contextlib.contextmanager

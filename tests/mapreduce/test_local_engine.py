@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.engines.local import Local
+from mapreduce.engines.local_desk import Desk
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.journal import progress_of
 from mapreduce.limits import Limits, MapError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mapreduce.objects import Entry, Location
+    from mapreduce.plan import Split
 
 ROOT = Path(__file__).parents[2]
 ALL_IN_ONE = Options(split_bytes=1 << 40)
@@ -245,6 +248,29 @@ def test_a_listing_that_stalls_does_not_keep_a_failed_run_waiting() -> None:
     with pytest.raises(MapError):
         run(Deadly(how="fail"), source, workers=3, options=Options(split_bytes=1))
     assert time.monotonic() - began < 20
+
+
+def test_a_slot_that_waits_for_the_listing_keeps_no_other_from_telling() -> None:
+    listed = threading.Event()
+    asked = threading.Event()
+
+    def splits() -> Iterator[Split]:
+        asked.set()
+        listed.wait()
+        yield from ()
+
+    desk = Desk(splits())
+    waiting = threading.Thread(target=desk.take)
+    waiting.start()
+    asked.wait()
+    others = threading.Thread(target=desk.lived, args=(1.0,))
+    others.start()
+    others.join(30)
+    held_up = others.is_alive()
+    listed.set()
+    waiting.join()
+    others.join()
+    assert not held_up
 
 
 def test_a_job_that_cannot_be_loaded_in_a_worker_says_so(tmp_path: Path) -> None:
