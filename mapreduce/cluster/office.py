@@ -209,11 +209,13 @@ class Office:
     def greeted(self, connection: Connection, hello: msg.Hello) -> None:
         """Take a worker in, or say why not."""
         terms = self._terms
+        if self._over or self._closing:  # the schedule hears no more of anybody
+            self._refuse(connection, "the run is over")
+            return
         reason = msg.refusal(hello, release=terms.release, overlay=terms.overlay)
         if reason is not None:
             self.watch.say(hello.worker, "refused", reason)
-            connection.send(msg.Refused(reason))
-            connection.line.end(reason, gently=True)
+            self._refuse(connection, reason)
             return
         old = self.connections.pop(hello.worker, None)
         if old is not None:
@@ -233,6 +235,11 @@ class Office:
         )
         self.watch.say(hello.worker, "joined")
         self.happen(ev.Joined(hello.worker, connection.number, hello.slots, hello.holding))
+
+    @staticmethod
+    def _refuse(connection: Connection, reason: str) -> None:
+        connection.send(msg.Refused(reason))
+        connection.line.end(reason, gently=True)
 
     def gone(self, connection: Connection, why: str) -> None:
         """Take in that a connection has ended."""

@@ -209,6 +209,19 @@ def test_a_worker_of_another_release_is_refused_and_both_are_named(local: mr.Res
     assert "'r-test'" in refused.reason
 
 
+def test_a_worker_that_comes_when_the_run_is_over_is_told_so(local: mr.Result) -> None:
+    with _running("ab") as running:
+        late = Agent(running.hosts.config())  # proven, and it has not said hello
+        agent = Agent(running.hosts.config()).welcomed()
+        agent.job = Links()
+        while isinstance(task := agent.hear(Task | Goodbye), Task):  # type: ignore[arg-type]  # isinstance takes it
+            agent.offer(task, *agent.worked(task))
+            agent.deliver(task.attempt)
+        assert late.hello().hear(Refused).reason == "the run is over"
+        agent.socket.close()
+        assert running.result.result(100).digest == local.digest
+
+
 def test_the_name_in_the_hello_is_the_certificates(local: mr.Result) -> None:
     with _running("ab") as running:
         config = running.hosts.config()
