@@ -82,6 +82,8 @@ class OverSSH:
         """Bring a host what it lacks; give the job's name there, if not as here."""
         if self._plan is None or self._job is None:
             raise UsageError("the hosts are placed before the job is known: call prepare first")
+        if before := self._talks.pop(host, None):  # it was placed, and then not started
+            before[0].close()
         remote = Remote(self._hosts[host], self._inventory)
         remote.__enter__()
         try:
@@ -141,6 +143,8 @@ class OverSSH:
 
     def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
         """Make a way back through SSH; give where the host dials."""
+        if before := self._tunnels.pop(host, None):
+            before.close()
         tunnel = self._tunnels[host] = Tunnel(self._hosts[host], self._inventory, target)
         tunnel.open()
         return LOOPBACK, tunnel.port

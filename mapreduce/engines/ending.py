@@ -50,11 +50,13 @@ class CutShort(threading.Thread):
         self._launcher = launcher
         self._run = run
         self._starting = starting
+        self._asked: Sequence[str] = ()
         self._over = threading.Event()
 
     def run(self) -> None:
         """Ask again and again: an agent may only just have come to its host."""
         while not self._over.is_set() and (hosts := self._starting()):
+            self._asked = hosts
             with contextlib.suppress(Exception):  # ending them all, later, tells what is wrong
                 self._launcher.stop(hosts, self._run)
             self._over.wait(AGAIN_S)
@@ -62,3 +64,7 @@ class CutShort(threading.Thread):
     def stop(self) -> None:
         """Ask no more."""
         self._over.set()
+
+    def hosts(self) -> Sequence[str]:
+        """Those that are still being asked."""
+        return self._asked if self.is_alive() else ()

@@ -225,14 +225,14 @@ class Start:
         if left is not None:
             self._wait(self._starting, "waits for agents that are being started on %s")
         short.stop()
-        short.join()
+        cut = self._wait(short.hosts, f"ends agents that were being started, %s; {again}")
         if isinstance(self._launcher, Parting):
             self._launcher.parted(tuple(self.watch.parted))
         ending = Ending(self._launcher, tuple(self._begun), self.watch.status.run)
         given_up = self._wait(ending.hosts, f"ends the agents on %s; {again}", ENDING_S)
         if self._ways is not None:
             self._ways.close()
-        error = left or given_up or ending.error
+        error = left or cut or given_up or ending.error
         if error is not None:
             raise error
 
@@ -301,6 +301,7 @@ class Start:
             self._is_at(host, "is started")
             if not self._over.is_set():
                 self._launcher.start(host, self._begun[host])
+                self._failed.pop(host, None)
                 self.watch.news(f"{host} was gone; its agent is started again")
         except Exception as error:  # noqa: BLE001 - the rest goes on without it, as before
             self._say_out(host, "gone", f"not started again: {error}")
