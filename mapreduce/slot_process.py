@@ -43,10 +43,33 @@ if TYPE_CHECKING:
 
 STARTS: Final = 3  # tries to start a process, in a row, before whoever holds it gives up
 START_PAUSE_S: Final = 0.5
+START_PATIENCE_S: Final = 60.0  # where processes could be started before
 
 
 class StartError(MapReduceError):
     """The process ended before it could take work: no object is to blame."""
+
+
+class Patience:
+    """How long to try where processes end before they are ready.
+
+    What ends one is not the work's fault. Where none was ever ready it is the job that can't be
+    loaded; else something outside ends them, and may stop doing so.
+
+    Attributes
+    ----------
+    tries
+        How many have ended so, in a row.
+    """
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self._until = time.monotonic() + START_PATIENCE_S
+
+    def is_over(self, *, ever: bool) -> bool:
+        """Count one more; tell whether to give up. `ever`: whether one was ready before."""
+        self.tries += 1
+        return self.tries >= STARTS and (not ever or time.monotonic() >= self._until)
 
 
 class CancelledError(MapReduceError):

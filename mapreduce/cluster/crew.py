@@ -1,8 +1,8 @@
 """A worker's slots: a thread and a process each, fed one attempt at a time.
 
 Threads hand what came of an attempt to a function given to them, and decide nothing. A process that
-dies is replaced when the next attempt comes; one that cannot even start is tried again, and then
-the host is at fault, never an object.
+dies is replaced when the next attempt comes; one that cannot even start is tried again, with
+patience where it could before, and then the host is at fault, never an object.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mapreduce.objects import Awaited
 from mapreduce.slot_messages import Begin, Done, Reached, Work
 from mapreduce.slot_process import (
     START_PAUSE_S,
-    STARTS,
     CancelledError,
     Death,
+    Patience,
     SlotProcess,
     StartError,
 )
@@ -84,7 +84,8 @@ class Slot:
 
     def _end_of(self, work: Work) -> End:
         self.awaited = Awaited()
-        for left in reversed(range(STARTS)):
+        patience = Patience()
+        while True:
             try:
                 answer = self.process.run(work, self._on_reached, self._on_awaited)
                 break
@@ -93,7 +94,7 @@ class Slot:
             except JobError as error:
                 return Failed(work.number, "job", str(error)[:TEXT])
             except StartError:
-                if not left:
+                if patience.is_over(ever=self.process.ready_at is not None):
                     raise
                 time.sleep(START_PAUSE_S)
         if isinstance(answer, Death):

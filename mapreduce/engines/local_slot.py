@@ -22,7 +22,7 @@ from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.limits import MapError
 from mapreduce.objects import Awaited
 from mapreduce.slot_messages import Begin, Done, Failed, Reached, Work
-from mapreduce.slot_process import START_PAUSE_S, STARTS, SlotProcess, StartError
+from mapreduce.slot_process import START_PAUSE_S, Patience, SlotProcess, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
 FAULTS: Final = {"map": MapError, "job": JobError, "store": StoreError}
-START_PATIENCE_S: Final = 60.0
 LONGEST_STAND_S: Final = 2.0  # of a process that stands ready, before the next is read
 
 
@@ -225,19 +224,14 @@ class Slot:
         raise DeathError(str(answer), ran_s, killed=killed)
 
     def _start(self) -> None:
-        """Have a process that is ready; what ends one before that is not the work's fault.
-
-        Where none was ever ready it is the job that can't be loaded; else something outside ends
-        them, and may stop doing so.
-        """
-        tries, until = 0, time.monotonic() + START_PATIENCE_S
+        """Have a process that is ready."""
+        patience = Patience()
         while True:
             try:
                 self._process.start()
             except StartError as error:
-                tries += 1
-                if tries >= STARTS and (not self._desk.started or time.monotonic() >= until):
-                    raise StartError(f"{error}; {tries} in a row did") from None
+                if patience.is_over(ever=self._desk.started):
+                    raise StartError(f"{error}; {patience.tries} in a row did") from None
                 if self._desk.stopped.wait(START_PAUSE_S):
                     raise
             else:
