@@ -43,6 +43,11 @@ def too_late(beginning: Beginning, timeout_s: float) -> str:
     )
 
 
+def too_much(most_bytes: int) -> str:
+    """Say that a login shell talks without end."""
+    return f"its login shell said more than {most_bytes:,} bytes before our script began: {WHERE}"
+
+
 def _never_began(before: bytes, last: str, status: int, python: str) -> str:
     if "restricted" in last:
         return (

@@ -17,7 +17,7 @@ from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped] 
 
 from mapreduce.cluster import shell
 from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.no_answer import WHERE, no_answer, too_late
+from mapreduce.cluster.no_answer import no_answer, too_late, too_much
 from mapreduce.cluster.route import CHANNEL_S, Hop, close, connection_to, guard
 from mapreduce.cluster.shell import Beginning
 from mapreduce.cluster.unreached import reason
@@ -264,17 +264,12 @@ def _parts(bodies: Iterable[bytes]) -> Iterator[bytes]:
 
 def _received(channel: Any, beginning: Beginning | None) -> Iterator[bytes]:
     """Give what comes, from where it is ours; an empty part where it begins with nothing yet."""
-    before = 0
     while body := channel.recv(CHUNK_BYTES):
         if beginning is None or beginning.begun:
             yield body
             continue
-        before += len(body)
         rest = beginning.ours(body)
         if beginning.begun:
             yield rest
-        elif before > MOST_ANSWER_BYTES:
-            raise HostError(
-                f"its login shell said more than {MOST_ANSWER_BYTES:,} bytes before our script"
-                f" began: {WHERE}"
-            )
+        elif len(beginning.before) > MOST_ANSWER_BYTES:
+            raise HostError(too_much(MOST_ANSWER_BYTES))

@@ -64,8 +64,9 @@ class Beginning:
         """Give what of the bytes that came belongs to the answer."""
         if self.begun:
             return body
+        known = max(0, len(self.before) - len(self.line))  # no line is there before it
         self.before += body
-        found = self.before.find(self.line)
+        found = self.before.find(self.line, known)
         if found < 0:
             return b""
         self.begun = True

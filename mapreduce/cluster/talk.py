@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster import shell
 from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.no_answer import no_answer, too_late
+from mapreduce.cluster.no_answer import no_answer, too_late, too_much
 from mapreduce.cluster.remote import CHANNEL_S, CHUNK_BYTES, MOST_ANSWER_BYTES, STEP_S
 from mapreduce.cluster.shell import Beginning
 
@@ -61,6 +61,8 @@ class Talk:
         try:
             while not self._beginning.begun:  # before that its login shell would read it
                 self._rest += self._beginning.ours(self._received(until))
+                if len(self._beginning.before) > MOST_ANSWER_BYTES:
+                    raise HostError(too_much(MOST_ANSWER_BYTES))
             for start in range(0, len(question), CHUNK_BYTES):
                 self._channel.settimeout(max(LEAST_S, until - time.monotonic()))
                 self._channel.sendall(question[start : start + CHUNK_BYTES])
@@ -80,8 +82,6 @@ class Talk:
         self._channel.settimeout(max(LEAST_S, until - time.monotonic()))
         body: bytes = self._channel.recv(CHUNK_BYTES)
         if not body:
-            if len(self._beginning.before) > MOST_ANSWER_BYTES:
-                raise HostError(f"its login shell says more than {MOST_ANSWER_BYTES:,} bytes")
             err = self._channel.recv_stderr(CHUNK_BYTES).decode(errors="replace")
             said = (bytes(self._rest), err, self._channel.recv_exit_status(), self._python)
             raise HostError(no_answer(self._beginning, *said))

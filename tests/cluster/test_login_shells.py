@@ -1,5 +1,6 @@
 """Hosts whose login shell talks, reads, ends or is none of the usual. Real sshd, real shells."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -11,8 +12,10 @@ import pytest
 
 from mapreduce.cluster import remote as remote_module
 from mapreduce.cluster import shell
+from mapreduce.cluster import talk as talk_module
 from mapreduce.cluster.inventory import Inventory
 from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.talk import Talk
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Shelf
 
@@ -154,6 +157,13 @@ def test_a_login_shell_that_reads_gets_nothing_of_ours(rigged: Rig, monkeypatch:
         pytest.raises(HostError, match="said more than 65,536 bytes before our script began"),
     ):
         remote.ask("facts", {})
+    monkeypatch.setattr(talk_module, "MOST_ANSWER_BYTES", 1 << 16)
+    with (
+        Remote(inventory.hosts[0], inventory) as remote,
+        contextlib.closing(Talk(remote)) as talk,
+        pytest.raises(HostError, match="said more than 65,536 bytes before our script began"),
+    ):
+        talk.ask("facts", {})
 
 
 def test_what_was_read_is_no_secret(one: tuple[Shelf, Inventory], rigged: Rig) -> None:
