@@ -6,14 +6,14 @@ stays quarantined, as gone. Objects that were taken are not looked at, whatever 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from mapreduce import packed
 from mapreduce.errors import UsageError
 from mapreduce.identity import difference
-from mapreduce.ledger import Ledger, Quarantined, merged
+from mapreduce.ledger import Dropped, Ledger, Quarantined, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mapreduce.kept import Kept
     from mapreduce.objects import Entry
     from mapreduce.table import Schema
+
+T = TypeVar("T", Quarantined, Dropped)
 
 
 class Retry:
@@ -61,13 +63,14 @@ class Retry:
 
     def numbered(self, ledger: Ledger) -> Ledger:
         """Give an account with the objects' numbers in the listing of the finished run."""
+        nan = ledger.nan
+        if nan.first is not None:
+            nan = msgspec.structs.replace(nan, first=self._placed(nan.first))
         return msgspec.structs.replace(
             ledger,
+            nan=nan,
             quarantined=[self._placed(bad) for bad in ledger.quarantined],
-            samples=[
-                msgspec.structs.replace(one, ordinal=self._bad[one.key].ordinal)
-                for one in ledger.samples
-            ],
+            samples=[self._placed(one) for one in ledger.samples],
         )
 
     def gone(self, listed: Iterable[str]) -> Ledger:
@@ -89,5 +92,5 @@ class Retry:
             "bytes_since": read_bytes,
         }
 
-    def _placed(self, bad: Quarantined) -> Quarantined:
-        return msgspec.structs.replace(bad, ordinal=self._bad[bad.key].ordinal)
+    def _placed(self, one: T) -> T:
+        return msgspec.structs.replace(one, ordinal=self._bad[one.key].ordinal)

@@ -92,6 +92,14 @@ def test_records_are_counted_and_shown_in_the_order_of_the_first_listing(tmp_pat
     assert got.ledger.samples == [Dropped("no_link", n, 1, f"{n:03}") for n in range(12)]
 
 
+def test_the_first_nan_is_that_of_the_first_listing(tmp_path: Path) -> None:
+    nan = dict.fromkeys(("001", "005"), b'{"data": [{"link": 1, "v": NaN}]}')
+    bad = GOOD | nan | {"005": b""}
+    _publish(tmp_path, bad)
+    got = _publish(tmp_path, GOOD | nan, retry=True)
+    assert got.ledger == _fresh(GOOD | nan).ledger
+
+
 def test_an_interrupted_retry_goes_on_where_it_stopped(tmp_path: Path) -> None:
     _publish(tmp_path, BAD)
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
