@@ -67,14 +67,14 @@ class Journal:
         self._failed: BaseException | None = None
         self._head = Head(run_id(), identity)
         self._last = 0  # the newest commit's number: none is used twice
-        self._claim = None if folder is None else claimed(folder)
-        if folder is not None and anew:
-            journal_file.forget(folder)
         self._base = sqlite3.connect(":memory:", check_same_thread=False)
+        self._claim = None if folder is None else claimed(folder)
         try:
+            if folder is not None and anew:
+                journal_file.forget(folder)
             with self._using():
                 self._open(identity)
-        except MapReduceError:
+        except BaseException:
             self.close()
             raise
 

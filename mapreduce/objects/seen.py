@@ -6,10 +6,13 @@ are taken for the same once in 350,000 runs, and not again in the next.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from array import array
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
+
+from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,14 +29,16 @@ class Seen:
 
     def add(self, text: str) -> bool:
         """Take a text in; tell whether it is new."""
-        base = self._opened()
-        return base.execute("insert or ignore into seen values (?)", (hash(text),)).rowcount == 1
+        with _told():
+            made = self._opened().execute("insert or ignore into seen values (?)", (hash(text),))
+        return made.rowcount == 1
 
     def take(self, hashes: Iterable[int]) -> None:
         """Take in what is known by its hash."""
-        self._opened().executemany(
-            "insert or ignore into seen values (?)", ((one,) for one in hashes)
-        )
+        with _told():
+            self._opened().executemany(
+                "insert or ignore into seen values (?)", ((one,) for one in hashes)
+            )
 
     def close(self) -> None:
         """Give the file back."""
@@ -50,6 +55,17 @@ class Seen:
             self._base.execute("create table seen (hash integer primary key)")
             self._base.execute("begin")
         return self._base
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise MapReduceError(
+            f"what is listed is noted in a temporary file, which cannot be written: {error}. Make"
+            " room where TMPDIR is; the same command goes on where it stopped"
+        ) from None
 
 
 class InOrder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
@@ -14,11 +15,11 @@ from mapreduce.engines.cluster import Cluster
 from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark
-from mapreduce.errors import StoreError
+from mapreduce.errors import MapReduceError, StoreError
 from mapreduce.journal import progress_of
 from mapreduce.objects.listed import listed, wanted
 from mapreduce.objects.memory import Memory
-from mapreduce.objects.seen import InOrder
+from mapreduce.objects.seen import InOrder, Seen
 from mapreduce.runs import Options, run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links
@@ -338,3 +339,16 @@ def test_keys_are_told_apart_in_any_order_in_bounded_memory(order: str) -> None:
     for key in (keys[0], keys[1000], keys[-1]):
         assert not seen.add(key)
     seen.close()
+
+
+def test_a_full_disk_of_temporary_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Seen._opened
+
+    def small(self: Seen) -> Any:
+        base = opened(self)
+        base.execute("pragma max_page_count = 8")  # SQLite then says that the disk is full
+        return base
+
+    monkeypatch.setattr(Seen, "_opened", small)
+    with contextlib.closing(Seen()) as seen, pytest.raises(MapReduceError, match="TMPDIR"):
+        seen.take(range(10_000))
