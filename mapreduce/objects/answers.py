@@ -64,7 +64,7 @@ def described(data: bytes) -> str:
 
 
 def tls_fault(error: BaseException) -> str | None:
-    """Say what a failed connection has to do with TLS; None for nothing."""
+    """Say what of TLS keeps any connection from being made; None where another may be."""
     text = f"{error}"
     if any(sign in text for sign in _TLS_ALERT):
         return USE_TLS
@@ -74,7 +74,12 @@ def tls_fault(error: BaseException) -> str | None:
         return None
     if any(sign in text.upper().replace(" ", "_") for sign in _NOT_TLS):
         return NO_TLS
-    for sign, told in _CERTIFICATE.items():
-        if sign in text:
-            return told
+    return next((told for sign, told in _CERTIFICATE.items() if sign in text), None)
+
+
+def tls_words(error: BaseException) -> str | None:
+    """Say what a failed connection has to do with TLS; None for nothing."""
+    text = f"{error}"
+    if (told := tls_fault(error)) is not None or "[SSL" not in text or "EOF" in text:
+        return told
     return f"TLS failed ({printable(text)}): is it the right port, and is TLS spoken there?"

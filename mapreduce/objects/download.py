@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib3.exceptions import HTTPError
 
 from mapreduce.errors import ObjectError, StoreError
-from mapreduce.objects.answers import tls_fault
+from mapreduce.objects.answers import tls_fault, tls_words
 from mapreduce.objects.backoff import Backoff, retry_after_s
 from mapreduce.objects.checksum import MODE
 from mapreduce.objects.refusals import refusal
@@ -200,7 +200,7 @@ class Download:
                     raise StoreError(f"{self.node}: {told}") from error
                 if len(self._urls) > 1:
                     self._line.nodes.was_silent(self.node, monotonic())
-                self._pause(f"no answer ({type(error).__name__})")
+                self._pause(tls_words(error) or f"no answer ({type(error).__name__})")
                 continue
             self._line.waits.came(self.node)
             if response.status in {_OK, _PARTIAL}:

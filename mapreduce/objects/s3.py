@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Awaited, Entry, Location
-from mapreduce.objects.answers import printable, tls_fault
+from mapreduce.objects.answers import printable, tls_words
 from mapreduce.objects.checksum import MODE, needs_part_size
 from mapreduce.objects.credentials import provider_of
 from mapreduce.objects.http import Http
@@ -267,7 +267,7 @@ class S3:
             code = printable(error.code or "an error without a code")
             return StoreError(f"{where}: {code}: {self._remedy(error)}")
         cause = error.reason if isinstance(error, MaxRetryError) else error
-        if isinstance(cause, SSLError | ProtocolError) and (told := tls_fault(cause)):
+        if isinstance(cause, SSLError | ProtocolError) and (told := tls_words(cause)):
             what = told
         elif isinstance(cause, NameResolutionError):
             what = "no such host: check the endpoint"

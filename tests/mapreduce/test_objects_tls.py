@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HASTY = Retry(first_s=0.01, longest_s=0.05, deadline_s=5.0)
 HANDSHAKE = b"\x16"
 ALERT = b"\x15\x03\x01\0\x02\x02\x46"  # "protocol version", as OpenSSL answers
+BROKEN = b"\x15\x03\x03\0\x02\x02\x50"  # "internal error": of one connection, not of all
 ENTRY = Entry("k", 2, "e")
 
 
@@ -123,3 +124,26 @@ def test_a_certificate_that_nobody_trusts(what: object, secure: str) -> None:
     assert callable(what)
     with pytest.raises(StoreError, match="its certificate is not trusted: set SSL_CERT_FILE"):
         what(f"https://{secure}")
+
+
+def test_a_handshake_that_breaks_is_tried_again() -> None:
+    asked = []
+    retry = Retry(first_s=0.01, longest_s=0.05, deadline_s=1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):  # the listener is closed
+                while True:
+                    line, _ = listener.accept()
+                    with line:
+                        asked.append(line.recv(65536)[:1])
+                        line.sendall(BROKEN)
+
+        threading.Thread(target=serve, daemon=True).start()
+        where = Location(url=f"https://127.0.0.1:{listener.getsockname()[1]}/t/k")
+        said = r"TLS failed .* and so it went for 1 s"
+        with Reader(Patience(retry=retry)) as reader, pytest.raises(StoreError, match=said):
+            reader.open(ENTRY, where)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert len(asked) > 1
+    assert {*asked} == {HANDSHAKE}
