@@ -51,6 +51,8 @@ def redraw(folder: Path, path: Path, picture: Picture) -> dict[str, Any]:
     if path.resolve() in taken:
         raise UsageError(f"{path} stands in the receipt of its run; choose another --out")
     source = folder / TABLE
+    if TABLE not in receipt.files:
+        raise UsageError(f"{folder} is of another job: no {TABLE} is among the files of its run")
     if not source.is_file() or file_digest(source) != receipt.files[TABLE].sha256:
         raise UsageError(f"{source} is not as its run wrote it; `mapreduce verify` says more")
     table = read_parquet(source)

@@ -12,6 +12,7 @@ import geopandas
 import pytest
 from PIL import Image
 
+from mapreduce import receipt_file
 from mapreduce.engines.local import Local
 from mapreduce.errors import MapReduceError, UsageError
 from roadspeed import map_file
@@ -268,8 +269,14 @@ def test_what_no_map_can_be_drawn_from_is_refused(tmp_path: Path) -> None:
         redraw(out, path, Picture())
     with pytest.raises(UsageError, match="choose another --out"):
         redraw(out, out / "speeds.csv", Picture())
+    said = receipt_file.read(out / "receipt.json")[1]
+    del said["checksum"]
     (out / "speeds.parquet").write_bytes((out / "speeds.csv").read_bytes())
     with pytest.raises(UsageError, match="not as its run wrote it"):
+        redraw(out, path, Picture())
+    (out / "receipt.json").unlink()
+    receipt_file.write(out, {**said, "files": {}})  # as that of another job is
+    with pytest.raises(UsageError, match="is of another job"):
         redraw(out, path, Picture())
     for receipt in ("[", "[]", "{}", '{"files": 3, "objects": {"ok": 1}}'):
         (out / "receipt.json").write_text(receipt)
