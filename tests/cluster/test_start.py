@@ -121,7 +121,10 @@ def test_ctrl_c_while_a_hanging_host_is_cut_short_leaves_no_agent_behind() -> No
             cutting.set()
             hung.wait(PATIENCE_S)
 
-    script.on_start = lambda _: started.wait(PATIENCE_S) and None
+    def starts(_: str) -> None:
+        started.wait(PATIENCE_S)
+
+    script.on_start = starts
     script.on_stop = stops
     start, _ = _begun(script, "a")
     _until(start._starting)
