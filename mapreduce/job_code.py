@@ -93,8 +93,11 @@ def framework_digest() -> str:
         return ""
     sha = hashlib.sha256()
     for path in sorted(home.rglob("*.py")):
+        inside = path.relative_to(home)
+        if any(part.startswith(".") for part in inside.parts):
+            continue  # an editor's own: nobody imports it, and no host is sent it
         content = path.read_bytes()
-        sha.update(f"{path.relative_to(home).as_posix()}\0{len(content)}\0".encode())
+        sha.update(f"{inside.as_posix()}\0{len(content)}\0".encode())
         sha.update(content)
     return sha.hexdigest()[:DIGITS]
 

@@ -323,3 +323,17 @@ def test_what_is_run_with_the_modules_name_is_found_by_it(own: Path) -> None:
         [sys.executable, "-m", "package.job"], cwd=own, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_an_editor_leaves_among_our_files_is_no_part_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapreduce.job_code.__file__", str(tmp_path / "job_code.py"))
+    (tmp_path / "job_code.py").write_text("x = 1")
+    known = framework_digest()
+    (tmp_path / ".#job_code.py").symlink_to("somebody@here.1234")  # as Emacs locks a file
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "job_code-checkpoint.py").write_text("x = 0")
+    assert framework_digest() == known
+    (tmp_path / "other.py").write_text("")
+    assert framework_digest() != known
