@@ -14,7 +14,7 @@ import msgspec
 from mapreduce import packed, partial
 from mapreduce.conserved import Conserved
 from mapreduce.errors import JobError
-from mapreduce.ledger import Cost, Ledger, merged
+from mapreduce.ledger import Cost, Ledger, absorb, merged
 from mapreduce.shown import in_line
 from mapreduce.tiers import Tiers
 
@@ -136,7 +136,7 @@ class Gather:
             raise _hopeless(ledger, f"no object of {_objects(ledger):,} gave a record")
 
     def _accept(self, part: Partial, ledger: Ledger, pieces: Sequence[Piece]) -> None:
-        self.ledger = merged((self.ledger, ledger))
+        absorb(self.ledger, ledger)
         self._conserved.add(part)
         self._tiers.add(part)
         self._first_objects += sum(piece.ordinal < HOPELESS_AFTER for piece in pieces)

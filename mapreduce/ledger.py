@@ -8,6 +8,7 @@ fails. Merging is associative and commutative; samples are the first in the mani
 
 from __future__ import annotations
 
+import bisect
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -128,21 +129,34 @@ def merged(ledgers: Iterable[Ledger]) -> Ledger:
     """Add accounts of different objects."""
     total = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
     for ledger in ledgers:
-        total.ok += ledger.ok
-        total.ok_bytes += ledger.ok_bytes
-        total.read += ledger.read
-        total.kept += ledger.kept
-        total.unchecked += ledger.unchecked
-        for reason, count in ledger.dropped.items():
-            total.dropped[reason] = total.dropped.get(reason, 0) + count
-        for table, count in ledger.refused_keys.items():
-            total.refused_keys[table] = total.refused_keys.get(table, 0) + count
-        total.nan += ledger.nan
+        _count(total, ledger)
         total.quarantined += ledger.quarantined
         total.samples += ledger.samples
     total.quarantined.sort()
     total.samples = _first_of_each(total.samples)
     return total
+
+
+def absorb(total: Ledger, ledger: Ledger) -> None:
+    """Add an account to a merged one, at the cost of what is new in it."""
+    _count(total, ledger)
+    for bad in ledger.quarantined:
+        bisect.insort(total.quarantined, bad)
+    if ledger.samples:
+        total.samples = _first_of_each([*total.samples, *ledger.samples])
+
+
+def _count(total: Ledger, ledger: Ledger) -> None:
+    total.ok += ledger.ok
+    total.ok_bytes += ledger.ok_bytes
+    total.read += ledger.read
+    total.kept += ledger.kept
+    total.unchecked += ledger.unchecked
+    for reason, count in ledger.dropped.items():
+        total.dropped[reason] = total.dropped.get(reason, 0) + count
+    for table, count in ledger.refused_keys.items():
+        total.refused_keys[table] = total.refused_keys.get(table, 0) + count
+    total.nan += ledger.nan
 
 
 def _first_of_each(samples: list[Dropped]) -> list[Dropped]:

@@ -16,6 +16,7 @@ from mapreduce.ledger import (
     Dropped,
     Ledger,
     Quarantined,
+    absorb,
     merged,
 )
 from mapreduce.receipt import objects_of, records_of
@@ -55,6 +56,10 @@ def test_accounts_add_up_in_any_order_and_grouping(
     shuffled = list(parts)
     chance.shuffle(shuffled)
     grouped = merged([merged(shuffled[:cut]), merged(shuffled[cut:])])
+    absorbed = merged(())
+    for one in shuffled:
+        absorb(absorbed, one)
+    assert absorbed == whole
     assert grouped == whole
     whole.check()
     assert whole.read == sum(p.read for p in parts)
