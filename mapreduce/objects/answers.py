@@ -30,7 +30,7 @@ _CERTIFICATE = {  # in this order: the last is in the text of all of them
 _TLS_ALERT = ("\x15\x03", "\\x15\\x03")
 
 
-def printable(text: str) -> str:
+def excerpt(text: str) -> str:
     """Cut a text that a server wrote, with spaces for what a terminal would obey."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text[:4096]).split())
     return plain if len(plain) <= SHOWN else plain[:SHOWN] + "…"
@@ -55,11 +55,11 @@ def described(data: bytes) -> str:
         return f"a refusal: {USE_TLS}"
     if is_page(data):
         title = _TITLE.search(data)
-        named = printable(title[1].decode("utf-8", "replace")) if title else ""
+        named = excerpt(title[1].decode("utf-8", "replace")) if title else ""
         return f'a web page, "{named}"' if named else "a web page"
     if root := root_of(data):
-        return f"an XML document <{printable(root)}>"
-    text = printable(data[:4096].decode("utf-8", "replace"))
+        return f"an XML document <{excerpt(root)}>"
+    text = excerpt(data[:4096].decode("utf-8", "replace"))
     return f"JSON, {text}" if data.lstrip()[:1] in {b"{", b"["} else f'"{text}"'
 
 
@@ -82,4 +82,4 @@ def tls_words(error: BaseException) -> str | None:
     text = f"{error}"
     if (told := tls_fault(error)) is not None or "[SSL" not in text or "EOF" in text:
         return told
-    return f"TLS failed ({printable(text)}): is it the right port, and is TLS spoken there?"
+    return f"TLS failed ({excerpt(text)}): is it the right port, and is TLS spoken there?"

@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Awaited, Entry, Location
-from mapreduce.objects.answers import printable, tls_words
+from mapreduce.objects.answers import excerpt, tls_words
 from mapreduce.objects.checksum import MODE, needs_part_size
 from mapreduce.objects.credentials import provider_of
 from mapreduce.objects.http import Http
@@ -264,7 +264,7 @@ class S3:
     def _failure(self, error: Exception, node: Settings) -> StoreError:
         where = f"{self.name} at {node.host}"
         if isinstance(error, S3Error):
-            code = printable(error.code or "an error without a code")
+            code = excerpt(error.code or "an error without a code")
             return StoreError(f"{where}: {code}: {self._remedy(error)}")
         cause = error.reason if isinstance(error, MaxRetryError) else error
         if isinstance(cause, SSLError | ProtocolError) and (told := tls_words(cause)):
@@ -280,13 +280,13 @@ class S3:
         elif isinstance(error, InvalidResponseError | ParseError):
             what = "what answers is no S3-compatible store: check the endpoint and its port"
         else:
-            what = f"its answer is not that of an S3-compatible store ({printable(str(error))})"
+            what = f"its answer is not that of an S3-compatible store ({excerpt(str(error))})"
         return StoreError(f"{where}: {what}")
 
     def _remedy(self, error: S3Error) -> str:
         if error.code in REMEDIES:
             region = error.response.headers.get("x-amz-bucket-region", "")
-            return REMEDIES[error.code] + (f" (it says {printable(region)})" if region else "")
+            return REMEDIES[error.code] + (f" (it says {excerpt(region)})" if region else "")
         if error.code == "AccessDenied" and self._keys is None:
             return (
                 "no credentials were found and it is not open to all: set AWS_ACCESS_KEY_ID and"
@@ -296,4 +296,4 @@ class S3:
             return "these credentials may not list it: grant them s3:ListBucket"
         if error.code in {"ExpiredToken", "TokenRefreshRequired"}:
             return "the credentials have expired: renew them and resume"
-        return f"{printable(error.message or 'it said no more')}; resume when that is mended"
+        return f"{excerpt(error.message or 'it said no more')}; resume when that is mended"
