@@ -6,11 +6,11 @@ being drawn ends as one line for people and one entry of the receipt, and the ru
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.memory import total_bytes
 from roadspeed.maps.picture import draw
 from roadspeed.maps.poster import typeface_of
 from roadspeed.maps.typeface import named
@@ -125,17 +125,12 @@ def check_memory(picture: Picture) -> None:
     UsageError
         Where the picture may need more than this machine has.
     """
-    needed, there = picture.most_bytes(), machine_bytes()
+    needed, there = picture.most_bytes(), total_bytes()
     if needed > there:
         raise UsageError(
             f"a map {picture.width_px:,} pixels wide may take {needed / 1e9:.1f} GB of memory to"
             f" draw, and this machine has {there / 1e9:.1f} GB: choose a smaller --width"
         )
-
-
-def machine_bytes() -> int:
-    """Return how much memory this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def unsettable(picture: Picture | None) -> list[str]:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paramiko import PKey  # type: ignore[import-untyped]  # it ships no types
 
+from mapreduce.cluster.inventory import PUBLIC
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES: Final = 1 << 20
 MAGIC: Final = b"openssh-key-v1\x00"
 CERTIFICATE: Final = "-cert-v01@openssh.com"
-PUBLIC: Final = (b"ssh-", b"ecdsa-", b"sk-")  # how a public key begins
 LOCKED: Final = "has a passphrase, and the SSH agent doesn't hold it: `ssh-add {}`"
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 

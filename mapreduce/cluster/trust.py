@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster.known_hosts import ENCODING, fields, read, split
+from mapreduce.cluster.way import SSH_PORT
 from mapreduce.errors import UsageError
 from mapreduce.whole import whole
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.known_hosts import Key, KnownHosts, Line
 
-SSH_PORT: Final = 22
 HEADER: Final = "# Host keys pinned by `mapreduce cluster enrol`. OpenSSH reads this file too.\n"
 BOM: Final = "\ufeff"
 

@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.cluster.inventory import MAX_PORT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SSH_PORT: Final = 22
-MAX_PORT: Final = 65535
 NONE: Final = "none"
 FAMILIES: Final = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 NOT_DONE: Final = {
@@ -197,10 +197,6 @@ def _command(text: str, tokens: Mapping[str, str]) -> str:
                 f" more than a name in {tokens[token]!r}: rename it"
             )
     return expanded(text, tokens, "ProxyCommand")
-
-
-def _jumps(text: str) -> tuple[str, ...]:
-    return tuple(jump.strip() for jump in text.split(",") if jump.strip())
 
 
 def _files(text: str) -> list[str]:

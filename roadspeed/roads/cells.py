@@ -67,18 +67,6 @@ def is_list(kind: Any) -> bool:
     )
 
 
-def may_be_ids(kind: Any) -> bool:
-    """Say whether a column of this type, plain or not, can hold ids at all."""
-    kind = plain(pa.nulls(0, kind)).type
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or is_bytes(kind)
-        or is_list(kind)
-    )
-
-
 def integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Read a column of ids.
 

@@ -81,7 +81,3 @@ class Layer:
     read: Callable[[Selection], Iterator[Batch]]
     unguessed: frozenset[str] = frozenset()
     elsewhere: tuple[str, ...] = ()
-
-
-def says_nothing(_column: str) -> None:
-    """Be the `crs_of` of a layer that does not say."""

@@ -320,7 +320,7 @@ def test_a_disk_that_fills_up_among_the_tables_leaves_the_run_before(tmp_path: P
 def test_a_map_too_large_for_this_machine_is_told_before_the_first_trip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(map_file, "machine_bytes", lambda: 4_000_000_000)  # as of a Pi
+    monkeypatch.setattr(map_file, "total_bytes", lambda: 4_000_000_000)  # as of a Pi
     roads, _ = written(tmp_path, FIJI)
     asked = Wanted(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=20_000))
     with pytest.raises(

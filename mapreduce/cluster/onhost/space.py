@@ -17,14 +17,12 @@ import stat
 import time
 from typing import Any, Dict
 
-from mapreduce.cluster.onhost import ground
+from mapreduce.cluster.onhost import content, ground
 
 Asked = Dict[str, Any]
 
 LOCK = "lock"
 NOTE = "agent.pid"
-WITH = ".with."
-CONTENT = ".content-"
 EXTRA = "x"  # how the name of an environment of `--with` begins
 INCOMING = ".incoming"
 NEW = "new-"  # a room that nobody holds yet: so its name begins, until it is locked
@@ -49,7 +47,7 @@ def prune(root: str, asked: Asked, kept: dict[str, int] | None = None) -> list[s
     wanted = set(used)
     for release in staying & set(releases):
         names = os.listdir(os.path.join(root, "releases", release))
-        wanted |= {n[len(WITH) :] for n in names if n.startswith(WITH)}
+        wanted |= {n[len(content.WITH) :] for n in names if n.startswith(content.WITH)}
     environments = newest(os.path.join(root, "environments"))
     extras = [n for n in environments if n.startswith(EXTRA)]
     going = [f"releases/{n}" for n in releases if n not in staying]
@@ -61,7 +59,7 @@ def prune(root: str, asked: Asked, kept: dict[str, int] | None = None) -> list[s
     for place in going:
         delete(os.path.join(root, place))
         if place.startswith("inputs/"):
-            delete(os.path.join(root, "inputs", CONTENT + place[len("inputs/") :]))
+            delete(os.path.join(root, "inputs", content.NOTE + place[len("inputs/") :]))
     link = os.path.join(root, "current")
     if os.path.islink(link) and not os.path.exists(link):
         delete(link)

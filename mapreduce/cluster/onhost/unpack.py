@@ -150,13 +150,13 @@ def receive(tree: str, sha256: str) -> None:
     try:
         with tarfile.open(fileobj=source, mode="r|*") as tar:  # type: ignore[call-overload] # reads only
             for member in tar:
-                content = tar.extractfile(member)
-                if content is None:
+                body = tar.extractfile(member)
+                if body is None:
                     continue
                 if member.name.endswith(".whl"):
-                    unpack_wheel(content.read(), tree)
+                    unpack_wheel(body.read(), tree)
                 else:
-                    write(inside(tree, member.name), content.read())
+                    write(inside(tree, member.name), body.read())
         while source.read(1 << 16):
             continue
     except (tarfile.TarError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -230,7 +230,7 @@ def switch(root: str, release: str, environment: str | None) -> None:
     """Make a release the current one in one step, and note which environment it goes with."""
     inside(root, os.path.join("releases", release))
     if environment:
-        with open(os.path.join(root, "releases", release, ".with." + environment), "w"):
+        with open(os.path.join(root, "releases", release, content.WITH + environment), "w"):
             pass
     link = os.path.join(root, f".current.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
