@@ -17,6 +17,7 @@ import typer
 
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
+from mapreduce.console import tolerance
 from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences, open_standard_streams
 from mapreduce.console.words import ANEW
@@ -97,7 +98,7 @@ def run_command(
     with consequences():
         from mapreduce.console import command  # noqa: PLC0415 - numpy loads when it is needed
 
-        given.check_tolerances(max_bad_objects, max_dropped)
+        tolerance.check_tolerances(max_bad_objects, max_dropped)
         told = given.run_options(
             sample=sample,
             limit=limit,
@@ -133,7 +134,7 @@ def run_command(
             _job(job, settings), source, out, told, chosen, quiet=as_json, anew=anew, retry=retry
         )
         command.tell(receipt, out, as_json=as_json)
-        given.end_over_limits(receipt, max_bad_objects, max_dropped)
+        tolerance.end_over_limits(receipt, max_bad_objects, max_dropped)
 
 
 @app.command("try")

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from mapreduce.console import options as given
+from mapreduce.console import tolerance
 from mapreduce.console.said import say
 from mapreduce.console.terminal import (
     FAILED,
@@ -36,8 +37,6 @@ app = typer.Typer(
     help="The speed of every road, from GPS trips: files for GIS, and maps to hang on a wall.",
 )
 
-ROADS = "Geometry"
-
 
 @app.callback()
 def _any_command(version: given.Version = False) -> None:
@@ -50,21 +49,12 @@ def run_command(
         str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
     ],
     out: ours.Out,
-    roads: Annotated[
-        str | None,
-        _option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
-    ] = None,
-    roads_table: Annotated[str | None, _option("--roads-table", "Table or layer.", ROADS)] = None,
-    roads_id: Annotated[str | None, _option("--roads-id", "Column of the link id.", ROADS)] = None,
-    roads_geometry: Annotated[
-        str | None, _option("--roads-geometry", "Column of the geometry.", ROADS)
-    ] = None,
-    roads_class: Annotated[
-        str | None, _option("--roads-class", "Column of the road's class.", ROADS)
-    ] = None,
-    roads_crs: Annotated[
-        str | None, _option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
-    ] = None,
+    roads: ours.Roads = None,
+    roads_table: ours.RoadsTable = None,
+    roads_id: ours.RoadsId = None,
+    roads_geometry: ours.RoadsGeometry = None,
+    roads_class: ours.RoadsClass = None,
+    roads_crs: ours.RoadsCrs = None,
     unit: ours.Unit = DEFAULT_SPEED_UNIT,
     max_speed: ours.MaxSpeed = DEFAULT_MAX_SPEED,
     records_at: ours.RecordsAt = PATHS.data,
@@ -133,7 +123,7 @@ def run_command(
         from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
 
-        given.check_tolerances(max_bad_objects, max_dropped)
+        tolerance.check_tolerances(max_bad_objects, max_dropped)
         named = {
             "table": roads_table,
             "id_column": roads_id,
@@ -200,7 +190,7 @@ def run_command(
         unjoined = receipt["geometry"].get("note")
         if unjoined:
             say(unjoined, err=True)
-        given.end_over_limits(receipt, max_bad_objects, max_dropped)
+        tolerance.end_over_limits(receipt, max_bad_objects, max_dropped)
         if unjoined:
             raise SystemExit(OVER_LIMIT)
 
@@ -266,15 +256,7 @@ def inspect_command(
 
 @app.command("town")
 def town_command(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help="Folder for roads.geojson and trips/.",
-            parser=given.folder,
-            metavar="<path>",
-        ),
-    ],
+    out: ours.TownOut,
     trips: Annotated[int, _option("--trips", "How many trips.")] = 200,
     seed: Annotated[int | None, _option("--seed", "Another number, another town.")] = None,
     size: Annotated[float, _option("--size", "1 is some 4,000 links; 50 is a city.")] = 1.0,

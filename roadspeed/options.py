@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TRIPS = "What the trips look like"
 MAP = "The map"
+ROADS = "Geometry"
 BBOX_NUMBERS = 4
 CENTRE_NUMBERS = 2
 
@@ -32,6 +33,30 @@ Out: TypeAlias = Annotated[
         parser=given.folder,
         metavar="<path>",
     ),
+]
+TownOut: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="Folder for roads.geojson and trips/.",
+        parser=given.folder,
+        metavar="<path>",
+    ),
+]
+Roads: TypeAlias = Annotated[
+    str | None,
+    option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
+]
+RoadsTable: TypeAlias = Annotated[str | None, option("--roads-table", "Table or layer.", ROADS)]
+RoadsId: TypeAlias = Annotated[str | None, option("--roads-id", "Column of the link id.", ROADS)]
+RoadsGeometry: TypeAlias = Annotated[
+    str | None, option("--roads-geometry", "Column of the geometry.", ROADS)
+]
+RoadsClass: TypeAlias = Annotated[
+    str | None, option("--roads-class", "Column of the road's class.", ROADS)
+]
+RoadsCrs: TypeAlias = Annotated[
+    str | None, option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
 ]
 Unit: TypeAlias = Annotated[
     str, option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
