@@ -93,6 +93,13 @@ def test_each_start_prunes_what_is_old_and_nothing_that_runs(ready: Ready) -> No
     agents.stop(inventory, inventory.hosts, Quiet())
 
 
+def test_what_lies_among_releases_and_is_none_keeps_no_agent_from_starting(ready: Ready) -> None:
+    hosts, _, there = ready
+    (hosts.hosts[0].root / "releases" / "notes.txt").write_text("mine")
+    start(ready, "runs")
+    assert left(hosts.hosts[0].root, "releases") == {there.release, "notes.txt"}
+
+
 def test_an_agent_of_another_node_counts_while_it_holds_its_lock_and_no_longer(
     tmp_path: Path,
 ) -> None:

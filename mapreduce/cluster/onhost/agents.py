@@ -95,8 +95,9 @@ def start(asked: Asked, config: bytes, seen: Mapping[str, bool] | None = None) -
         if not locked(lock):
             return {"error": "the run's agent is running already"}
         answer = launched(asked, folder, path, config, lock)
-    space.prune(asked["root"], {"keep": [os.path.basename(p) for p in asked["path"]]})
-    space.swept()
+    with contextlib.suppress(OSError):  # an agent runs by now, whatever cannot be tidied
+        space.prune(asked["root"], {"keep": [os.path.basename(p) for p in asked["path"]]})
+        space.swept()
     return answer
 
 

@@ -46,7 +46,9 @@ def prune(root: str, asked: Asked, kept: dict[str, int] | None = None) -> list[s
     staying = set(releases[: most["releases"]]) | used
     wanted = set(used)
     for release in staying & set(releases):
-        names = os.listdir(os.path.join(root, "releases", release))
+        names = []
+        with contextlib.suppress(OSError):  # no folder, or gone: then it wants nothing
+            names = os.listdir(os.path.join(root, "releases", release))
         wanted |= {n[len(content.WITH) :] for n in names if n.startswith(content.WITH)}
     environments = newest(os.path.join(root, "environments"))
     extras = [n for n in environments if n.startswith(EXTRA)]
