@@ -190,7 +190,7 @@ def confirm(question: str, beforehand: str = "--yes") -> bool:
     UsageError
         Where standard input is no terminal.
     """
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody can be asked here: {beforehand} says so beforehand")
     say(f"{question} [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in YES

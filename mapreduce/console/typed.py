@@ -99,7 +99,8 @@ def become(program: str, arguments: Sequence[str], folder: str | None = None) ->
             raise UsageError(
                 f"{folder}, where that command was typed, cannot be entered ({error.strerror})"
             ) from None
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed, as under some schedulers
+            stream.flush()
     words = command(f"{program}.cli", *arguments)
     os.execve(words[0], words, environment())  # noqa: S606 - no shell, our own interpreter

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mapreduce.cluster.operations import confirm
+from mapreduce.console.typed import become
+from mapreduce.errors import UsageError
 from tests.cluster.stand_in import gone
 
 if TYPE_CHECKING:
@@ -179,3 +182,20 @@ def test_a_command_typed_anew_hears_what_is_sent_to_whoever_typed_it(
         said, _ = process.communicate(timeout=30)
     assert said == "ended well\n"
     assert process.returncode == 128 + number
+
+
+def test_a_command_can_be_become_where_nobody_hears_what_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began: list[list[str]] = []
+    monkeypatch.setattr("os.execve", lambda _, words, __: began.append(words))
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    become("mapreduce", ["--version"])
+    assert began[0][-1] == "--version"
+
+
+def test_nobody_is_asked_where_the_input_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="Nobody can be asked here"):
+        confirm("Really?")
