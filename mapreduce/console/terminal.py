@@ -2,7 +2,8 @@
 
 Bars with rate and time left on a terminal, plain lines when piped; all of it on standard error,
 so that standard output holds results alone. An error of ours is one message and an exit code:
-1 failed, 2 wrong use, 130 interrupted, 143 ended by SIGTERM. It decides nothing about the run.
+1 failed, 2 wrong use, 3 over a limit, 130 interrupted, 143 ended by SIGTERM. It decides nothing
+about the run.
 """
 
 from __future__ import annotations

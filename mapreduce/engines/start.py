@@ -225,7 +225,7 @@ class Start:
         if left is not None:
             self._wait(self._starting, "waits for agents that are being started on %s")
         short.stop()
-        cut = self._wait(short.hosts, f"ends agents that were being started, %s; {again}")
+        cut = self._wait(short.hosts, f"ends agents that were being started on %s; {again}")
         if isinstance(self._launcher, Parting):
             self._launcher.parted(tuple(self.watch.parted))
         ending = Ending(self._launcher, tuple(self._begun), self.watch.status.run)
