@@ -44,7 +44,7 @@ class Screen:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():
             from rich.console import Console  # noqa: PLC0415 - a pipe never needs it
             from rich.live import Live  # noqa: PLC0415 - as above
 

@@ -180,18 +180,18 @@ class Remote:
         """
         asked = {"root": self.inventory.root, **asked}
         beginning = Beginning()
-        channel = self._connection.transport.open_session(timeout=CHANNEL_S)
-        with contextlib.closing(channel):
-            command = shell.python_script(self.host.python, script, asked, beginning)
-            channel.exec_command(command)
-            try:
+        command = shell.python_script(self.host.python, script, asked, beginning)
+        try:
+            channel = self._connection.transport.open_session(timeout=CHANNEL_S)
+            with contextlib.closing(channel):
+                channel.exec_command(command)
                 yield from (body for body in _received(channel, beginning) if body)
                 if not beginning.begun:
                     err = channel.recv_stderr(CHUNK_BYTES).decode(errors="replace")
                     said = (b"", err, channel.recv_exit_status(), self.host.python)
                     raise HostError(no_answer(beginning, *said))
-            except OSError as error:
-                raise HostError(f"the connection ended: {error}") from None
+        except (SSHException, OSError, EOFError) as error:
+            raise HostError(f"the connection ended: {error or 'closed'}") from None
 
     def forward(self, port: int, took: Callable[[Any, object, object], None]) -> int:
         """Have the host listen on its loopback and hand us each connection; give the port.

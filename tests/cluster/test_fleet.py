@@ -280,3 +280,9 @@ def test_both_command_lines_tell_who_failed_and_why(program: str) -> None:
         wrong = run("--only", "pi9")
         assert wrong.returncode == 2
         assert "--only pi9: no such host" in wrong.stderr
+
+
+def test_hosts_can_be_worked_on_where_nobody_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with Screen("test", HOSTS) as board:
+        board.done(Outcome(HOSTS[0].name, True, "well", 0.0))

@@ -63,6 +63,16 @@ def test_a_host_that_says_too_much_is_cut_short(connected: Remote) -> None:
         connected.call("yes")
 
 
+def test_a_connection_that_ended_before_a_log_is_read_is_told(
+    one: tuple[Shelf, Inventory],
+) -> None:
+    inventory = one[1]
+    with Remote(inventory.hosts[0], inventory) as remote:
+        remote.connection.transport.close()
+        with pytest.raises(HostError, match="the connection ended"):
+            list(remote.stream("facts", {}))
+
+
 def test_an_answer_that_is_not_ours_is_refused(one: tuple[Shelf, Inventory]) -> None:
     hosts, _ = one
     for said in ("", "[1, 2]", "null", "{", "\x00"):
