@@ -113,6 +113,20 @@ def test_a_package_without_a_file_and_the_jobs_own_package_count(own: Path) -> N
     }  # fmt: skip
 
 
+def test_only_the_jobs_own_finish_is_left_out_and_not_where_map_calls_it(own: Path) -> None:
+    def meaning(helper: str, line: str, step: int) -> object:
+        _files(own, helper=helper.format(step=step))
+        return job_code(load(_job(own, "import helper", line))).meanings
+
+    other = "class Other:\n    def finish(self):\n        return {step}\n"
+    assert meaning(other, "factor = 1", 1) != meaning(other, "factor = 1", 2)
+    path = _job(own, "import helper", "self.finish")
+    called = job_code(load(path)).meanings["./job.py"]
+    text = (own / "job.py").read_text()
+    (own / "job.py").write_text(text.replace('"n": t.n', '"n": t.n + 1'))
+    assert job_code(load(path)).meanings["./job.py"] != called
+
+
 class _Stop(Exception):  # noqa: N818 - stands for a kill
     pass
 
