@@ -11,14 +11,30 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import JobError
-from mapreduce.job_code import BY_PATH, OURS, digest, file_name, framework_digest, tops
+from mapreduce.job_code import (
+    BY_PATH,
+    OURS,
+    digest,
+    file_name,
+    framework_digest,
+    is_installed,
+    tops,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import CodeType, ModuleType
+
+
+_HOME: Final = Path(__file__).parent
+_UNKNOWN: Final = (
+    "{} is code of the job's own that the run did not know of when it began: it is new, or loaded"
+    " by its path or by a name made at run time. Import it by its name in the job's file, so that"
+    " a change of it is noticed, and begin anew"
+)
 
 
 class ChangedCodeError(JobError):
@@ -46,11 +62,7 @@ def compare(contents: Mapping[str, bytes], began: Mapping[str, str]) -> None:
 
 def _compare(name: str, where: str, content: bytes, began: Mapping[str, str]) -> None:
     if name not in began:
-        raise ChangedCodeError(
-            f"{where} is code of the job's own that the run did not know of when it began: it is"
-            " new, or imported by a name made at run time. Import it by its name in the job's"
-            " file, so that a change of it is noticed, and begin anew"
-        )
+        raise ChangedCodeError(_UNKNOWN.format(where))
     if digest(content) != began[name]:
         raise ChangedCodeError(
             f"{where} has changed since the run began, and sums of two versions must not be mixed:"
@@ -65,11 +77,15 @@ class Guard:
     ----------
     began
         The hash of each file of the job, as `JobCode.digests` has them.
+    reference
+        Where the job is found: `package.module:Class` or `/path/file.py:Class`.
     """
 
-    def __init__(self, began: Mapping[str, str]) -> None:
+    def __init__(self, began: Mapping[str, str], reference: str) -> None:
         self._began = began
         self._tops = tops(began)
+        self._reference = reference.rpartition(":")[0]
+        self._folders: tuple[Path, ...] = ()  # that the job's own files lie in
 
     def install(self) -> None:
         """Compare from now on, this framework at once.
@@ -86,7 +102,37 @@ class Guard:
                 " began with: it was updated meanwhile. Put them back and type the same command"
                 " again, or begin anew with another --out"
             )
+        self._folders = tuple(self._own_folders())
         sys.meta_path.insert(0, self)
+        sys.addaudithook(self._audit)
+
+    def _own_folders(self) -> Iterator[Path]:
+        """Give the folders that the job's top-level packages and modules, or its file, lie in."""
+        if self._reference.endswith(".py"):
+            yield Path(self._reference).resolve().parent
+        for top in self._tops:
+            for finder in sys.meta_path:
+                if (spec := finder.find_spec(top, None)) is not None:
+                    found = [spec.origin] if spec.has_location else []
+                    places = list(spec.submodule_search_locations or found)
+                    yield from (Path(str(place)).parent for place in places)
+                    break
+
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        """See that no file of the job's own is run that the run did not begin with.
+
+        Whatever runs a file tells Python's audit, imports by path among them.
+        """
+        if event != "exec" or not self._folders:
+            return
+        where = str(getattr(arguments[0], "co_filename", ""))
+        if not where.endswith(".py") or is_installed(where) or Path(where).is_relative_to(_HOME):
+            return
+        for folder in self._folders:
+            if Path(where).is_relative_to(folder):
+                name = Path(where).relative_to(folder).as_posix()
+                if name not in self._began and f"{BY_PATH}{name}" not in self._began:
+                    raise ChangedCodeError(_UNKNOWN.format(where))
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -112,7 +112,7 @@ def file_name(spec: ModuleSpec) -> str:
     return f"{stem}.py"
 
 
-def _is_installed(origin: str) -> bool:
+def is_installed(origin: str) -> bool:
     """Whether a file belongs to Python or to an installed package."""
     return not INSTALLED.isdisjoint(Path(origin).parts) or any(
         Path(origin).is_relative_to(python) for python in PYTHONS
@@ -189,7 +189,7 @@ class _Walk:
             return False  # a package of no file: its parts are looked at
         if spec.origin is None or not spec.has_location:
             return True
-        return spec.name.partition(".")[0] != self._own_top and _is_installed(spec.origin)
+        return spec.name.partition(".")[0] != self._own_top and is_installed(spec.origin)
 
     def _take(self, name: str, content: bytes, package: str, *, job: str) -> None:
         self.digests[name] = self.meanings[name] = digest(content)

@@ -122,7 +122,7 @@ def serve(source: IO[bytes], stream: IO[bytes]) -> None:
 
 def _attend(begin: Begin, sink: _Sink, inbox: queue.SimpleQueue[Message | None]) -> None:
     try:
-        Guard(begin.job.code).install()
+        Guard(begin.job.code, begin.job.reference).install()
         job = begin.job.load()
         reader = _reader(begin.peer)
         attempt, schemas = Attempt(job, reader, begin.limits), job.schemas()

@@ -212,6 +212,27 @@ def test_a_module_imported_by_a_name_made_at_run_time_is_refused_with_the_remedy
     assert mr.run(load(named), tmp_path / "trips", workers=1).rows["n"].tolist() == [6] * 6
 
 
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from importlib import import_module\nheld = {{1: import_module('plug_' + 'a')}}",
+        (
+            "import importlib.util\n_s = importlib.util.spec_from_file_location('w', {path!r})\n"
+            "held = {{1: importlib.util.module_from_spec(_s)}}\n_s.loader.exec_module(held[1])"
+        ),
+        "import runpy\nheld = {{1: type('N', (), runpy.run_path({path!r}))}}",
+    ],
+)
+def test_a_file_beside_the_job_that_no_import_names_is_refused(
+    own: Path, tmp_path: Path, imports: str
+) -> None:
+    _files(own, plug_a="factor = 2\n")
+    imports = imports.format(path=str(own / "plug_a.py"))
+    reference = _job(own, imports, "factor = held[1].factor")
+    with pytest.raises(JobError, match=r"plug_a\.py is code.*Import it by its name"):
+        mr.run(load(reference), _trips(tmp_path / "trips"), workers=1)
+
+
 def test_a_change_that_keeps_size_and_second_is_not_hidden_by_pythons_cache(
     own: Path, tmp_path: Path
 ) -> None:
