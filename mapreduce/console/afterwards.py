@@ -61,10 +61,13 @@ def to_resume(folder: Path) -> typed.Typed | None:
     ------
     UsageError
         Where the folder is no run's, or that run ended and left nothing to go on with.
+    MapReduceError
+        Where the receipt of a finished run is damaged.
     """
     if (folder / NAME).exists():
         return typed.remembered(folder)
     if (folder / RECEIPT).exists():
+        receipt_file.read(folder / RECEIPT)
         return None
     raise _nothing_in(folder)
 

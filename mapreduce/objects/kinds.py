@@ -72,7 +72,7 @@ def refuse_packed(head: bytes, key: str) -> None:
 
 
 def refusing(read: Callable[[int], bytes], key: str) -> Callable[[int], bytes]:
-    """Give the same way to read, which refuses such content at its first piece."""
+    """Give the same way to read what was unpacked; it refuses such content at its first piece."""
     first = [True]
 
     def looked_at(n: int) -> bytes:
@@ -80,6 +80,10 @@ def refusing(read: Callable[[int], bytes], key: str) -> Callable[[int], bytes]:
         if first:
             first.clear()
             refuse_packed(piece, key)
+            if piece.startswith(b"\x1f\x8b\x08"):
+                raise ObjectError(
+                    "unreadable", f"{key}: it is packed with gzip twice: unpack it once"
+                )
         return piece
 
     return looked_at

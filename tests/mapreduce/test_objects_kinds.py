@@ -94,6 +94,13 @@ def test_a_run_sets_them_aside_and_says_which(job: Links | Lines) -> None:
         assert KINDS[bad.key][1] in bad.place
 
 
+def test_lines_that_are_packed_with_gzip_twice_are_not_taken_for_text() -> None:
+    twice = gzip.compress(gzip.compress(TRIP * 3))
+    got = run(Lines(), Memory({"good": TRIP, "twice.gz": twice, "bare": twice}), engine=Local(1))
+    assert {q.key for q in got.ledger.quarantined} == {"twice.gz", "bare"}
+    assert all("packed with gzip twice" in q.place for q in got.ledger.quarantined)
+
+
 def test_a_divided_object_is_looked_at_too() -> None:
     content = bz2.compress(bytes(np.random.default_rng(1).integers(0, 99, 900_000, np.uint8)))
     got = run(

@@ -169,3 +169,11 @@ def test_a_journal_left_by_a_finished_run_does_not_make_it_unfinished(tmp_path: 
     journal.close()  # killed right after its receipt
     assert afterwards.status(tmp_path).startswith("finished")
     assert "2 files are as they were written" in afterwards.verified(tmp_path)
+
+
+def test_what_goes_on_with_a_run_does_not_call_a_damaged_receipt_finished(tmp_path: Path) -> None:
+    path = write(tmp_path, SAID)
+    assert afterwards.to_resume(tmp_path) is None
+    path.write_text(path.read_text().replace("3fa2", "3fa3"))
+    with pytest.raises(MapReduceError, match="is not as the run wrote it"):
+        afterwards.to_resume(tmp_path)
