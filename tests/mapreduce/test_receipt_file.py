@@ -171,9 +171,9 @@ def test_a_journal_left_by_a_finished_run_does_not_make_it_unfinished(tmp_path: 
     assert "2 files are as they were written" in afterwards.verified(tmp_path)
 
 
-def test_what_goes_on_with_a_run_does_not_call_a_damaged_receipt_finished(tmp_path: Path) -> None:
-    path = write(tmp_path, SAID)
-    assert afterwards.to_resume(tmp_path) is None
+def test_what_goes_on_with_a_run_does_not_call_a_damaged_receipt_finished(folder: Path) -> None:
+    assert afterwards.to_resume(folder) is None
+    path = folder / RECEIPT
     path.write_text(path.read_text().replace("3fa2", "3fa3"))
     with pytest.raises(MapReduceError, match="is not as the run wrote it"):
-        afterwards.to_resume(tmp_path)
+        afterwards.to_resume(folder)
