@@ -61,7 +61,8 @@ class Dropped(msgspec.Struct, frozen=True, order=True):
 class NanRecords(msgspec.Struct, frozen=True):
     """Records dropped for NaN, Infinity or -Infinity alone.
 
-    `unused` of them have it in nothing that is wanted, so `allow_nan` would take them.
+    `unused` of them have it in nothing that is wanted, so `allow_nan` would take them. `first` is
+    one of those, where there are any.
     """
 
     records: int = 0
@@ -69,7 +70,8 @@ class NanRecords(msgspec.Struct, frozen=True):
     first: Dropped | None = None
 
     def __add__(self, other: NanRecords) -> NanRecords:
-        firsts = [one.first for one in (self, other) if one.first is not None]
+        useful = [one for one in (self, other) if one.unused] or [self, other]
+        firsts = [one.first for one in useful if one.first is not None]
         return NanRecords(
             self.records + other.records,
             self.unused + other.unused,

@@ -32,7 +32,7 @@ class Nan:
     """Records that are none for NaN, Infinity or -Infinity alone.
 
     How many, how many of them would be kept if these were allowed, since nothing wanted is so; and
-    the first's place, with the word and its path.
+    the place of the first of those (of all, where there are none), with the word and its path.
     """
 
     records: int

@@ -214,7 +214,7 @@ def read_again(
     `refused` tells of a record's bytes whether they are not to be read.
     """
     records: list[Any] = []
-    nan: list[tuple[int, Any]] = []  # records that would be some, but for NaN or Infinity
+    nan: list[tuple[int, Any, bytes]] = []  # records that would be some, but for NaN or Infinity
     none: dict[int, str] = {}
     for place, raw in enumerate(raws):
         readable = not refused(raw) and _is_utf8(raw)
@@ -222,9 +222,7 @@ def read_again(
         if readable and record is None and (masked := tokens.masked(raw, tokens.MARKED)) is not raw:
             record = shape.record(masked)
             if record is not None and not allow_nan:
-                if not nan:
-                    none[place] = tokens.told(raw) or shown_raw(raw)
-                nan.append((place, record))
+                nan.append((place, record, raw))
                 record = None
         if record is None and len(none) <= SAMPLES_PER_REASON:
             none.setdefault(place, tokens.told(raw) or shown_raw(raw))
@@ -239,9 +237,11 @@ def read_again(
     parsed = assembled(shape.fields, columns, len(records), not_records, shown=shown)
     if not nan:
         return parsed
-    first = nan[0][0]
-    taken = _of_leaves(shape.fields, shape.leaves([record for _, record in nan])[0], len(nan))
-    return replace(parsed, nan=Nan(len(nan), len(taken.rows), (first, none[first])))
+    allowed, _ = shape.leaves([record for _, record, _ in nan])
+    taken = _of_leaves(shape.fields, allowed, len(nan)).rows
+    place, _, raw = nan[taken[0] if len(taken) else 0]
+    told = (place, tokens.told(raw) or shown_raw(raw))
+    return replace(parsed, nan=Nan(len(nan), len(taken), told))
 
 
 def _one_a_line(block: bytes, count: int) -> bool:

@@ -292,7 +292,8 @@ class _Run:
         silence = "" if complete else str(self.lister.awaited or "")
         self.tell(Progress("list", listed, listed if complete else None, "objects", silence))
         total = self.lister.object_bytes if complete else None
-        note = f"{self.mapped_objects:,} of {listed:,}{'' if complete else '+'} objects"
+        mapped = min(self.mapped_objects, listed)  # parts of a divided object are told one by one
+        note = f"{mapped:,} of {listed:,}{'' if complete else '+'} objects"
         if self.awaited.node:
             note = f"{note}; {self.awaited}"
         done = self.mapped_bytes if total is None else min(total, self.mapped_bytes)

@@ -330,5 +330,5 @@ def _how(code: int) -> str:
         return "out of memory within its limit"
     if code >= 0:
         return f"exit code {code}"
-    hint = " (the kernel's answer to a machine out of memory)" if code == -signal.SIGKILL else ""
+    hint = " (perhaps by the kernel, short of memory)" if code == -signal.SIGKILL else ""
     return f"signal {signal.Signals(-code).name}{hint}"

@@ -6,6 +6,7 @@ looked for once a second. It changes a schedule's state and judges no failure.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,8 @@ def speculate(state: State) -> None:
 
     How long is judged by each worker's own measured rate and by what the attempt shows: so a slow
     host is helped only where the helper is sure to be first, and none is taken for a straggler for
-    being slow. At most one second attempt a fragment.
+    being slow. One that stands still is helped whatever the rates are, since there are none where
+    nothing is done yet. At most one second attempt a fragment.
     """
     roster = state.roster
     if state.over or state.draining or not state.listed:
@@ -48,20 +50,29 @@ def speculate(state: State) -> None:
     rests = []
     for attempt in state.living.values():
         if attempt.stage is Stage.LEASED and _may_be_helped(attempt.fragment):
-            rate = roster.rate(roster.workers[attempt.worker])
-            if rate is not None:
-                rests.append((rest_s(attempt, rate, state.now), attempt.number))
+            rest = _rest_s(attempt, state)
+            if rest is not None:
+                rests.append((rest, attempt.number))
     waiting = deque(sorted(rests, reverse=True))
     helpers = [(roster.rate(roster.workers[n]) or 0.0, n) for n in roster.idle]
     for rate, name in sorted(helpers, reverse=True):
         worker = roster.workers[name]
-        while rate and worker.busy < worker.slots and waiting and _may_run(state):
+        while worker.busy < worker.slots and waiting and _may_run(state):
             rest, number = waiting.popleft()
             attempt = state.living[number]
-            if attempt.fragment.cost / rate * state.rules.gain >= rest:
+            cost_s = attempt.fragment.cost / rate if rate else math.inf
+            if rest < math.inf and cost_s * state.rules.gain >= rest:
                 break
             if attempt.worker != name and name not in attempt.fragment.avoid:
                 assign(state, worker, attempt.fragment, speculative=True)
+
+
+def _rest_s(attempt: Attempt, state: State) -> float | None:
+    """How long an attempt will still take: for ever where it stands still, None if unknown."""
+    if attempt.started is not None and state.now - attempt.moved >= state.rules.still_s:
+        return math.inf
+    rate = state.roster.rate(state.roster.workers[attempt.worker])
+    return None if rate is None else rest_s(attempt, rate, state.now)
 
 
 def assign(state: State, worker: Worker, fragment: Fragment, *, speculative: bool = False) -> None:

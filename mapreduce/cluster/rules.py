@@ -21,6 +21,9 @@ class Rules:
         How long a worker whose connection broke may take to come back with what it holds.
     stuck_s
         An attempt whose progress stands still for so long counts as one that crashed.
+    still_s
+        An attempt whose progress stands still for so long may be tried by an idle worker as well,
+        whatever is known of either's speed.
     prefetch
         Attempts that wait for a slot at the worker, a slot.
     budget_bytes
@@ -66,6 +69,7 @@ class Rules:
     lease_s: float = 30.0
     reconnect_s: float = 10.0
     stuck_s: float = 1800.0
+    still_s: float = 60.0
     prefetch: int = 1
     budget_bytes: int = 128 << 20
     max_requests: int = 64

@@ -185,7 +185,7 @@ class Watch:
         rate = sum(h.bytes_per_s for h in self._hosts.values())
         waiting = sum(t.open for t in state.tasks.values())
         left = None
-        if state.listed and rate > 0:
+        if state.listed and rate >= 1:  # less is what has faded of an earlier rate
             rest = sum(f.cost for t in state.tasks.values() for f in t.fragments)
             left = rest / rate
         self.status = Status(

@@ -48,7 +48,7 @@ def table(status: Status) -> Table:
 
 def note(host: HostStatus) -> str:
     """Say in a few words what is to be known of a host beside its figures."""
-    first = in_line(host.note.partition("\n")[0][:100])
+    first = in_line(host.note.partition("\n")[0])
     return f"throttled; {first}".rstrip("; ") if host.throttled else first
 
 

@@ -208,7 +208,8 @@ class Terminal:
         now = time.monotonic()
         last, ended = self._told.get(progress.phase, (self._began, False))
         over = progress.total is not None and progress.done >= progress.total
-        if ended or (not over and now - last < PLAIN_EVERY_S):
+        waits = ended and bool(progress.note)  # for what is read and not yet handed in
+        if (ended and not waits) or ((waits or not over) and now - last < PLAIN_EVERY_S):
             return
         self._told[progress.phase] = (now, over)
         seconds = max(now - self._began, 1e-3)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce import structure, tokens
 from mapreduce.errors import ObjectError
+from mapreduce.ledger import Dropped, NanRecords
 from mapreduce.records import Json, JsonLines, read_again
 from tests.mapreduce.readings import columns
 
@@ -241,6 +242,18 @@ def test_without_leave_the_record_is_dropped_and_word_and_place_are_told() -> No
     assert said(allowed) == ([0, 1], {"bad_speed": 1, "not_a_record": 2})
     assert allowed.samples[-1] == ("bad_speed", 2, "NaN")
     assert allowed.nan is None
+
+
+def test_the_place_told_is_one_that_leave_would_help() -> None:
+    used = b'{"data": [{"db": {"link": 1}, "v": NaN}, {"db": {"link": 2}, "v": 1, "other": NaN}]}'
+    parsed = DOCUMENT.parse(used)
+    assert parsed.nan is not None
+    assert (parsed.nan.records, parsed.nan.unused) == (2, 1)
+    assert parsed.nan.first[0] == 1
+    assert "other" in parsed.nan.first[1]
+    lost = NanRecords(1, 0, Dropped("not_a_record", 0, 0, "a", "NaN at v"))
+    helped = NanRecords(1, 1, Dropped("not_a_record", 1, 7, "b", "NaN at other"))
+    assert (lost + helped).first == (helped + lost).first == helped.first
 
 
 def test_beside_the_list_it_is_told_with_its_place_and_the_option() -> None:

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pyproj
-import pytest
 import shapely
 from pyarrow import feather
 
@@ -116,7 +115,8 @@ def delta(path: Path) -> None:
 
 
 def duck(path: Path, shape: str, copy: str) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb  # noqa: PLC0415 - slow to load
+
     with duckdb.connect() as database:
         database.register("town", pa.Table.from_pandas(table(), preserve_index=False))
         query = f"SELECT link_id, highway, {shape} AS geom FROM town"
@@ -124,7 +124,8 @@ def duck(path: Path, shape: str, copy: str) -> None:
 
 
 def polars(path: Path, write: str, **columns: Any) -> None:
-    pl = pytest.importorskip("polars")
+    import polars as pl  # noqa: PLC0415 - slow to load
+
     frame = pl.DataFrame({"link_id": IDS, "highway": CLASSES, "geometry": WKB, **columns})
     frame = frame.with_columns(pl.col("highway").cast(pl.Categorical))
     getattr(frame, write)(path)

@@ -145,6 +145,15 @@ def test_8_an_attempt_that_stands_still_while_heartbeats_come_is_given_up() -> N
     assert hung
 
 
+def test_8_one_that_stands_still_before_anything_is_done_is_tried_by_whoever_is_idle() -> None:
+    world = cluster(hosts=3, tasks=2, still_s=10.0)
+    for name in ("pi00", "pi01"):
+        world.agents[name].before_done = lambda _: True
+    outcome = same_end(world)
+    assert not outcome.crashed
+    assert 10.0 <= outcome.ended_s < FAST_RULES.still_s
+
+
 def test_9_a_connection_that_dies_without_a_word_costs_a_lease() -> None:
     world = cluster(hosts=2)
     agent = world.agents["pi01"]

@@ -29,6 +29,7 @@ FAST_RULES: Final = Rules(
     lease_s=8.0,
     reconnect_s=3.0,
     stuck_s=200.0,
+    still_s=40.0,
     worker_life_s=60.0,
     aside_s=10.0,
     ease_s=2.0,
