@@ -128,11 +128,11 @@ class Guard:
         where = str(getattr(arguments[0], "co_filename", ""))
         if not where.endswith(".py") or is_installed(where) or Path(where).is_relative_to(_HOME):
             return
-        for folder in self._folders:
-            if Path(where).is_relative_to(folder):
-                name = Path(where).relative_to(folder).as_posix()
-                if name not in self._began and f"{BY_PATH}{name}" not in self._began:
-                    raise ChangedCodeError(_UNKNOWN.format(where))
+        above = [folder for folder in self._folders if Path(where).is_relative_to(folder)]
+        names = {Path(where).relative_to(folder).as_posix() for folder in above}
+        known = names | {f"{BY_PATH}{name}" for name in names}
+        if above and known.isdisjoint(self._began):
+            raise ChangedCodeError(_UNKNOWN.format(where))
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

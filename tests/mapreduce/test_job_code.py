@@ -233,6 +233,16 @@ def test_a_file_beside_the_job_that_no_import_names_is_refused(
         mr.run(load(reference), _trips(tmp_path / "trips"), workers=1)
 
 
+def test_a_module_found_in_a_folder_below_the_job_is_known_by_its_own_name(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _files(own, below__helper="factor = 2\n")
+    monkeypatch.syspath_prepend(str(own / "below"))
+    reference = _job(own, "", "from helper import factor")
+    result = mr.run(load(reference), _trips(tmp_path / "trips"), workers=1)
+    assert result.rows["n"].tolist() == [6] * 6
+
+
 def test_a_change_that_keeps_size_and_second_is_not_hidden_by_pythons_cache(
     own: Path, tmp_path: Path
 ) -> None:
