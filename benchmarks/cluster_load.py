@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mapreduce as mr
-from mapreduce import packed
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.messages import (
     PROTOCOL,
@@ -47,9 +46,10 @@ from mapreduce.job_name import name_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
-from mapreduce.partial import Partial, TablePartial
 from mapreduce.plan import Planner
 from mapreduce.runs import Options, run
+from mapreduce.tables import encoding
+from mapreduce.tables.partial import Partial, TablePartial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def partial_of(size_bytes: int) -> bytes:
     """Make a partial of about that size."""
     rows = np.arange(max(1, size_bytes // 16), dtype=np.int64)
     (schema,) = Counts.schemas()
-    return packed.pack(Partial((TablePartial(schema, (rows,), (np.ones_like(rows),)),)))
+    return encoding.pack(Partial((TablePartial(schema, (rows,), (np.ones_like(rows),)),)))
 
 
 class Fleet:

@@ -32,7 +32,18 @@ if TYPE_CHECKING:
     from mapreduce.resumed import Resumed
     from mapreduce.runs import Options, Result, run
     from mapreduce.side_file import SideFile
-    from mapreduce.table import Array, Distinct, Key, Max, Min, Rows, Sum, Table, WideSum, scaled
+    from mapreduce.tables.table import (
+        Array,
+        Distinct,
+        Key,
+        Max,
+        Min,
+        Rows,
+        Sum,
+        Table,
+        WideSum,
+        scaled,
+    )
 
 _HOMES = {
     "Limits": "mapreduce.attempt",
@@ -63,16 +74,16 @@ _HOMES = {
     "Result": "mapreduce.runs",
     "run": "mapreduce.runs",
     "SideFile": "mapreduce.side_file",
-    "Array": "mapreduce.table",
-    "Distinct": "mapreduce.table",
-    "Key": "mapreduce.table",
-    "Max": "mapreduce.table",
-    "Min": "mapreduce.table",
-    "Rows": "mapreduce.table",
-    "Sum": "mapreduce.table",
-    "Table": "mapreduce.table",
-    "WideSum": "mapreduce.table",
-    "scaled": "mapreduce.table",
+    "Array": "mapreduce.tables.table",
+    "Distinct": "mapreduce.tables.table",
+    "Key": "mapreduce.tables.table",
+    "Max": "mapreduce.tables.table",
+    "Min": "mapreduce.tables.table",
+    "Rows": "mapreduce.tables.table",
+    "Sum": "mapreduce.tables.table",
+    "Table": "mapreduce.tables.table",
+    "WideSum": "mapreduce.tables.table",
+    "scaled": "mapreduce.tables.table",
 }
 
 

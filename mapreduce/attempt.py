@@ -30,7 +30,7 @@ from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.reading import Reading
 from mapreduce.records import TEXT_BYTES, text_bytes
 from mapreduce.side_file import side_files
-from mapreduce.table import Rows
+from mapreduce.tables.table import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mapreduce.job import Job
     from mapreduce.objects import Location
     from mapreduce.objects.reader import Reader
-    from mapreduce.partial import Partial
+    from mapreduce.tables.partial import Partial
 
 GZIP: Final = b"\x1f\x8b\x08"
 LEAST_BLOCK_BYTES: Final = 1 << 12

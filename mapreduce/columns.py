@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mapreduce.parsed import Parsed
-from mapreduce.partial import wide_total
+from mapreduce.tables.partial import wide_total
 
 if TYPE_CHECKING:
     from mapreduce.fields import Mask
-    from mapreduce.partial import TablePartial
     from mapreduce.plan import Piece
-    from mapreduce.table import Array
+    from mapreduce.tables.partial import TablePartial
+    from mapreduce.tables.table import Array
 
 
 class Records:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mapreduce import partial
+from mapreduce.tables import partial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.partial import Partial, TablePartial
     from mapreduce.plan import Piece
-    from mapreduce.table import Rows, Table
+    from mapreduce.tables.partial import Partial, TablePartial
+    from mapreduce.tables.table import Rows, Table
 
 ROWS_HELD: Final = 1 << 18
 

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.shown import shortened, shown_value
-from mapreduce.table import INT64_MAX
+from mapreduce.tables.table import INT64_MAX
 from mapreduce.tokens import UNMARKED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.table import Array
+    from mapreduce.tables.table import Array
 
 
 Mask: TypeAlias = npt.NDArray[np.bool_]

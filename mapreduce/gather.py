@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce import packed, partial
-from mapreduce.conserved import Conserved
 from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, absorb, merged
 from mapreduce.shown import in_line
-from mapreduce.tiers import Tiers
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.accumulator import Tiers
+from mapreduce.tables.conservation import Conserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
-    from mapreduce.table import Schema
+    from mapreduce.tables.partial import Partial
+    from mapreduce.tables.table import Schema
 
 HOPELESS_AFTER: Final = 100  # objects, the first of the manifest: not the first to be done
 ALLOW_NAN: Final = "--allow-nan takes them"
@@ -80,7 +80,7 @@ class Gather:
             Where a table outgrows `max_keys`, or the first objects all brought nothing.
         """
         self.cost += cost
-        part = packed.unpack(raw, self._schemas)
+        part = encoding.unpack(raw, self._schemas)
         pieces = [p for s in splits for p in s.pieces]
         if pieces[0].whole:
             self._accept(part, ledger, pieces)

@@ -18,13 +18,13 @@ import numpy as np
 
 from mapreduce.columns import Columns
 from mapreduce.errors import JobError
-from mapreduce.table import Array, Rows, Schema, Table
+from mapreduce.tables.table import Array, Rows, Schema, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.partial import Partial
     from mapreduce.records import Format
+    from mapreduce.tables.partial import Partial
 
 Output: TypeAlias = "Mapping[str, Array]"  # column name -> values, all of one length
 

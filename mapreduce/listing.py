@@ -15,7 +15,7 @@ from mapreduce.journal import Journal, Listing
 from mapreduce.objects import Networked
 from mapreduce.objects.listed import listed, prefix_of
 from mapreduce.objects.selection import ignored
-from mapreduce.table import Rule
+from mapreduce.tables.table import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

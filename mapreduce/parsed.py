@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.fields import Field, FieldColumn, Mask
-    from mapreduce.table import Array
+    from mapreduce.tables.table import Array
 
 NOT_A_RECORD: Final = "not_a_record"
 Shown: TypeAlias = "Callable[[str, int], str]"

@@ -24,7 +24,7 @@ from mapreduce.paths import keys_of
 from mapreduce.scanner import scanner
 from mapreduce.shape import Shape
 from mapreduce.shown import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
-from mapreduce.table import MAX_KEY_WIDTH
+from mapreduce.tables.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

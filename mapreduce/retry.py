@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from mapreduce import packed
 from mapreduce.errors import UsageError
 from mapreduce.identity import difference
 from mapreduce.ledger import Dropped, Ledger, Quarantined, merged
+from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mapreduce.gather import Gather
     from mapreduce.kept import Kept
     from mapreduce.objects import Entry
-    from mapreduce.table import Schema
+    from mapreduce.tables.table import Schema
 
 T = TypeVar("T", Quarantined, Dropped)
 
@@ -59,7 +59,7 @@ class Retry:
     def begin(self, gather: Gather, schemas: Sequence[Schema]) -> None:
         """Have the kept sums and account gathered."""
         rest = msgspec.structs.replace(self.kept.ledger, quarantined=[])
-        gather.keep(packed.unpack(self.kept.partial, schemas), rest)
+        gather.keep(encoding.unpack(self.kept.partial, schemas), rest)
 
     def numbered(self, ledger: Ledger) -> Ledger:
         """Give an account with the objects' numbers in the listing of the finished run."""

@@ -11,8 +11,8 @@ from mapreduce.objects.selection import Selection
 if TYPE_CHECKING:
     from mapreduce.kept import Kept
     from mapreduce.ledger import Ledger
-    from mapreduce.partial import Partial
-    from mapreduce.table import Array
+    from mapreduce.tables.partial import Partial
+    from mapreduce.tables.table import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mapreduce import packed
 from mapreduce.claim import made
 from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
@@ -44,6 +43,7 @@ from mapreduce.receipt import (
 )
 from mapreduce.retry import Retry
 from mapreduce.run_result import Options, Result
+from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
     import os
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from mapreduce.engines import Engine, Manning
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
-    from mapreduce.partial import Partial
     from mapreduce.plan import Piece, Split
     from mapreduce.resumed import OnBegun
+    from mapreduce.tables.partial import Partial
 
 Source: TypeAlias = "str | os.PathLike[str] | Store"
 
@@ -207,7 +207,7 @@ class _Run:
             merging = time.monotonic()
             partial = self.gather.result()
             self._check_cover(listing)
-            digest = packed.digest(partial)
+            digest = encoding.digest(partial)
             tables = finished(self.job, partial)
             self.phases.merge = time.monotonic() - merging
             receipt = self._receipt(digest, listing)
@@ -321,7 +321,7 @@ class _Run:
         ledger = self.gather.ledger
         if not ledger.quarantined:
             return None
-        raw = packed.pack(partial, compress=True)
+        raw = encoding.pack(partial, compress=True)
         listed, ignored = self._counts(listing)
         return Kept(self.journal.run, self.identity, listed, ignored, ledger, raw)
 

@@ -23,7 +23,6 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce import packed
 from mapreduce.attempt import Attempt
 from mapreduce.code_guard import Guard
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
@@ -47,6 +46,7 @@ from mapreduce.slot_messages import (
     receive,
     send,
 )
+from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
     from mapreduce.plan import Piece
@@ -159,7 +159,7 @@ def _run(attempt: Attempt, work: Work, teller: _Teller) -> Done | Failed:
         attempt.set_requests(work.requests)
         started, waited = time.monotonic(), attempt.waited_s
         partial, ledger = attempt.run(work.pieces, work.locations, teller.on_object)
-        raw = packed.pack(partial)
+        raw = encoding.pack(partial)
         waited = attempt.waited_s - waited
         cost = Cost(waited, time.monotonic() - started - waited, peak_bytes())
         return Done(work.number, raw, ledger, cost)

@@ -38,7 +38,7 @@ from mapreduce.slot_messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mapreduce.table import Schema
+    from mapreduce.tables.table import Schema
 
 
 STARTS: Final = 3  # tries to start a process, in a row, before whoever holds it gives up
@@ -140,7 +140,7 @@ class SlotProcess:
     @property
     def schemas(self) -> tuple[Schema, ...]:
         """The job's tables, once a process has been ready."""
-        from mapreduce.table import Schema  # noqa: PLC0415 - an agent, which has no use for them, loads no numpy
+        from mapreduce.tables.table import Schema  # noqa: PLC0415 - an agent, which has no use for them, loads no numpy
 
         return msgspec.msgpack.decode(self._schemas, type=tuple[Schema, ...])
 

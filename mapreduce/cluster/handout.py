@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Cost, Ledger, Quarantined
     from mapreduce.objects import Location
     from mapreduce.plan import Piece
-    from mapreduce.table import Schema
+    from mapreduce.tables.table import Schema
 
 SMALL_BYTES: Final = 1 << 16  # a partial that is checked sooner than handed to a thread
 DOUBTFUL: Final = ("gone", "changed", "unreadable")  # of a shared folder: is it the host's fault?

@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mapreduce import packed, partial
 from mapreduce.engines import Outcome
 from mapreduce.errors import MapReduceError, PartialError
 from mapreduce.ledger import REASONS, SAMPLES_PER_REASON, Cost, Ledger, Quarantined, merged
+from mapreduce.tables import encoding, partial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.cluster.commands import Crashed
     from mapreduce.plan import Piece
-    from mapreduce.table import Schema
+    from mapreduce.tables.table import Schema
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +70,7 @@ def checked(
     PartialError
         Where the bytes are no partial of these tables, or the account is not of these objects.
     """
-    packed.unpack(body, schemas)
+    encoding.unpack(body, schemas)
     _check_account(ledger, sent)
 
 
@@ -92,8 +92,8 @@ def outcome(
 def _merged(given: Sequence[Given], schemas: Sequence[Schema]) -> bytes | bytearray:
     if len(given) == 1:
         return given[0].body
-    parts = [packed.unpack(one.body, schemas) for one in given]
-    return packed.pack(partial.merge([partial.empty(schemas), *parts]))
+    parts = [encoding.unpack(one.body, schemas) for one in given]
+    return encoding.pack(partial.merge([partial.empty(schemas), *parts]))
 
 
 def _check_account(ledger: Ledger, pieces: Sequence[Piece]) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.places import Places
     from mapreduce.job_name import JobName
     from mapreduce.limits import Limits
-    from mapreduce.table import Schema
+    from mapreduce.tables.table import Schema
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

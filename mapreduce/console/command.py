@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mapreduce.job import Job
     from mapreduce.resumed import OnBegun, Resumed
     from mapreduce.runs import Options, Result
-    from mapreduce.table import Array
+    from mapreduce.tables.table import Array
 
 ROWS_AT_ONCE = 65_536
 OURS = frozenset(("quarantine", "dropped"))

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from mapreduce.cluster.inventory import Inventory
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store
-    from mapreduce.partial import Partial
     from mapreduce.plan import Piece
     from mapreduce.runs import Options
-    from mapreduce.table import Array
+    from mapreduce.tables.partial import Partial
+    from mapreduce.tables.table import Array
 
 SHOWN_ROWS = 10
 TIMED_BYTES = 64 << 20

@@ -18,7 +18,7 @@ from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.limits import Limits
 from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split
-from mapreduce.table import Schema
+from mapreduce.tables.table import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

@@ -13,7 +13,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from mapreduce import packed, partial
 from mapreduce.deaths import Guilt, is_killed
 from mapreduce.engines import Advance, Assignment, Outcome, located
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
@@ -23,6 +22,7 @@ from mapreduce.limits import MapError
 from mapreduce.objects import Awaited
 from mapreduce.slot_messages import Begin, Done, Failed, Reached, Work
 from mapreduce.slot_process import START_PAUSE_S, Patience, SlotProcess, StartError
+from mapreduce.tables import encoding, partial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,11 +165,11 @@ class Slot:
         cost = sum((d.cost for d in done), Cost())
         if len(done) == 1:
             return Outcome((number,), done[0].partial, done[0].ledger, cost)
-        whole = partial.merge([packed.unpack(d.partial, self._process.schemas) for d in done])
-        return Outcome((number,), packed.pack(whole), merged(d.ledger for d in done), cost)
+        whole = partial.merge([encoding.unpack(d.partial, self._process.schemas) for d in done])
+        return Outcome((number,), encoding.pack(whole), merged(d.ledger for d in done), cost)
 
     def _crashed(self, number: int, piece: Piece, how: str) -> Done:
-        nothing = packed.pack(partial.empty(self._process.schemas))
+        nothing = encoding.pack(partial.empty(self._process.schemas))
         bad = Quarantined(piece.ordinal, piece.key, piece.etag, "crashed", how)
         return Done(number, nothing, merged((Ledger(quarantined=[bad]),)), Cost())
 

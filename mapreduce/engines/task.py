@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce import packed, partial
 from mapreduce.attempt import Attempt
 from mapreduce.engines import Assignment, Outcome
 from mapreduce.engines.local import Local
@@ -35,7 +34,8 @@ from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Split
 from mapreduce.side_file import verified
-from mapreduce.table import Schema
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.table import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,12 +116,12 @@ def joined(answers: Sequence[Answer], schemas: Sequence[Schema], max_keys: int) 
     splits = tuple(sorted(n for w in wholes for n in w.splits))
     ledger = merged(w.ledger for w in wholes)
     try:
-        total = partial.merge([packed.unpack(w.partial, schemas) for w in wholes])
+        total = partial.merge([encoding.unpack(w.partial, schemas) for w in wholes])
         partial.check_keys(total, max_keys, ledger.ok + len(ledger.quarantined), None)
     except MapReduceError as error:
         return Answer(None, parts, (*faults, Fault(splits[0], "job", str(error))))
     cost = sum((w.cost for w in wholes), Cost())
-    return Answer(Outcome(splits, packed.pack(total), ledger, cost), parts, faults)
+    return Answer(Outcome(splits, encoding.pack(total), ledger, cost), parts, faults)
 
 
 def answered(order: Order, work: Work, raw_order: bytes) -> Answer:
@@ -145,7 +145,7 @@ def _attempt(order: Order, work: Work, raw_order: bytes) -> Outcome:
     attempt = _bench.attempt(order, raw_order)
     started, waited = time.monotonic(), attempt.waited_s
     result, ledger = attempt.run(work.pieces, work.locations)
-    raw = packed.pack(result)
+    raw = encoding.pack(result)
     waited = attempt.waited_s - waited
     cost = Cost(waited, time.monotonic() - started - waited, peak_bytes())
     return Outcome((work.number,), raw, ledger, cost)

@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mapreduce import packed
 from mapreduce.attempt import Attempt
 from mapreduce.cluster.messages import (
     PROTOCOL,
@@ -36,6 +35,7 @@ from mapreduce.limits import Limits
 from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.runs import Options, run
+from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
     import ssl
@@ -201,7 +201,7 @@ class Agent:
                 partial, ledger = attempt.run(task.pieces, task.locations)
             finally:
                 attempt.close()
-        return packed.pack(partial), ledger
+        return encoding.pack(partial), ledger
 
     def offer(self, task: Task, body: bytes, ledger: Ledger) -> None:
         self._attempts[task.attempt] = body

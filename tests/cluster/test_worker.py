@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mapreduce as mr
-from mapreduce import packed, partial
 from mapreduce.cluster.messages import (
     PROTOCOL,
     Accepted,
@@ -39,6 +38,7 @@ from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived
 from mapreduce.job_name import JobName
 from mapreduce.objects.directory import Directory
+from mapreduce.tables import encoding, partial
 from tests.cluster.stand_in import RUN, Coordinator, gone, soon, tasks
 from tests.jobs.counting import Links
 from tests.jobs.deadly import Deadly
@@ -77,7 +77,7 @@ def _noted(note: Path) -> list[int]:
 
 def _digest(job: mr.Job, bodies: Iterable[bytes]) -> str:
     schemas = tuple(job.schemas())
-    return packed.digest(partial.merge([packed.unpack(b, schemas) for b in bodies]))
+    return encoding.digest(partial.merge([encoding.unpack(b, schemas) for b in bodies]))
 
 
 def test_two_slots_give_what_one_machine_gives(coordinator: Coordinator, trips: Directory) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce import packed
 from mapreduce.attempt import Attempt
 from mapreduce.engines import Assignment, Event, Outcome, located
 from mapreduce.ledger import Cost
 from mapreduce.objects.reader import Reader
+from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -43,6 +43,6 @@ class Here:
                 part, ledger = attempt.run(found, locations)
                 ledger.quarantined += set_aside
                 self.ran.append(split.number)
-                yield Outcome((split.number,), packed.pack(part), ledger, Cost(1.0, 1.0, 1))
+                yield Outcome((split.number,), encoding.pack(part), ledger, Cost(1.0, 1.0, 1))
         finally:
             attempt.close()

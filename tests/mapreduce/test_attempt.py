@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import attempt, combiner, lines, packed, partial
+from mapreduce import attempt, combiner, lines
 from mapreduce.attempt import Attempt
 from mapreduce.errors import JobError, StoreError
 from mapreduce.gather import Gather
@@ -23,6 +23,7 @@ from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Planner
+from mapreduce.tables import encoding, partial
 from tests.jobs.counting import Lines, Links, PlainRows, Rows
 from tests.jobs.deadly import Deadly
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mapreduce.ledger import Ledger
-    from mapreduce.partial import Partial
+    from mapreduce.tables.partial import Partial
 
 
 def done(
@@ -50,7 +51,7 @@ def done(
         for split in planner.splits_of(store.entries()):
             locations = [Location(body=objects[p.key]) for p in split.pieces]
             part, ledger = run.run(split.pieces, locations)
-            gather.add([split], packed.pack(part), ledger, Cost())
+            gather.add([split], encoding.pack(part), ledger, Cost())
     finally:
         run.close()
     return gather.result(), gather.ledger
@@ -95,7 +96,7 @@ def test_a_bad_object_leaves_no_trace_in_the_sums() -> None:
     objects = {"a": trip((1, 5.0)), "b": trip((1, 7.0))[:-2], "c": trip((2, 9.0)), "d": b""}
     whole, ledger = done(Links(), objects)
     alone, _ = done(Links(), {k: objects[k] for k in "ac"})
-    assert packed.digest(whole) == packed.digest(alone)
+    assert encoding.digest(whole) == encoding.digest(alone)
     assert [(q.key, q.reason) for q in ledger.quarantined] == [("b", "not_json"), ("d", "empty")]
     assert (ledger.ok, ledger.read) == (2, 2)
 
@@ -111,7 +112,7 @@ def test_a_large_object_combined_in_parts_is_that_combined_at_once(
     monkeypatch.setattr(lines, "BLOCK_BYTES", 64)
     monkeypatch.setattr(lines.blocks, "__kwdefaults__", {"block_bytes": 64, "cap_bytes": 1 << 20})
     in_parts, again = done(Rows(), objects)
-    assert packed.digest(in_parts) == packed.digest(at_once)
+    assert encoding.digest(in_parts) == encoding.digest(at_once)
     assert int(at_once.tables[1].values[0].max()) == 3
     assert msgspec.json.encode(again) == msgspec.json.encode(ledger)
     assert [s.row for s in ledger.samples if s.ordinal == 0][:3] == [0, 7, 14]
@@ -138,7 +139,7 @@ def test_an_object_that_turns_out_bad_late_leaves_no_trace(monkeypatch: pytest.M
     cut = gzip.compress(b"\n".join(b'{"id":%d}' % n for n in ids.tolist()))[:-20]
     whole, ledger = done(Rows(), {"a.gz": cut, "b": good})
     alone, _ = done(Rows(), {"b": good})
-    assert packed.digest(whole) == packed.digest(alone)
+    assert encoding.digest(whole) == encoding.digest(alone)
     assert held[0] == 0  # of the bad one, before it was known to be bad
     assert [(q.key, q.reason) for q in ledger.quarantined] == [("a.gz", "unreadable")]
     assert ledger.read == 300
@@ -151,7 +152,7 @@ def test_a_divided_object_gives_what_a_whole_one_gives(named: str) -> None:
     whole, ledger = done(PlainRows(), {named: body})
     for split_bytes in (70_000, 300_000):
         parts, again = done(PlainRows(), {named: body}, split_bytes=split_bytes, divisible=True)
-        assert packed.digest(parts) == packed.digest(whole)
+        assert encoding.digest(parts) == encoding.digest(whole)
         assert again == ledger
     assert (ledger.ok, ledger.ok_bytes, ledger.kept) == (1, len(body), 100_000)
 
@@ -163,7 +164,7 @@ def test_gzip_without_the_name_is_not_read_as_lines_when_it_is_divided() -> None
     assert len(plan) > 3
     whole, ledger = done(PlainRows(), {"x": body})
     parts, again = done(PlainRows(), {"x": body}, split_bytes=1, divisible=True)
-    assert packed.digest(parts) == packed.digest(whole)
+    assert encoding.digest(parts) == encoding.digest(whole)
     assert again == ledger
     assert ledger.kept == 200_000
 
@@ -221,7 +222,7 @@ def test_map_errors_can_set_the_object_aside_instead() -> None:
     limits = Limits(quarantine_map_errors=True)
     whole, ledger = done(Deadly(how="fail"), objects, limits=limits)
     alone, _ = done(Deadly(how="fail"), {k: objects[k] for k in "az"})
-    assert packed.digest(whole) == packed.digest(alone)
+    assert encoding.digest(whole) == encoding.digest(alone)
     assert [(q.reason, q.place) for q in ledger.quarantined] == [
         ("map_failed", "ZeroDivisionError: thirteen")
     ]

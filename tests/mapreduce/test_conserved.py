@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import packed, partial
-from mapreduce.conserved import Conserved
 from mapreduce.errors import MapReduceError
 from mapreduce.gather import Gather
 from mapreduce.ledger import Cost, Ledger
-from mapreduce.partial import Partial
 from mapreduce.plan import Piece, Split
-from mapreduce.tiers import Tiers
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.accumulator import Tiers
+from mapreduce.tables.conservation import Conserved
+from mapreduce.tables.partial import Partial
 from tests.mapreduce.test_partial import SCHEMAS, partials
 
 
@@ -41,7 +41,7 @@ def test_a_partial_lost_or_taken_twice_is_found(parts: list[Partial], at: int) -
         if counted:
             with pytest.raises(MapReduceError, match="the merged sums are not those"):
                 _noted(parts).check(other)
-        elif packed.digest(other) == packed.digest(whole):
+        elif encoding.digest(other) == encoding.digest(whole):
             _noted(parts).check(other)
 
 

@@ -8,19 +8,19 @@ import random
 import pytest
 
 import mapreduce as mr
-from mapreduce import packed, partial
 from mapreduce.errors import JobError, PartialError
 from mapreduce.gather import HOPELESS_AFTER, HOPELESS_CRASHES, Gather
 from mapreduce.ledger import Cost, Dropped, Ledger, Quarantined
-from mapreduce.partial import Partial
 from mapreduce.plan import Piece, Split
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.partial import Partial
 
 TABLE = mr.Table(key="k", n=mr.Sum)
 SCHEMAS = [TABLE.schema]
 
 
 def _raw(*keys: int) -> bytes:
-    return packed.pack(Partial((partial.combine(TABLE, [TABLE.fold(list(keys), n=1)], [0]),)))
+    return encoding.pack(Partial((partial.combine(TABLE, [TABLE.fold(list(keys), n=1)], [0]),)))
 
 
 def _whole(number: int) -> Split:
@@ -43,7 +43,7 @@ def test_the_order_of_outcomes_never_shows() -> None:
         gather = Gather(SCHEMAS, 1000)
         for number in order:
             gather.add([_whole(number)], _raw(number % 9, number % 4), _kept(2), Cost(1.0))
-        digests.add(packed.digest(gather.result()))
+        digests.add(encoding.digest(gather.result()))
         assert (gather.ledger.ok, gather.ledger.kept, gather.cost.waited_s) == (70, 140, 70.0)
     assert len(digests) == 1
 

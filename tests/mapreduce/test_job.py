@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import mapreduce as mr
-from mapreduce import partial
 from mapreduce.columns import Columns
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job import finished
 from mapreduce.job_loader import configured, load
 from mapreduce.job_name import job_code, name_of, parameters
-from mapreduce.partial import Partial
+from mapreduce.tables import partial
+from mapreduce.tables.partial import Partial
 from tests.jobs.counting import Links, Rows
 
 

@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from mapreduce import packed, partial
 from mapreduce.engines import Assignment, Outcome, task
 from mapreduce.engines.dask_tree import FAN_IN, FaultError, Tree, attempt
 from mapreduce.engines.feed import Desk
@@ -23,6 +22,7 @@ from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects import Location
 from mapreduce.plan import Piece, Split
+from mapreduce.tables import encoding, partial
 from tests.jobs.counting import PlainRows
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Losing:
         if act is attempt:
             number = work_of(given[0]).number
             self.attempts.append(number)
-            empty = packed.pack(partial.empty(SCHEMAS))
+            empty = encoding.pack(partial.empty(SCHEMAS))
             return Done("finished", encode(Answer(Outcome((number,), empty, Ledger(ok=1), Cost()))))
         answers = [decode_answer(one.came) for one in given]
         if self.lost is None:

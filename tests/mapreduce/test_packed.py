@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import packed, partial
 from mapreduce.errors import PartialError
-from mapreduce.packed import HEAD, MAGIC, VERSION
-from mapreduce.partial import Partial
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.encoding import HEAD, MAGIC, VERSION
+from mapreduce.tables.partial import Partial
 from tests.mapreduce.test_partial import SCHEMAS, partials
 
 TABLE = mr.Table(key=("a", mr.Key("b", width=2)), n=mr.Sum, w=mr.WideSum)
@@ -41,10 +41,10 @@ def _parts(whole: bytes) -> tuple[bytes, bytes]:
 
 @given(partials, st.booleans())
 def test_unpack_is_the_inverse_of_pack(part: Partial, compress: bool) -> None:
-    raw = packed.pack(part, compress=compress)
-    back = packed.unpack(raw, SCHEMAS)
-    assert packed.pack(back) == packed.pack(part)
-    assert packed.digest(back) == packed.digest(part)
+    raw = encoding.pack(part, compress=compress)
+    back = encoding.unpack(raw, SCHEMAS)
+    assert encoding.pack(back) == encoding.pack(part)
+    assert encoding.digest(back) == encoding.digest(part)
     for table, again in zip(part.tables, back.tables, strict=True):
         for column, other in zip(
             (*table.keys, *table.values), (*again.keys, *again.values), strict=True
@@ -55,11 +55,11 @@ def test_unpack_is_the_inverse_of_pack(part: Partial, compress: bool) -> None:
 
 @given(partials)
 def test_the_digest_is_that_of_the_uncompressed_bytes(part: Partial) -> None:
-    assert packed.digest(part) == f"sha256:{hashlib.sha256(packed.pack(part)).hexdigest()}"
+    assert encoding.digest(part) == f"sha256:{hashlib.sha256(encoding.pack(part)).hexdigest()}"
 
 
 def test_equal_content_gives_the_bytes_it_always_gave() -> None:
-    assert packed.digest(_some()) == (
+    assert encoding.digest(_some()) == (
         "sha256:82ad8de8177a9a1169b3bef1f910a9c2af9a6ec96fb6499426c55c8e04667f82"
     )
 
@@ -67,7 +67,7 @@ def test_equal_content_gives_the_bytes_it_always_gave() -> None:
 @settings(max_examples=200)
 @given(st.binary(max_size=200), st.data())
 def test_random_and_mutated_bytes_never_crash(noise: bytes, data: Any) -> None:
-    whole = packed.pack(_some(), compress=data.draw(st.booleans()))
+    whole = encoding.pack(_some(), compress=data.draw(st.booleans()))
     at = data.draw(st.integers(0, len(whole)))
     for raw in (
         noise,
@@ -75,38 +75,38 @@ def test_random_and_mutated_bytes_never_crash(noise: bytes, data: Any) -> None:
         whole + noise[:1],
         whole[:at] + noise + whole[at + len(noise) :],
     ):
-        if raw == whole or raw == packed.pack(_some()):
+        if raw == whole or raw == encoding.pack(_some()):
             continue
         with pytest.raises(PartialError):
-            packed.unpack(raw, [TABLE.schema])
+            encoding.unpack(raw, [TABLE.schema])
 
 
 @settings(max_examples=200)
 @given(st.data())
 def test_mutated_bytes_with_a_good_checksum_are_refused_or_read_as_what_they_say(data: Any) -> None:
-    header, body = (bytearray(p) for p in _parts(packed.pack(_some())))
+    header, body = (bytearray(p) for p in _parts(encoding.pack(_some())))
     part = data.draw(st.sampled_from([header, body]))
     part[data.draw(st.integers(0, len(part) - 1))] = data.draw(st.integers(0, 255))
     raw = _with_crc(bytes(header), bytes(body))
     try:
-        back = packed.unpack(raw, [TABLE.schema])
+        back = encoding.unpack(raw, [TABLE.schema])
     except PartialError:
         return
-    assert packed.pack(back)[HEAD.size + len(header) :] == bytes(body)
+    assert encoding.pack(back)[HEAD.size + len(header) :] == bytes(body)
 
 
 def _peak(raw: bytes, max_bytes: int = 1 << 24) -> int:
     tracemalloc.start()
     try:
         with pytest.raises(PartialError):
-            packed.unpack(raw, [TABLE.schema], max_bytes=max_bytes)
+            encoding.unpack(raw, [TABLE.schema], max_bytes=max_bytes)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
 def test_lengths_are_checked_before_anything_is_allocated() -> None:
-    header, body = _parts(packed.pack(_some()))
+    header, body = _parts(encoding.pack(_some()))
     huge = 1 << 40
     lying = [
         HEAD.pack(MAGIC, VERSION, 0, len(header), huge, huge, 0),
@@ -126,18 +126,18 @@ def test_lengths_are_checked_before_anything_is_allocated() -> None:
     [("rows", [2**62]), ("rows", [-1]), ("rows", [1, 1]), ("rows", []), ("schemas", [])],
 )
 def test_a_header_that_lies_is_refused(field: str, value: Any) -> None:
-    header, body = _parts(packed.pack(_some()))
+    header, body = _parts(encoding.pack(_some()))
     said = msgspec.msgpack.decode(header)
     said[field] = value
     with pytest.raises(PartialError):
-        packed.unpack(_with_crc(msgspec.msgpack.encode(said), body), [TABLE.schema])
+        encoding.unpack(_with_crc(msgspec.msgpack.encode(said), body), [TABLE.schema])
 
 
 def _packed_rows(keys: Any, b: Any, low: Any) -> bytes:
     n = len(keys)
     columns = tuple(np.array(v, dtype=np.int64) for v in ([1] * n, [0] * n, low))
     table = partial.TablePartial(TABLE.schema, (np.array(keys), np.array(b, "S2")), columns)
-    return packed.pack(Partial((table,)))
+    return encoding.pack(Partial((table,)))
 
 
 @pytest.mark.parametrize(
@@ -153,19 +153,19 @@ def _packed_rows(keys: Any, b: Any, low: Any) -> bytes:
 )
 def test_rows_out_of_order_or_form_are_refused(raw: bytes, said: str) -> None:
     with pytest.raises(PartialError, match=said):
-        packed.unpack(raw, [TABLE.schema])
+        encoding.unpack(raw, [TABLE.schema])
 
 
 def test_a_partial_of_other_tables_is_refused() -> None:
     with pytest.raises(PartialError, match="expected tables"):
-        packed.unpack(packed.pack(_some()), SCHEMAS)
+        encoding.unpack(encoding.pack(_some()), SCHEMAS)
 
 
 def _compressed(rows: int, *, cut: int = 0) -> bytes:
     """Pack keys in a compressed body, of which the end is cut off, under a right checksum."""
     table = mr.Table(key="k", n=mr.Sum)
     whole = partial.combine(table, [table.fold(list(range(rows)), n=1)], [0])
-    raw = packed.pack(Partial((whole,)), compress=True)
+    raw = encoding.pack(Partial((whole,)), compress=True)
     magic, version, flags, header, size, body, _ = HEAD.unpack(raw[: HEAD.size])
     rest = raw[HEAD.size : len(raw) - cut]
     head = HEAD.pack(magic, version, flags, header, size, body - cut, zlib.crc32(rest))
@@ -177,11 +177,11 @@ def test_what_a_compressed_body_would_grow_to_is_checked_before_it_does() -> Non
     schema = [mr.Table(key="k", n=mr.Sum).schema]
     assert len(raw) < 100_000
     with pytest.raises(PartialError, match="a partial of 160,000 bytes is over the cap of 100,000"):
-        packed.unpack(raw, schema, max_bytes=100_000)
-    assert len(packed.unpack(raw, schema)) == 10_000
+        encoding.unpack(raw, schema, max_bytes=100_000)
+    assert len(encoding.unpack(raw, schema)) == 10_000
 
 
 def test_a_compressed_body_without_its_own_end_is_refused() -> None:
     schema = [mr.Table(key="k", n=mr.Sum).schema]
     with pytest.raises(PartialError, match="expected a body of"):
-        packed.unpack(_compressed(100, cut=4), schema)  # zlib's checksum is missing, no row is
+        encoding.unpack(_compressed(100, cut=4), schema)  # zlib's checksum is missing, no row is

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import packed, partial
 from mapreduce.errors import JobError, PartialError
-from mapreduce.partial import Partial
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.partial import Partial
 from tests.mapreduce.test_table import TABLE, columns, records
 
 if TYPE_CHECKING:
-    from mapreduce.table import Table
+    from mapreduce.tables.table import Table
 
 OTHER = mr.Table(key=("x", "y"), n=mr.Sum)
 SCHEMAS = [TABLE.schema, OTHER.schema]
@@ -44,7 +44,7 @@ def test_merge_is_associative_and_commutative_and_has_an_identity(
     a: Partial, b: Partial, c: Partial
 ) -> None:
     nothing = partial.empty(SCHEMAS)
-    bytes_of = packed.pack
+    bytes_of = encoding.pack
     whole = bytes_of(partial.merge([a, b, c]))
     for order in ([c, b, a], [b, nothing, a, c], [partial.merge([a, b]), c]):
         assert bytes_of(partial.merge(order)) == whole

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import partial
 from mapreduce.errors import JobError
-from mapreduce.table import INT64_MAX, LIMB_MASK, scaled
+from mapreduce.tables import partial
+from mapreduce.tables.table import INT64_MAX, LIMB_MASK, scaled
 
 INT64 = st.integers(-(2**63), INT64_MAX)
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import merging, packed, partial
 from mapreduce.errors import JobError
-from mapreduce.partial import Partial, TablePartial
-from mapreduce.tiers import Tiers
+from mapreduce.tables import encoding, merge, partial
+from mapreduce.tables.accumulator import Tiers
+from mapreduce.tables.partial import Partial, TablePartial
 from tests.mapreduce.test_partial import SCHEMAS, partials
 
 if TYPE_CHECKING:
@@ -41,18 +41,18 @@ def _counts(keys: range) -> Partial:
 def test_any_order_grouping_and_slice_gives_one_digest(
     parts: list[Partial], dice: Random, room_bytes: int, rows: int
 ) -> None:
-    expected = packed.digest(partial.merge([partial.empty(SCHEMAS), *parts]))
+    expected = encoding.digest(partial.merge([partial.empty(SCHEMAS), *parts]))
     shuffled = dice.sample(parts, len(parts))
-    with mock.patch.object(merging, "SLICE_ROWS", rows):
+    with mock.patch.object(merge, "SLICE_ROWS", rows):
         tiers, apart = Tiers(SCHEMAS, room_bytes=room_bytes), Tiers(SCHEMAS, room_bytes=room_bytes)
         for part in shuffled:
             (tiers if dice.random() < 0.7 else apart).add(part)
         tiers.add(apart.result())
-        assert packed.digest(tiers.result()) == expected
+        assert encoding.digest(tiers.result()) == expected
 
 
 def test_nothing_added_is_the_identity() -> None:
-    assert packed.digest(Tiers(SCHEMAS).result()) == packed.digest(partial.empty(SCHEMAS))
+    assert encoding.digest(Tiers(SCHEMAS).result()) == encoding.digest(partial.empty(SCHEMAS))
 
 
 @pytest.mark.parametrize("step", [0, 500, 1000])
@@ -82,7 +82,7 @@ def _merge_peak(parts: Sequence[Partial]) -> int:
 def test_merging_takes_its_result_a_column_and_a_slice(step: int) -> None:
     parts = [_counts(range(n * step, n * step + 250_000)) for n in range(8)]
     result_bytes = (7 * step + 250_000) * ROW_BYTES
-    slice_bytes = merging.SLICE_ROWS * 8 * 8
+    slice_bytes = merge.SLICE_ROWS * 8 * 8
     assert _merge_peak(parts) < result_bytes * 3 // 2 + slice_bytes + (1 << 20)
 
 

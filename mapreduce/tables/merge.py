@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from mapreduce.table import Array, Ints, Schema, carried, checked_sum, run_starts
+from mapreduce.tables.table import Array, Ints, Schema, carried, checked_sum, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

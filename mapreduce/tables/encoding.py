@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from mapreduce.errors import PartialError
-from mapreduce.partial import Partial, TablePartial
-from mapreduce.table import LIMB_MASK, MAX_KEY_WIDTH, Array, Schema
+from mapreduce.tables.partial import Partial, TablePartial
+from mapreduce.tables.table import LIMB_MASK, MAX_KEY_WIDTH, Array, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mapreduce.errors import JobError, PartialError
-from mapreduce.merging import collapsed, merged_runs, order_of, sorted_rows
-from mapreduce.table import LIMB_BITS, Array, Column, Ints, Rows, Schema, Table, run_starts
+from mapreduce.tables.merge import collapsed, merged_runs, order_of, sorted_rows
+from mapreduce.tables.table import LIMB_BITS, Array, Column, Ints, Rows, Schema, Table, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

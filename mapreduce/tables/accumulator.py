@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mapreduce import partial
+from mapreduce.tables import partial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mapreduce.partial import Partial
-    from mapreduce.table import Schema
+    from mapreduce.tables.partial import Partial
+    from mapreduce.tables.table import Schema
 
 TIER: Final = 8  # partials of one tier that are merged into one
 TIER_BITS: Final = 3  # a tier's partials are up to 2**3 times as large as those of the one below
