@@ -12,7 +12,7 @@ help:  ## what one can make
 
 setup: $(VENV)/.installed  ## a virtual environment with everything in it
 
-$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/scanner/*.[ch])
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -10,7 +10,7 @@ FOLDER = "mapreduce/scanner"
 setup(
     ext_modules=[
         Extension(
-            "mapreduce.scanner._scan",
+            "mapreduce.formats.scanner._scan",
             [f"{FOLDER}/module.c"],
             depends=[f"{FOLDER}/{name}.h" for name in ("grammar", "columns", "scan")],
             extra_compile_args=["-O3"],

@@ -18,13 +18,13 @@ import mapreduce as mr
 from benchmarks import page
 from mapreduce.attempt import Attempt
 from mapreduce.columns import Records
+from mapreduce.formats.salvage import MAX_RECORDS
+from mapreduce.formats.scanner import scanner
 from mapreduce.limits import Limits
 from mapreduce.objects import Location
 from mapreduce.objects.files import file_etag
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece
-from mapreduce.scanner import scanner
-from mapreduce.structure import MAX_RECORDS
 from roadspeed.speeds import Speeds
 
 if TYPE_CHECKING:

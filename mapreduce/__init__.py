@@ -21,14 +21,14 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
-    from mapreduce.fields import Float, Int, Text
+    from mapreduce.formats.fields import Float, Int, Text
+    from mapreduce.formats.formats import Format, Json, JsonLines, Lines
     from mapreduce.job import Job
     from mapreduce.job_loader import load
     from mapreduce.limits import Limits, MapError
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.progress import Progress
-    from mapreduce.records import Format, Json, JsonLines, Lines
     from mapreduce.resumed import Resumed
     from mapreduce.runs import Options, Result, run
     from mapreduce.side_file import SideFile
@@ -54,9 +54,9 @@ _HOMES = {
     "PartialError": "mapreduce.errors",
     "StoreError": "mapreduce.errors",
     "UsageError": "mapreduce.errors",
-    "Float": "mapreduce.fields",
-    "Int": "mapreduce.fields",
-    "Text": "mapreduce.fields",
+    "Float": "mapreduce.formats.fields",
+    "Int": "mapreduce.formats.fields",
+    "Text": "mapreduce.formats.fields",
     "Columns": "mapreduce.columns",
     "Job": "mapreduce.job",
     "Records": "mapreduce.columns",
@@ -64,10 +64,10 @@ _HOMES = {
     "Memory": "mapreduce.objects.memory",
     "Selection": "mapreduce.objects.selection",
     "parse_sample": "mapreduce.objects.selection",
-    "Format": "mapreduce.records",
-    "Json": "mapreduce.records",
-    "JsonLines": "mapreduce.records",
-    "Lines": "mapreduce.records",
+    "Format": "mapreduce.formats.formats",
+    "Json": "mapreduce.formats.formats",
+    "JsonLines": "mapreduce.formats.formats",
+    "Lines": "mapreduce.formats.formats",
     "Options": "mapreduce.runs",
     "Progress": "mapreduce.progress",
     "Resumed": "mapreduce.resumed",

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mapreduce import lines, stack
 from mapreduce.columns import Records
 from mapreduce.combiner import ROWS_HELD, Combiner
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
+from mapreduce.formats import deep_stack, line_blocks
+from mapreduce.formats.formats import TEXT_BYTES, text_bytes
+from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects.inflate import inflated
 from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed, refusing
 from mapreduce.objects.verified import READS, settle
-from mapreduce.parsed import NOT_A_RECORD, Parsed
 from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.reading import Reading
-from mapreduce.records import TEXT_BYTES, text_bytes
 from mapreduce.side_file import side_files
 from mapreduce.tables.table import Rows
 
@@ -171,7 +171,7 @@ class Attempt:
     def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
         if isinstance(document, ObjectError):
             raise document
-        yield stack.parsed(self._parse, document)
+        yield deep_stack.parsed(self._parse, document)
 
     def _by_line(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[Reading]:
         for piece, location in zip(pieces, locations, strict=True):
@@ -193,12 +193,12 @@ class Attempt:
             stop = None
         cap = self._limits.line_cap_bytes
         most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(self._format.fields)))
-        at_once = min(lines.BLOCK_BYTES, most)
-        with self._reader.open(entry_of(piece), location, lines.first_byte(start)) as body:
+        at_once = min(line_blocks.BLOCK_BYTES, most)
+        with self._reader.open(entry_of(piece), location, line_blocks.first_byte(start)) as body:
             reading.body, reading.unchecked = body, body.unchecked
             content = inflated(body, piece.key) if packed or piece.whole else body
             read = refusing(content.read, piece.key) if packed or piece.whole else body.read
-            for block, too_long in lines.blocks(
+            for block, too_long in line_blocks.blocks(
                 read, start, stop, block_bytes=at_once, cap_bytes=cap
             ):
                 if too_long:
@@ -206,7 +206,7 @@ class Attempt:
                     lost = [(NOT_A_RECORD, n, f"a line of over {cap:,} bytes") for n in few]
                     yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long}, lost)
                 if block:
-                    yield stack.parsed(self._parse, block)
+                    yield deep_stack.parsed(self._parse, block)
 
     def _is_gzip(self, piece: Piece, location: Location) -> bool:
         """Tell whether an object that was divided, going by its name, is gzip all the same.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mapreduce.parsed import Parsed
+from mapreduce.formats.parsed import Parsed
 from mapreduce.tables.partial import wide_total
 
 if TYPE_CHECKING:
-    from mapreduce.fields import Mask
+    from mapreduce.formats.fields import Mask
     from mapreduce.plan import Piece
     from mapreduce.tables.partial import TablePartial
     from mapreduce.tables.table import Array

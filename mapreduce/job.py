@@ -23,7 +23,7 @@ from mapreduce.tables.table import Array, Rows, Schema, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.records import Format
+    from mapreduce.formats.formats import Format
     from mapreduce.tables.partial import Partial
 
 Output: TypeAlias = "Mapping[str, Array]"  # column name -> values, all of one length

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from mapreduce.formats.parsed import Parsed
     from mapreduce.objects.body import Body
-    from mapreduce.parsed import Parsed
     from mapreduce.plan import Piece
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mapreduce import __version__
 from mapreduce.errors import MapReduceError
-from mapreduce.tokens import TAKEN_BY
+from mapreduce.formats.nan_tokens import TAKEN_BY
 
 if TYPE_CHECKING:
     from mapreduce.engines import Manning

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.paths import is_nameable, path_of
+from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.shown import in_line
 from roadspeed.inspect import MARK
 from roadspeed.leaves import float_ids, likely, odd_ids, shown, text_speed

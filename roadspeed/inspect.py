@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mapreduce import Int, Json, ObjectError, UsageError
+from mapreduce.formats.field_path import is_nameable, path_of
+from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
 from mapreduce.objects.inflate import read_all
 from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed
 from mapreduce.objects.listed import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
-from mapreduce.paths import is_nameable, path_of
-from mapreduce.tokens import WORDS, Word, holds, masked
 from roadspeed.leaves import Leaf, likely
 from roadspeed.trip import PATHS
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from mapreduce.paths import is_nameable, path_of
+from mapreduce.formats.field_path import is_nameable, path_of
+from mapreduce.formats.nan_tokens import Word
 from mapreduce.shown import in_line
-from mapreduce.tokens import Word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

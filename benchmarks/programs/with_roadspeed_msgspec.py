@@ -6,7 +6,7 @@ import os
 
 from benchmarks.answers import answer
 from benchmarks.programs.with_roadspeed import speeds
-from mapreduce.scanner import SWITCH
+from mapreduce.formats.scanner import SWITCH
 
 if __name__ == "__main__":
     os.environ[SWITCH] = "0"

@@ -33,7 +33,7 @@ def folder(text: str) -> Path:
 def _show_version(wanted: bool) -> None:
     if wanted:
         import mapreduce  # noqa: PLC0415 - brings numpy, which `--help` does without
-        from mapreduce import scanner  # noqa: PLC0415
+        from mapreduce.formats import scanner  # noqa: PLC0415
 
         with_it = "with" if scanner.is_built() else "without"
         say(

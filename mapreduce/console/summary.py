@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.parsed import NOT_A_RECORD
+from mapreduce.formats.parsed import NOT_A_RECORD
 from mapreduce.shown import in_line
 
 if TYPE_CHECKING:

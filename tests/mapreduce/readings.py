@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import ObjectError
-from mapreduce.lines import BOM
+from mapreduce.formats.line_blocks import BOM
 
 if TYPE_CHECKING:
-    from mapreduce.parsed import Parsed
-    from mapreduce.records import Json
+    from mapreduce.formats.formats import Json
+    from mapreduce.formats.parsed import Parsed
 
 
 def columns(parsed: Parsed) -> dict[str, Any]:

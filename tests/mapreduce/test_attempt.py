@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import attempt, combiner, lines
+from mapreduce import attempt, combiner
 from mapreduce.attempt import Attempt
 from mapreduce.errors import JobError, StoreError
+from mapreduce.formats import line_blocks
 from mapreduce.gather import Gather
 from mapreduce.ledger import SAMPLES_PER_REASON, Cost
 from mapreduce.limits import Limits, MapError
@@ -109,8 +110,10 @@ def test_a_large_object_combined_in_parts_is_that_combined_at_once(
     at_once, ledger = done(Rows(), objects)
     for module in (attempt, combiner):
         monkeypatch.setattr(module, "ROWS_HELD", 5)
-    monkeypatch.setattr(lines, "BLOCK_BYTES", 64)
-    monkeypatch.setattr(lines.blocks, "__kwdefaults__", {"block_bytes": 64, "cap_bytes": 1 << 20})
+    monkeypatch.setattr(line_blocks, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(
+        line_blocks.blocks, "__kwdefaults__", {"block_bytes": 64, "cap_bytes": 1 << 20}
+    )
     in_parts, again = done(Rows(), objects)
     assert encoding.digest(in_parts) == encoding.digest(at_once)
     assert int(at_once.tables[1].values[0].max()) == 3
@@ -122,7 +125,7 @@ def test_an_object_that_turns_out_bad_late_leaves_no_trace(monkeypatch: pytest.M
     for module in (attempt, combiner):
         monkeypatch.setattr(module, "ROWS_HELD", 5)
     monkeypatch.setattr(
-        lines.blocks, "__kwdefaults__", {"block_bytes": 1 << 16, "cap_bytes": 1 << 20}
+        line_blocks.blocks, "__kwdefaults__", {"block_bytes": 1 << 16, "cap_bytes": 1 << 20}
     )
     held: list[int] = []
     hold = combiner.Combiner.hold

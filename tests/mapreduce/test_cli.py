@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce import scanner
 from mapreduce.console.terminal import consequences
+from mapreduce.formats import scanner
 from mapreduce.whole import whole
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mapreduce import lines
+from mapreduce.formats import line_blocks
 from mapreduce.limits import LINE_CAP_BYTES
 
 if TYPE_CHECKING:
@@ -28,26 +28,26 @@ def _read(content: bytes, cuts: list[int], step: int, block: int) -> tuple[list[
         if start == stop:
             continue
         source = io.BytesIO(content)
-        source.seek(lines.first_byte(start))
+        source.seek(line_blocks.first_byte(start))
 
         def read(n: int, source: io.BytesIO = source) -> bytes:
             return source.read(min(n, step))
 
-        for part, count in lines.blocks(read, start, stop, block_bytes=block, cap_bytes=CAP):
+        for part, count in line_blocks.blocks(read, start, stop, block_bytes=block, cap_bytes=CAP):
             found += part.removesuffix(b"\n").split(b"\n") if part else []
             too_long += count
     return found, too_long
 
 
 def _expected(content: bytes) -> tuple[list[bytes], int]:
-    whole = content.removeprefix(lines.BOM).split(b"\n")
+    whole = content.removeprefix(line_blocks.BOM).split(b"\n")
     if not whole[-1]:
         whole.pop()
     return [x for x in whole if len(x) <= CAP], sum(len(x) > CAP for x in whole)
 
 
 contents = st.lists(
-    st.sampled_from([b"", b"a", b"bb", b"1234567", b"12345678", b"x" * 20, b"\r", lines.BOM]),
+    st.sampled_from([b"", b"a", b"bb", b"1234567", b"12345678", b"x" * 20, b"\r", line_blocks.BOM]),
     max_size=8,
 ).flatmap(lambda parts: st.sampled_from([b"\n".join(parts), b"\n".join(parts) + b"\n"]))
 
@@ -64,7 +64,7 @@ contents = st.lists(
 def test_ranges_of_any_split_read_every_line_once(
     content: bytes, mark: bool, cuts: list[int], step: int, block: int
 ) -> None:
-    content = (lines.BOM if mark else b"") + content
+    content = (line_blocks.BOM if mark else b"") + content
     cuts = [c for c in cuts if c <= len(content)]
     expected, too_long = _expected(content)
     found, counted = _read(content, cuts, step, block)
@@ -82,7 +82,7 @@ def test_a_line_is_too_long_wherever_the_reads_happen_to_end() -> None:
 
 def test_over_long_lines_are_counted_where_they_stand() -> None:
     content = b"a\n" + b"y" * 99 + b"\nb\n" + b"z" * 99
-    got = list(lines.blocks(io.BytesIO(content).read, block_bytes=1000, cap_bytes=CAP))
+    got = list(line_blocks.blocks(io.BytesIO(content).read, block_bytes=1000, cap_bytes=CAP))
     assert got == [(b"a\n", 0), (b"b\n", 1), (b"", 1)]
 
 
@@ -101,18 +101,18 @@ def _endless(line: bytes, total: int) -> Callable[[int], bytes]:
 def test_a_large_stream_takes_the_memory_of_a_few_blocks() -> None:
     tracemalloc.start()
     try:
-        total = sum(len(b) for b, _ in lines.blocks(_endless(b'{"a":1}\n', 256 << 20)))
+        total = sum(len(b) for b, _ in line_blocks.blocks(_endless(b'{"a":1}\n', 256 << 20)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert total == 256 << 20
-    assert peak < 6 * lines.BLOCK_BYTES
+    assert peak < 6 * line_blocks.BLOCK_BYTES
 
 
 def test_a_stream_without_any_line_end_takes_the_memory_of_one_line_at_most() -> None:
     tracemalloc.start()
     try:
-        got = list(lines.blocks(_endless(b"x" * 64, 128 << 20)))
+        got = list(line_blocks.blocks(_endless(b"x" * 64, 128 << 20)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

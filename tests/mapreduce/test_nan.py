@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import structure, tokens
 from mapreduce.errors import ObjectError
+from mapreduce.formats import nan_tokens, salvage
+from mapreduce.formats.formats import Json, JsonLines, read_again
 from mapreduce.ledger import Dropped, NanRecords
-from mapreduce.records import Json, JsonLines, read_again
 from tests.mapreduce.readings import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce.parsed import Parsed
+    from mapreduce.formats.parsed import Parsed
 
 FIELDS: dict[str, Any] = {
     "link": mr.Int("db.link", high=9_000),
@@ -150,7 +150,7 @@ def readings(form: Any, raw: bytes) -> list[Any]:
         ways.append(lambda: form._parse_strictly(raw, allow_nan=True))
         ways.append(
             lambda: read_again(
-                form.shape, structure.elements(raw, form.at, allow_nan=True), allow_nan=True
+                form.shape, salvage.elements(raw, form.at, allow_nan=True), allow_nan=True
             )
         )
     else:
@@ -291,6 +291,6 @@ def test_values_shown_are_those_of_the_document_whoever_reads() -> None:
 
 def test_the_words_in_texts_stay_as_they_are() -> None:
     raw = rb'{"a":"NaN","b\"":"\\\"NaN","c":NaN,"NaN":[-Infinity]}'
-    assert tokens.masked(raw) == rb'{"a":"NaN","b\"":"\\\"NaN","c":true,"NaN":[true]}'
+    assert nan_tokens.masked(raw) == rb'{"a":"NaN","b\"":"\\\"NaN","c":true,"NaN":[true]}'
     nothing = b'{"a":"NaN"}'
-    assert tokens.masked(nothing) is nothing
+    assert nan_tokens.masked(nothing) is nothing

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import stack, structure
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.parsed import Parsed
-from mapreduce.records import TEXT_BYTES, Json, JsonLines, Lines, read_again
+from mapreduce.formats import deep_stack, salvage
+from mapreduce.formats.formats import TEXT_BYTES, Json, JsonLines, Lines, read_again
+from mapreduce.formats.parsed import Parsed
 from tests.mapreduce.readings import columns, read
 
 SUITE = Path(__file__).parents[2] / "../shared/data/jsontestsuite/test_parsing"
@@ -24,7 +24,7 @@ GOOD = b'{"db":{"link":"7"},"v":1.5}'
 
 
 def again(form: Json, document: bytes) -> dict[str, Any]:
-    return columns(read_again(form.shape, structure.elements(document, form.at)))
+    return columns(read_again(form.shape, salvage.elements(document, form.at)))
 
 
 scalars = st.one_of(
@@ -271,12 +271,14 @@ def test_a_document_that_cannot_be_read_says_why(document: bytes, reason: str) -
 
 
 def _from_deep(levels: int, document: bytes) -> Parsed:
-    return stack.parsed(TRIP.parse, document) if levels == 0 else _from_deep(levels - 1, document)
+    return (
+        deep_stack.parsed(TRIP.parse, document) if levels == 0 else _from_deep(levels - 1, document)
+    )
 
 
 @pytest.mark.parametrize("levels", [0, 300, 600, 800])
 def test_the_depth_allowed_does_not_depend_on_the_callers_stack(levels: int) -> None:
-    fits = structure.MAX_DEPTH - 3
+    fits = salvage.MAX_DEPTH - 3
     good = b'{"data":[{"db":{"link":1},"v":1,"x":' + b"[" * fits + b"]" * fits + b"},NaN]}"
     assert _from_deep(levels, good).dropped == {"not_a_record": 1}
     assert len(_from_deep(levels, good.replace(b",NaN", b"")).rows) == 1

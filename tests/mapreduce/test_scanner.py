@@ -20,14 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import scanner, structure
 from mapreduce.errors import ObjectError
-from mapreduce.parsed import Parsed
-from mapreduce.records import Json
+from mapreduce.formats import salvage, scanner
+from mapreduce.formats.formats import Json
+from mapreduce.formats.parsed import Parsed
 from tests.mapreduce.readings import read
 
 if TYPE_CHECKING:
-    from mapreduce.scanner import Scanner
+    from mapreduce.formats.scanner import Scanner
 
 FIELDS: dict[str, mr.Int | mr.Float | mr.Text] = {
     "link": mr.Int("db.link"),
@@ -140,11 +140,11 @@ def test_two_fields_of_one_path_have_columns_of_their_own() -> None:
 
 def test_lists_and_objects_beside_the_list_are_as_many_as_msgspec_takes() -> None:
     form = Json(at="data", v=mr.Int("v"))
-    for many in (structure.MAX_BESIDE - 1, structure.MAX_BESIDE):
+    for many in (salvage.MAX_BESIDE - 1, salvage.MAX_BESIDE):
         beside = ",".join(f'"{i}":{"{}" if i % 2 else "[]"}' for i in range(many))
-        text = "[" * structure.MAX_RECORDS  # brackets, as far as they are counted
+        text = "[" * salvage.MAX_RECORDS  # brackets, as far as they are counted
         document = f'{{"data":[{{"v":1}}],"text":"{text}",{beside}}}'.encode()
-        assert isinstance(outcome(document, form), Parsed) == (many < structure.MAX_BESIDE)
+        assert isinstance(outcome(document, form), Parsed) == (many < salvage.MAX_BESIDE)
 
 
 def test_of_a_key_given_twice_in_a_record_the_last_counts() -> None:
@@ -292,7 +292,7 @@ def test_more_records_than_a_document_may_have_are_given_up() -> None:
         return
     assert few.read(b"[" + b",".join([b'{"v":1}'] * 300) + b"]")
     assert few.read(b"[" + b",".join([b'{"v":1}'] * 301) + b"]") is None
-    assert structure.MAX_RECORDS > 300
+    assert salvage.MAX_RECORDS > 300
 
 
 def test_it_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ import tracemalloc
 
 import pytest
 
-from mapreduce import structure
 from mapreduce.errors import ObjectError
+from mapreduce.formats import salvage
 
 
 def _elements(document: bytes, at: str = "data") -> list[bytes]:
-    return list(structure.elements(document, at))
+    return list(salvage.elements(document, at))
 
 
 def _reason(document: bytes, at: str = "data") -> str:
@@ -87,22 +87,22 @@ def test_quotes_that_never_end_take_linear_time() -> None:
     document = b'{"data":["' + b'\\"' * 4_000_000
     began = time.thread_time()  # what others do meanwhile is not counted
     assert _reason(document) == "not_json"
-    assert not structure.too_deep(document + b"[" * 200)
+    assert not salvage.too_deep(document + b"[" * 200)
     assert time.thread_time() - began < 10
 
 
 def test_depth_is_that_outside_of_strings() -> None:
-    most = structure.MAX_DEPTH
-    assert not structure.too_deep(b"[" * most + b"]" * most)
-    assert structure.too_deep(b"[" * (most + 1) + b"]" * (most + 1))
-    assert not structure.too_deep(b'["' + b"[" * 5000 + b'"]')
-    assert structure.too_deep(b'["]",' * (most + 1))
-    assert not structure.too_deep(b'{"a":"\\"[[[","b":"\\\\"}' * 100)
-    assert structure.too_deep(b"[" * 3_000_000)
+    most = salvage.MAX_DEPTH
+    assert not salvage.too_deep(b"[" * most + b"]" * most)
+    assert salvage.too_deep(b"[" * (most + 1) + b"]" * (most + 1))
+    assert not salvage.too_deep(b'["' + b"[" * 5000 + b'"]')
+    assert salvage.too_deep(b'["]",' * (most + 1))
+    assert not salvage.too_deep(b'{"a":"\\"[[[","b":"\\\\"}' * 100)
+    assert salvage.too_deep(b"[" * 3_000_000)
 
 
 def test_many_records_are_refused_before_they_swell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(structure, "MAX_RECORDS", 1000)
+    monkeypatch.setattr(salvage, "MAX_RECORDS", 1000)
     assert len(_elements(b'{"data":[' + b"0," * 999 + b"0]}")) == 1000
     assert _reason(b'{"data":[' + b"0," * 1000 + b"0]}") == "too_large"
 
@@ -117,8 +117,8 @@ def test_a_large_strange_document_takes_a_few_times_its_size() -> None:
     ):
         tracemalloc.start()
         try:
-            structure.too_deep(document)
-            for _ in structure.elements(document, "data"):
+            salvage.too_deep(document)
+            for _ in salvage.elements(document, "data"):
                 continue
         except ObjectError:
             pass

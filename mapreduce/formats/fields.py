@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mapreduce.formats.nan_tokens import UNMARKED
 from mapreduce.shown import shortened, shown_value
 from mapreduce.tables.table import INT64_MAX
-from mapreduce.tokens import UNMARKED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import ObjectError
-from mapreduce.paths import keys_of, path_of
-from mapreduce.tokens import EMPTY, MARKED, TAKEN_BY, UNMARKED, first, masked, without_escapes
+from mapreduce.formats.field_path import keys_of, path_of
+from mapreduce.formats.nan_tokens import (
+    EMPTY,
+    MARKED,
+    TAKEN_BY,
+    UNMARKED,
+    first,
+    masked,
+    without_escapes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 import msgspec
 import numpy as np
 
-from mapreduce import structure, tokens
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.fields import Field, FieldColumn, Text, shown_leaf
+from mapreduce.formats import nan_tokens, salvage
+from mapreduce.formats.field_path import keys_of
+from mapreduce.formats.fields import Field, FieldColumn, Text, shown_leaf
+from mapreduce.formats.line_blocks import BOM
+from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of
+from mapreduce.formats.record_type import Shape
+from mapreduce.formats.scanner import scanner
 from mapreduce.ledger import SAMPLES_PER_REASON
-from mapreduce.lines import BOM
-from mapreduce.parsed import Nan, Parsed, assembled, columns_of
-from mapreduce.paths import keys_of
-from mapreduce.scanner import scanner
-from mapreduce.shape import Shape
 from mapreduce.shown import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
 from mapreduce.tables.table import MAX_KEY_WIDTH
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TAKEN: Final = frozenset(("has", "object", "part", "rows"))
 TEXT_BYTES: Final = 512 << 20  # of the text columns of what is read at once
-UNSUSPICIOUS: Final = structure.MAX_DEPTH // 2  # so many brackets can't nest too deep
+UNSUSPICIOUS: Final = salvage.MAX_DEPTH // 2  # so many brackets can't nest too deep
 
 
 class Json:
@@ -54,7 +54,7 @@ class Json:
         for part in reversed(way):
             outer = msgspec.defstruct("Document", [("value", outer)], rename={"value": part})
         self._row_bytes = text_bytes(fields)
-        most = min(structure.MAX_RECORDS, TEXT_BYTES // max(1, self._row_bytes))
+        most = min(salvage.MAX_RECORDS, TEXT_BYTES // max(1, self._row_bytes))
         self._scanner = scanner(at, fields, most)
         self._decoder = msgspec.json.Decoder(outer)
         self._depth = len(way)
@@ -68,7 +68,7 @@ class Json:
             `empty`, `not_json`, `wrong_shape`, `too_deep`, `too_large` or `bad_encoding`, with
             the place.
         RecursionError
-            Where the caller's stack is nearly used up; see `mapreduce.stack`.
+            Where the caller's stack is nearly used up; see `mapreduce.formats.deep_stack`.
         """
         document = document.removeprefix(BOM)
         if self._scanner and (found := self._scanner.read(document, allow_nan=allow_nan)):
@@ -79,13 +79,13 @@ class Json:
 
     def _parse_strictly(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read what is not plain, or what no scanner is here for: msgspec is the judge."""
-        if not structure.is_ascii(document) and not _is_utf8(document):
+        if not salvage.is_ascii(document) and not _is_utf8(document):
             return self._parse_again(document, allow_nan=allow_nan)
-        opened = structure.openers(document)
-        if opened > structure.MAX_RECORDS:  # perhaps more records than memory should hold
+        opened = salvage.openers(document)
+        if opened > salvage.MAX_RECORDS:  # perhaps more records than memory should hold
             return self._parse_again(document, allow_nan=allow_nan)
         try:
-            found = self._decoder.decode(tokens.masked(document) if allow_nan else document)
+            found = self._decoder.decode(nan_tokens.masked(document) if allow_nan else document)
         except msgspec.MsgspecError:
             return self._parse_again(document, allow_nan=allow_nan)
         except RecursionError:
@@ -115,7 +115,7 @@ class Json:
         if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
             raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
         _refuse_deep(document)
-        found = structure.elements(document, self.at, allow_nan=allow_nan)
+        found = salvage.elements(document, self.at, allow_nan=allow_nan)
         self._check_width(len(found))
         return read_again(self.shape, found, allow_nan=allow_nan)
 
@@ -135,22 +135,22 @@ class JsonLines:
 
     def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
-        if structure.is_ascii(block) or _is_utf8(block):
+        if salvage.is_ascii(block) or _is_utf8(block):
             try:
-                found = self._decoder.decode_lines(tokens.masked(block) if allow_nan else block)
+                found = self._decoder.decode_lines(nan_tokens.masked(block) if allow_nan else block)
             except msgspec.MsgspecError:
                 found = None
             except RecursionError:
-                if not structure.too_deep(block):
+                if not salvage.too_deep(block):
                     raise
                 found = None
             if found is not None and _one_a_line(block, len(found)):
                 leaves, nested = self.shape.leaves(found)
-                unexplained = structure.openers(block) - len(found) - nested
-                if unexplained < UNSUSPICIOUS or not structure.too_deep(block):
+                unexplained = salvage.openers(block) - len(found) - nested
+                if unexplained < UNSUSPICIOUS or not salvage.too_deep(block):
                     return _of_leaves(self.fields, leaves, len(found))
         lines = [line for line in block.split(b"\n") if line.strip()]
-        return read_again(self.shape, lines, allow_nan=allow_nan, refused=structure.too_deep)
+        return read_again(self.shape, lines, allow_nan=allow_nan, refused=salvage.too_deep)
 
 
 class Lines:
@@ -195,7 +195,7 @@ class _Scanned:
     def __call__(self, name: str, place: int) -> str:
         places = self._columns[name].places
         start = 0 if places is None else int(places[place])
-        if word := tokens.word_at(self._document, start):
+        if word := nan_tokens.word_at(self._document, start):
             return word
         stop = self._document.index(b'"', start + 1)  # no escapes in it: the scanner gives up there
         most = start + 1 + UTF8_BYTES * (VALUE_CHARACTERS + 1)
@@ -219,13 +219,17 @@ def read_again(
     for place, raw in enumerate(raws):
         readable = not refused(raw) and _is_utf8(raw)
         record = shape.record(raw) if readable else None
-        if readable and record is None and (masked := tokens.masked(raw, tokens.MARKED)) is not raw:
+        if (
+            readable
+            and record is None
+            and (masked := nan_tokens.masked(raw, nan_tokens.MARKED)) is not raw
+        ):
             record = shape.record(masked)
             if record is not None and not allow_nan:
                 nan.append((place, record, raw))
                 record = None
         if record is None and len(none) <= SAMPLES_PER_REASON:
-            none.setdefault(place, tokens.told(raw) or shown_raw(raw))
+            none.setdefault(place, nan_tokens.told(raw) or shown_raw(raw))
         records.append(record)
     not_records = np.fromiter((r is None for r in records), np.bool_, len(records))
     leaves, _ = shape.leaves([shape.blank if r is None else r for r in records])
@@ -240,7 +244,7 @@ def read_again(
     allowed, _ = shape.leaves([record for _, record, _ in nan])
     taken = _of_leaves(shape.fields, allowed, len(nan)).rows
     place, _, raw = nan[taken[0] if len(taken) else 0]
-    told = (place, tokens.told(raw) or shown_raw(raw))
+    told = (place, nan_tokens.told(raw) or shown_raw(raw))
     return replace(parsed, nan=Nan(len(nan), len(taken), told))
 
 
@@ -265,8 +269,8 @@ def text_bytes(fields: Mapping[str, Field]) -> int:
 
 
 def _refuse_deep(document: bytes) -> None:
-    if structure.too_deep(document):
-        raise ObjectError("too_deep", f"nested deeper than {structure.MAX_DEPTH}")
+    if salvage.too_deep(document):
+        raise ObjectError("too_deep", f"nested deeper than {salvage.MAX_DEPTH}")
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -15,7 +15,7 @@ from mapreduce.errors import ObjectError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce.parsed import Parsed
+    from mapreduce.formats.parsed import Parsed
 
 
 def parsed(parse: Callable[[bytes], Parsed], raw: bytes) -> Parsed:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from mapreduce.errors import JobError
-from mapreduce.fields import Wrong
-from mapreduce.paths import keys_of
+from mapreduce.formats.field_path import keys_of
+from mapreduce.formats.fields import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mapreduce.fields import Field
+    from mapreduce.formats.fields import Field
 
     Members: TypeAlias = Callable[[list[Any]], list[Any]]
 

@@ -20,7 +20,7 @@ from mapreduce.shown import shown_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mapreduce.fields import Field, FieldColumn, Mask
+    from mapreduce.formats.fields import Field, FieldColumn, Mask
     from mapreduce.tables.table import Array
 
 NOT_A_RECORD: Final = "not_a_record"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.paths import path_of
+from mapreduce.formats.field_path import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,13 +11,13 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.paths import keys_of
+from mapreduce.formats.field_path import keys_of
 
 VERSION: Final = 2  # as the compiled code has it: what it takes and gives
 
 _scan: Any
 try:
-    _scan = import_module("mapreduce.scanner._scan")
+    _scan = import_module("mapreduce.formats.scanner._scan")
     if getattr(_scan, "VERSION", 1) != VERSION:  # left from older sources
         _scan = None
 except ImportError:
@@ -26,7 +26,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mapreduce.fields import Field, FieldColumn
+    from mapreduce.formats.fields import Field, FieldColumn
 
 SWITCH: Final = "MAPREDUCE_SCANNER"
 MAX_COLUMNS: Final = 64  # as the compiled code has it
