@@ -17,9 +17,9 @@ import msgspec
 import mapreduce as mr
 from benchmarks import page
 from mapreduce.attempt import Attempt
-from mapreduce.columns import Records
 from mapreduce.formats.salvage import MAX_RECORDS
 from mapreduce.formats.scanner import scanner
+from mapreduce.job.views import Records
 from mapreduce.limits import Limits
 from mapreduce.objects import Location
 from mapreduce.objects.files import file_etag

@@ -42,7 +42,7 @@ from mapreduce.cluster.wire import Wire
 from mapreduce.engines import Assignment
 from mapreduce.engines.cluster import Cluster
 from mapreduce.fetch import entry_of
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.cluster.config import AgentConfig
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 LENGTH = struct.Struct("<Q")
 ROOT = Path(__file__).parents[1]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mapreduce.cluster.config import AgentConfig
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CGROUPS: Final = Path("/sys/fs/cgroup")

@@ -32,7 +32,7 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.inventory import load
 from mapreduce.cluster.launch import cluster_of
-from mapreduce.job_loader import load as load_job
+from mapreduce.job.loader import load as load_job
 from mapreduce.runs import Options, run
 from tests.cluster.shelves import enrolled
 from tests.services.sshd import SshHost, keypair, shelf
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mapreduce.cluster.inventory import Inventory
-    from mapreduce.job import Job
+    from mapreduce.job.job import Job
     from tests.services.sshd import Shelf
 
 JOB: Final = """

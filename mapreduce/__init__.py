@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mapreduce.columns import Columns, Records
     from mapreduce.errors import (
         JobError,
         MapReduceError,
@@ -23,15 +22,16 @@ if TYPE_CHECKING:
     )
     from mapreduce.formats.fields import Float, Int, Text
     from mapreduce.formats.formats import Format, Json, JsonLines, Lines
-    from mapreduce.job import Job
-    from mapreduce.job_loader import load
+    from mapreduce.job.job import Job
+    from mapreduce.job.loader import load
+    from mapreduce.job.side_file import SideFile
+    from mapreduce.job.views import Columns, Records
     from mapreduce.limits import Limits, MapError
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.progress import Progress
     from mapreduce.resumed import Resumed
     from mapreduce.runs import Options, Result, run
-    from mapreduce.side_file import SideFile
     from mapreduce.tables.table import (
         Array,
         Distinct,
@@ -57,10 +57,10 @@ _HOMES = {
     "Float": "mapreduce.formats.fields",
     "Int": "mapreduce.formats.fields",
     "Text": "mapreduce.formats.fields",
-    "Columns": "mapreduce.columns",
-    "Job": "mapreduce.job",
-    "Records": "mapreduce.columns",
-    "load": "mapreduce.job_loader",
+    "Columns": "mapreduce.job.views",
+    "Job": "mapreduce.job.job",
+    "Records": "mapreduce.job.views",
+    "load": "mapreduce.job.loader",
     "Memory": "mapreduce.objects.memory",
     "Selection": "mapreduce.objects.selection",
     "parse_sample": "mapreduce.objects.selection",
@@ -73,7 +73,7 @@ _HOMES = {
     "Resumed": "mapreduce.resumed",
     "Result": "mapreduce.runs",
     "run": "mapreduce.runs",
-    "SideFile": "mapreduce.side_file",
+    "SideFile": "mapreduce.job.side_file",
     "Array": "mapreduce.tables.table",
     "Distinct": "mapreduce.tables.table",
     "Key": "mapreduce.tables.table",

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mapreduce.columns import Records
 from mapreduce.combiner import ROWS_HELD, Combiner
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.formats import deep_stack, line_blocks
 from mapreduce.formats.formats import TEXT_BYTES, text_bytes
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
+from mapreduce.job.side_file import side_files
+from mapreduce.job.views import Records
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects.inflate import inflated
@@ -29,13 +30,12 @@ from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed, refusing
 from mapreduce.objects.verified import READS, settle
 from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.reading import Reading
-from mapreduce.side_file import side_files
 from mapreduce.tables.table import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from mapreduce.job import Job
+    from mapreduce.job.job import Job
     from mapreduce.objects import Location
     from mapreduce.objects.reader import Reader
     from mapreduce.tables.partial import Partial

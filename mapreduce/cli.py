@@ -24,7 +24,7 @@ from mapreduce.console.words import ANEW
 
 if TYPE_CHECKING:
     from mapreduce.console.typed import Typed
-    from mapreduce.job import Job
+    from mapreduce.job.job import Job
 
 app = typer.Typer(
     name="mapreduce",
@@ -270,7 +270,7 @@ def verify_command(folder: FolderArgument) -> None:
 
 
 def _job(reference: str, settings: list[str] | None) -> Job:
-    from mapreduce.job_loader import load  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.job.loader import load  # noqa: PLC0415 - numpy loads when it is needed
 
     return load(reference, given.settings(settings), text=True)
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mapreduce.job_code import BY_PATH, OURS
+from mapreduce.job.code_files import BY_PATH, OURS
 from mapreduce.receipt import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
     from mapreduce.runs import Options
 
 

@@ -20,7 +20,7 @@ from mapreduce.tables.table import Rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mapreduce.job import Job
+    from mapreduce.job.job import Job
     from mapreduce.objects import Awaited, Entry, Store
     from mapreduce.plan import Planner
 

@@ -18,9 +18,9 @@ from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
 from mapreduce.gather import Gather, HopelessError
 from mapreduce.identity import identity_of
-from mapreduce.job import Job, finished
-from mapreduce.job_loader import refuse_while_loading
-from mapreduce.job_name import job_code, name_of
+from mapreduce.job.job import Job, finished
+from mapreduce.job.loader import refuse_while_loading
+from mapreduce.job.name import job_code, name_of
 from mapreduce.journal import Journal, Listing
 from mapreduce.kept import Kept, hold, kept_in
 from mapreduce.ledger import merged

@@ -24,9 +24,9 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.attempt import Attempt
-from mapreduce.code_guard import Guard
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job_loader import loading
+from mapreduce.job.code_guard import Guard
+from mapreduce.job.loader import loading
 from mapreduce.ledger import Cost
 from mapreduce.limits import MapError
 from mapreduce.memory import peak_bytes

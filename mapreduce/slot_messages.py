@@ -11,7 +11,7 @@ from typing import IO, Final, TypeAlias
 import msgspec
 
 from mapreduce.errors import MapReduceError
-from mapreduce.job_name import JobName
+from mapreduce.job.name import JobName
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects import Awaited, Location

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
 from mapreduce.cluster.remote import STEP_S, HostError, Remote
-from mapreduce.side_file import CHUNK_BYTES, Seal
+from mapreduce.job.side_file import CHUNK_BYTES, Seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

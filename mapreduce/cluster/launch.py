@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.inventory import Host, Inventory
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 
 class OverSSH:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from mapreduce.errors import MapReduceError
-from mapreduce.job_name import JobName
+from mapreduce.job.name import JobName
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.objects import Awaited, Location
 from mapreduce.plan import Piece

@@ -17,14 +17,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.code_guard import compare
 from mapreduce.errors import UsageError
-from mapreduce.job_code import BY_PATH, tops
+from mapreduce.job.code_files import BY_PATH, tops
+from mapreduce.job.code_guard import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 ID_DIGITS: Final = 20
 MAX_FILES: Final = 20_000

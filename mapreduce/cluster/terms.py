@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mapreduce.cluster.places import Places
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
     from mapreduce.limits import Limits
     from mapreduce.tables.table import Schema
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce.engines import Engine
-    from mapreduce.job import Job
+    from mapreduce.job.job import Job
     from mapreduce.resumed import OnBegun, Resumed
     from mapreduce.runs import Options, Result
     from mapreduce.tables.table import Array

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.attempt import Attempt
 from mapreduce.cluster.tables import Store as Nodes
-from mapreduce.columns import Columns
 from mapreduce.console.command import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
 from mapreduce.fetch import entry_of
-from mapreduce.job import Job, finished
+from mapreduce.job.job import Job, finished
+from mapreduce.job.views import Columns
 from mapreduce.limits import Limits
 from mapreduce.listing import is_divisible
 from mapreduce.objects.listed import wanted

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from mapreduce.errors import ObjectError
-from mapreduce.job_name import JobName
+from mapreduce.job.name import JobName
 from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.limits import Limits
 from mapreduce.objects import Awaited

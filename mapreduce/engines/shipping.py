@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.code_guard import compare
 from mapreduce.errors import UsageError
-from mapreduce.job_code import BY_PATH, OURS, digest, tops
-from mapreduce.side_file import Seal, copied
+from mapreduce.job.code_files import BY_PATH, OURS, digest, tops
+from mapreduce.job.code_guard import compare
+from mapreduce.job.side_file import Seal, copied
 from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 MAX_BYTES: Final = 32 << 20
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # an archive's bytes say nothing of when it was made

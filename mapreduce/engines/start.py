@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.coordinator import Coordinator
     from mapreduce.cluster.watch import HostStatus, Watch
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 AT_ONCE: Final = 16  # hosts that are started together
 UNTOLD_S: Final = 1.0  # a wait that long is told of

@@ -25,15 +25,15 @@ from mapreduce.engines import Assignment, Outcome
 from mapreduce.engines.local import Local
 from mapreduce.engines.shipping import release
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job_code import tops
-from mapreduce.job_name import JobName
+from mapreduce.job.code_files import tops
+from mapreduce.job.name import JobName
+from mapreduce.job.side_file import verified
 from mapreduce.ledger import Cost, merged
 from mapreduce.limits import Limits, MapError
 from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Split
-from mapreduce.side_file import verified
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.table import Schema
 

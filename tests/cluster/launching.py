@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.cluster.config import AgentConfig
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 ROOT = Path(__file__).parents[2]
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.messages import FromWorker
     from mapreduce.cluster.wire import Event
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store
 

@@ -24,7 +24,7 @@ from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.messages import Accepted, Hello, Offer, Pull, Task, Welcome
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived, Broken, Wire
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 from mapreduce.plan import Piece
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.messages import FromCoordinator
     from mapreduce.cluster.wire import Event
-    from mapreduce.job import Job
+    from mapreduce.job.job import Job
     from mapreduce.objects import Store
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.doctor import examine
 from mapreduce.cluster.launch import cluster_of
 from mapreduce.cluster.remote import Remote
-from mapreduce.job_loader import load
+from mapreduce.job.loader import load
 from mapreduce.runs import Options, run
 from tests.cluster.shelves import enrolled_shelf
 from tests.cluster.stand_in import soon

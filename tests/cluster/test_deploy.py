@@ -32,8 +32,8 @@ from mapreduce.cluster.wheels import (
     worker_needs,
 )
 from mapreduce.errors import JobError, UsageError
-from mapreduce.job_code import digest
-from mapreduce.job_name import JobName
+from mapreduce.job.code_files import digest
+from mapreduce.job.name import JobName
 from tests.cluster.shelves import enrolled_shelf, small_plan, wheel
 from tests.services.sshd import Shelf
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mapreduce.cluster.coordinator import Coordinator
-    from mapreduce.job_name import JobName
+    from mapreduce.job.name import JobName
 
 PATIENCE_S = 60.0
 

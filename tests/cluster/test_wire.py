@@ -34,7 +34,7 @@ from mapreduce.cluster.wire import (
     Wire,
 )
 from mapreduce.errors import MapReduceError
-from mapreduce.job_name import JobName
+from mapreduce.job.name import JobName
 from mapreduce.ledger import Cost, Dropped, Ledger, Quarantined
 from mapreduce.objects import Location
 from mapreduce.plan import Piece

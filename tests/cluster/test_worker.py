@@ -36,7 +36,7 @@ from mapreduce.cluster.messages import (
 )
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived
-from mapreduce.job_name import JobName
+from mapreduce.job.name import JobName
 from mapreduce.objects.directory import Directory
 from mapreduce.tables import encoding, partial
 from tests.cluster.stand_in import RUN, Coordinator, gone, soon, tasks

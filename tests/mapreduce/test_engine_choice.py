@@ -29,7 +29,7 @@ from mapreduce.engines.shipping import shipment
 from mapreduce.engines.spark import Spark
 from mapreduce.engines.task import Order, Work
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run

@@ -11,7 +11,7 @@ import pytest
 from mapreduce import receipt
 from mapreduce.errors import UsageError
 from mapreduce.identity import difference, identity_of
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 from mapreduce.journal import Journal
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits

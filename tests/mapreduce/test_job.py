@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import mapreduce as mr
-from mapreduce.columns import Columns
 from mapreduce.errors import JobError, UsageError
-from mapreduce.job import finished
-from mapreduce.job_loader import configured, load
-from mapreduce.job_name import job_code, name_of, parameters
+from mapreduce.job.job import finished
+from mapreduce.job.loader import configured, load
+from mapreduce.job.name import job_code, name_of, parameters
+from mapreduce.job.views import Columns
 from mapreduce.tables import partial
 from mapreduce.tables.partial import Partial
 from tests.jobs.counting import Links, Rows
@@ -160,7 +160,7 @@ def test_a_job_no_worker_could_find_is_refused() -> None:
 def test_a_job_typed_at_a_prompt_is_refused() -> None:
     code = f"""
 import mapreduce as mr
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 class Typed(mr.Job):
     {"records = mr.Lines('line')"}
     table = mr.Table(key='k', n=mr.Sum)
@@ -232,7 +232,7 @@ def test_columns_that_differ_in_length_are_refused() -> None:
 
 
 def test_records_know_their_fields() -> None:
-    from mapreduce.columns import Records  # noqa: PLC0415 - used here alone
+    from mapreduce.job.views import Records  # noqa: PLC0415 - used here alone
     from mapreduce.plan import Piece  # noqa: PLC0415 - the same
 
     form = mr.JsonLines(a=mr.Int("a"), b=mr.Int("b", optional=True))

@@ -17,9 +17,9 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.errors import JobError, UsageError
-from mapreduce.job_code import OURS, framework_digest, tops
-from mapreduce.job_loader import load
-from mapreduce.job_name import job_code, name_of
+from mapreduce.job.code_files import OURS, framework_digest, tops
+from mapreduce.job.loader import load
+from mapreduce.job.name import job_code, name_of
 from tests.jobs.counting import Links
 
 if TYPE_CHECKING:
@@ -373,7 +373,7 @@ def test_what_is_run_with_the_modules_name_is_found_by_it(own: Path) -> None:
 def test_what_an_editor_leaves_among_our_files_is_no_part_of_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mapreduce.job_code.__file__", str(tmp_path / "job_code.py"))
+    monkeypatch.setattr("mapreduce.job.code_files.__file__", str(tmp_path / "job_code.py"))
     (tmp_path / "job_code.py").write_text("x = 1")
     known = framework_digest()
     (tmp_path / ".#job_code.py").symlink_to("somebody@here.1234")  # as Emacs locks a file

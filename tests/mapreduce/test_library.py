@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import mapreduce as mr
-from mapreduce.columns import Columns
 from mapreduce.engines.local import Local
+from mapreduce.job.views import Columns
 from mapreduce.journal import NAME
 
 

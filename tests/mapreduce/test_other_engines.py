@@ -17,7 +17,7 @@ from mapreduce.engines.feed import Desk
 from mapreduce.engines.shipping import Shipment, release
 from mapreduce.engines.task import Answer, Fault, Work, decode_answer, encode, joined, run
 from mapreduce.errors import ObjectError
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects import Location

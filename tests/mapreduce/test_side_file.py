@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce.job_loader import configured
-from mapreduce.job_name import name_of
+from mapreduce.job.loader import configured
+from mapreduce.job.name import name_of
+from mapreduce.job.side_file import copied
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import run
-from mapreduce.side_file import copied
 from tests.jobs.choosing import Chosen
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.job_name import name_of
+from mapreduce.job.name import name_of
 from mapreduce.limits import Limits
 from mapreduce.slot_messages import Begin
 from mapreduce.slot_process import SlotProcess

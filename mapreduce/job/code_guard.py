@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import JobError
-from mapreduce.job_code import (
+from mapreduce.job.code_files import (
     BY_PATH,
     OURS,
     digest,

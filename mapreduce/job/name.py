@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mapreduce.errors import JobError, UsageError
-from mapreduce.side_file import PREFIX, Seal, SideFile
+from mapreduce.job.side_file import PREFIX, Seal, SideFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapreduce.job import Job
-    from mapreduce.job_code import JobCode
+    from mapreduce.job.code_files import JobCode
+    from mapreduce.job.job import Job
 
 
 class JobName(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class JobName(msgspec.Struct, frozen=True):
 
     def load(self) -> Job:
         """Find the job, with its parameters; raises as `load` does."""
-        from mapreduce.job_loader import load  # noqa: PLC0415 - who only passes a name on needs no numpy
+        from mapreduce.job.loader import load  # noqa: PLC0415 - who only passes a name on needs no numpy
 
         files = {name: SideFile.of(seal) for name, seal in self.files.items()}
         return load(self.reference, {**self.parameters, **files})
@@ -50,7 +50,7 @@ class JobName(msgspec.Struct, frozen=True):
 
 def _sealed(job: Job) -> dict[str, Seal]:
     """Seal a job's side inputs, by parameter."""
-    from mapreduce.job import parameter_types  # noqa: PLC0415 - as above
+    from mapreduce.job.job import parameter_types  # noqa: PLC0415 - as above
 
     found = {}
     for name, kind in parameter_types(type(job)).items():
@@ -94,7 +94,7 @@ def name_of(job: Job, code: JobCode | None = None) -> JobName:
     UsageError
         For a side input that cannot be read.
     """
-    from mapreduce.job_code import importable_name  # noqa: PLC0415 - as above
+    from mapreduce.job.code_files import importable_name  # noqa: PLC0415 - as above
 
     cls = type(job)
     code = code or job_code(job)
@@ -106,7 +106,7 @@ def name_of(job: Job, code: JobCode | None = None) -> JobName:
 
 def job_code(job: Job) -> JobCode:
     """Gather what a job is made of; raises as `name_of` does."""
-    from mapreduce.job_code import code_of  # noqa: PLC0415 - as above
+    from mapreduce.job.code_files import code_of  # noqa: PLC0415 - as above
 
     cls = type(job)
     module = sys.modules[cls.__module__]

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mapreduce import code_guard
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.job import Job, parameter_types
-from mapreduce.job_code import FILE_MODULE
-from mapreduce.side_file import from_parameter, side_files
+from mapreduce.job import code_guard
+from mapreduce.job.code_files import FILE_MODULE
+from mapreduce.job.job import Job, parameter_types
+from mapreduce.job.side_file import from_parameter, side_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

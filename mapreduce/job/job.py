@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
 
 import numpy as np
 
-from mapreduce.columns import Columns
 from mapreduce.errors import JobError
+from mapreduce.job.views import Columns
 from mapreduce.tables.table import Array, Rows, Schema, Table
 
 if TYPE_CHECKING:
