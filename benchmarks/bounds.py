@@ -22,7 +22,7 @@ from mapreduce.formats.scanner import scanner
 from mapreduce.job.views import Records
 from mapreduce.limits import Limits
 from mapreduce.objects import Location
-from mapreduce.objects.files import file_etag
+from mapreduce.objects.file_body import file_etag
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece
 from roadspeed.speeds import Speeds

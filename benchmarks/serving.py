@@ -28,7 +28,7 @@ from mapreduce.cluster.line import Line
 from mapreduce.cluster.serving import Serving
 from mapreduce.cluster.tls import Authority, Identity, client_context, server_context
 from mapreduce.objects import Location
-from mapreduce.objects.files import file_etag
+from mapreduce.objects.file_body import file_etag
 from mapreduce.plan import Piece
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from mapreduce.job.side_file import side_files
 from mapreduce.job.views import Records
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.limits import Limits, MapError
-from mapreduce.objects.inflate import inflated
-from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed, refusing
-from mapreduce.objects.verified import READS, settle
+from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed, refusing
+from mapreduce.objects.gunzip import inflated
+from mapreduce.objects.verified_body import READS, settle
 from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.reading import Reading
 from mapreduce.tables.table import Rows

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.answers import described
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.files import announce
-from mapreduce.objects.inflate import read_all
-from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed
+from mapreduce.objects.file_body import announce
+from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed
+from mapreduce.objects.foreign_answers import described
+from mapreduce.objects.gunzip import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mapreduce.errors import StoreError
 from mapreduce.journal import Journal, Listing
 from mapreduce.objects import Networked
-from mapreduce.objects.listed import listed, prefix_of
+from mapreduce.objects.listing import listed, prefix_of
 from mapreduce.objects.selection import ignored
 from mapreduce.tables.table import Rule
 

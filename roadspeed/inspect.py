@@ -17,9 +17,9 @@ import msgspec
 from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
-from mapreduce.objects.inflate import read_all
-from mapreduce.objects.kinds import HEAD_BYTES, refuse_packed
-from mapreduce.objects.listed import wanted
+from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed
+from mapreduce.objects.gunzip import read_all
+from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from roadspeed.leaves import Leaf, likely

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.errors import MapReduceError
 from mapreduce.fetch import entry_of
 from mapreduce.objects import Location
-from mapreduce.objects.files import FileBody
+from mapreduce.objects.file_body import FileBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mapreduce.errors import MapReduceError, ObjectError
 from mapreduce.objects import Entry
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.files import FileBody
+from mapreduce.objects.file_body import FileBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

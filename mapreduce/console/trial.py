@@ -19,7 +19,7 @@ from mapreduce.job.job import Job, finished
 from mapreduce.job.views import Columns
 from mapreduce.limits import Limits
 from mapreduce.listing import is_divisible
-from mapreduce.objects.listed import wanted
+from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split

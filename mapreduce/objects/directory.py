@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.files import file_etag
-from mapreduce.objects.links import Links, Place
-from mapreduce.objects.names import text_of
+from mapreduce.objects.file_body import file_etag
+from mapreduce.objects.file_names import text_of
+from mapreduce.objects.symlinks import Links, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

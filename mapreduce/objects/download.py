@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from urllib3.exceptions import HTTPError
 
 from mapreduce.errors import ObjectError, StoreError
-from mapreduce.objects.answers import tls_fault, tls_words
 from mapreduce.objects.backoff import Backoff, retry_after_s
 from mapreduce.objects.checksum import MODE
-from mapreduce.objects.refusals import refusal
+from mapreduce.objects.foreign_answers import tls_fault, tls_words
+from mapreduce.objects.s3_errors import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from mapreduce.objects import Entry
-    from mapreduce.objects.count import Count
-    from mapreduce.objects.nodes import Nodes
+    from mapreduce.objects.node_health import Nodes
+    from mapreduce.objects.node_waits import Waits
     from mapreduce.objects.patience import Retry
-    from mapreduce.objects.waits import Waits
+    from mapreduce.objects.request_count import Count
 
 _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
 _TOO_MUCH = {429, 503}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from mapreduce.errors import UsageError
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.files import FileBody
+from mapreduce.objects.file_body import FileBody
 from mapreduce.objects.patience import Patience
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mapreduce.objects import Awaited, Entry, Location
     from mapreduce.objects.body import Body
-    from mapreduce.objects.web import Web
+    from mapreduce.objects.http_pool import Web
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Reader:
     def _online(self) -> Web:
         with self._making:
             if self._web is None:
-                from mapreduce.objects.web import Web  # noqa: PLC0415 - loads the HTTP client
+                from mapreduce.objects.http_pool import Web  # noqa: PLC0415 - loads the HTTP client
 
                 self._web = Web(self._patience, self._stopped, self._trusted)
             return self._web

@@ -28,13 +28,13 @@ from urllib3.exceptions import (
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Awaited, Entry, Location
-from mapreduce.objects.answers import excerpt, tls_words
 from mapreduce.objects.checksum import MODE, needs_part_size
-from mapreduce.objects.credentials import provider_of
-from mapreduce.objects.http import Http
-from mapreduce.objects.pages import Pages
-from mapreduce.objects.refusals import REMEDIES
-from mapreduce.objects.settings import Settings, find_settings
+from mapreduce.objects.foreign_answers import excerpt, tls_words
+from mapreduce.objects.s3_credentials import provider_of
+from mapreduce.objects.s3_errors import REMEDIES
+from mapreduce.objects.s3_http import Http
+from mapreduce.objects.s3_pages import Pages
+from mapreduce.objects.s3_settings import Settings, find_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.engines import Sites
 from mapreduce.engines.cluster import Cluster
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.nodes import SILENT_S, Nodes
+from mapreduce.objects.node_health import SILENT_S, Nodes
 from mapreduce.plan import Piece
 from mapreduce.runs import Options, run
 from tests.cluster.launching import Processes

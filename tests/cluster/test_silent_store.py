@@ -15,7 +15,7 @@ from mapreduce.engines.cluster import Cluster
 from mapreduce.engines.local import Local
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 from mapreduce.runs import run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links

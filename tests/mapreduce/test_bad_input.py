@@ -15,7 +15,7 @@ from mapreduce.errors import StoreError
 from mapreduce.limits import Limits
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 from mapreduce.runs import Options, run
 from tests.jobs.counting import Links, PlainRows
 from tests.services.proxy import Fault, proxied

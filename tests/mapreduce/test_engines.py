@@ -31,7 +31,7 @@ from mapreduce.limits import Limits, MapError
 from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 from mapreduce.runs import Options, run
 from roadspeed.speeds import Speeds
 from tests.cluster.launching import Processes

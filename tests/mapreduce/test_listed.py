@@ -17,9 +17,9 @@ from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark
 from mapreduce.errors import MapReduceError, StoreError
 from mapreduce.journal import progress_of
-from mapreduce.objects.listed import listed, wanted
+from mapreduce.objects.listing import listed, wanted
 from mapreduce.objects.memory import Memory
-from mapreduce.objects.seen import InOrder, Seen
+from mapreduce.objects.seen_texts import InOrder, Seen
 from mapreduce.runs import Options, run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links

@@ -16,7 +16,7 @@ from mapreduce.objects.backoff import Backoff, retry_after_s
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.patience import Retry
-from mapreduce.objects.refusals import refusal
+from mapreduce.objects.s3_errors import refusal
 from mapreduce.objects.selection import Selection, ignored, parse_sample
 from mapreduce.objects.source import open_store
 

@@ -15,11 +15,11 @@ import pytest
 
 from mapreduce.errors import ExpiredError, MapReduceError, ObjectError, StoreError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.inflate import inflated, read_all
+from mapreduce.objects.gunzip import inflated, read_all
 from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 from tests.services.proxy import Fault, Proxy, proxied
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.directory import Directory
-from mapreduce.objects.inflate import read_all
-from mapreduce.objects.listed import wanted
+from mapreduce.objects.file_names import name_of, text_of
+from mapreduce.objects.gunzip import read_all
+from mapreduce.objects.listing import wanted
 from mapreduce.objects.memory import Memory
-from mapreduce.objects.names import name_of, text_of
 from mapreduce.objects.reader import Reader
 
 
@@ -194,7 +194,7 @@ def test_an_operating_system_that_says_no_is_told_apart_from_one_out_of_handles(
         def refused(*_: object) -> int:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("mapreduce.objects.files.os.open", refused)
+        monkeypatch.setattr("mapreduce.objects.file_body.os.open", refused)
 
     refuse(13)
     with pytest.raises(ObjectError, match="unreadable: x: Permission denied"):

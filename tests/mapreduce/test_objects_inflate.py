@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.inflate import inflated, read_all
+from mapreduce.objects.gunzip import inflated, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

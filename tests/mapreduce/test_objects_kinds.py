@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from mapreduce.engines.local import Local
 from mapreduce.errors import ObjectError
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.inflate import inflated, read_all
-from mapreduce.objects.kinds import named
+from mapreduce.objects.file_kinds import named
+from mapreduce.objects.gunzip import inflated, read_all
 from mapreduce.objects.memory import Memory
 from mapreduce.runs import Options, run
 from tests.jobs.counting import Lines, Links

@@ -16,7 +16,7 @@ from mapreduce.errors import ExpiredError, ObjectError, StoreError, UsageError
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 from mapreduce.objects.source import open_store
 from tests.services.proxy import Fault, proxied
 

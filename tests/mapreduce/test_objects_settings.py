@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mapreduce.errors import UsageError
-from mapreduce.objects.settings import Keys, Profile, Settings, find_settings
+from mapreduce.objects.s3_settings import Keys, Profile, Settings, find_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

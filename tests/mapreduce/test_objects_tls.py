@@ -20,7 +20,7 @@ from mapreduce.objects import Entry, Location
 from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 from tests.services.stores import Strange, page, strange
 
 if TYPE_CHECKING:

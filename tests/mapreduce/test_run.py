@@ -17,8 +17,8 @@ from mapreduce.errors import JobError, MapReduceError, UsageError
 from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
+from mapreduce.objects.s3_settings import Settings
 from mapreduce.objects.selection import Selection
-from mapreduce.objects.settings import Settings
 from mapreduce.plan import Planner, Split
 from mapreduce.runs import Options, run
 from roadspeed.speeds import Speeds
@@ -117,7 +117,7 @@ def test_the_store_and_its_packing_do_not_show(
 
 
 def _keys(seaweed: Seaweed) -> Any:
-    from mapreduce.objects.settings import Keys  # noqa: PLC0415 - used here alone
+    from mapreduce.objects.s3_settings import Keys  # noqa: PLC0415 - used here alone
 
     return Keys(seaweed.access, seaweed.secret)
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from mapreduce.objects.s3 import S3
-from mapreduce.objects.settings import Keys, Settings
+from mapreduce.objects.s3_settings import Keys, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

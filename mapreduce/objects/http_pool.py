@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from mapreduce.objects.checksum import check_of, needs_part_size
-from mapreduce.objects.count import Count
 from mapreduce.objects.download import Download, Line, is_plain, part_size
-from mapreduce.objects.nodes import Nodes
-from mapreduce.objects.verified import Verified
-from mapreduce.objects.waits import Waits
+from mapreduce.objects.node_health import Nodes
+from mapreduce.objects.node_waits import Waits
+from mapreduce.objects.request_count import Count
+from mapreduce.objects.verified_body import Verified
 
 if TYPE_CHECKING:
     from threading import Event
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.checksum import Check
     from mapreduce.objects.patience import Patience
     from mapreduce.objects.reader import Trusted
-    from mapreduce.objects.verified import Answered
+    from mapreduce.objects.verified_body import Answered
 
 
 class Web:

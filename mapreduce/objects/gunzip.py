@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects.body import BytesBody
-from mapreduce.objects.kinds import refuse_packed
+from mapreduce.objects.file_kinds import refuse_packed
 
 if TYPE_CHECKING:
     from mapreduce.objects.body import Body

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
     from mapreduce.objects.body import Body
     from mapreduce.objects.checksum import Check
-    from mapreduce.objects.count import Count
+    from mapreduce.objects.request_count import Count
 
 READS: Final = 4  # of an object whose bytes come altered, in all
 _PIECE_BYTES: Final = 1 << 20

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 from mapreduce.errors import StoreError
-from mapreduce.objects.answers import described, root_of
-from mapreduce.objects.refusals import error_code
+from mapreduce.objects.foreign_answers import described, root_of
+from mapreduce.objects.s3_errors import error_code
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mapreduce.errors import StoreError
 from mapreduce.objects import Prefixed
-from mapreduce.objects.seen import InOrder
+from mapreduce.objects.seen_texts import InOrder
 from mapreduce.objects.selection import Selection, ignored
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from urllib3 import PoolManager, Retry, Timeout
 
-from mapreduce.objects.pages import Pages, is_page_asked
-from mapreduce.objects.waits import Waits
+from mapreduce.objects.node_waits import Waits
+from mapreduce.objects.s3_pages import Pages, is_page_asked
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse

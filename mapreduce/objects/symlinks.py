@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from mapreduce.objects.names import text_of
-from mapreduce.objects.seen import Seen
+from mapreduce.objects.file_names import text_of
+from mapreduce.objects.seen_texts import Seen
 from mapreduce.objects.selection import ignored
 
 

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import ExpiredError, MapReduceError, ObjectError, StoreError
-from mapreduce.objects.answers import described
+from mapreduce.objects.foreign_answers import described
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from mapreduce.errors import StoreError
 
 if TYPE_CHECKING:
-    from mapreduce.objects.settings import Settings
+    from mapreduce.objects.s3_settings import Settings
 
 _RENEW_BEFORE = timedelta(minutes=15)
 

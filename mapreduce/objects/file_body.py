@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mapreduce.errors import MapReduceError, ObjectError, StoreError
-from mapreduce.objects.names import name_of
+from mapreduce.objects.file_names import name_of
 
 if TYPE_CHECKING:
     from mapreduce.objects import Entry
