@@ -16,7 +16,7 @@ import msgspec
 
 import mapreduce as mr
 from benchmarks import page
-from mapreduce.attempt import Attempt
+from mapreduce.attempts.attempt import Attempt
 from mapreduce.formats.salvage import MAX_RECORDS
 from mapreduce.formats.scanner import scanner
 from mapreduce.job.views import Records

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mapreduce as mr
+from mapreduce.attempts.prefetch import entry_of
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.messages import (
     PROTOCOL,
@@ -41,7 +42,6 @@ from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.cluster.wire import Wire
 from mapreduce.engines import Assignment
 from mapreduce.engines.cluster import Cluster
-from mapreduce.fetch import entry_of
 from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Limits": "mapreduce.attempt",
-    "MapError": "mapreduce.attempt",
+    "Limits": "mapreduce.attempts.attempt",
+    "MapError": "mapreduce.attempts.attempt",
     "JobError": "mapreduce.errors",
     "MapReduceError": "mapreduce.errors",
     "ObjectError": "mapreduce.errors",

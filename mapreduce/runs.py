@@ -11,11 +11,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mapreduce.attempts.prefetch import entry_of
 from mapreduce.claim import made
 from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
-from mapreduce.fetch import entry_of
 from mapreduce.gather import Gather, HopelessError
 from mapreduce.identity import identity_of
 from mapreduce.job.job import Job, finished

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from mapreduce.attempts.cores import default_workers
+from mapreduce.attempts.slot_messages import Begin, Done, Peer
+from mapreduce.attempts.slot_process import CancelledError
 from mapreduce.cluster import messages as say
 from mapreduce.cluster.bench import Bench
 from mapreduce.cluster.crew import Crew, End, Slot
 from mapreduce.cluster.health import Gauges, default_slots
 from mapreduce.cluster.link import Link, LostError, RefusedError, UntrustedError
 from mapreduce.cluster.tls import Identity, client_context
-from mapreduce.cores import default_workers
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits
 from mapreduce.objects.backoff import Backoff
 from mapreduce.objects.patience import Retry
-from mapreduce.slot_messages import Begin, Done, Peer
-from mapreduce.slot_process import CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

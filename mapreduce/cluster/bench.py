@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mapreduce.cluster.messages import Failed, Offer, Progress, Task
 
 if TYPE_CHECKING:
-    from mapreduce.slot_messages import Done
+    from mapreduce.attempts.slot_messages import Done
 
 
 @dataclass(frozen=True, slots=True)

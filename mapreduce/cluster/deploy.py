@@ -169,7 +169,9 @@ def _bring(
         put_wheels(remote, facts, plan.needs, plan.cache, done.environment, tell)
     if "release" in lacks:
         tell("pushes the release")
-        imports = ["mapreduce.slot"] if "mapreduce/slot.py" in plan.tree.files else []
+        imports = (
+            ["mapreduce.attempts.slot"] if "mapreduce/attempts/slot.py" in plan.tree.files else []
+        )
         push(
             remote,
             f"releases/{done.release}",

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.attempts.prefetch import entry_of
 from mapreduce.errors import MapReduceError
-from mapreduce.fetch import entry_of
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import FileBody
 

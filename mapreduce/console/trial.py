@@ -8,13 +8,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.attempt import Attempt
+from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.prefetch import entry_of
 from mapreduce.cluster.tables import Store as Nodes
 from mapreduce.console.command import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
-from mapreduce.fetch import entry_of
 from mapreduce.job.job import Job, finished
 from mapreduce.job.views import Columns
 from mapreduce.limits import Limits

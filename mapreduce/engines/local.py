@@ -11,12 +11,12 @@ import resource
 import time
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cores import default_workers
+from mapreduce.attempts.cores import default_workers
+from mapreduce.attempts.memory import total_bytes
 from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Manning
 from mapreduce.engines.local_desk import Desk
 from mapreduce.engines.local_slot import Slot
 from mapreduce.errors import UsageError
-from mapreduce.memory import total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

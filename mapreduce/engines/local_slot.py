@@ -13,6 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.attempts.slot_messages import Begin, Done, Failed, Reached, Work
+from mapreduce.attempts.slot_process import START_PAUSE_S, Patience, SlotProcess, StartError
 from mapreduce.deaths import Guilt, is_killed
 from mapreduce.engines import Advance, Assignment, Outcome, located
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
@@ -20,8 +22,6 @@ from mapreduce.interpreter import import_path
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged
 from mapreduce.limits import MapError
 from mapreduce.objects import Awaited
-from mapreduce.slot_messages import Begin, Done, Failed, Reached, Work
-from mapreduce.slot_process import START_PAUSE_S, Patience, SlotProcess, StartError
 from mapreduce.tables import encoding, partial
 
 if TYPE_CHECKING:

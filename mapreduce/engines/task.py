@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempt import Attempt
+from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.memory import peak_bytes
 from mapreduce.engines import Assignment, Outcome
 from mapreduce.engines.local import Local
 from mapreduce.engines.shipping import release
@@ -30,7 +31,6 @@ from mapreduce.job.name import JobName
 from mapreduce.job.side_file import verified
 from mapreduce.ledger import Cost, merged
 from mapreduce.limits import Limits, MapError
-from mapreduce.memory import peak_bytes
 from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Split

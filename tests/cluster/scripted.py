@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mapreduce.attempt import Attempt
+from mapreduce.attempts.attempt import Attempt
 from mapreduce.cluster.messages import (
     PROTOCOL,
     Cancel,

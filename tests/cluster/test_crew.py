@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from mapreduce import slot_process
+from mapreduce.attempts import slot_process
+from mapreduce.attempts.slot_messages import Done
+from mapreduce.attempts.slot_process import StartError
 from mapreduce.cluster import crew
 from mapreduce.cluster.messages import Task
 from mapreduce.ledger import Cost, Ledger
-from mapreduce.slot_messages import Done
-from mapreduce.slot_process import StartError
 
 if TYPE_CHECKING:
-    from mapreduce.slot_messages import Work
-    from mapreduce.slot_process import SlotProcess
+    from mapreduce.attempts.slot_messages import Work
+    from mapreduce.attempts.slot_process import SlotProcess
 
 SHORT = 20  # of starts
 

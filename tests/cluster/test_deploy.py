@@ -304,7 +304,7 @@ def test_a_release_is_named_by_contents_and_needs_alone() -> None:
 def test_the_projects_own_packages_travel_without_being_named() -> None:
     assert own_packages() == ["mapreduce", "roadspeed"]
     files = release(worker_needs().pinned).files
-    assert "mapreduce/slot.py" in files
+    assert "mapreduce/attempts/slot.py" in files
     assert not any("__pycache__" in f or f.startswith("tests") for f in files)
     scanner = [f for f in files if f.startswith("mapreduce/formats/scanner/")]
     assert scanner == [
@@ -435,7 +435,7 @@ def test_the_real_release_runs_on_bare_pythons_of_two_versions(monkeypatch: Any)
             placed = table[host.name].value
             assert placed is not None
             path = ":".join(f"{placed.root}/{p}" for p in placed.path)
-            code = "import mapreduce.slot, roadspeed.speeds, numpy; print(numpy.__file__)"
+            code = "import mapreduce.attempts.slot, roadspeed.speeds, numpy; print(numpy.__file__)"
             done = subprocess.run(
                 [host.python, "-c", code],
                 env={"PYTHONPATH": path, "HOME": str(served.home)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.attempt import Attempt
+from mapreduce.attempts.attempt import Attempt
 from mapreduce.engines import Assignment, Event, Outcome, located
 from mapreduce.ledger import Cost
 from mapreduce.objects.reader import Reader

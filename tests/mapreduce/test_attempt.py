@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce import attempt, combiner
-from mapreduce.attempt import Attempt
+from mapreduce.attempts import attempt, combiner
+from mapreduce.attempts.attempt import Attempt
 from mapreduce.errors import JobError, StoreError
 from mapreduce.formats import line_blocks
 from mapreduce.gather import Gather

@@ -337,7 +337,13 @@ def test_a_program_on_standard_input_is_told_to_be_a_file(tmp_path: Path) -> Non
 
 def test_what_lies_in_the_current_folder_hides_nothing(tmp_path: Path) -> None:
     trips = _trips(tmp_path / "trips")
-    for name in ("queue.py", "types.py", "mapreduce/__init__.py", "mapreduce/slot.py", "numpy.py"):
+    for name in (
+        "queue.py",
+        "types.py",
+        "mapreduce/__init__.py",
+        "mapreduce/attempts/slot.py",
+        "numpy.py",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("raise SystemExit('the file of the current folder was run')\n")

@@ -113,7 +113,7 @@ def _children() -> list[int]:
         with contextlib.suppress(OSError):
             parent = int(path.read_text().rpartition(")")[2].split()[1])
             command = (path.parent / "cmdline").read_bytes()
-            if parent == os.getpid() and b"mapreduce.slot" in command:
+            if parent == os.getpid() and b"mapreduce.attempts.slot" in command:
                 found.append(int(path.parent.name))
     return found
 

@@ -7,10 +7,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.attempts.slot_messages import Begin
+from mapreduce.attempts.slot_process import SlotProcess
 from mapreduce.job.name import name_of
 from mapreduce.limits import Limits
-from mapreduce.slot_messages import Begin
-from mapreduce.slot_process import SlotProcess
 from tests.jobs.deadly import Deadly
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mapreduce.combiner import ROWS_HELD, Combiner
+from mapreduce.attempts.combiner import ROWS_HELD, Combiner
+from mapreduce.attempts.prefetch import Fetcher, entry_of
+from mapreduce.attempts.reading import Reading
 from mapreduce.errors import AlteredError, JobError, ObjectError
-from mapreduce.fetch import Fetcher, entry_of
 from mapreduce.formats import deep_stack, line_blocks
 from mapreduce.formats.formats import TEXT_BYTES, text_bytes
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
@@ -29,7 +30,6 @@ from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed, refusing
 from mapreduce.objects.gunzip import inflated
 from mapreduce.objects.verified_body import READS, settle
 from mapreduce.plan import TO_THE_END, Piece
-from mapreduce.reading import Reading
 from mapreduce.tables.table import Rows
 
 if TYPE_CHECKING:

@@ -18,11 +18,8 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.errors import JobError, MapReduceError
-from mapreduce.interpreter import command
-from mapreduce.memory import peak_bytes
-from mapreduce.objects import Awaited
-from mapreduce.slot_messages import (
+from mapreduce.attempts.memory import peak_bytes
+from mapreduce.attempts.slot_messages import (
     NO_SCHEMAS,
     OUT_OF_MEMORY,
     Begin,
@@ -34,6 +31,9 @@ from mapreduce.slot_messages import (
     receive,
     send,
 )
+from mapreduce.errors import JobError, MapReduceError
+from mapreduce.interpreter import command
+from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -250,7 +250,7 @@ class SlotProcess:
             path = os.pathsep.join(self._begin.path)
             self._own_peak_bytes = peak_bytes()
             process = self._process = subprocess.Popen(
-                command("mapreduce.slot"),
+                command("mapreduce.attempts.slot"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if self._said_bytes is None else subprocess.PIPE,

@@ -23,17 +23,9 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempt import Attempt
-from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
-from mapreduce.job.code_guard import Guard
-from mapreduce.job.loader import loading
-from mapreduce.ledger import Cost
-from mapreduce.limits import MapError
-from mapreduce.memory import peak_bytes
-from mapreduce.objects import Awaited
-from mapreduce.objects.reader import Reader, Trusted
-from mapreduce.shown import PrintedOut
-from mapreduce.slot_messages import (
+from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.memory import peak_bytes
+from mapreduce.attempts.slot_messages import (
     OUT_OF_MEMORY,
     Begin,
     Done,
@@ -46,6 +38,14 @@ from mapreduce.slot_messages import (
     receive,
     send,
 )
+from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
+from mapreduce.job.code_guard import Guard
+from mapreduce.job.loader import loading
+from mapreduce.ledger import Cost
+from mapreduce.limits import MapError
+from mapreduce.objects import Awaited
+from mapreduce.objects.reader import Reader, Trusted
+from mapreduce.shown import PrintedOut
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
