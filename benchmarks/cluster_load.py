@@ -47,7 +47,7 @@ from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
 from mapreduce.plan import Planner
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from mapreduce.tables import encoding
 from mapreduce.tables.partial import Partial, TablePartial
 

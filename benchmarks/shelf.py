@@ -23,7 +23,7 @@ from benchmarks.corpus import corpus, warm
 from benchmarks.namespaces import Namespaces, hindrance
 from mapreduce.cluster.rules import Rules
 from mapreduce.engines.cluster import Cluster
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from roadspeed.speeds import Speeds
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from benchmarks.corpus import Corpus
     from mapreduce.cluster.watch import Status
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
 
 FILES = 24
 SCALING_SHARE = 10.0

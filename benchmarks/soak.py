@@ -33,7 +33,7 @@ from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.inventory import load
 from mapreduce.cluster.launch import cluster_of
 from mapreduce.job.loader import load as load_job
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.cluster.shelves import enrolled
 from tests.services.sshd import SshHost, keypair, shelf
 

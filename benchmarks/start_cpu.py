@@ -21,7 +21,7 @@ from pathlib import Path
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.launch import cluster_of
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from tests.cluster.shelves import enrolled
 from tests.jobs.counting import Links
 from tests.services.sshd import shelf

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from mapreduce.limits import Limits, MapError
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
-    from mapreduce.progress import Progress
-    from mapreduce.resumed import Resumed
-    from mapreduce.runs import Options, Result, run
+    from mapreduce.runs.driver import Options, Result, run
+    from mapreduce.runs.progress import Progress
+    from mapreduce.runs.resumed import Resumed
     from mapreduce.tables.table import (
         Array,
         Distinct,
@@ -68,11 +68,11 @@ _HOMES = {
     "Json": "mapreduce.formats.formats",
     "JsonLines": "mapreduce.formats.formats",
     "Lines": "mapreduce.formats.formats",
-    "Options": "mapreduce.runs",
-    "Progress": "mapreduce.progress",
-    "Resumed": "mapreduce.resumed",
-    "Result": "mapreduce.runs",
-    "run": "mapreduce.runs",
+    "Options": "mapreduce.runs.driver",
+    "Progress": "mapreduce.runs.progress",
+    "Resumed": "mapreduce.runs.resumed",
+    "Result": "mapreduce.runs.driver",
+    "run": "mapreduce.runs.driver",
     "SideFile": "mapreduce.job.side_file",
     "Array": "mapreduce.tables.table",
     "Distinct": "mapreduce.tables.table",

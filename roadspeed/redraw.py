@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mapreduce import receipt_file
-from mapreduce.accounts import file_digest
 from mapreduce.errors import UsageError
-from mapreduce.receipt_file import RECEIPT
+from mapreduce.runs import receipt_file
+from mapreduce.runs.receipt_file import RECEIPT
+from mapreduce.runs.report import file_digest
 from roadspeed.map_file import draw_map
 from roadspeed.outputs.parquet import read_parquet
 

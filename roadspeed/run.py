@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mapreduce import Options, Progress, UsageError, run
-from mapreduce.accounts import published, write_account, write_receipt
-from mapreduce.claim import holding
 from mapreduce.errors import MapReduceError
+from mapreduce.runs.folder_lock import holding
+from mapreduce.runs.report import published, write_account, write_receipt
 from roadspeed.map_file import NAME as MAP_NAME
 from roadspeed.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs

@@ -14,7 +14,7 @@ from invoke.tasks import task
 from mapreduce.cluster import operations, runs
 from mapreduce.cluster.operations import Choice
 from mapreduce.console.terminal import consequences
-from mapreduce.place import folder_named
+from mapreduce.runs.folder import folder_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,18 +10,18 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from mapreduce import receipt_file
-from mapreduce.accounts import REPLACED, file_digest
-from mapreduce.claim import holder
 from mapreduce.console import typed
 from mapreduce.console.background import LOG, last_words
 from mapreduce.console.summary import summary
 from mapreduce.console.words import RETRY
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.journal import NAME, progress_of
-from mapreduce.journal_file import COMMAND
-from mapreduce.place import typed as typed_path
-from mapreduce.receipt_file import RECEIPT
+from mapreduce.runs import receipt_file
+from mapreduce.runs.folder import typed as typed_path
+from mapreduce.runs.folder_lock import holder
+from mapreduce.runs.journal import NAME, progress_of
+from mapreduce.runs.journal_file import COMMAND
+from mapreduce.runs.receipt_file import RECEIPT
+from mapreduce.runs.report import REPLACED, file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path

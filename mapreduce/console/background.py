@@ -14,11 +14,11 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-from mapreduce.claim import claimant, made, unusable
 from mapreduce.console.said import say
 from mapreduce.console.words import DETACH
 from mapreduce.interpreter import command, environment
-from mapreduce.place import typed as typed_path
+from mapreduce.runs.folder import typed as typed_path
+from mapreduce.runs.folder_lock import claimant, made, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

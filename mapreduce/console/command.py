@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mapreduce.accounts import published, write_account, write_receipt, write_rows
-from mapreduce.claim import holding
 from mapreduce.console.said import say, say_json
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
@@ -17,7 +15,9 @@ from mapreduce.engines.named import engine_named
 from mapreduce.errors import JobError
 from mapreduce.objects.directory import check_apart
 from mapreduce.objects.source import open_store
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
+from mapreduce.runs.folder_lock import holding
+from mapreduce.runs.report import published, write_account, write_receipt, write_rows
 
 __all__ = ["begun_in", "engine_named", "refuse_inside", "run_job", "tell", "texts"]
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
     from mapreduce.job.job import Job
-    from mapreduce.resumed import OnBegun, Resumed
-    from mapreduce.runs import Options, Result
+    from mapreduce.runs.driver import Options, Result
+    from mapreduce.runs.resumed import OnBegun, Resumed
     from mapreduce.tables.table import Array
 
 ROWS_AT_ONCE = 65_536

@@ -11,11 +11,11 @@ import typer
 from mapreduce.console.said import say
 from mapreduce.console.words import ANEW, RETRY
 from mapreduce.errors import UsageError
-from mapreduce.place import folder_named
+from mapreduce.runs.folder import folder_named
 
 if TYPE_CHECKING:
     from mapreduce.engines.named import Where
-    from mapreduce.runs import Options
+    from mapreduce.runs.driver import Options
 
 SELECTION = "Which objects"
 LIMITS = "What is tolerated"
@@ -250,7 +250,7 @@ def run_options(
     """
     from mapreduce.limits import Limits  # noqa: PLC0415 - numpy loads when it is needed
     from mapreduce.objects.selection import Selection, parse_sample  # noqa: PLC0415 - as above
-    from mapreduce.runs import Options  # noqa: PLC0415 - as above
+    from mapreduce.runs.driver import Options  # noqa: PLC0415 - as above
 
     if on_map_error not in {"stop", "quarantine"}:
         raise UsageError(f"--on-map-error is stop or quarantine, got {on_map_error!r}")

@@ -17,11 +17,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mapreduce import ending
 from mapreduce.console import early
 from mapreduce.console.hosts import Lines, table
 from mapreduce.console.said import say
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.runs import publishing
 from mapreduce.shown import in_line, printable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from mapreduce.cluster.watch import Status
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
 
 FAILED: Final = 1
 WRONG_USE: Final = 2
@@ -59,7 +59,7 @@ def open_standard_streams() -> None:
 def consequences() -> Iterator[None]:
     """Turn an error, or a signal to end, into its message on standard error and its exit code."""
     try:
-        ending.begin()
+        publishing.begin()
         with _heard():
             yield
     except ToldToEnd as told:
@@ -86,7 +86,7 @@ def consequences() -> Iterator[None]:
 
 def _left() -> str:
     """Say what is left to do by whoever was interrupted."""
-    folder = ending.finished()
+    folder = publishing.finished()
     if folder is None:
         return "the same command goes on where it stopped"
     return f"the run was finished by then: its files and its receipt are in {folder}"

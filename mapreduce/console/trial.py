@@ -18,11 +18,11 @@ from mapreduce.errors import UsageError
 from mapreduce.job.job import Job, finished
 from mapreduce.job.views import Columns
 from mapreduce.limits import Limits
-from mapreduce.listing import is_divisible
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
+from mapreduce.runs.lister import is_divisible
 from mapreduce.shown import PrintedOut, in_line
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store
     from mapreduce.plan import Piece
-    from mapreduce.runs import Options
+    from mapreduce.runs.driver import Options
     from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Array
 

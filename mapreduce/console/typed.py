@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import msgspec
 
-from mapreduce.accounts import REPLACED
 from mapreduce.console.words import ONCE
 from mapreduce.errors import UsageError
 from mapreduce.interpreter import command, environment
-from mapreduce.journal_file import COMMAND, PENDING
-from mapreduce.journal_file import NAME as JOURNAL
 from mapreduce.json_file import write_json
-from mapreduce.receipt_file import RECEIPT
+from mapreduce.runs.journal_file import COMMAND, PENDING
+from mapreduce.runs.journal_file import NAME as JOURNAL
+from mapreduce.runs.receipt_file import RECEIPT
+from mapreduce.runs.report import REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import ujson
 
 from mapreduce.errors import UsageError
-from mapreduce.receipt_file import RECEIPT
+from mapreduce.runs.receipt_file import RECEIPT
 from roadspeed.town.town import DEFAULT_SEED, Town
 
 if TYPE_CHECKING:

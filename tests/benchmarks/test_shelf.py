@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import namespaces, shelf
 from benchmarks.corpus import Corpus
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from roadspeed.speeds import Speeds
 
 if TYPE_CHECKING:

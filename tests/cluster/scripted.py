@@ -34,7 +34,7 @@ from mapreduce.ledger import Cost
 from mapreduce.limits import Limits
 from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from mapreduce.cluster import messages as msg
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.wire import CHUNK, PARTIAL, Broken, Wire
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.cluster import scripted
 from tests.cluster.scripted import Agent, Running, context_of, good
 from tests.cluster.test_wire import SAID_BY_WORKER, mutated, raw

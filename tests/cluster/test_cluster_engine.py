@@ -21,10 +21,10 @@ from mapreduce.cluster.ends import StoppedError
 from mapreduce.cluster.rules import Rules
 from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import JobError, MapReduceError, StoreError
-from mapreduce.journal import progress_of
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
+from mapreduce.runs.journal import progress_of
 from tests.cluster.launching import Processes
 from tests.cluster.stand_in import gone as _gone
 from tests.cluster.stand_in import soon
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig
     from mapreduce.engines import Engine
     from mapreduce.objects import Entry
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
     from tests.services.relay import Relay
     from tests.services.seaweed import Seaweed
 
@@ -416,7 +416,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from tests.cluster.test_cluster_engine import SLOW, SINGLE, _cluster
 from tests.cluster.launching import Processes
 from tests.jobs.deadly import Deadly
@@ -463,7 +463,7 @@ def test_interrupted_it_leaves_nothing_and_goes_on_where_it_stopped(
 DEPLOYING = """
 import threading
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from tests.cluster.test_cluster_engine import OBJECTS, _cluster
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links

@@ -20,7 +20,7 @@ from mapreduce.cluster.doctor import examine
 from mapreduce.cluster.launch import cluster_of
 from mapreduce.cluster.remote import Remote
 from mapreduce.job.loader import load
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.cluster.shelves import enrolled_shelf
 from tests.cluster.stand_in import soon
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.inventory import Inventory
     from mapreduce.engines.cluster import Cluster
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
     from tests.services.sshd import Shelf, SshHost
 
 JOB = """

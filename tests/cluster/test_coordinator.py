@@ -40,7 +40,7 @@ from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.cluster.scripted import Agent, Hosts, Running, good, reset
 from tests.cluster.strangers import attack
 from tests.jobs.counting import Links

@@ -16,7 +16,7 @@ from mapreduce.engines.cluster import Cluster
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.node_health import SILENT_S, Nodes
 from mapreduce.plan import Piece
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.cluster.launching import Processes
 from tests.cluster.stand_in import soon
 from tests.jobs.counting import Links

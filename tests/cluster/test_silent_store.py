@@ -16,13 +16,13 @@ from mapreduce.engines.local import Local
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links
 from tests.services.proxy import Fault, proxied
 
 if TYPE_CHECKING:
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
     from tests.services.seaweed import Seaweed
 
 QUICK = Rules(heartbeat_s=0.3, silent_s=1.0, lease_s=2.0, reconnect_s=1.0)

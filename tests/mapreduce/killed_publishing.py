@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.console import afterwards
 from mapreduce.errors import MapReduceError
-from mapreduce.journal import Journal, Listing
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
+from mapreduce.runs.journal import Journal, Listing
+from mapreduce.runs.report import published, write_account, write_receipt
 from tests.mapreduce.test_receipt_file import SAID
 
 LISTS = {"quarantine.csv", "dropped.csv"}

@@ -17,13 +17,13 @@ from mapreduce.attempts import attempt, combiner
 from mapreduce.attempts.attempt import Attempt
 from mapreduce.errors import JobError, StoreError
 from mapreduce.formats import line_blocks
-from mapreduce.gather import Gather
 from mapreduce.ledger import SAMPLES_PER_REASON, Cost
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Planner
+from mapreduce.runs.aggregator import Gather
 from mapreduce.tables import encoding, partial
 from tests.jobs.counting import Lines, Links, PlainRows, Rows
 from tests.jobs.deadly import Deadly

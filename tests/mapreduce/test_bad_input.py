@@ -16,7 +16,7 @@ from mapreduce.limits import Limits
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.jobs.counting import Links, PlainRows
 from tests.services.proxy import Fault, proxied
 

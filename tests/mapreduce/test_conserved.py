@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import mapreduce as mr
 from mapreduce.errors import MapReduceError
-from mapreduce.gather import Gather
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
+from mapreduce.runs.aggregator import Gather
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.accumulator import Tiers
 from mapreduce.tables.conservation import Conserved

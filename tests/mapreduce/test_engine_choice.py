@@ -32,7 +32,7 @@ from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.job.name import name_of
 from mapreduce.limits import Limits
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from tests.jobs.deadly import Deadly
 from tests.services.dask_cluster import dask_cluster
 

@@ -26,13 +26,13 @@ from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark
 from mapreduce.errors import JobError, StoreError
-from mapreduce.journal import progress_of
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
+from mapreduce.runs.journal import progress_of
 from roadspeed.speeds import Speeds
 from tests.cluster.launching import Processes
 from tests.curitiba import CURITIBA, needs_curitiba
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from mapreduce.engines import Engine
     from mapreduce.objects import Entry
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
     from tests.services.seaweed import Seaweed
 
 pytestmark = pytest.mark.timeout(240)  # clusters start within it

@@ -9,9 +9,9 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.errors import JobError, PartialError
-from mapreduce.gather import HOPELESS_AFTER, HOPELESS_CRASHES, Gather
 from mapreduce.ledger import Cost, Dropped, Ledger, Quarantined
 from mapreduce.plan import Piece, Split
+from mapreduce.runs.aggregator import HOPELESS_AFTER, HOPELESS_CRASHES, Gather
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.partial import Partial
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from mapreduce import receipt
 from mapreduce.errors import UsageError
-from mapreduce.identity import difference, identity_of
 from mapreduce.job.name import name_of
-from mapreduce.journal import Journal
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
 from mapreduce.objects.selection import Selection
 from mapreduce.plan import Piece, Split
-from mapreduce.runs import Options
+from mapreduce.runs import receipt
+from mapreduce.runs.driver import Options
+from mapreduce.runs.fingerprint import difference, identity_of
+from mapreduce.runs.journal import Journal
 from tests.jobs.counting import Lines, Links
 
 if TYPE_CHECKING:

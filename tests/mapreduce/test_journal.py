@@ -9,12 +9,12 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from mapreduce.accounts import published
-from mapreduce.claim import CLAIM, claimant, claimed, holding
 from mapreduce.errors import MapReduceError, StoreError, UsageError
-from mapreduce.journal import NAME, Committed, Journal, Listing, progress_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
+from mapreduce.runs.folder_lock import CLAIM, claimant, claimed, holding
+from mapreduce.runs.journal import NAME, Committed, Journal, Listing, progress_of
+from mapreduce.runs.report import published
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mapreduce.claim import CLAIM
 from mapreduce.console import afterwards
 from mapreduce.errors import MapReduceError, StoreError
-from mapreduce.journal import NAME
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
+from mapreduce.runs.folder_lock import CLAIM
+from mapreduce.runs.journal import NAME
 from tests.jobs.counting import Links
 from tests.jobs.here import Here, StopError
 

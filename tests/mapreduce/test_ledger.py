@@ -19,7 +19,7 @@ from mapreduce.ledger import (
     absorb,
     merged,
 )
-from mapreduce.receipt import objects_of, records_of
+from mapreduce.runs.receipt import objects_of, records_of
 
 if TYPE_CHECKING:
     import random

@@ -11,7 +11,7 @@ import pytest
 import mapreduce as mr
 from mapreduce.engines.local import Local
 from mapreduce.job.views import Columns
-from mapreduce.journal import NAME
+from mapreduce.runs.journal import NAME
 
 
 class Words(mr.Job):

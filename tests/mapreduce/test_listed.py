@@ -16,11 +16,11 @@ from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark
 from mapreduce.errors import MapReduceError, StoreError
-from mapreduce.journal import progress_of
 from mapreduce.objects.listing import listed, wanted
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.seen_texts import InOrder, Seen
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
+from mapreduce.runs.journal import progress_of
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Links
 from tests.services.stores import Answer, entry, page, strange

@@ -19,10 +19,10 @@ import mapreduce as mr
 from mapreduce.engines.local import Local
 from mapreduce.engines.local_desk import Desk
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
-from mapreduce.journal import progress_of
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
+from mapreduce.runs.journal import progress_of
 from tests.jobs.deadly import Deadly
 
 if TYPE_CHECKING:
@@ -321,7 +321,7 @@ def test_no_workers_are_wrong_use() -> None:
 
 PARENT = """
 import sys
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.jobs.deadly import Deadly
 how, note, source, out = sys.argv[1:]
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from mapreduce.objects import Entry
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings, find_settings
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.cluster.launching import Processes
 from tests.jobs.counting import Lines, Links
 from tests.services.proxy import Proxy, proxied

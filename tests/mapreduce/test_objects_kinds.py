@@ -25,7 +25,7 @@ from mapreduce.objects.body import BytesBody
 from mapreduce.objects.file_kinds import named
 from mapreduce.objects.gunzip import inflated, read_all
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from tests.jobs.counting import Lines, Links
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 import mapreduce as mr
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
-from mapreduce.place import folder_named, typed
+from mapreduce.runs.folder import folder_named, typed
 from tests.cluster.stand_in import gone
 
 ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import ending
-from mapreduce.accounts import published
 from mapreduce.console.terminal import consequences
 from mapreduce.console.typed import remember, remembered
-from mapreduce.journal import NAME, Journal
-from mapreduce.journal_file import COMMAND
-from mapreduce.receipt_file import RECEIPT
+from mapreduce.runs import publishing
+from mapreduce.runs.journal import NAME, Journal
+from mapreduce.runs.journal_file import COMMAND
+from mapreduce.runs.receipt_file import RECEIPT
+from mapreduce.runs.report import published
 
 ROOT = Path(__file__).parents[2]
 BEFORE = {"same.csv": "same.csv of before", "old.csv": "old.csv of before"}
@@ -72,7 +72,7 @@ def test_who_is_interrupted_while_files_are_put_in_place_is_told_that_the_run_is
     assert told == (
         f"interrupted; the run was finished by then: its files and its receipt are in {tmp_path}\n"
     )
-    assert ending.finished() == tmp_path
+    assert publishing.finished() == tmp_path
     with pytest.raises(SystemExit), consequences():
         raise KeyboardInterrupt
     assert "the same command goes on where it stopped" in capsys.readouterr().err

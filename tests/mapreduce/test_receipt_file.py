@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.console import afterwards
 from mapreduce.errors import MapReduceError
-from mapreduce.journal import Journal, Listing
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
-from mapreduce.receipt_file import RECEIPT, read, write
+from mapreduce.runs.journal import Journal, Listing
+from mapreduce.runs.receipt_file import RECEIPT, read, write
+from mapreduce.runs.report import published, write_account, write_receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

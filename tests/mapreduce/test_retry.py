@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce import kept
-from mapreduce.accounts import published, write_account, write_receipt
 from mapreduce.console import afterwards
 from mapreduce.errors import MapReduceError, ObjectError, UsageError
-from mapreduce.journal import NAME
 from mapreduce.ledger import Dropped
 from mapreduce.objects.memory import Memory
-from mapreduce.receipt_file import read
-from mapreduce.runs import Options, run
+from mapreduce.runs import kept
+from mapreduce.runs.driver import Options, run
+from mapreduce.runs.journal import NAME
+from mapreduce.runs.receipt_file import read
+from mapreduce.runs.report import published, write_account, write_receipt
 from tests.jobs.counting import Links, PlainRows
 from tests.jobs.here import Here, StopError
 from tests.mapreduce.test_cli import JOB, mapreduce

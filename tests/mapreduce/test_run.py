@@ -20,7 +20,7 @@ from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Settings
 from mapreduce.objects.selection import Selection
 from mapreduce.plan import Planner, Split
-from mapreduce.runs import Options, run
+from mapreduce.runs.driver import Options, run
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.jobs.counting import Lines, Links, PlainRows
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce.objects import Entry
-    from mapreduce.progress import Progress
+    from mapreduce.runs.progress import Progress
     from tests.services.seaweed import Seaweed
 
 TRIPS = CURITIBA / "trips"

@@ -14,7 +14,7 @@ from mapreduce.job.loader import configured
 from mapreduce.job.name import name_of
 from mapreduce.job.side_file import copied
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from tests.jobs.choosing import Chosen
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mapreduce.console.terminal import PLAIN_EVERY_S, Terminal
-from mapreduce.progress import Progress
+from mapreduce.runs.progress import Progress
 
 if TYPE_CHECKING:
     import pytest

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mapreduce.engines.local import Local
 from mapreduce.errors import JobError
 from mapreduce.objects.memory import Memory
-from mapreduce.runs import run
+from mapreduce.runs.driver import run
 from roadspeed.advice import told
 from roadspeed.cli import app
 from roadspeed.inspect import inspected

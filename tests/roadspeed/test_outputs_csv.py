@@ -15,8 +15,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapreduce import accounts
 from mapreduce.errors import JobError
+from mapreduce.runs import report
 from roadspeed.outputs.columns import SPEEDS_CSV
 from roadspeed.outputs.speeds_csv import write_csv
 from tests.roadspeed.link_tables import large, small
@@ -112,41 +112,41 @@ KEYS = ["a", "a,b", 'say "hi"', "two\nlines", "cr\rlf\r\n", "=1+1", "@x", "-x", 
 
 def test_hostile_keys_come_back_as_they_were(tmp_path: Path) -> None:
     rows = [(key, "etag", "not_json", f"byte 1 of {key}") for key in KEYS]
-    accounts.write_rows(tmp_path / "quarantine.csv", accounts.QUARANTINE, rows)
+    report.write_rows(tmp_path / "quarantine.csv", report.QUARANTINE, rows)
     with (tmp_path / "quarantine.csv").open(newline="", encoding="utf-8") as file:
         read = list(csv.reader(file))
     assert read[0] == ["key", "etag", "reason", "place"]
-    assert [tuple(map(accounts.unescaped, row)) for row in read[1:]] == rows
+    assert [tuple(map(report.unescaped, row)) for row in read[1:]] == rows
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in read for cell in row)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
 def test_any_cell_survives_escaping(text: str) -> None:
-    assert accounts.unescaped(accounts.escaped(text)) == text
+    assert report.unescaped(report.escaped(text)) == text
 
 
 def test_control_characters_are_written_as_escapes() -> None:
-    assert accounts.escaped("\x1b[31mred") == "\\x1b[31mred"
-    assert accounts.escaped("two\nlines") == "two\nlines"
+    assert report.escaped("\x1b[31mred") == "\\x1b[31mred"
+    assert report.escaped("two\nlines") == "two\nlines"
 
 
 def test_plain_numbers_are_not_escaped_and_formulas_are() -> None:
     numbers = ["-5", "-1.5e300", "12"]
-    assert [accounts.escaped(n) for n in numbers] == numbers
-    assert accounts.escaped(-5.0) == "-5.0"
-    assert accounts.escaped(None) == ""
-    assert accounts.escaped("-1+cmd") == "'-1+cmd"
-    assert accounts.escaped("-\u0661") == "'-\u0661"  # a digit, but not an ASCII one
+    assert [report.escaped(n) for n in numbers] == numbers
+    assert report.escaped(-5.0) == "-5.0"
+    assert report.escaped(None) == ""
+    assert report.escaped("-1+cmd") == "'-1+cmd"
+    assert report.escaped("-\u0661") == "'-\u0661"  # a digit, but not an ASCII one
 
 
 def test_a_file_name_of_stray_bytes_is_written_as_escapes(tmp_path: Path) -> None:
     key = b"caf\xe9.json".decode("utf-8", "surrogateescape")
-    accounts.write_rows(tmp_path / "dropped.csv", accounts.DROPPED, [("no_link", key, 3, "")])
+    report.write_rows(tmp_path / "dropped.csv", report.DROPPED, [("no_link", key, 3, "")])
     text = (tmp_path / "dropped.csv").read_text(encoding="utf-8")
     assert text == "reason,key,place,value\nno_link,caf\\udce9.json,3,\n"
 
 
 def test_a_row_of_the_wrong_length_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="row 0 has 1 cells, not 4"):
-        accounts.write_rows(tmp_path / "dropped.csv", accounts.DROPPED, [("no_link",)])
+        report.write_rows(tmp_path / "dropped.csv", report.DROPPED, [("no_link",)])
     assert list(tmp_path.iterdir()) == []

@@ -13,9 +13,9 @@ import numpy as np
 import pyogrio
 import pytest
 
-from mapreduce.accounts import write_account
 from mapreduce.errors import JobError
 from mapreduce.ledger import Ledger
+from mapreduce.runs.report import write_account
 from roadspeed.outputs import columns, write_outputs
 from tests.roadspeed.link_tables import small
 

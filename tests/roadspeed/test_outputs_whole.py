@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.accounts import QUARANTINE, write_rows
 from mapreduce.errors import UsageError
 from mapreduce.json_file import write_json
+from mapreduce.runs.report import QUARANTINE, write_rows
 from mapreduce.whole import whole
 from roadspeed.outputs.geopackage import write_geopackage
 from roadspeed.outputs.parquet import write_parquet

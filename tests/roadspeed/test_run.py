@@ -16,8 +16,8 @@ import geopandas
 import pytest
 from PIL import Image
 
-from mapreduce.claim import claimed
 from mapreduce.engines.local import Local
+from mapreduce.runs.folder_lock import claimed
 from roadspeed.run import RoadSource, Wanted, run_speeds
 from roadspeed.town import make_town
 from tests.curitiba import CURITIBA, needs_curitiba

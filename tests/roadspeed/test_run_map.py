@@ -12,9 +12,9 @@ import geopandas
 import pytest
 from PIL import Image
 
-from mapreduce import receipt_file
 from mapreduce.engines.local import Local
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.runs import receipt_file
 from roadspeed import map_file
 from roadspeed.maps.picture import Picture
 from roadspeed.redraw import redraw

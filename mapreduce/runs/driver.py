@@ -12,27 +12,27 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce.attempts.prefetch import entry_of
-from mapreduce.claim import made
 from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.named import engine_named
 from mapreduce.errors import UsageError
-from mapreduce.gather import Gather, HopelessError
-from mapreduce.identity import identity_of
 from mapreduce.job.job import Job, finished
 from mapreduce.job.loader import refuse_while_loading
 from mapreduce.job.name import job_code, name_of
-from mapreduce.journal import Journal, Listing
-from mapreduce.kept import Kept, hold, kept_in
 from mapreduce.ledger import merged
-from mapreduce.listing import Lister, is_divisible
 from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
-from mapreduce.place import folder_named
 from mapreduce.plan import Cover, Planner
-from mapreduce.progress import OnProgress, Progress
-from mapreduce.receipt import (
+from mapreduce.runs.aggregator import Gather, HopelessError
+from mapreduce.runs.fingerprint import identity_of
+from mapreduce.runs.folder import folder_named
+from mapreduce.runs.folder_lock import made
+from mapreduce.runs.journal import Journal, Listing
+from mapreduce.runs.kept import Kept, hold, kept_in
+from mapreduce.runs.lister import Lister, is_divisible
+from mapreduce.runs.progress import OnProgress, Progress
+from mapreduce.runs.receipt import (
     Phases,
     objects_of,
     records_of,
@@ -41,8 +41,8 @@ from mapreduce.receipt import (
     versions,
     work_of,
 )
-from mapreduce.retry import Retry
-from mapreduce.run_result import Options, Result
+from mapreduce.runs.result import Options, Result
+from mapreduce.runs.retry import Retry
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
     from mapreduce.plan import Piece, Split
-    from mapreduce.resumed import OnBegun
+    from mapreduce.runs.resumed import OnBegun
     from mapreduce.tables.partial import Partial
 
 Source: TypeAlias = "str | os.PathLike[str] | Store"
@@ -100,8 +100,8 @@ def run(
         Called a few times a second.
     keep_journal
         Leave the journal in `folder`, for a caller with more to do that may fail, such as writing
-        files: `mapreduce.accounts.published` removes it then. All of it within
-        `mapreduce.claim.holding` keeps others out of the folder in between.
+        files: `mapreduce.runs.report.published` removes it then. All of it within
+        `mapreduce.runs.folder_lock.holding` keeps others out of the folder in between.
     anew
         Read everything again, whatever an earlier run has committed in `folder`; a damaged journal
         there is removed.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.journal_file import NAME as JOURNAL
-from mapreduce.journal_file import RETRIED
 from mapreduce.ledger import Ledger
-from mapreduce.seals import sealed
+from mapreduce.runs.journal_file import NAME as JOURNAL
+from mapreduce.runs.journal_file import RETRIED
+from mapreduce.runs.seals import sealed
 from mapreduce.whole import whole
 
 if TYPE_CHECKING:

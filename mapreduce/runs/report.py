@@ -20,21 +20,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mapreduce import ending, receipt_file
-from mapreduce.claim import claimed
 from mapreduce.errors import JobError
-from mapreduce.journal import remove as remove_journal
-from mapreduce.journal_file import COMMAND, PENDING
 from mapreduce.json_file import write_json
-from mapreduce.kept import write_kept
-from mapreduce.receipt_file import RECEIPT
+from mapreduce.runs import publishing, receipt_file
+from mapreduce.runs.folder_lock import claimed
+from mapreduce.runs.journal import remove as remove_journal
+from mapreduce.runs.journal_file import COMMAND, PENDING
+from mapreduce.runs.kept import write_kept
+from mapreduce.runs.receipt_file import RECEIPT
 from mapreduce.whole import settled, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from mapreduce.kept import Kept
     from mapreduce.ledger import Ledger
+    from mapreduce.runs.kept import Kept
 
 QUARANTINE: Final = ("key", "etag", "reason", "place")
 DROPPED: Final = ("reason", "key", "place", "value")
@@ -64,9 +64,9 @@ def published(folder: Path) -> Iterator[Path]:
             shutil.rmtree(left)
         with _room_in(folder) as room:
             yield room
-            with ending.undisturbed():
+            with publishing.undisturbed():
                 _put_in_place(room, folder)
-                ending.finish(folder)
+                publishing.finish(folder)
                 if (folder / PENDING).exists():
                     (folder / PENDING).replace(folder / COMMAND)
                 remove_journal(folder)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.claim import CLAIM
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.place import typed
-from mapreduce.seals import (
+from mapreduce.runs.folder import typed
+from mapreduce.runs.folder_lock import CLAIM
+from mapreduce.runs.seals import (
     NOTHING,
     Head,
     Listing,

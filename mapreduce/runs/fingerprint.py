@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mapreduce.job.code_files import BY_PATH, OURS
-from mapreduce.receipt import versions
+from mapreduce.runs.receipt import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mapreduce.job.name import JobName
-    from mapreduce.runs import Options
+    from mapreduce.runs.driver import Options
 
 
 def identity_of(job: JobName, code: Mapping[str, str], source: str, options: Options) -> str:

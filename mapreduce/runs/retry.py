@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from mapreduce.errors import UsageError
-from mapreduce.identity import difference
 from mapreduce.ledger import Dropped, Ledger, Quarantined, merged
+from mapreduce.runs.fingerprint import difference
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mapreduce.gather import Gather
-    from mapreduce.kept import Kept
     from mapreduce.objects import Entry
+    from mapreduce.runs.aggregator import Gather
+    from mapreduce.runs.kept import Kept
     from mapreduce.tables.table import Schema
 
 T = TypeVar("T", Quarantined, Dropped)

@@ -11,10 +11,10 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mapreduce.errors import StoreError
-from mapreduce.journal import Journal, Listing
 from mapreduce.objects import Networked
 from mapreduce.objects.listing import listed, prefix_of
 from mapreduce.objects.selection import ignored
+from mapreduce.runs.journal import Journal, Listing
 from mapreduce.tables.table import Rule
 
 if TYPE_CHECKING:

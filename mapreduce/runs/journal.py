@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mapreduce import journal_file
-from mapreduce.claim import claimed
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.identity import difference
-from mapreduce.journal_file import (
+from mapreduce.ledger import Cost, Ledger
+from mapreduce.plan import Split
+from mapreduce.runs import journal_file
+from mapreduce.runs.fingerprint import difference
+from mapreduce.runs.folder_lock import claimed
+from mapreduce.runs.journal_file import (
     NAME,
     Committed,
     DamageError,
     progress_of,
     remove,
 )
-from mapreduce.ledger import Cost, Ledger
-from mapreduce.plan import Split
-from mapreduce.receipt import run_id
-from mapreduce.resumed import Resumed
-from mapreduce.seals import NOTHING, Head, Listing, Row, chained, sealed, split_seal
+from mapreduce.runs.receipt import run_id
+from mapreduce.runs.resumed import Resumed
+from mapreduce.runs.seals import NOTHING, Head, Listing, Row, chained, sealed, split_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Journal:
     folder
         The run's folder; None keeps the journal in memory, for runs that need not resume.
     identity
-        What must be the same for a resumed run, as `mapreduce.identity` tells it.
+        What must be the same for a resumed run, as `mapreduce.runs.fingerprint` tells it.
     anew
         Begin anew, whatever journal is there.
 

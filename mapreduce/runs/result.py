@@ -9,8 +9,8 @@ from mapreduce.limits import Limits
 from mapreduce.objects.selection import Selection
 
 if TYPE_CHECKING:
-    from mapreduce.kept import Kept
     from mapreduce.ledger import Ledger
+    from mapreduce.runs.kept import Kept
     from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Array
 
