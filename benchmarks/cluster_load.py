@@ -25,6 +25,7 @@ import numpy as np
 import mapreduce as mr
 from mapreduce.attempts.prefetch import entry_of
 from mapreduce.cluster import config as configs
+from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.messages import (
     PROTOCOL,
     Accepted,
@@ -41,7 +42,6 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.cluster.wire import Wire
 from mapreduce.engines import Assignment
-from mapreduce.engines.cluster import Cluster
 from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits

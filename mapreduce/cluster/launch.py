@@ -17,6 +17,7 @@ from mapreduce.cluster import agents
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, brought, overlaid, question
+from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.release import Tree, overlay, own_packages
@@ -26,7 +27,6 @@ from mapreduce.cluster.talk import Talk
 from mapreduce.cluster.tunnel import Tunnel
 from mapreduce.cluster.wheels import Cache, Wanted, requirement
 from mapreduce.engines import Sites
-from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

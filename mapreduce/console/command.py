@@ -11,7 +11,7 @@ from mapreduce.console.said import say, say_json
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.console.typed import Program, remember
-from mapreduce.engines.named import engine_named
+from mapreduce.engines.registry import engine_named
 from mapreduce.errors import JobError
 from mapreduce.objects.directory import check_apart
 from mapreduce.objects.source import open_store

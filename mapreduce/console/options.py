@@ -14,7 +14,7 @@ from mapreduce.errors import UsageError
 from mapreduce.runs.folder import folder_named
 
 if TYPE_CHECKING:
-    from mapreduce.engines.named import Where
+    from mapreduce.engines.registry import Where
     from mapreduce.runs.driver import Options
 
 SELECTION = "Which objects"
@@ -284,7 +284,7 @@ def where(
     spark_conf: list[str] | None = None,
 ) -> Where:
     """Turn what was typed into what an engine is told; `worker_memory` in MiB."""
-    from mapreduce.engines.named import Where  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.engines.registry import Where  # noqa: PLC0415 - numpy loads when it is needed
 
     return Where(
         worker_memory=worker_memory,

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.engines.feed import Desk, checked, explained
+from mapreduce.engines.foreign_bundle import Shipment, shipment
+from mapreduce.engines.foreign_driver import Desk, checked, explained
 from mapreduce.engines.local import checked_workers
-from mapreduce.engines.shipping import Shipment, shipment
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import msgspec
 from distributed.scheduler import KilledWorker
 
 from mapreduce.engines import Advance
-from mapreduce.engines.feed import Ended, Feed, explained
-from mapreduce.engines.task import Fault, decode_answer, encode, merge, run
+from mapreduce.engines.foreign_driver import Ended, Feed, explained
+from mapreduce.engines.foreign_task import Fault, decode_answer, encode, merge, run
 from mapreduce.errors import MapReduceError
 from mapreduce.plan import Split
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from mapreduce.engines import Event
-    from mapreduce.engines.feed import Desk
+    from mapreduce.engines.foreign_driver import Desk
 
 FAN_IN: Final = 8  # answers that one task merges
 ROOT: Final = 2  # tier whose answers come back: each covers at most FAN_IN ** ROOT splits

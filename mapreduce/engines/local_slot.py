@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.deaths import Strike
-    from mapreduce.engines.local_desk import Desk
+    from mapreduce.engines.local_tasks import Desk
     from mapreduce.plan import Piece
 
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault

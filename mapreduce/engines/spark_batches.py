@@ -21,8 +21,8 @@ import msgspec
 from pyspark import AccumulatorParam
 
 from mapreduce.engines import Advance
-from mapreduce.engines.feed import NO_MODULE, Ended, Feed, explained
-from mapreduce.engines.task import Fault, decode_answer, encode, merge, run
+from mapreduce.engines.foreign_driver import NO_MODULE, Ended, Feed, explained
+from mapreduce.engines.foreign_task import Fault, decode_answer, encode, merge, run
 from mapreduce.errors import MapReduceError
 from mapreduce.plan import Split
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark import Accumulator, SparkContext
 
     from mapreduce.engines import Event
-    from mapreduce.engines.feed import Desk
+    from mapreduce.engines.foreign_driver import Desk
 
 BATCHES: Final = 2  # at once: one fills the cores that the last tasks of another leave idle
 MOST_SPLITS: Final = 512  # in a batch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce.attempts.prefetch import entry_of
 from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
-from mapreduce.engines.named import engine_named
+from mapreduce.engines.registry import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.job.job import Job, finished
 from mapreduce.job.loader import refuse_while_loading

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mapreduce.attempts.attempt import Attempt
+from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.messages import (
     PROTOCOL,
     Cancel,
@@ -28,7 +29,6 @@ from mapreduce.cluster.messages import (
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.cluster.wire import Broken, Wire
-from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
 from mapreduce.limits import Limits

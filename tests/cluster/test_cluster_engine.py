@@ -18,8 +18,8 @@ import msgspec
 import pytest
 
 from mapreduce.cluster.ends import StoppedError
+from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.rules import Rules
-from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import JobError, MapReduceError, StoreError
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
@@ -316,7 +316,9 @@ class _Linked:
             port = self.relays[config.host].port
             return msgspec.structs.replace(config, address="127.0.0.1", port=port)
 
-        patch.setattr("mapreduce.engines.start._origin", way)  # where it reads objects
+        patch.setattr(
+            "mapreduce.cluster.coordinator.agent_supervisor._origin", way
+        )  # where it reads objects
         self.launcher = Processes(behind)
         self.engine = _cluster(self.launcher, *rates, rules=QUICK)
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mapreduce.cluster.engine import Cluster
     from mapreduce.cluster.inventory import Inventory
-    from mapreduce.engines.cluster import Cluster
     from mapreduce.runs.progress import Progress
     from tests.services.sshd import Shelf, SshHost
 

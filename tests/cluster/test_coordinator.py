@@ -19,6 +19,7 @@ import pytest
 
 from mapreduce.cluster import control
 from mapreduce.cluster.channel import Channel, ChannelError
+from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.messages import (
     PROTOCOL,
     Accepted,
@@ -35,7 +36,6 @@ from mapreduce.cluster.porch import Porch
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.tls import Authority, Identity, client_context, server_context
 from mapreduce.cluster.wire import CHUNK, HEAD, MAGIC, PARTIAL
-from mapreduce.engines.cluster import Cluster
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined
 from mapreduce.objects.directory import Directory

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.rules import Rules
 from mapreduce.console import terminal
 from mapreduce.console.hosts import note
-from mapreduce.engines.cluster import Cluster
 from mapreduce.engines.local import Local
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from mapreduce.cluster.config import AgentConfig
+from mapreduce.cluster.coordinator.agent_supervisor import Start
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.state import State
 from mapreduce.cluster.watch import Watch
-from mapreduce.engines.start import Start
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

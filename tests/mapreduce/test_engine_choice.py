@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import mapreduce as mr
-from mapreduce.engines import shipping, task
+from mapreduce.engines import foreign_bundle, foreign_task
 from mapreduce.engines.dask import Dask
-from mapreduce.engines.named import Where, engine_named
-from mapreduce.engines.shipping import shipment
+from mapreduce.engines.foreign_bundle import shipment
+from mapreduce.engines.foreign_task import Order, Work
+from mapreduce.engines.registry import Where, engine_named
 from mapreduce.engines.spark import Spark
-from mapreduce.engines.task import Order, Work
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.job.name import name_of
 from mapreduce.limits import Limits
@@ -222,8 +222,8 @@ def test_a_dask_cluster_behind_tls_takes_those_with_a_certificate_alone(
 def test_a_worker_of_another_release_does_nothing() -> None:
     goods = shipment(name_of(Deadly()))
     order = Order(goods.archive, "another", goods.job, Limits(), Deadly.schemas())
-    answer = task.run(task.encode(order), task.encode(Work(0, (), ())))
-    (fault,) = task.decode_answer(answer).faults
+    answer = foreign_task.run(foreign_task.encode(order), foreign_task.encode(Work(0, (), ())))
+    (fault,) = foreign_task.decode_answer(answer).faults
     assert fault.kind == "job"
     assert f"runs release {goods.release} of this program, the coordinator another" in fault.message
 
@@ -231,7 +231,7 @@ def test_a_worker_of_another_release_does_nothing() -> None:
 def test_what_is_sent_is_named_by_its_content(tmp_path: Path) -> None:
     first, second = shipment(name_of(Deadly())), shipment(name_of(Deadly(how="exit")))
     assert (first.archive, first.content) == (second.archive, second.content)
-    assert first.release == shipping.release()
+    assert first.release == foreign_bundle.release()
     path = tmp_path / "mine.py"
     path.write_text(
         "import mapreduce as mr\nclass Mine(mr.Job):\n    t = mr.Table(key='k', n=mr.Sum)\n"

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 import mapreduce as mr
-from mapreduce.engines.cluster import Cluster
+from mapreduce.cluster.engine import Cluster
 from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.engines.spark import Spark

@@ -17,7 +17,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.engines.local import Local
-from mapreduce.engines.local_desk import Desk
+from mapreduce.engines.local_tasks import Desk
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects.memory import Memory

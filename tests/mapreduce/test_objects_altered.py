@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.engines.cluster import Cluster
+from mapreduce.cluster.engine import Cluster
 from mapreduce.engines.local import Local
 from mapreduce.errors import AlteredError, StoreError
 from mapreduce.objects import Entry

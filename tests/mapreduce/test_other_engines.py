@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from mapreduce.engines import Assignment, Outcome, task
+from mapreduce.engines import Assignment, Outcome, foreign_task
 from mapreduce.engines.dask_tree import FAN_IN, FaultError, Tree, attempt
-from mapreduce.engines.feed import Desk
-from mapreduce.engines.shipping import Shipment, release
-from mapreduce.engines.task import Answer, Fault, Work, decode_answer, encode, joined, run
+from mapreduce.engines.foreign_bundle import Shipment, release
+from mapreduce.engines.foreign_driver import Desk
+from mapreduce.engines.foreign_task import Answer, Fault, Work, decode_answer, encode, joined, run
 from mapreduce.errors import ObjectError
 from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
@@ -113,7 +113,7 @@ def test_what_was_merged_with_an_attempt_that_fails_when_run_anew_is_run_again_t
 def test_a_piece_of_a_divided_object_that_cannot_be_located_stays_a_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(task._archive_of, "tests", ARCHIVE)  # as if it had come
+    monkeypatch.setitem(foreign_task._archive_of, "tests", ARCHIVE)  # as if it had come
 
     def nowhere(piece: Piece) -> Location:
         raise ObjectError("unreadable", piece.key)

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.control import Control
 from mapreduce.cluster.coordinator import Coordinator, Said
+from mapreduce.cluster.coordinator.agent_supervisor import Start
 from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
 from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
-from mapreduce.engines.start import Start
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from mapreduce.engines.start import Launcher, Ways
+    from mapreduce.cluster.coordinator.agent_supervisor import Launcher, Ways
     from mapreduce.plan import Split
 
 REFUSED_S: Final = 15.0  # an agent lasts where nothing listens here any more

@@ -23,8 +23,8 @@ import msgspec
 from mapreduce.attempts.attempt import Attempt
 from mapreduce.attempts.memory import peak_bytes
 from mapreduce.engines import Assignment, Outcome
+from mapreduce.engines.foreign_bundle import release
 from mapreduce.engines.local import Local
-from mapreduce.engines.shipping import release
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job.code_files import tops
 from mapreduce.job.name import JobName

@@ -14,9 +14,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
+from mapreduce.cluster.coordinator.agent_endings import CutShort, Ending, named
 from mapreduce.cluster.ends import NoWorkersError, StoppedError
 from mapreduce.cluster.fleet import by_reason
-from mapreduce.engines.ending import CutShort, Ending, named
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

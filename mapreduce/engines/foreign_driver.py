@@ -12,8 +12,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines import Advance, Assignment, Event, Outcome, located
+from mapreduce.engines.foreign_task import Answer, Fault, Order, Work, encode
 from mapreduce.engines.local_slot import FAULTS, SIGNATURES
-from mapreduce.engines.task import Answer, Fault, Order, Work, encode
 from mapreduce.errors import ExpiredError, MapReduceError, UsageError
 from mapreduce.ledger import Ledger, Quarantined, merged
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import queue
     from collections.abc import Callable, Iterable, Iterator
 
-    from mapreduce.engines.shipping import Shipment
+    from mapreduce.engines.foreign_bundle import Shipment
     from mapreduce.plan import Split
 
 DEATHS: Final = 3  # times that a split may be lost with its workers, even apart
