@@ -39,9 +39,8 @@ from mapreduce.cluster.messages import (
     Welcome,
 )
 from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.cluster.wire import Wire
-from mapreduce.engines import Assignment
+from mapreduce.engine import Assignment
 from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.limits import Limits
@@ -50,6 +49,7 @@ from mapreduce.plan import Planner
 from mapreduce.runs.driver import Options, run
 from mapreduce.tables import encoding
 from mapreduce.tables.partial import Partial, TablePartial
+from mapreduce.tls import Identity, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,10 +26,10 @@ import msgspec
 from mapreduce.cluster import line as lines
 from mapreduce.cluster.line import Line
 from mapreduce.cluster.serving import Serving
-from mapreduce.cluster.tls import Authority, Identity, client_context, server_context
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import file_etag
 from mapreduce.plan import Piece
+from mapreduce.tls import Authority, Identity, client_context, server_context
 
 if TYPE_CHECKING:
     import ssl

@@ -18,9 +18,9 @@ import typer
 from mapreduce.cluster.cli import app as cluster
 from mapreduce.console import options as given
 from mapreduce.console import tolerance
-from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences, open_standard_streams
 from mapreduce.console.words import ANEW
+from mapreduce.output import say
 
 if TYPE_CHECKING:
     from mapreduce.console.typed import Typed

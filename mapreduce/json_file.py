@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ujson
 
-from mapreduce.whole import whole
+from mapreduce.atomic_file import whole
 
 if TYPE_CHECKING:
     import os

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.formats.field_path import is_nameable, path_of
-from mapreduce.shown import in_line
+from mapreduce.safe_text import in_line
 from roadspeed.inspect import MARK
 from roadspeed.leaves import float_ids, likely, odd_ids, shown, text_speed
 from roadspeed.trip import PATHS

@@ -15,7 +15,6 @@ import typer
 
 from mapreduce.console import options as given
 from mapreduce.console import tolerance
-from mapreduce.console.said import say
 from mapreduce.console.terminal import (
     FAILED,
     OVER_LIMIT,
@@ -24,6 +23,7 @@ from mapreduce.console.terminal import (
     open_standard_streams,
 )
 from mapreduce.errors import UsageError
+from mapreduce.output import say
 from roadspeed import options as ours
 from roadspeed.options import option as _option
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, HELPS, PATHS

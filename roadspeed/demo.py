@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
     from roadspeed.town import Made
 
 TRIPS = 200

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.formats.nan_tokens import Word
-from mapreduce.shown import in_line
+from mapreduce.safe_text import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce import Result, Resumed
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
     from roadspeed.maps.picture import Picture
     from roadspeed.outputs.table import Unit
     from roadspeed.roads import BBox, Joined

@@ -45,7 +45,7 @@ from mapreduce.ledger import Cost
 from mapreduce.limits import MapError
 from mapreduce.objects import Awaited
 from mapreduce.objects.reader import Reader, Trusted
-from mapreduce.shown import PrintedOut
+from mapreduce.safe_text import PrintedOut
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _told(error: Exception) -> str:
 def _reader(peer: Peer | None) -> Reader:
     if peer is None:
         return Reader()
-    from mapreduce.cluster.tls import Identity, client_context  # noqa: PLC0415 - on a cluster alone
+    from mapreduce.tls import Identity, client_context  # noqa: PLC0415 - on a cluster alone
 
     pem = (raw.decode("ascii") for raw in (peer.authority, peer.certificate, peer.key))
     context = client_context(Identity("", *pem))

@@ -26,11 +26,11 @@ from mapreduce.cluster.bench import Bench
 from mapreduce.cluster.crew import Crew, End, Slot
 from mapreduce.cluster.health import Gauges, default_slots
 from mapreduce.cluster.link import Link, LostError, RefusedError, UntrustedError
-from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits
 from mapreduce.objects.backoff import Backoff
 from mapreduce.objects.patience import Retry
+from mapreduce.tls import Identity, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.fleet import Done, Outcome, on_each
 from mapreduce.cluster.remote import HostError, Remote
-from mapreduce.console.said import say
 from mapreduce.errors import UsageError
+from mapreduce.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

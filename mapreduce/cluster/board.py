@@ -11,8 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mapreduce.cluster.fleet import Outcome
-from mapreduce.console.said import say
-from mapreduce.shown import printable
+from mapreduce.output import say
+from mapreduce.safe_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ import typer
 
 from mapreduce.cluster import cli_runs
 from mapreduce.cluster.choosing import HOSTS, InventoryPath, Only, Tags, Without, Yes, chosen
-from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences
+from mapreduce.output import say
 
 app = typer.Typer(
     name="cluster",

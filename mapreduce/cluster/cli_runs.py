@@ -22,8 +22,8 @@ from mapreduce.cluster.choosing import (
     chosen,
 )
 from mapreduce.console import options as given  # noqa: TC001 - typer reads the annotations
-from mapreduce.console.said import say
 from mapreduce.console.terminal import consequences
+from mapreduce.output import say
 
 
 def _ask(out: Path, what: str) -> str:

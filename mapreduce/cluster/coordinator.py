@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from mapreduce.cluster import events as ev
 from mapreduce.cluster.office import Office
 from mapreduce.cluster.supply import Supply
-from mapreduce.engines import Event
+from mapreduce.engine import Event
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from mapreduce.cluster.coordinator.agent_supervisor import Start
 from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.terms import Terms
-from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.watch import Status, Watch
-from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
+from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
 from mapreduce.errors import UsageError
+from mapreduce.tls import Authority, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mapreduce.cluster import events as ev
 from mapreduce.cluster import messages as msg
 from mapreduce.cluster.results import Given, checked, outcome
-from mapreduce.engines import located
+from mapreduce.engine import located
 from mapreduce.errors import PartialError, StoreError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.connection import Connection
     from mapreduce.cluster.places import Places
     from mapreduce.cluster.watch import Watch
-    from mapreduce.engines import Outcome
+    from mapreduce.engine import Outcome
     from mapreduce.ledger import Cost, Ledger, Quarantined
     from mapreduce.objects import Location
     from mapreduce.plan import Piece

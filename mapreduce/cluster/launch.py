@@ -26,7 +26,7 @@ from mapreduce.cluster.rules import Rules
 from mapreduce.cluster.talk import Talk
 from mapreduce.cluster.tunnel import Tunnel
 from mapreduce.cluster.wheels import Cache, Wanted, requirement
-from mapreduce.engines import Sites
+from mapreduce.engine import Sites
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from mapreduce.cluster.channel import Channel, ChannelError
-from mapreduce.cluster.tls import WrongNameError, peer_name
+from mapreduce.tls import WrongNameError, peer_name
 
 if TYPE_CHECKING:
     import ssl

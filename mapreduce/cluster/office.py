@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.rules import Rules
     from mapreduce.cluster.terms import Terms
     from mapreduce.cluster.watch import Watch
-    from mapreduce.engines import Event, Outcome
+    from mapreduce.engine import Event, Outcome
 
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
 

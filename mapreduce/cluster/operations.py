@@ -17,8 +17,8 @@ from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.fleet import FleetError, Outcome
 from mapreduce.cluster.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.wheels import Cache
-from mapreduce.console.said import say
 from mapreduce.errors import UsageError
+from mapreduce.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mapreduce.engines import Outcome
+from mapreduce.engine import Outcome
 from mapreduce.errors import MapReduceError, PartialError
 from mapreduce.ledger import REASONS, SAMPLES_PER_REASON, Cost, Ledger, Quarantined, merged
 from mapreduce.tables import encoding, partial

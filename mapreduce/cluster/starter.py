@@ -10,10 +10,10 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.atomic_file import whole
 from mapreduce.cluster.inventory import ADDRESS, NAME, parsed
 from mapreduce.cluster.ranges import bracketed, expand
 from mapreduce.errors import UsageError
-from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,10 @@ import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.atomic_file import whole
 from mapreduce.cluster.known_hosts import ENCODING, fields, read, split
 from mapreduce.cluster.way import SSH_PORT
 from mapreduce.errors import UsageError
-from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

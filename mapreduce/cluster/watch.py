@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.cluster.messages import Health
-from mapreduce.engines import Advance, Share
+from mapreduce.engine import Advance, Share
 from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import msgspec
 
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.agent import Agent, LeaveError, log
-from mapreduce.shown import printable
+from mapreduce.safe_text import printable
 
 if TYPE_CHECKING:
     from mapreduce.cluster.config import AgentConfig

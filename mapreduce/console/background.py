@@ -14,9 +14,9 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-from mapreduce.console.said import say
 from mapreduce.console.words import DETACH
 from mapreduce.interpreter import command, environment
+from mapreduce.output import say
 from mapreduce.runs.folder import typed as typed_path
 from mapreduce.runs.folder_lock import claimant, made, unusable
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mapreduce.console.said import say, say_json
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
 from mapreduce.console.typed import Program, remember
@@ -15,6 +14,7 @@ from mapreduce.engines.registry import engine_named
 from mapreduce.errors import JobError
 from mapreduce.objects.directory import check_apart
 from mapreduce.objects.source import open_store
+from mapreduce.output import say, say_json
 from mapreduce.runs.driver import run
 from mapreduce.runs.folder_lock import holding
 from mapreduce.runs.report import published, write_account, write_receipt, write_rows
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
     from mapreduce.job.job import Job
     from mapreduce.runs.driver import Options, Result
     from mapreduce.runs.resumed import OnBegun, Resumed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.shown import in_line
+from mapreduce.safe_text import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

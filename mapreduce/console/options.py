@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from mapreduce.console.said import say
 from mapreduce.console.words import ANEW, RETRY
 from mapreduce.errors import UsageError
+from mapreduce.output import say
 from mapreduce.runs.folder import folder_named
 
 if TYPE_CHECKING:

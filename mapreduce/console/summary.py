@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.formats.parsed import NOT_A_RECORD
-from mapreduce.shown import in_line
+from mapreduce.safe_text import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

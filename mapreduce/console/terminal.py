@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mapreduce.console import early
 from mapreduce.console.hosts import Lines, table
-from mapreduce.console.said import say
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.output import say
 from mapreduce.runs import publishing
-from mapreduce.shown import in_line, printable
+from mapreduce.safe_text import in_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from mapreduce.console.said import say
 from mapreduce.console.terminal import OVER_LIMIT
 from mapreduce.errors import UsageError
+from mapreduce.output import say
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
 from mapreduce.runs.lister import is_divisible
-from mapreduce.shown import PrintedOut, in_line
+from mapreduce.safe_text import PrintedOut, in_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

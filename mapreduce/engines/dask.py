@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from distributed import Client, Security, WorkerPlugin
 
-    from mapreduce.engines import Assignment, Event
+    from mapreduce.engine import Assignment, Event
     from mapreduce.plan import Split
 
 CONNECT_S: Final = 10.0

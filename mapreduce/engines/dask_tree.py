@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from distributed.scheduler import KilledWorker
 
-from mapreduce.engines import Advance
+from mapreduce.engine import Advance
 from mapreduce.engines.foreign_driver import Ended, Feed, explained
 from mapreduce.engines.foreign_task import Fault, decode_answer, encode, merge, run
 from mapreduce.errors import MapReduceError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
 
-    from mapreduce.engines import Event
+    from mapreduce.engine import Event
     from mapreduce.engines.foreign_driver import Desk
 
 FAN_IN: Final = 8  # answers that one task merges

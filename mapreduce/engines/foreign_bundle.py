@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
 from mapreduce.job.code_files import BY_PATH, OURS, digest, tops
 from mapreduce.job.code_guard import compare
 from mapreduce.job.side_file import Seal, copied
-from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.engines import Advance, Assignment, Event, Outcome, located
+from mapreduce.engine import Advance, Assignment, Event, Outcome, located
 from mapreduce.engines.foreign_task import Answer, Fault, Order, Work, encode
 from mapreduce.engines.local_slot import FAULTS, SIGNATURES
 from mapreduce.errors import ExpiredError, MapReduceError, UsageError

@@ -22,7 +22,7 @@ import msgspec
 
 from mapreduce.attempts.attempt import Attempt
 from mapreduce.attempts.memory import peak_bytes
-from mapreduce.engines import Assignment, Outcome
+from mapreduce.engine import Assignment, Outcome
 from mapreduce.engines.foreign_bundle import release
 from mapreduce.engines.local import Local
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError

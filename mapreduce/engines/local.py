@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.attempts.cores import default_workers
 from mapreduce.attempts.memory import total_bytes
-from mapreduce.engines import PULSE_S, STILL, Assignment, Event, Manning
+from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning
 from mapreduce.engines.local_slot import Slot
 from mapreduce.engines.local_tasks import Desk
 from mapreduce.errors import UsageError

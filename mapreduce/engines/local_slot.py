@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.attempts.slot_messages import Begin, Done, Failed, Reached, Work
 from mapreduce.attempts.slot_process import START_PAUSE_S, Patience, SlotProcess, StartError
 from mapreduce.deaths import Guilt, is_killed
-from mapreduce.engines import Advance, Assignment, Outcome, located
+from mapreduce.engine import Advance, Assignment, Outcome, located
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.interpreter import import_path
 from mapreduce.ledger import Cost, Ledger, Quarantined, merged

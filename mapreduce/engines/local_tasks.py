@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mapreduce.deaths import Doubt, Guilt, Strike
-    from mapreduce.engines import Event
+    from mapreduce.engine import Event
     from mapreduce.objects import Awaited
     from mapreduce.plan import Piece, Split
 

@@ -15,7 +15,7 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
 
 SECRET: Final = re.compile(r"secret|password|token|access.?key", re.IGNORECASE)  # as Spark has it
 OWN: Final = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark import SparkConf, SparkContext
 
-    from mapreduce.engines import Assignment, Event
+    from mapreduce.engine import Assignment, Event
     from mapreduce.plan import Split
 
 STANDALONE: Final = "spark://"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from pyspark import AccumulatorParam
 
-from mapreduce.engines import Advance
+from mapreduce.engine import Advance
 from mapreduce.engines.foreign_driver import NO_MODULE, Ended, Feed, explained
 from mapreduce.engines.foreign_task import Fault, decode_answer, encode, merge, run
 from mapreduce.errors import MapReduceError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pyspark import Accumulator, SparkContext
 
-    from mapreduce.engines import Event
+    from mapreduce.engine import Event
     from mapreduce.engines.foreign_driver import Desk
 
 BATCHES: Final = 2  # at once: one fills the cores that the last tasks of another leave idle

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.formats.nan_tokens import UNMARKED
-from mapreduce.shown import shortened, shown_value
+from mapreduce.safe_text import shortened, shown_value
 from mapreduce.tables.table import INT64_MAX
 
 if TYPE_CHECKING:

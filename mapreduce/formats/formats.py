@@ -23,7 +23,7 @@ from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of
 from mapreduce.formats.record_type import Shape
 from mapreduce.formats.scanner import scanner
 from mapreduce.ledger import SAMPLES_PER_REASON
-from mapreduce.shown import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
+from mapreduce.safe_text import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
 from mapreduce.tables.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.ledger import SAMPLES_PER_REASON
-from mapreduce.shown import shown_value
+from mapreduce.safe_text import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

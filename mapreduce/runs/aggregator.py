@@ -13,7 +13,7 @@ import msgspec
 
 from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, absorb, merged
-from mapreduce.shown import in_line
+from mapreduce.safe_text import in_line
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.accumulator import Tiers
 from mapreduce.tables.conservation import Conserved

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce.attempts.prefetch import entry_of
-from mapreduce.engines import Advance, Assignment, Manned, Outcome, Sited, Sites
+from mapreduce.engine import Advance, Assignment, Manned, Outcome, Sited, Sites
 from mapreduce.engines.registry import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.job.job import Job, finished
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mapreduce.engines import Engine, Manning
+    from mapreduce.engine import Engine, Manning
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
     from mapreduce.plan import Piece, Split

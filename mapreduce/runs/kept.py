@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.ledger import Ledger
 from mapreduce.runs.journal_file import NAME as JOURNAL
 from mapreduce.runs.journal_file import RETRIED
 from mapreduce.runs.seals import sealed
-from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from mapreduce.errors import MapReduceError
 from mapreduce.formats.nan_tokens import TAKEN_BY
 
 if TYPE_CHECKING:
-    from mapreduce.engines import Manning
+    from mapreduce.engine import Manning
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects.selection import Selection
 

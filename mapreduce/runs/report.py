@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from mapreduce.atomic_file import settled, whole
 from mapreduce.errors import JobError
 from mapreduce.json_file import write_json
 from mapreduce.runs import publishing, receipt_file
@@ -28,7 +29,6 @@ from mapreduce.runs.journal import remove as remove_journal
 from mapreduce.runs.journal_file import COMMAND, PENDING
 from mapreduce.runs.kept import write_kept
 from mapreduce.runs.receipt_file import RECEIPT
-from mapreduce.whole import settled, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

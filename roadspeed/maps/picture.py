@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
-from mapreduce.whole import whole
 from roadspeed.maps.colour import GROUNDS, Background, checked_limits
 from roadspeed.maps.frame import ASPECTS, checked_box, frame_of_scale
 from roadspeed.maps.links import checked_context, checked_links

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
-from mapreduce.whole import whole
 from roadspeed.outputs import arrow, shapes
 from roadspeed.outputs.columns import SPEEDS
 from roadspeed.outputs.style import qml

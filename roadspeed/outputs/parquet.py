@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
-from mapreduce.whole import whole
 from roadspeed.outputs import arrow, shapes
 from roadspeed.outputs.table import FLOATS, LinkTable, Told
 

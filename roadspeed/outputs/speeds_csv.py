@@ -14,8 +14,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mapreduce.atomic_file import whole
 from mapreduce.json_file import write_json
-from mapreduce.whole import whole
 from roadspeed.outputs import shapes
 from roadspeed.outputs.columns import SPEEDS_CSV
 

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET  # only written here: nothing is parsed
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.whole import whole
+from mapreduce.atomic_file import whole
 from roadspeed.maps.road_class import LINK_SHARE, UNKNOWN_WIDTH, WIDTHS
 from roadspeed.outputs.table import Told
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ujson
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
-from mapreduce.whole import whole
 from roadspeed.town.drives import drive
 from roadspeed.town.errands import plan_errand
 from roadspeed.town.fixes import LinkWords, document

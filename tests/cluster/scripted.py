@@ -27,7 +27,6 @@ from mapreduce.cluster.messages import (
     Welcome,
 )
 from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.tls import Identity, client_context
 from mapreduce.cluster.wire import Broken, Wire
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
@@ -36,6 +35,7 @@ from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.runs.driver import Options, run
 from mapreduce.tables import encoding
+from mapreduce.tls import Identity, client_context
 
 if TYPE_CHECKING:
     import ssl

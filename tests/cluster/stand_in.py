@@ -22,10 +22,10 @@ import msgspec
 from mapreduce.cluster import config as configs
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.messages import Accepted, Hello, Offer, Pull, Task, Welcome
-from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived, Broken, Wire
 from mapreduce.job.name import name_of
 from mapreduce.plan import Piece
+from mapreduce.tls import Authority, server_context
 
 if TYPE_CHECKING:
     import ssl

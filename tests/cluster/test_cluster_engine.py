@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import mapreduce as mr
     from mapreduce.cluster.config import AgentConfig
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
     from mapreduce.objects import Entry
     from mapreduce.runs.progress import Progress
     from tests.services.relay import Relay

@@ -34,13 +34,13 @@ from mapreduce.cluster.messages import (
 )
 from mapreduce.cluster.porch import Porch
 from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.tls import Authority, Identity, client_context, server_context
 from mapreduce.cluster.wire import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import Options, run
+from mapreduce.tls import Authority, Identity, client_context, server_context
 from tests.cluster.scripted import Agent, Hosts, Running, good, reset
 from tests.cluster.strangers import attack
 from tests.jobs.counting import Links

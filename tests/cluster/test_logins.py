@@ -15,7 +15,7 @@ import pytest
 from mapreduce.cluster.identities import identity
 from mapreduce.cluster.inventory import Inventory, load
 from mapreduce.cluster.remote import HostError, Remote
-from mapreduce.shown import printable
+from mapreduce.safe_text import printable
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Shelf, SshHost, keypair
 

@@ -12,7 +12,7 @@ import pytest
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.places import Places
 from mapreduce.cluster.rules import Rules
-from mapreduce.engines import Sites
+from mapreduce.engine import Sites
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.node_health import SILENT_S, Nodes
 from mapreduce.plan import Piece

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mapreduce.attempts.prefetch import Fetcher
-from mapreduce.cluster.tls import Authority, client_context, server_context
 from mapreduce.errors import StoreError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.patience import Patience, Retry
 from mapreduce.objects.reader import Reader, Trusted
 from mapreduce.plan import Piece
+from mapreduce.tls import Authority, client_context, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from mapreduce.cluster import tls
+from mapreduce import tls
 from mapreduce.cluster.onhost.agents import CHACHA_FIRST
-from mapreduce.cluster.tls import Authority, Identity, WrongNameError
+from mapreduce.tls import Authority, Identity, WrongNameError
 
 ADDRESS = "127.0.0.1"
 TIMEOUT_S = 10.0

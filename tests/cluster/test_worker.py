@@ -34,11 +34,11 @@ from mapreduce.cluster.messages import (
     Refused,
     Task,
 )
-from mapreduce.cluster.tls import Authority, server_context
 from mapreduce.cluster.wire import Arrived
 from mapreduce.job.name import JobName
 from mapreduce.objects.directory import Directory
 from mapreduce.tables import encoding, partial
+from mapreduce.tls import Authority, server_context
 from tests.cluster.stand_in import RUN, Coordinator, gone, soon, tasks
 from tests.jobs.counting import Links
 from tests.jobs.deadly import Deadly

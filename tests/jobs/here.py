@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mapreduce.attempts.attempt import Attempt
-from mapreduce.engines import Assignment, Event, Outcome, located
+from mapreduce.engine import Assignment, Event, Outcome, located
 from mapreduce.ledger import Cost
 from mapreduce.objects.reader import Reader
 from mapreduce.tables import encoding

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
+from mapreduce.atomic_file import whole
 from mapreduce.console.terminal import consequences
 from mapreduce.formats import scanner
-from mapreduce.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

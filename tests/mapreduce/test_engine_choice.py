@@ -39,7 +39,7 @@ from tests.services.dask_cluster import dask_cluster
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
 
 pytestmark = pytest.mark.timeout(240)  # clusters start within it
 ROOT = Path(__file__).parents[2]

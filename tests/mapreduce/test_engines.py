@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
     from mapreduce.objects import Entry
     from mapreduce.runs.progress import Progress
     from tests.services.seaweed import Seaweed

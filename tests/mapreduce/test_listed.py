@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from mapreduce.engines import Engine
+    from mapreduce.engine import Engine
     from mapreduce.objects import Entry
 
 TRIP = json.dumps({"data": [{"link": 1, "v": 50.0}] * 20}).encode()

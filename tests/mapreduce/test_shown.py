@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.shown import in_line, printable, shortened, shown_value
+from mapreduce.safe_text import in_line, printable, shortened, shown_value
 
 ROOT = Path(__file__).parents[2]
 STEERING = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202e\r\b\x7f"
@@ -99,7 +99,7 @@ def test_no_command_lets_data_or_names_steer_the_terminal(tmp_path: Path, link: 
 
 
 def test_what_the_terminal_has_no_letter_for_is_an_escape() -> None:
-    code = "from mapreduce.console.said import say; say('é ж'); say('ж', err=True)"
+    code = "from mapreduce.output import say; say('é ж'); say('ж', err=True)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(ROOT)},

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
 from mapreduce.json_file import write_json
 from mapreduce.runs.report import QUARANTINE, write_rows
-from mapreduce.whole import whole
 from roadspeed.outputs.geopackage import write_geopackage
 from roadspeed.outputs.parquet import write_parquet
 from roadspeed.outputs.speeds_csv import write_csv
@@ -62,7 +62,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     target.write_text("old")
     program = (
         "import os, signal, sys\n"
-        "from mapreduce.whole import whole\n"
+        "from mapreduce.atomic_file import whole\n"
         "with whole(sys.argv[1]) as partial:\n"
         "    partial.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

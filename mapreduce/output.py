@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mapreduce.shown import STEERING, printable
+from mapreduce.safe_text import STEERING, printable
 
 if TYPE_CHECKING:
     import re
