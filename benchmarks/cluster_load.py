@@ -38,7 +38,7 @@ from mapreduce.cluster.messages import (
     Task,
     Welcome,
 )
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.wire import Wire
 from mapreduce.engine import Assignment
 from mapreduce.job.name import name_of

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from benchmarks.corpus import corpus, warm
 from benchmarks.namespaces import Namespaces, hindrance
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.runs.driver import run
 from roadspeed.speeds import Speeds
 

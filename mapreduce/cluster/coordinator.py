@@ -15,8 +15,8 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mapreduce.cluster import events as ev
 from mapreduce.cluster.office import Office
+from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.supply import Supply
 from mapreduce.engine import Event
 from mapreduce.errors import MapReduceError, UsageError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Iterator
 
-    from mapreduce.cluster.rules import Rules
+    from mapreduce.cluster.schedule.rules import Rules
     from mapreduce.cluster.terms import Terms
     from mapreduce.cluster.watch import Watch
     from mapreduce.plan import Split

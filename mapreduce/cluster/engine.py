@@ -18,7 +18,7 @@ from mapreduce.cluster.control import Control
 from mapreduce.cluster.coordinator import Coordinator, Said
 from mapreduce.cluster.coordinator.agent_supervisor import Start
 from mapreduce.cluster.places import Places
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.watch import Status, Watch
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites

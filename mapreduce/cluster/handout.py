@@ -14,9 +14,9 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from mapreduce.cluster import events as ev
 from mapreduce.cluster import messages as msg
 from mapreduce.cluster.results import Given, checked, outcome
+from mapreduce.cluster.schedule import events as ev
 from mapreduce.engine import located
 from mapreduce.errors import PartialError, StoreError
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any
 
-    from mapreduce.cluster.commands import Assign, Commit
     from mapreduce.cluster.connection import Connection
     from mapreduce.cluster.places import Places
+    from mapreduce.cluster.schedule.commands import Assign, Commit
     from mapreduce.cluster.watch import Watch
     from mapreduce.engine import Outcome
     from mapreduce.ledger import Cost, Ledger, Quarantined

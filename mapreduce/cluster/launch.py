@@ -22,7 +22,7 @@ from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory import TUNNEL
 from mapreduce.cluster.release import Tree, overlay, own_packages
 from mapreduce.cluster.remote import LOOPBACK, Remote
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.talk import Talk
 from mapreduce.cluster.tunnel import Tunnel
 from mapreduce.cluster.wheels import Cache, Wanted, requirement

@@ -14,15 +14,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mapreduce.cluster import commands as cmd
-from mapreduce.cluster import events as ev
 from mapreduce.cluster import messages as msg
 from mapreduce.cluster.connection import Connection
 from mapreduce.cluster.ends import ENDS, StoppedError
 from mapreduce.cluster.handout import Handout
 from mapreduce.cluster.line import Line, Talk
 from mapreduce.cluster.porch import Porch
-from mapreduce.cluster.schedule import Schedule
+from mapreduce.cluster.schedule import commands as cmd
+from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.cluster.serving import Serving
 from mapreduce.cluster.wire import Arrived
 from mapreduce.deaths import is_killed
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
-    from mapreduce.cluster.rules import Rules
+    from mapreduce.cluster.schedule.rules import Rules
     from mapreduce.cluster.terms import Terms
     from mapreduce.cluster.watch import Watch
     from mapreduce.engine import Event, Outcome

@@ -18,7 +18,7 @@ from mapreduce.tables import encoding, partial
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.cluster.commands import Crashed
+    from mapreduce.cluster.schedule.commands import Crashed
     from mapreduce.plan import Piece
     from mapreduce.tables.table import Schema
 

@@ -20,7 +20,7 @@ from mapreduce.objects import Awaited
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mapreduce.cluster.state import State
+    from mapreduce.cluster.schedule.state import State
 
 SMOOTH_S: Final = 10.0  # about how far back a rate looks
 NEWS: Final = 20

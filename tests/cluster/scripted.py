@@ -26,7 +26,7 @@ from mapreduce.cluster.messages import (
     Task,
     Welcome,
 )
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.wire import Broken, Wire
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost

@@ -20,7 +20,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.cluster import messages as msg
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.wire import CHUNK, PARTIAL, Broken, Wire
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import Options, run

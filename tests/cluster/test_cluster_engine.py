@@ -19,7 +19,7 @@ import pytest
 
 from mapreduce.cluster.ends import StoppedError
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.errors import JobError, MapReduceError, StoreError
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3

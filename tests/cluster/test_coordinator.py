@@ -33,7 +33,7 @@ from mapreduce.cluster.messages import (
     Task,
 )
 from mapreduce.cluster.porch import Porch
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.wire import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined

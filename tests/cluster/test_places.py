@@ -11,7 +11,7 @@ import pytest
 
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.places import Places
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import Sites
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.node_health import SILENT_S, Nodes

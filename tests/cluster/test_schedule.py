@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from mapreduce.cluster import commands as cmd
-from mapreduce.cluster import events as ev
 from mapreduce.cluster.messages import Progress
-from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.schedule import Schedule, ScheduleError
+from mapreduce.cluster.schedule import commands as cmd
+from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.rules import Rules
+from mapreduce.cluster.schedule.scheduler import Schedule, ScheduleError
 from mapreduce.errors import UsageError
 from mapreduce.plan import OPEN_COST_BYTES, Piece, Split
 

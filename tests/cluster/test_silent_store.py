@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.console import terminal
 from mapreduce.console.hosts import note
 from mapreduce.engines.local import Local

@@ -11,8 +11,8 @@ import pytest
 
 from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.coordinator.agent_supervisor import Start
-from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.state import State
+from mapreduce.cluster.schedule.rules import Rules
+from mapreduce.cluster.schedule.state import State
 from mapreduce.cluster.watch import Watch
 from mapreduce.errors import MapReduceError
 

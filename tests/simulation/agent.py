@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster import events as ev
 from mapreduce.cluster.messages import Kind, Progress
-from mapreduce.cluster.tasks import cost_of
+from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.tasks import cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import time
 import traceback
 from random import Random
 
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from tests.simulation.world import SPLIT_COST, Chances, World, splits_of
 
 OBJECTS = 180

@@ -11,11 +11,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster import commands as cmd
-from mapreduce.cluster import events as ev
 from mapreduce.cluster.messages import Progress
-from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.schedule import Schedule
+from mapreduce.cluster.schedule import commands as cmd
+from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.rules import Rules
+from mapreduce.cluster.schedule.scheduler import Schedule
 from tests.simulation.world import splits_of
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.cluster import commands as cmd
-from mapreduce.cluster import events as ev
+from mapreduce.cluster.schedule import commands as cmd
+from mapreduce.cluster.schedule import events as ev
 from tests.simulation.world import FAST_RULES, Chances, World, splits_of
 
 if TYPE_CHECKING:

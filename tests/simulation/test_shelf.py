@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from mapreduce.cluster.rules import Rules
+from mapreduce.cluster.schedule.rules import Rules
 from tests.simulation.world import SPLIT_COST, World, splits_of
 
 RULES = Rules(max_requests=10_000)

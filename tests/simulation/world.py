@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mapreduce.cluster import commands as cmd
-from mapreduce.cluster import events as ev
-from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.schedule import Schedule
+from mapreduce.cluster.schedule import commands as cmd
+from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.rules import Rules
+from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.plan import Piece, Split
 from tests.simulation.agent import Agent
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster import faults
-from mapreduce.cluster.commands import Cancel
-from mapreduce.cluster.roster import Worker
-from mapreduce.cluster.tasks import Attempt, Stage
+from mapreduce.cluster.schedule import failures
+from mapreduce.cluster.schedule.commands import Cancel
+from mapreduce.cluster.schedule.tasks import Attempt, Stage
+from mapreduce.cluster.schedule.workers import Worker
 
 if TYPE_CHECKING:
-    from mapreduce.cluster import events as ev
-    from mapreduce.cluster.state import State
+    from mapreduce.cluster.schedule import events as ev
+    from mapreduce.cluster.schedule.state import State
 
 
 def joined(state: State, event: ev.Joined) -> None:
@@ -51,7 +51,7 @@ def joined(state: State, event: ev.Joined) -> None:
     for number in sorted(has.keys() - holding):
         if number not in state.living:
             continue  # given back meanwhile, since its worker was set aside
-        faults.vanished(state, has[number], "its worker began anew", ran=number in began)
+        failures.vanished(state, has[number], "its worker began anew", ran=number in began)
 
 
 def lost(state: State, event: ev.Lost) -> None:

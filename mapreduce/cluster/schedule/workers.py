@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.rates import Rate
+from mapreduce.cluster.schedule.rates import Rate
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.tasks import Attempt, Fragment
+    from mapreduce.cluster.schedule.tasks import Attempt, Fragment
 
 
 @dataclass(slots=True, eq=False)

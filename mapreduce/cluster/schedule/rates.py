@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.tasks import Attempt
+    from mapreduce.cluster.schedule.tasks import Attempt
 
 WEIGHT: Final = 0.3  # of a new sample
 PRIOR: Final = 0.1  # of an attempt's work: how much its host's past weighs against its own pace

@@ -17,7 +17,7 @@ from mapreduce.plan import OPEN_COST_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mapreduce.cluster.commands import Crashed
+    from mapreduce.cluster.schedule.commands import Crashed
     from mapreduce.deaths import Strike
     from mapreduce.plan import Piece
 

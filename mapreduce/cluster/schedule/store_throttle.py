@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.rules import Rules
+    from mapreduce.cluster.schedule.rules import Rules
 
 
 FEWEST_UNPACED: Final = 2  # objects read at once by a slot where no store is asked: one ahead

@@ -9,12 +9,12 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.tasks import Stage
+from mapreduce.cluster.schedule.tasks import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapreduce.cluster.tasks import Attempt
+    from mapreduce.cluster.schedule.tasks import Attempt
 
 
 class Leases:

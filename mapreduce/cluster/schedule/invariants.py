@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.tasks import Place, Stage
+from mapreduce.cluster.schedule.tasks import Place, Stage
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.state import State
-    from mapreduce.cluster.tasks import Attempt, Fragment, Task
+    from mapreduce.cluster.schedule.state import State
+    from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Task
 
 MOST_ATTEMPTS = 2  # live ones at a fragment
 

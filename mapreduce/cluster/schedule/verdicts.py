@@ -21,8 +21,8 @@ from mapreduce.deaths import Guilt
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapreduce.cluster.rules import Rules
-    from mapreduce.cluster.tasks import Attempt, Fragment
+    from mapreduce.cluster.schedule.rules import Rules
+    from mapreduce.cluster.schedule.tasks import Attempt, Fragment
     from mapreduce.deaths import Deaths
 
 SHORTEST_S: Final = 1e-3

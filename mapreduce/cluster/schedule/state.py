@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster import verdicts
-from mapreduce.cluster.backlog import Backlog
-from mapreduce.cluster.commands import (
+from mapreduce.cluster.schedule import verdicts
+from mapreduce.cluster.schedule.backlog import Backlog
+from mapreduce.cluster.schedule.commands import (
     Abort,
     AbortKind,
     Cancel,
@@ -20,19 +20,19 @@ from mapreduce.cluster.commands import (
     DropLate,
     Quarantine,
 )
-from mapreduce.cluster.intake import Intake
-from mapreduce.cluster.leases import Leases
-from mapreduce.cluster.pacing import Pacing
-from mapreduce.cluster.roster import Roster
-from mapreduce.cluster.tasks import Attempt, Fragment, Place, Stage, Task, halves, parts
-from mapreduce.cluster.verdicts import Verdict
+from mapreduce.cluster.schedule.intake import Intake
+from mapreduce.cluster.schedule.leases import Leases
+from mapreduce.cluster.schedule.store_throttle import Pacing
+from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Place, Stage, Task, halves, parts
+from mapreduce.cluster.schedule.verdicts import Verdict
+from mapreduce.cluster.schedule.workers import Roster
 from mapreduce.deaths import Deaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mapreduce.cluster.roster import Worker
-    from mapreduce.cluster.rules import Rules
+    from mapreduce.cluster.schedule.rules import Rules
+    from mapreduce.cluster.schedule.workers import Worker
     from mapreduce.plan import Piece
 
 

@@ -10,12 +10,12 @@ import heapq
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.tasks import Place
+from mapreduce.cluster.schedule.tasks import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mapreduce.cluster.tasks import Fragment
+    from mapreduce.cluster.schedule.tasks import Fragment
 
 
 class Backlog:

@@ -18,19 +18,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster import arrivals, faults, invariants
-from mapreduce.cluster import events as ev
-from mapreduce.cluster.commands import Accept, Cancel, Command, DropLate
-from mapreduce.cluster.dispatch import dispatch, speculate
-from mapreduce.cluster.rules import Rules
-from mapreduce.cluster.state import State
-from mapreduce.cluster.tasks import Attempt, Place, Stage, undivided
+from mapreduce.cluster.schedule import arrivals, failures, invariants
+from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.commands import Accept, Cancel, Command, DropLate
+from mapreduce.cluster.schedule.dispatch import dispatch, speculate
+from mapreduce.cluster.schedule.rules import Rules
+from mapreduce.cluster.schedule.state import State
+from mapreduce.cluster.schedule.tasks import Attempt, Place, Stage, undivided
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce.cluster.roster import Worker
+    from mapreduce.cluster.schedule.workers import Worker
 
 FEWEST_WANTED: Final = 64  # splits at hand, however few slots there are
 
@@ -141,7 +141,7 @@ class Schedule:
             elif state.now - attempt.moved >= self.rules.stuck_s:
                 state.drop(attempt, "")
                 how = f"no progress in {self.rules.stuck_s:g} s"
-                faults.crashed(state, attempt, how, None, killed=True)
+                failures.crashed(state, attempt, how, None, killed=True)
 
     def _offered(self, event: ev.Offered) -> None:
         state = self.state
@@ -203,13 +203,13 @@ class Schedule:
         if attempt is None or attempt.stage in (Stage.LEASED, Stage.RECEIVED):
             return
         state.drop(attempt, "it was damaged")
-        faults.failed(state, attempt, "bug", f"a partial was damaged: {event.why}")
+        failures.failed(state, attempt, "bug", f"a partial was damaged: {event.why}")
 
     def _unseen(self, event: ev.Unseen) -> None:
         attempt = self._living(event.worker, event.attempt)
         if attempt is not None and attempt.stage is not Stage.RECEIVED:
             self.state.drop(attempt, "its host does not see what it reads")
-            faults.unseen(self.state, attempt, event.why)
+            failures.unseen(self.state, attempt, event.why)
 
     def _committed(self, event: ev.Committed) -> None:
         state = self.state
@@ -232,9 +232,9 @@ class Schedule:
             return
         state.end(attempt)
         if event.kind == "crashed":
-            faults.crashed(state, attempt, event.message, event.ordinal, killed=event.killed)
+            failures.crashed(state, attempt, event.message, event.ordinal, killed=event.killed)
         else:
-            faults.failed(state, attempt, event.kind, event.message)
+            failures.failed(state, attempt, event.kind, event.message)
 
     def _leaving(self, event: ev.Leaving) -> None:
         worker = self._heard(event.worker)
@@ -289,7 +289,7 @@ class Schedule:
             self.state.roster.change(worker, self.state.now, silent=True)
             self.state.unseat(worker)
         how = "its worker fell silent" if worker.connected else "its worker was lost"
-        faults.vanished(self.state, attempt, how, ran=attempt.started is not None)
+        failures.vanished(self.state, attempt, how, ran=attempt.started is not None)
 
     def _heard(self, name: str) -> Worker | None:
         worker = self.state.roster.workers.get(name)

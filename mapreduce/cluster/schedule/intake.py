@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.tasks import Stage
+from mapreduce.cluster.schedule.tasks import Stage
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.tasks import Attempt
+    from mapreduce.cluster.schedule.tasks import Attempt
 
 
 class Intake:
