@@ -24,9 +24,10 @@ import numpy as np
 
 import mapreduce as mr
 from mapreduce.attempts.prefetch import entry_of
-from mapreduce.cluster import config as configs
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.messages import (
+from mapreduce.cluster.protocol import agent_config as configs
+from mapreduce.cluster.protocol.framing import Wire
+from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
     Accepted,
     Goodbye,
@@ -39,7 +40,6 @@ from mapreduce.cluster.messages import (
     Welcome,
 )
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.wire import Wire
 from mapreduce.engine import Assignment
 from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
@@ -54,7 +54,7 @@ from mapreduce.tls import Identity, client_context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
 
 LENGTH = struct.Struct("<Q")

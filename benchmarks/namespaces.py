@@ -20,13 +20,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from mapreduce.cluster import config as configs
+from mapreduce.cluster.protocol import agent_config as configs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
 
 ROOT: Final = Path(__file__).resolve().parents[1]

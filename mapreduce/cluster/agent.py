@@ -21,11 +21,11 @@ import msgspec
 from mapreduce.attempts.cores import default_workers
 from mapreduce.attempts.slot_messages import Begin, Done, Peer
 from mapreduce.attempts.slot_process import CancelledError
-from mapreduce.cluster import messages as say
 from mapreduce.cluster.bench import Bench
 from mapreduce.cluster.crew import Crew, End, Slot
 from mapreduce.cluster.health import Gauges, default_slots
 from mapreduce.cluster.link import Link, LostError, RefusedError, UntrustedError
+from mapreduce.cluster.protocol import messages as say
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits
 from mapreduce.objects.backoff import Backoff
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from mapreduce.cluster.config import AgentConfig
-    from mapreduce.cluster.messages import Welcome
-    from mapreduce.cluster.wire import Event
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
+    from mapreduce.cluster.protocol.framing import Event
+    from mapreduce.cluster.protocol.messages import Welcome
 
 NICE: Final = 10
 KEPT_SHARE: Final = 4  # a quarter of the memory may be partials that wait to be pulled

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.messages import Failed, Offer, Progress, Task
+from mapreduce.cluster.protocol.messages import Failed, Offer, Progress, Task
 
 if TYPE_CHECKING:
     from mapreduce.attempts.slot_messages import Done

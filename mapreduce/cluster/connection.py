@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from mapreduce.cluster.messages import Hello
-from mapreduce.cluster.wire import Broken, Wire
+from mapreduce.cluster.protocol.framing import Broken, Wire
+from mapreduce.cluster.protocol.messages import Hello
 
 if TYPE_CHECKING:
     from mapreduce.cluster.line import Line
-    from mapreduce.cluster.messages import FromCoordinator
-    from mapreduce.cluster.wire import Event
+    from mapreduce.cluster.protocol.framing import Event
+    from mapreduce.cluster.protocol.messages import FromCoordinator
 
 
 class Desk(Protocol):

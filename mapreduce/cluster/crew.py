@@ -21,7 +21,7 @@ from mapreduce.attempts.slot_process import (
     SlotProcess,
     StartError,
 )
-from mapreduce.cluster.messages import Failed, Kind, Progress, Task
+from mapreduce.cluster.protocol.messages import Failed, Kind, Progress, Task
 from mapreduce.errors import JobError
 from mapreduce.objects import Awaited
 

@@ -13,11 +13,11 @@ import resource
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.control import Control
 from mapreduce.cluster.coordinator import Coordinator, Said
 from mapreduce.cluster.coordinator.agent_supervisor import Start
 from mapreduce.cluster.places import Places
+from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.terms import Terms
 from mapreduce.cluster.watch import Status, Watch

@@ -14,7 +14,7 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from mapreduce.cluster import messages as msg
+from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.results import Given, checked, outcome
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.engine import located

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from mapreduce.cluster.messages import Health
+from mapreduce.cluster.protocol.messages import Health
 
 SLOT_BYTES: Final = 200 << 20  # of free memory, for one slot
 TOLD_EVERY_S: Final = 30.0

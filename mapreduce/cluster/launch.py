@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mapreduce.cluster import agents
-from mapreduce.cluster import config as configs
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, brought, overlaid, question
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory import TUNNEL
+from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.cluster.release import Tree, overlay, own_packages
 from mapreduce.cluster.remote import LOOPBACK, Remote
 from mapreduce.cluster.schedule.rules import Rules
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
 
 

@@ -14,17 +14,17 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mapreduce.cluster import messages as msg
 from mapreduce.cluster.connection import Connection
 from mapreduce.cluster.ends import ENDS, StoppedError
 from mapreduce.cluster.handout import Handout
 from mapreduce.cluster.line import Line, Talk
 from mapreduce.cluster.porch import Porch
+from mapreduce.cluster.protocol import messages as msg
+from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.schedule import commands as cmd
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.cluster.serving import Serving
-from mapreduce.cluster.wire import Arrived
 from mapreduce.deaths import is_killed
 
 if TYPE_CHECKING:

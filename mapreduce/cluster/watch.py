@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.cluster.messages import Health
+from mapreduce.cluster.protocol.messages import Health
 from mapreduce.engine import Advance, Share
 from mapreduce.objects import Awaited
 

@@ -20,12 +20,12 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.cluster import config as configs
 from mapreduce.cluster.agent import Agent, LeaveError, log
+from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.safe_text import printable
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
 
 LENGTH: Final = struct.Struct("<Q")
 MAX_CONFIG_BYTES: Final = 1 << 20

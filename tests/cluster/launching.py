@@ -13,13 +13,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster import config as configs
+from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mapreduce.attempts.attempt import Attempt
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.messages import (
+from mapreduce.cluster.protocol.framing import Broken, Wire
+from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
     Cancel,
     Dropped,
@@ -27,7 +28,6 @@ from mapreduce.cluster.messages import (
     Welcome,
 )
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.wire import Broken, Wire
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
 from mapreduce.limits import Limits
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     import mapreduce as mr
-    from mapreduce.cluster.config import AgentConfig
-    from mapreduce.cluster.messages import FromWorker
-    from mapreduce.cluster.wire import Event
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
+    from mapreduce.cluster.protocol.framing import Event
+    from mapreduce.cluster.protocol.messages import FromWorker
     from mapreduce.job.name import JobName
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store

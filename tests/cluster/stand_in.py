@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
-from mapreduce.cluster import config as configs
-from mapreduce.cluster.config import AgentConfig
-from mapreduce.cluster.messages import Accepted, Hello, Offer, Pull, Task, Welcome
-from mapreduce.cluster.wire import Arrived, Broken, Wire
+from mapreduce.cluster.protocol import agent_config as configs
+from mapreduce.cluster.protocol.agent_config import AgentConfig
+from mapreduce.cluster.protocol.framing import Arrived, Broken, Wire
+from mapreduce.cluster.protocol.messages import Accepted, Hello, Offer, Pull, Task, Welcome
 from mapreduce.job.name import name_of
 from mapreduce.plan import Piece
 from mapreduce.tls import Authority, server_context
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-    from mapreduce.cluster.messages import FromCoordinator
-    from mapreduce.cluster.wire import Event
+    from mapreduce.cluster.protocol.framing import Event
+    from mapreduce.cluster.protocol.messages import FromCoordinator
     from mapreduce.job.job import Job
     from mapreduce.objects import Store
 

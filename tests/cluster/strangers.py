@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.cluster import messages as msg
+from mapreduce.cluster.protocol import messages as msg
+from mapreduce.cluster.protocol.framing import CHUNK, PARTIAL, Broken, Wire
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.wire import CHUNK, PARTIAL, Broken, Wire
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import Options, run
 from tests.cluster import scripted
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.objects import Entry
 
 AT_ONCE = 8  # peers: each waits for its answers

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import mapreduce as mr
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.engine import Engine
     from mapreduce.objects import Entry
     from mapreduce.runs.progress import Progress

@@ -20,7 +20,9 @@ import pytest
 from mapreduce.cluster import control
 from mapreduce.cluster.channel import Channel, ChannelError
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.messages import (
+from mapreduce.cluster.porch import Porch
+from mapreduce.cluster.protocol.framing import CHUNK, HEAD, MAGIC, PARTIAL
+from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
     Accepted,
     Cancel,
@@ -32,9 +34,7 @@ from mapreduce.cluster.messages import (
     Refused,
     Task,
 )
-from mapreduce.cluster.porch import Porch
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.wire import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined
 from mapreduce.objects.directory import Directory
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import mapreduce as mr
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.objects import Entry, Location
 
 QUICK = Rules(heartbeat_s=0.2, silent_s=0.6, lease_s=1.0, reconnect_s=0.5, nobody_deadline_s=60.0)

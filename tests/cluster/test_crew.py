@@ -14,7 +14,7 @@ from mapreduce.attempts import slot_process
 from mapreduce.attempts.slot_messages import Done
 from mapreduce.attempts.slot_process import StartError
 from mapreduce.cluster import crew
-from mapreduce.cluster.messages import Task
+from mapreduce.cluster.protocol.messages import Task
 from mapreduce.ledger import Cost, Ledger
 
 if TYPE_CHECKING:

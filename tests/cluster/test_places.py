@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.config import AgentConfig
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from tests.services.seaweed import Seaweed
 
 OBJECTS = {

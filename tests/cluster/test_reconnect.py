@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.cluster.messages import Goodbye, Heartbeat
+from mapreduce.cluster.protocol.messages import Goodbye, Heartbeat
 from mapreduce.objects.directory import Directory
 from tests.cluster.stand_in import ROOT, Coordinator, gone, tasks
 from tests.jobs.counting import Links

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from mapreduce.cluster.messages import Progress
+from mapreduce.cluster.protocol.messages import Progress
 from mapreduce.cluster.schedule import commands as cmd
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.rules import Rules

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mapreduce.cluster.config import AgentConfig
 from mapreduce.cluster.coordinator.agent_supervisor import Start
+from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.state import State
 from mapreduce.cluster.watch import Watch

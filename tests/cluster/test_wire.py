@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce.cluster
-from mapreduce.cluster import messages as msg
-from mapreduce.cluster.wire import (
+from mapreduce.cluster.protocol import messages as msg
+from mapreduce.cluster.protocol.framing import (
     CHUNK_BYTES,
     CONTROL,
     HEAD,

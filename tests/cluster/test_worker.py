@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mapreduce as mr
-from mapreduce.cluster.messages import (
+from mapreduce.cluster.protocol.framing import Arrived
+from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
     Accepted,
     Cancel,
@@ -34,7 +35,6 @@ from mapreduce.cluster.messages import (
     Refused,
     Task,
 )
-from mapreduce.cluster.wire import Arrived
 from mapreduce.job.name import JobName
 from mapreduce.objects.directory import Directory
 from mapreduce.tables import encoding, partial

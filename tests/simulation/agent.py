@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.messages import Kind, Progress
+from mapreduce.cluster.protocol.messages import Kind, Progress
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.tasks import cost_of
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mapreduce.cluster.messages import Progress
+from mapreduce.cluster.protocol.messages import Progress
 from mapreduce.cluster.schedule import commands as cmd
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.rules import Rules

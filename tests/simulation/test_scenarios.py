@@ -16,7 +16,7 @@ from mapreduce.cluster.schedule import events as ev
 from tests.simulation.world import FAST_RULES, Chances, World, splits_of
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.messages import Kind
+    from mapreduce.cluster.protocol.messages import Kind
     from tests.simulation.agent import Agent
     from tests.simulation.world import Outcome
 

@@ -22,8 +22,8 @@ from mapreduce.errors import MapReduceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from mapreduce.cluster.config import AgentConfig
     from mapreduce.cluster.coordinator import Coordinator
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.cluster.watch import HostStatus, Watch
     from mapreduce.job.name import JobName
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from mapreduce.cluster.messages import Kind, Progress
+from mapreduce.cluster.protocol.messages import Kind, Progress
 from mapreduce.plan import Split
 
 

@@ -17,7 +17,7 @@ from mapreduce.cluster.schedule.commands import Cancel, SetAside
 from mapreduce.cluster.schedule.tasks import Stage
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.messages import Kind
+    from mapreduce.cluster.protocol.messages import Kind
     from mapreduce.cluster.schedule.state import State
     from mapreduce.cluster.schedule.tasks import Attempt
     from mapreduce.cluster.schedule.workers import Worker

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
-from mapreduce.cluster import messages
-from mapreduce.cluster.messages import (
+from mapreduce.cluster.protocol import messages
+from mapreduce.cluster.protocol.messages import (
     Accepted,
     Cancel,
     Dropped,

@@ -1,0 +1,1 @@
+"""What coordinator and agent say to each other, and its bytes. Pure."""
