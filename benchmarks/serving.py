@@ -23,9 +23,9 @@ from unittest import mock
 
 import msgspec
 
-from mapreduce.cluster import line as lines
-from mapreduce.cluster.line import Line
-from mapreduce.cluster.serving import Serving
+from mapreduce.cluster.coordinator import tls_connection as lines
+from mapreduce.cluster.coordinator.file_server import Serving
+from mapreduce.cluster.coordinator.tls_connection import Line
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import file_etag
 from mapreduce.plan import Piece
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Coroutine, Sequence
 
-    from mapreduce.cluster.line import Talk
+    from mapreduce.cluster.coordinator.tls_connection import Talk
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "127.0.0.1"

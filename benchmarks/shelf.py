@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.corpus import Corpus
-    from mapreduce.cluster.watch import Status
+    from mapreduce.cluster.coordinator.status import Status
     from mapreduce.runs.progress import Progress
 
 FILES = 24

@@ -27,9 +27,9 @@ from mapreduce.output import say
 
 
 def _ask(out: Path, what: str) -> str:
-    from mapreduce.cluster import control  # noqa: PLC0415 - loads when it is needed
+    from mapreduce.cluster.coordinator import control_socket  # noqa: PLC0415 - loads when it is needed
 
-    return json.dumps(control.ask(out, what), indent=1)
+    return json.dumps(control_socket.ask(out, what), indent=1)
 
 
 def run_command(

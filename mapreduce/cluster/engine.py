@@ -13,14 +13,14 @@ import resource
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.control import Control
-from mapreduce.cluster.coordinator import Coordinator, Said
 from mapreduce.cluster.coordinator.agent_supervisor import Start
-from mapreduce.cluster.places import Places
+from mapreduce.cluster.coordinator.control_socket import Control
+from mapreduce.cluster.coordinator.locations import Places
+from mapreduce.cluster.coordinator.loop import Coordinator, Said
+from mapreduce.cluster.coordinator.offer import Terms
+from mapreduce.cluster.coordinator.status import Status, Watch
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.terms import Terms
-from mapreduce.cluster.watch import Status, Watch
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
 from mapreduce.errors import UsageError
 from mapreduce.tls import Authority, server_context

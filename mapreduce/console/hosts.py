@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from mapreduce.cluster.watch import HostStatus, Status
+    from mapreduce.cluster.coordinator.status import HostStatus, Status
 
 MOST_ROWS: Final = 20  # of a table that has to fit on a screen
 WORST_FIRST: Final = ("failed", "refused", "gone", "silent", "set aside", "leaving")

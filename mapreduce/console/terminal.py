@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
 
-    from mapreduce.cluster.watch import Status
+    from mapreduce.cluster.coordinator.status import Status
     from mapreduce.runs.progress import Progress
 
 FAILED: Final = 1

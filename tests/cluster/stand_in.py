@@ -1,6 +1,6 @@
 """A stand-in for the coordinator: the wire over real TLS sockets, and a test that says each word.
 
-It schedules nothing. The real one is `mapreduce.cluster.coordinator`; this one lets a test hang up,
+It schedules nothing. The real one is `mapreduce.cluster.coordinator.loop`; this one lets a test hang up,
 stay silent or lie at will.
 """
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from mapreduce.cluster.ends import StoppedError
+from mapreduce.cluster.coordinator.run_errors import StoppedError
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.errors import JobError, MapReduceError, StoreError

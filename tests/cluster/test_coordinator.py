@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from mapreduce.cluster import control
-from mapreduce.cluster.channel import Channel, ChannelError
+from mapreduce.cluster.coordinator import control_socket
+from mapreduce.cluster.coordinator.tls_stream import Channel, ChannelError
+from mapreduce.cluster.coordinator.unproven import Porch
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.porch import Porch
 from mapreduce.cluster.protocol.framing import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
@@ -436,22 +436,22 @@ def test_the_control_socket_is_its_owners_and_tells_and_stops(tmp_path: Path) ->
         agent = Agent(running.hosts.config()).welcomed()
         agent.job = Links()
         task = agent.hear(Task)
-        assert (tmp_path / control.NAME).stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / control_socket.NAME).stat().st_mode & 0o777 == 0o600
         agent.say(Heartbeat())
-        told = control.ask(tmp_path, "status")
+        told = control_socket.ask(tmp_path, "status")
         while told["running"] != 1:
-            told = control.ask(tmp_path, "status")
+            told = control_socket.ask(tmp_path, "status")
         assert {h["host"] for h in told["hosts"]} == {"a", "b"}
-        assert control.ask(tmp_path, "stop") == {"stopping": True}
+        assert control_socket.ask(tmp_path, "stop") == {"stopping": True}
         agent.offer(task, *agent.worked(task))
         agent.deliver(task.attempt)
         agent.hear(Goodbye)
         agent.socket.close()
         with pytest.raises(StoreError, match="asked to stop"):
             running.result.result(100)
-    assert not (tmp_path / control.NAME).exists()
+    assert not (tmp_path / control_socket.NAME).exists()
     with pytest.raises(UsageError, match="no run over hosts"):
-        control.ask(tmp_path, "status")
+        control_socket.ask(tmp_path, "status")
     # What was committed is not done again.
     with Running(Links(), Memory(OBJECTS), ["a"], options=SMALL, folder=tmp_path) as resumed:
         good(resumed.hosts.config(), Links())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mapreduce.cluster.coordinator.locations import Places
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.places import Places
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import Sites
 from mapreduce.objects import Entry, Location

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from mapreduce.cluster.coordinator.agent_supervisor import Start
+from mapreduce.cluster.coordinator.status import Watch
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.state import State
-from mapreduce.cluster.watch import Watch
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mapreduce.cluster.coordinator import Coordinator
+    from mapreduce.cluster.coordinator.loop import Coordinator
     from mapreduce.job.name import JobName
 
 PATIENCE_S = 60.0

@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
+from mapreduce.cluster.coordinator.status import Watch
 from mapreduce.cluster.schedule.events import Joined, Offered, Planned
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.cluster.schedule.state import State
-from mapreduce.cluster.watch import Watch
 from mapreduce.console.hosts import table
 from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split

@@ -15,16 +15,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 from mapreduce.cluster.coordinator.agent_endings import CutShort, Ending, named
-from mapreduce.cluster.ends import NoWorkersError, StoppedError
+from mapreduce.cluster.coordinator.run_errors import NoWorkersError, StoppedError
 from mapreduce.cluster.fleet import by_reason
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from mapreduce.cluster.coordinator import Coordinator
+    from mapreduce.cluster.coordinator.loop import Coordinator
+    from mapreduce.cluster.coordinator.status import HostStatus, Watch
     from mapreduce.cluster.protocol.agent_config import AgentConfig
-    from mapreduce.cluster.watch import HostStatus, Watch
     from mapreduce.job.name import JobName
 
 AT_ONCE: Final = 16  # hosts that are started together

@@ -23,7 +23,7 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce.cluster.watch import Status
+    from mapreduce.cluster.coordinator.status import Status
 
 NAME: Final = "control.sock"
 LONGEST_PATH: Final = 90  # bytes of a path that a socket may have everywhere

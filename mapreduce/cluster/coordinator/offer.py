@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapreduce.cluster.places import Places
+    from mapreduce.cluster.coordinator.locations import Places
     from mapreduce.job.name import JobName
     from mapreduce.limits import Limits
     from mapreduce.tables.table import Schema

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from typing import Any
 
-    from mapreduce.cluster.line import Line
+    from mapreduce.cluster.coordinator.tls_connection import Line
     from mapreduce.objects import Location
     from mapreduce.objects.body import Body
     from mapreduce.plan import Piece

@@ -12,7 +12,7 @@ from mapreduce.cluster.protocol.framing import Broken, Wire
 from mapreduce.cluster.protocol.messages import Hello
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.line import Line
+    from mapreduce.cluster.coordinator.tls_connection import Line
     from mapreduce.cluster.protocol.framing import Event
     from mapreduce.cluster.protocol.messages import FromCoordinator
 

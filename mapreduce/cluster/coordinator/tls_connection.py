@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from mapreduce.cluster.channel import Channel, ChannelError
+from mapreduce.cluster.coordinator.tls_stream import Channel, ChannelError
 from mapreduce.tls import WrongNameError, peer_name
 
 if TYPE_CHECKING:

@@ -14,17 +14,17 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mapreduce.cluster.connection import Connection
-from mapreduce.cluster.ends import ENDS, StoppedError
-from mapreduce.cluster.handout import Handout
-from mapreduce.cluster.line import Line, Talk
-from mapreduce.cluster.porch import Porch
+from mapreduce.cluster.coordinator.attempts import Handout
+from mapreduce.cluster.coordinator.file_server import Serving
+from mapreduce.cluster.coordinator.run_errors import ENDS, StoppedError
+from mapreduce.cluster.coordinator.session import Connection
+from mapreduce.cluster.coordinator.tls_connection import Line, Talk
+from mapreduce.cluster.coordinator.unproven import Porch
 from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.schedule import commands as cmd
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.scheduler import Schedule
-from mapreduce.cluster.serving import Serving
 from mapreduce.deaths import is_killed
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
+    from mapreduce.cluster.coordinator.offer import Terms
+    from mapreduce.cluster.coordinator.status import Watch
     from mapreduce.cluster.schedule.rules import Rules
-    from mapreduce.cluster.terms import Terms
-    from mapreduce.cluster.watch import Watch
     from mapreduce.engine import Event, Outcome
 
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise

@@ -14,8 +14,8 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mapreduce.cluster.coordinator.results import Given, checked, outcome
 from mapreduce.cluster.protocol import messages as msg
-from mapreduce.cluster.results import Given, checked, outcome
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.engine import located
 from mapreduce.errors import PartialError, StoreError
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any
 
-    from mapreduce.cluster.connection import Connection
-    from mapreduce.cluster.places import Places
+    from mapreduce.cluster.coordinator.locations import Places
+    from mapreduce.cluster.coordinator.session import Connection
+    from mapreduce.cluster.coordinator.status import Watch
     from mapreduce.cluster.schedule.commands import Assign, Commit
-    from mapreduce.cluster.watch import Watch
     from mapreduce.engine import Outcome
     from mapreduce.ledger import Cost, Ledger, Quarantined
     from mapreduce.objects import Location

@@ -15,9 +15,9 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mapreduce.cluster.office import Office
+from mapreduce.cluster.coordinator.server import Office
+from mapreduce.cluster.coordinator.split_feed import Supply
 from mapreduce.cluster.schedule import events as ev
-from mapreduce.cluster.supply import Supply
 from mapreduce.engine import Event
 from mapreduce.errors import MapReduceError, UsageError
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Iterator
 
+    from mapreduce.cluster.coordinator.offer import Terms
+    from mapreduce.cluster.coordinator.status import Watch
     from mapreduce.cluster.schedule.rules import Rules
-    from mapreduce.cluster.terms import Terms
-    from mapreduce.cluster.watch import Watch
     from mapreduce.plan import Split
 
 TICK_S: Final = 0.5
