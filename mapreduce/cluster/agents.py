@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mapreduce.cluster.inventory import Host, Inventory
     from mapreduce.cluster.talk import Talk
 
-WORKER: Final = "mapreduce.cluster.worker"
+WORKER: Final = "mapreduce.cluster.agent"
 NICE: Final = 10
 START_S: Final = 60
 PATIENCE_S: Final = 30.0

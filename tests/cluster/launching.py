@@ -60,7 +60,7 @@ class Processes:
             self.logs[host] = log.name
         with Path(self.logs[host]).open("wb") as errors:
             agent = subprocess.Popen(
-                [*self._before.get(host, ()), sys.executable, "-m", "mapreduce.cluster.worker"],
+                [*self._before.get(host, ()), sys.executable, "-m", "mapreduce.cluster.agent"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -151,7 +151,7 @@ class Coordinator:
         environ: Mapping[str, str] | None = None,
     ) -> AgentProcess:
         """Start an agent."""
-        command = ["-m", "mapreduce.cluster.worker"]
+        command = ["-m", "mapreduce.cluster.agent"]
         if kept_bytes is not None:
             code = f"from mapreduce.cluster import worker; worker.main(kept_bytes={kept_bytes})"
             command = ["-c", code]

@@ -13,7 +13,7 @@ import pytest
 from mapreduce.attempts import slot_process
 from mapreduce.attempts.slot_messages import Done
 from mapreduce.attempts.slot_process import StartError
-from mapreduce.cluster import crew
+from mapreduce.cluster.agent import slots
 from mapreduce.cluster.protocol.messages import Task
 from mapreduce.ledger import Cost, Ledger
 
@@ -52,10 +52,10 @@ class Process:
 def test_where_processes_could_be_started_before_it_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, ready_at: float | None, end: type
 ) -> None:
-    monkeypatch.setattr(crew, "START_PAUSE_S", 0.0)
-    ends: queue.Queue[crew.End] = queue.Queue()
+    monkeypatch.setattr(slots, "START_PAUSE_S", 0.0)
+    ends: queue.Queue[slots.End] = queue.Queue()
     process = cast("SlotProcess", Process(SHORT, ready_at))
-    slot = crew.Slot(process, lambda _, came: ends.put(came))
+    slot = slots.Slot(process, lambda _, came: ends.put(came))
     slot.give(Task(1, 7, (), ()), 0)
     assert isinstance(ends.get(timeout=60), end)
     slot.stop()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.cluster import health
-from mapreduce.cluster.health import Gauges, default_slots
+from mapreduce.cluster.agent import health
+from mapreduce.cluster.agent.health import Gauges, default_slots
 
 if TYPE_CHECKING:
     from pathlib import Path

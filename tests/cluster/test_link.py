@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from mapreduce.cluster.link import Link, LostError
+from mapreduce.cluster.agent.connection import Link, LostError
 
 
 def test_a_line_that_breaks_right_after_the_welcome_is_lost_and_nothing_worse() -> None:

@@ -21,10 +21,10 @@ import msgspec
 from mapreduce.attempts.cores import default_workers
 from mapreduce.attempts.slot_messages import Begin, Done, Peer
 from mapreduce.attempts.slot_process import CancelledError
-from mapreduce.cluster.bench import Bench
-from mapreduce.cluster.crew import Crew, End, Slot
-from mapreduce.cluster.health import Gauges, default_slots
-from mapreduce.cluster.link import Link, LostError, RefusedError, UntrustedError
+from mapreduce.cluster.agent.attempts import Bench
+from mapreduce.cluster.agent.connection import Link, LostError, RefusedError, UntrustedError
+from mapreduce.cluster.agent.health import Gauges, default_slots
+from mapreduce.cluster.agent.slots import Crew, End, Slot
 from mapreduce.cluster.protocol import messages as say
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits

@@ -1,4 +1,4 @@
-"""The program on a host: `python -m mapreduce.cluster.worker`.
+"""The program on a host: `python -m mapreduce.cluster.agent`.
 
 It is told what to do on standard input: an `AgentConfig`, to the end or with its length before it
 (8 bytes, little endian). One line on standard output says that the coordinator took it in;
@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.cluster.agent import Agent, LeaveError, log
+from mapreduce.cluster.agent.agent import Agent, LeaveError, log
 from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.safe_text import printable
 
