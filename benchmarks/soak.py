@@ -30,7 +30,7 @@ import psutil
 from mapreduce.cluster import agents
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
-from mapreduce.cluster.inventory import load
+from mapreduce.cluster.inventory.inventory import load
 from mapreduce.cluster.launch import cluster_of
 from mapreduce.job.loader import load as load_job
 from mapreduce.runs.driver import Options, run
@@ -40,7 +40,7 @@ from tests.services.sshd import SshHost, keypair, shelf
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
     from mapreduce.job.job import Job
     from tests.services.sshd import Shelf
 

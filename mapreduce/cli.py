@@ -200,7 +200,7 @@ def plan_command(
         )
         hosts = None
         if inventory is not None:
-            from mapreduce.cluster.inventory import load  # noqa: PLC0415 - as above
+            from mapreduce.cluster.inventory.inventory import load  # noqa: PLC0415 - as above
 
             hosts = load(inventory)
         say(trial.planned(_job(job, settings), source, told, workers, hosts))

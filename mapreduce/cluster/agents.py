@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.deploy import Deployed
     from mapreduce.cluster.fleet import Board, Table
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.talk import Talk
 
 WORKER: Final = "mapreduce.cluster.agent"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from mapreduce.cluster.inventory import Host
+    from mapreduce.cluster.inventory.inventory import Host
 
 REFRESH_PER_S: Final = 8
 

@@ -45,7 +45,7 @@ def init_command(
         mapreduce cluster init 192.168.10.101-116 --user pi
     """
     with consequences():
-        from mapreduce.cluster.starter import init  # noqa: PLC0415 - loads when it is needed
+        from mapreduce.cluster.inventory.template import init  # noqa: PLC0415 - loads when it is needed
 
         who = user or getpass.getuser()
         for path in init(Path(), hosts, user=who, name=name, address=address):

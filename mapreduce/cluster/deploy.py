@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mapreduce.cluster.fleet import Board, Table
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 SLOWEST_BYTES_PER_S: Final = 100_000
 IMPORT_S: Final = 120  # an old Pi compiles numpy's files as it imports them

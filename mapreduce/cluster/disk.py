@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.cluster.fleet import Board, Table
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 LOOK_S: Final = 120.0  # counting small files takes its time on a card
 HOST_S: Final = 180.0

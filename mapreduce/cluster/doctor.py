@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from mapreduce.cluster.deploy import Plan
 from mapreduce.cluster.fleet import Done, on_each
-from mapreduce.cluster.inventory import TUNNEL
+from mapreduce.cluster.inventory.inventory import TUNNEL
 from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
 from mapreduce.cluster.tunnel import lead_back
 from mapreduce.cluster.wheels import platform_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mapreduce.cluster.fleet import Board, Table
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 SKEW_S: Final = 5.0
 HOT_C: Final = 75.0

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mapreduce.cluster.fleet import Board, Table
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.known_hosts import Key, Known
     from mapreduce.cluster.route import Hop
 

@@ -21,7 +21,7 @@ from mapreduce.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mapreduce.cluster.inventory import Host
+    from mapreduce.cluster.inventory.inventory import Host
 
 AT_ONCE: Final = 8  # a jump host's sshd drops logins beyond ten that are not through yet
 HOST_S: Final = 900.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paramiko import PKey  # type: ignore[import-untyped]  # it ships no types
 
-from mapreduce.cluster.inventory import PUBLIC
+from mapreduce.cluster.inventory.inventory import PUBLIC
 
 if TYPE_CHECKING:
     from pathlib import Path

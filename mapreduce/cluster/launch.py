@@ -18,7 +18,7 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, brought, overlaid, question
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.inputs import bring_inputs, place_of
-from mapreduce.cluster.inventory import TUNNEL
+from mapreduce.cluster.inventory.inventory import TUNNEL
 from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.cluster.release import Tree, overlay, own_packages
 from mapreduce.cluster.remote import LOOPBACK, Remote
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
 

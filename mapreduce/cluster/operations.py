@@ -15,7 +15,7 @@ from mapreduce.cluster import agents, disk, doctor, enrol, trust
 from mapreduce.cluster.board import Quiet, Screen
 from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.fleet import FleetError, Outcome
-from mapreduce.cluster.inventory import NAME, Host, Inventory, load
+from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.wheels import Cache
 from mapreduce.errors import UsageError
 from mapreduce.output import say

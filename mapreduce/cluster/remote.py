@@ -26,7 +26,7 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 __all__ = ["CHANNEL_S", "LOOPBACK", "Answer", "HostError", "Remote"]
 

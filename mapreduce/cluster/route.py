@@ -25,7 +25,7 @@ from mapreduce.cluster.way import Way, parts_of_jump
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 CONNECT_S: Final = 10
 BANNER_S: Final = 10

@@ -20,7 +20,7 @@ from mapreduce.errors import MapReduceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mapreduce.cluster.inventory import Host, Inventory
+    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 WINDOW_BYTES: Final = 1 << 19  # on its way here, of each connection
 CHUNK_BYTES: Final = 1 << 15

@@ -22,7 +22,7 @@ from mapreduce.cluster.trust import pin_name
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.inventory import Host
+    from mapreduce.cluster.inventory.inventory import Host
 
 REFUSED: Final = "refused the connection: is SSH on? There: sudo systemctl enable --now ssh"
 

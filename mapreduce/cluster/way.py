@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.inventory import MAX_PORT
+from mapreduce.cluster.inventory.inventory import MAX_PORT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

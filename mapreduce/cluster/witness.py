@@ -17,7 +17,7 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
 
 MOST_LOOKS: Final = 10_000  # names on the way to a first file
 Witness: TypeAlias = "tuple[str, int, int]"  # path below the folder, time of change in ns, bytes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.attempts.attempt import Attempt
 from mapreduce.attempts.prefetch import entry_of
-from mapreduce.cluster.tables import Store as Nodes
+from mapreduce.cluster.inventory.hosts_toml import Store as Nodes
 from mapreduce.console.command import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import checked_workers
@@ -28,7 +28,7 @@ from mapreduce.safe_text import PrintedOut, in_line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
     from mapreduce.ledger import Ledger
     from mapreduce.objects import Store
     from mapreduce.plan import Piece

@@ -14,7 +14,7 @@ import pytest
 from mapreduce.cluster import enrol, onhost
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Plan
-from mapreduce.cluster.inventory import Inventory
+from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.wheels import Cache, Platform, Wanted, platform_of
 from tests.services.sshd import PYTHON, Shelf, shelf
 

@@ -18,7 +18,7 @@ from mapreduce.cluster.agents import start_agent, start_agents
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.fleet import FleetError
-from mapreduce.cluster.inventory import Inventory
+from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import agents as onhost_agents
 from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.remote import HostError, Remote

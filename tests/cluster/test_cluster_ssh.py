@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce.cluster.engine import Cluster
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
     from mapreduce.runs.progress import Progress
     from tests.services.sshd import Shelf, SshHost
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
     from tests.services.sshd import Shelf
 
 AGENT = """

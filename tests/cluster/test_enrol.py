@@ -11,7 +11,7 @@ from mapreduce.cluster import enrol, operations, remote, route
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.enrol import Trust
 from mapreduce.cluster.fleet import FleetError
-from mapreduce.cluster.inventory import Inventory, load
+from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.remote import Remote
 from mapreduce.cluster.trust import fingerprints, pin_name, pinned

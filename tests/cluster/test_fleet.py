@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mapreduce.cli import app
-from mapreduce.cluster import starter
 from mapreduce.cluster.board import Screen
 from mapreduce.cluster.fleet import Done, FleetError, Outcome, by_reason, on_each
-from mapreduce.cluster.inventory import Host, load
+from mapreduce.cluster.inventory import template
+from mapreduce.cluster.inventory.inventory import Host, load
 from mapreduce.errors import MapReduceError, UsageError
 from tests.cluster.shelves import enrolled_shelf
 
@@ -237,7 +237,7 @@ def test_init_writes_a_file_that_loads_and_a_fabfile_that_is_ours(
 def test_the_example_at_the_top_is_true() -> None:
     inventory = load(TOP / "hosts.toml")
     assert (len(inventory.hosts), inventory.hosts[15].address) == (16, "192.168.10.116")
-    every = starter.hosts_toml(["a"], user="u", name="n", address="x").replace("# ", "")
+    every = template.hosts_toml(["a"], user="u", name="n", address="x").replace("# ", "")
     for key in (
         "listen_port",
         "known_hosts",

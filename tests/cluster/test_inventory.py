@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster.inventory import load
-from mapreduce.cluster.ranges import MOST, bracketed, expand
+from mapreduce.cluster.inventory.host_range import MOST, bracketed, expand
+from mapreduce.cluster.inventory.inventory import load
 from mapreduce.errors import UsageError
 
 CLUSTER = '[cluster]\naddress = "192.168.10.1"\nuser = "pi"\n'

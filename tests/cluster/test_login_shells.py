@@ -13,7 +13,7 @@ import pytest
 from mapreduce.cluster import remote as remote_module
 from mapreduce.cluster import shell
 from mapreduce.cluster import talk as talk_module
-from mapreduce.cluster.inventory import Inventory
+from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.cluster.talk import Talk
 from tests.cluster.shelves import enrolled_shelf

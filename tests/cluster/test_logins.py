@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mapreduce.cluster.identities import identity
-from mapreduce.cluster.inventory import Inventory, load
+from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.safe_text import printable
 from tests.cluster.shelves import enrolled_shelf

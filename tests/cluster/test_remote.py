@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from mapreduce.cluster import route
-from mapreduce.cluster.inventory import Host, Inventory, load
+from mapreduce.cluster.inventory.inventory import Host, Inventory, load
+from mapreduce.cluster.inventory.template import own_address
 from mapreduce.cluster.known_hosts import Key
 from mapreduce.cluster.remote import HostError, Remote
-from mapreduce.cluster.starter import own_address
 from mapreduce.cluster.trust import pin, pin_name, pinned
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf

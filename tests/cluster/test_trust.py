@@ -10,7 +10,7 @@ import pytest
 from mapreduce.cluster import enrol, operations
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.fleet import FleetError
-from mapreduce.cluster.inventory import Inventory, load
+from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.remote import HostError, Remote
 from mapreduce.cluster.trust import fingerprints, pin_name, pinned

@@ -25,7 +25,7 @@ from tests.cluster.shelves import enrolled_shelf, small_plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
     from tests.services.sshd import Shelf, SshHost
 
 NOBODY = 65534

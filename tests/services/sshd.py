@@ -26,12 +26,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import paramiko  # type: ignore[import-untyped]  # it ships no types
 
-from mapreduce.cluster.inventory import load
+from mapreduce.cluster.inventory.inventory import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapreduce.cluster.inventory import Inventory
+    from mapreduce.cluster.inventory.inventory import Inventory
 
 PYTHON = str(Path(sys.executable).resolve())  # outside the virtual environment: bare
 READY = "Server listening on"

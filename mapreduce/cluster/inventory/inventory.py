@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mapreduce.cluster.ranges import expand
-from mapreduce.cluster.tables import ClusterTable, File, HostTable, Store
-from mapreduce.cluster.written import Written, shown
+from mapreduce.cluster.inventory.host_range import expand
+from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, Store
+from mapreduce.cluster.inventory.mistakes import Written, shown
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

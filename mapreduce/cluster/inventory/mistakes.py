@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.tables import ClusterTable, File, HostTable, Store
+from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, Store
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

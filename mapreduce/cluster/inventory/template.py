@@ -11,8 +11,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.atomic_file import whole
-from mapreduce.cluster.inventory import ADDRESS, NAME, parsed
-from mapreduce.cluster.ranges import bracketed, expand
+from mapreduce.cluster.inventory.host_range import bracketed, expand
+from mapreduce.cluster.inventory.inventory import ADDRESS, NAME, parsed
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

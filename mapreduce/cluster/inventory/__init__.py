@@ -1,0 +1,1 @@
+"""hosts.toml: which hosts there are, how each is reached, what it may use. Nothing connects."""
