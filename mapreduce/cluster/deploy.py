@@ -14,9 +14,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.fleet import Done, on_each
 from mapreduce.cluster.release import Tree, packed, release
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.ssh.parallel import Done, on_each
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.cluster.wheels import (
     Cache,
     Platform,
@@ -30,8 +30,8 @@ from mapreduce.cluster.wheels import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mapreduce.cluster.fleet import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
+    from mapreduce.cluster.ssh.parallel import Board, Table
 
 SLOWEST_BYTES_PER_S: Final = 100_000
 IMPORT_S: Final = 120  # an old Pi compiles numpy's files as it imports them

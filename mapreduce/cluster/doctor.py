@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mapreduce.cluster.deploy import Plan
-from mapreduce.cluster.fleet import Done, on_each
 from mapreduce.cluster.inventory.inventory import TUNNEL
-from mapreduce.cluster.remote import LOOPBACK, HostError, Remote
-from mapreduce.cluster.tunnel import lead_back
+from mapreduce.cluster.ssh.parallel import Done, on_each
+from mapreduce.cluster.ssh.ssh import LOOPBACK, HostError, Remote
+from mapreduce.cluster.ssh.tunnel import lead_back
 from mapreduce.cluster.wheels import platform_of
 from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
@@ -29,8 +29,8 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from mapreduce.cluster.fleet import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
+    from mapreduce.cluster.ssh.parallel import Board, Table
 
 SKEW_S: Final = 5.0
 HOT_C: Final = 75.0

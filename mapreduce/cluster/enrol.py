@@ -13,13 +13,14 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster import shell
-from mapreduce.cluster.fleet import Done, on_each
-from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.logins import nothing_to_offer
-from mapreduce.cluster.no_answer import no_answer
-from mapreduce.cluster.remote import Remote
-from mapreduce.cluster.route import (
+from mapreduce.cluster.ssh import command_line
+from mapreduce.cluster.ssh.command_line import Beginning
+from mapreduce.cluster.ssh.host_error import HostError
+from mapreduce.cluster.ssh.host_keys import contradiction, fingerprints, pin
+from mapreduce.cluster.ssh.logins import nothing_to_offer
+from mapreduce.cluster.ssh.no_answer import no_answer
+from mapreduce.cluster.ssh.parallel import Done, on_each
+from mapreduce.cluster.ssh.route import (
     close,
     connection_to,
     guard,
@@ -30,19 +31,18 @@ from mapreduce.cluster.route import (
     preferring,
     refuse_revoked,
 )
-from mapreduce.cluster.shell import Beginning
-from mapreduce.cluster.ssh_config import way_to
-from mapreduce.cluster.trust import contradiction, fingerprints, pin
-from mapreduce.cluster.unreached import reason
+from mapreduce.cluster.ssh.ssh import Remote
+from mapreduce.cluster.ssh.ssh_config import way_to
+from mapreduce.cluster.ssh.unreached import reason
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mapreduce.cluster.fleet import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.known_hosts import Key, Known
-    from mapreduce.cluster.route import Hop
+    from mapreduce.cluster.ssh.known_hosts import Key, Known
+    from mapreduce.cluster.ssh.parallel import Board, Table
+    from mapreduce.cluster.ssh.route import Hop
 
 
 LOGIN_S: Final = 60.0
@@ -235,7 +235,7 @@ def log_in(
         public = public_key(host)
         with Remote(host, inventory, password=password) as remote:
             begin, key = Beginning(), public.encode() + b"\n"
-            answer = remote.call(shell.install_key(begin), key, beginning=begin)
+            answer = remote.call(command_line.install_key(begin), key, beginning=begin)
         if answer.status or not begin.begun:
             said = no_answer(begin, answer.out, answer.err, answer.status, "sh")
             raise HostError(f"the key could not be installed: {said}")

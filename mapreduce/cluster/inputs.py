@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
-from mapreduce.cluster.remote import STEP_S, HostError, Remote
+from mapreduce.cluster.ssh.ssh import STEP_S, HostError, Remote
 from mapreduce.job.side_file import CHUNK_BYTES, Seal
 
 if TYPE_CHECKING:

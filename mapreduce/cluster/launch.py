@@ -21,10 +21,10 @@ from mapreduce.cluster.inputs import bring_inputs, place_of
 from mapreduce.cluster.inventory.inventory import TUNNEL
 from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.cluster.release import Tree, overlay, own_packages
-from mapreduce.cluster.remote import LOOPBACK, Remote
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.talk import Talk
-from mapreduce.cluster.tunnel import Tunnel
+from mapreduce.cluster.ssh.conversation import Talk
+from mapreduce.cluster.ssh.ssh import LOOPBACK, Remote
+from mapreduce.cluster.ssh.tunnel import Tunnel
 from mapreduce.cluster.wheels import Cache, Wanted, requirement
 from mapreduce.engine import Sites
 from mapreduce.errors import UsageError

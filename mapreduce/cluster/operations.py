@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster import agents, disk, doctor, enrol, trust
+from mapreduce.cluster import agents, disk, doctor, enrol
 from mapreduce.cluster.board import Quiet, Screen
 from mapreduce.cluster.deploy import Plan, deploy
-from mapreduce.cluster.fleet import FleetError, Outcome
 from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
+from mapreduce.cluster.ssh import host_keys
+from mapreduce.cluster.ssh.parallel import FleetError, Outcome
 from mapreduce.cluster.wheels import Cache
 from mapreduce.errors import UsageError
 from mapreduce.output import say
@@ -62,7 +63,7 @@ def enrol_hosts(
         raise UsageError("--replace needs --only HOST: changed keys are looked at one by one")
     inventory, hosts = choice.read()
     if fingerprints is not None:
-        trust.fingerprints(fingerprints)  # refused before any host is dialled
+        host_keys.fingerprints(fingerprints)  # refused before any host is dialled
     passwords = None
     if install_key:
         for host in hosts:

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.remote import HostError
+from mapreduce.cluster.ssh.ssh import HostError
 from mapreduce.errors import UsageError
 from mapreduce.interpreter import command
 

@@ -17,11 +17,11 @@ from mapreduce.cluster import agents, operations
 from mapreduce.cluster.agents import start_agent, start_agents
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, deploy
-from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import agents as onhost_agents
 from mapreduce.cluster.operations import Choice
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.ssh.parallel import FleetError
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan
 from tests.services.sshd import Shelf

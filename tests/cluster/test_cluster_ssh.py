@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from mapreduce.cluster import agents, tunnel
+from mapreduce.cluster import agents
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import deploy
 from mapreduce.cluster.doctor import examine
 from mapreduce.cluster.launch import cluster_of
-from mapreduce.cluster.remote import Remote
+from mapreduce.cluster.ssh import tunnel
+from mapreduce.cluster.ssh.ssh import Remote
 from mapreduce.job.loader import load
 from mapreduce.runs.driver import Options, run
 from tests.cluster.shelves import enrolled_shelf

@@ -18,11 +18,11 @@ from mapreduce.cluster import deploy as deploying
 from mapreduce.cluster import onhost
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Plan, deploy, deploy_overlay
-from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import unpack
 from mapreduce.cluster.release import name_of, overlay, own_packages, packed, release
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.ssh.parallel import FleetError
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.cluster.wheels import (
     Cache,
     Platform,

@@ -16,7 +16,7 @@ from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, deploy
 from mapreduce.cluster.disk import clean, disk_use
 from mapreduce.cluster.onhost import space
-from mapreduce.cluster.remote import Remote
+from mapreduce.cluster.ssh.ssh import Remote
 from tests.cluster.shelves import enrolled_shelf, small_plan
 from tests.cluster.stand_in import gone, soon
 

@@ -13,10 +13,10 @@ from mapreduce.cluster import doctor, operations, witness
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Plan, deploy
 from mapreduce.cluster.doctor import examine, judge, throttled_words
-from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory.hosts_toml import Store
 from mapreduce.cluster.inventory.inventory import load
 from mapreduce.cluster.onhost import facts
+from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan

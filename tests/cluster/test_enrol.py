@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from paramiko import RejectPolicy  # type: ignore[import-untyped]  # it ships no types
 
-from mapreduce.cluster import enrol, operations, remote, route
+from mapreduce.cluster import enrol, operations
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.enrol import Trust
-from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.operations import Choice
-from mapreduce.cluster.remote import Remote
-from mapreduce.cluster.trust import fingerprints, pin_name, pinned
+from mapreduce.cluster.ssh import route, ssh
+from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
+from mapreduce.cluster.ssh.parallel import FleetError
+from mapreduce.cluster.ssh.ssh import Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled, never_ask
 from tests.services.sshd import PasswordServer, Recorder, Shelf, keypair, shelf
@@ -76,7 +77,7 @@ def test_a_host_that_was_never_enrolled_is_not_even_dialled(tmp_path: Path) -> N
     recorder = Recorder()
     try:
         inventory = at(tmp_path, recorder.port)
-        with pytest.raises(remote.HostError, match="cluster enrol --only pi1"):
+        with pytest.raises(ssh.HostError, match="cluster enrol --only pi1"):
             Remote(inventory.hosts[0], inventory).__enter__()
         assert recorder.connections == 0
         assert not recorder.came
@@ -91,7 +92,7 @@ def test_a_changed_key_is_refused_and_no_byte_of_a_login_leaves(two: Shelf) -> N
     host.new_host_key()
     (host.folder / "sshd.log").unlink()
     host.start()
-    with pytest.raises(remote.HostError, match=r"pinned SHA256:.*--only pi1 --replace"):
+    with pytest.raises(ssh.HostError, match=r"pinned SHA256:.*--only pi1 --replace"):
         Remote(inventory.hosts[0], inventory).__enter__()
     host.wait_for("[preauth]\ndebug1: do_cleanup")  # the session is over
     assert "KEX done" in host.log

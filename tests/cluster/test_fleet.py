@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from mapreduce.cli import app
 from mapreduce.cluster.board import Screen
-from mapreduce.cluster.fleet import Done, FleetError, Outcome, by_reason, on_each
 from mapreduce.cluster.inventory import template
 from mapreduce.cluster.inventory.inventory import Host, load
+from mapreduce.cluster.ssh.parallel import Done, FleetError, Outcome, by_reason, on_each
 from mapreduce.errors import MapReduceError, UsageError
 from tests.cluster.shelves import enrolled_shelf
 

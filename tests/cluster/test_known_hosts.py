@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.cluster import known_hosts
-from mapreduce.cluster.known_hosts import AUTHORITY, REVOKED, Key
-from mapreduce.cluster.trust import pin, pinned
+from mapreduce.cluster.ssh import known_hosts
+from mapreduce.cluster.ssh.host_keys import pin, pinned
+from mapreduce.cluster.ssh.known_hosts import AUTHORITY, REVOKED, Key
 from mapreduce.errors import UsageError
 from tests.services.sshd import keypair
 

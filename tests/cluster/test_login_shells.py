@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import remote as remote_module
-from mapreduce.cluster import shell
-from mapreduce.cluster import talk as talk_module
 from mapreduce.cluster.inventory.inventory import Inventory
-from mapreduce.cluster.remote import HostError, Remote
-from mapreduce.cluster.talk import Talk
+from mapreduce.cluster.ssh import command_line
+from mapreduce.cluster.ssh import conversation as talk_module
+from mapreduce.cluster.ssh import ssh as remote_module
+from mapreduce.cluster.ssh.conversation import Talk
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Shelf
 
@@ -67,8 +67,10 @@ def works(inventory: Inventory, place: str) -> None:
         assert place in remote.ask("facts", {})["overlays"]
         streamed = b"".join(remote.stream("facts", {}))
         assert json.loads(streamed)["system"] == "Linux"
-        begin = shell.Beginning()
-        answer = remote.call(shell.install_key(begin), b"ssh-ed25519 AAAA me\n", beginning=begin)
+        begin = command_line.Beginning()
+        answer = remote.call(
+            command_line.install_key(begin), b"ssh-ed25519 AAAA me\n", beginning=begin
+        )
         assert (answer.status, begin.begun) == (0, True)
 
 

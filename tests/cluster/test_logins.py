@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster.identities import identity
 from mapreduce.cluster.inventory.inventory import Inventory, load
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.ssh.key_files import identity
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.safe_text import printable
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Shelf, SshHost, keypair

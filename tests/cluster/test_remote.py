@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import route
 from mapreduce.cluster.inventory.inventory import Host, Inventory, load
 from mapreduce.cluster.inventory.template import own_address
-from mapreduce.cluster.known_hosts import Key
-from mapreduce.cluster.remote import HostError, Remote
-from mapreduce.cluster.trust import pin, pin_name, pinned
+from mapreduce.cluster.ssh import route
+from mapreduce.cluster.ssh.host_keys import pin, pin_name, pinned
+from mapreduce.cluster.ssh.known_hosts import Key
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Recorder, Shelf, keypair

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mapreduce.cluster import shell
+from mapreduce.cluster.ssh import command_line
 
 HOSTILE = [
     "$(touch run)",
@@ -40,7 +40,7 @@ HOSTILE += [
 def test_hostile_text_reaches_the_script_as_it_is_and_runs_nothing(
     text: str, tmp_path: Path
 ) -> None:
-    command = shell.python_script(
+    command = command_line.python_script(
         sys.executable, "agents", {"act": "list", "root": f"/none/{text}"}
     )
     done = subprocess.run(
@@ -58,7 +58,7 @@ def test_hostile_text_reaches_the_script_as_it_is_and_runs_nothing(
 def test_a_hostile_program_name_is_one_word_that_is_not_found(text: str, tmp_path: Path) -> None:
     for program in (f"x{text}", f"~/x{text}"):
         done = subprocess.run(
-            ["sh", "-c", shell.python_script(program, "facts", {})],
+            ["sh", "-c", command_line.python_script(program, "facts", {})],
             capture_output=True,
             cwd=tmp_path,
             env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
@@ -71,8 +71,8 @@ def test_a_hostile_program_name_is_one_word_that_is_not_found(text: str, tmp_pat
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 @settings(max_examples=100)
 def test_every_command_is_the_same_few_words_to_a_shell(text: str) -> None:
-    begin = shell.Beginning()
-    command = shell.python_script("python3", "facts", {"root": text, "reach": [text]}, begin)
+    begin = command_line.Beginning()
+    command = command_line.python_script("python3", "facts", {"root": text, "reach": [text]}, begin)
     words = shlex.split(command)
     assert words[:4] == ["exec", "python3", "-I", "-c"]
     assert len(words) == 8
@@ -82,8 +82,8 @@ def test_every_command_is_the_same_few_words_to_a_shell(text: str) -> None:
 
 
 def test_the_home_folder_in_front_of_a_program_is_the_hosts_own() -> None:
-    assert shell.word("~/my python") == "\"$HOME\"/'my python'"
-    assert shell.word("python3") == "python3"
+    assert command_line.word("~/my python") == "\"$HOME\"/'my python'"
+    assert command_line.word("python3") == "python3"
 
 
 SHELLS = ["sh", "bash", "dash", "zsh", "fish", "tcsh"]
@@ -96,10 +96,10 @@ def test_whatever_the_login_shell_the_script_gets_what_was_asked(
 ) -> None:
     program = shutil.which(shell_name)
     assert program, "`make services` installs it"
-    begin = shell.Beginning()
+    begin = command_line.Beginning()
     asked = {"act": "list", "root": f"/none/{text}", "host": text}
     done = subprocess.run(
-        [program, "-c", shell.python_script(sys.executable, "agents", asked, begin)],
+        [program, "-c", command_line.python_script(sys.executable, "agents", asked, begin)],
         capture_output=True,
         cwd=tmp_path,
         env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
@@ -112,7 +112,7 @@ def test_whatever_the_login_shell_the_script_gets_what_was_asked(
 
 
 def test_what_comes_before_the_line_is_not_ours_however_it_is_cut() -> None:
-    begin = shell.Beginning()
+    begin = command_line.Beginning()
     said = b"Welcome\nto pi1" + begin.line + b"{}" + begin.line
     for size in (1, 3, len(said)):
         begin.before, begin.begun = bytearray(), False
@@ -128,13 +128,13 @@ def test_a_key_is_installed_once_whatever_stands_before_it(shell_name: str, tmp_
     (folder / "authorized_keys").write_text("ssh-ed25519 AAAA other")  # no newline at its end
     for _ in range(2):
         subprocess.run(
-            [shell_name, "-c", shell.install_key(shell.Beginning())],
+            [shell_name, "-c", command_line.install_key(command_line.Beginning())],
             input=b"ssh-ed25519 BBBB $(me)\n",
             env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
             check=True,
         )
     empty = subprocess.run(
-        [shell_name, "-c", shell.install_key(shell.Beginning())],
+        [shell_name, "-c", command_line.install_key(command_line.Beginning())],
         input=b"\n",
         env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         check=False,

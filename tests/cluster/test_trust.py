@@ -9,11 +9,11 @@ import pytest
 
 from mapreduce.cluster import enrol, operations
 from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.fleet import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.operations import Choice
-from mapreduce.cluster.remote import HostError, Remote
-from mapreduce.cluster.trust import fingerprints, pin_name, pinned
+from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
+from mapreduce.cluster.ssh.parallel import FleetError
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled, never_ask
 from tests.services.sshd import Shelf, SshHost, keypair, shelf

@@ -19,7 +19,7 @@ from mapreduce.cluster.agents import start_agent
 from mapreduce.cluster.board import Quiet
 from mapreduce.cluster.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.onhost import content
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from tests.cluster.shelves import enrolled_shelf, small_plan
 
 if TYPE_CHECKING:

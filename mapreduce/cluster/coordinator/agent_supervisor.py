@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 from mapreduce.cluster.coordinator.agent_endings import CutShort, Ending, named
 from mapreduce.cluster.coordinator.run_errors import NoWorkersError, StoppedError
-from mapreduce.cluster.fleet import by_reason
+from mapreduce.cluster.ssh.parallel import by_reason
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.remote import HostError, Remote
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

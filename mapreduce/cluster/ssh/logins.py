@@ -21,13 +21,13 @@ from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # as above
     SSHException,
 )
 
-from mapreduce.cluster.identities import Identity, certified, identity
+from mapreduce.cluster.ssh.key_files import Identity, certified, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.way import Way
+    from mapreduce.cluster.ssh.way import Way
 
 AGENT_S: Final = 10.0
 SHOWN: Final = 4

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 from paramiko import SSHConfig  # type: ignore[import-untyped]  # it ships no types
 from paramiko.ssh_exception import ConfigParseError  # type: ignore[import-untyped]  # as above
 
-from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.ssh_files import Files
-from mapreduce.cluster.way import Way, way_of
+from mapreduce.cluster.ssh.host_error import HostError
+from mapreduce.cluster.ssh.ssh_files import Files
+from mapreduce.cluster.ssh.way import Way, way_of
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.atomic_file import whole
-from mapreduce.cluster.known_hosts import ENCODING, fields, read, split
-from mapreduce.cluster.way import SSH_PORT
+from mapreduce.cluster.ssh.known_hosts import ENCODING, fields, read, split
+from mapreduce.cluster.ssh.way import SSH_PORT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mapreduce.cluster.known_hosts import Key, KnownHosts, Line
+    from mapreduce.cluster.ssh.known_hosts import Key, KnownHosts, Line
 
 HEADER: Final = "# Host keys pinned by `mapreduce cluster enrol`. OpenSSH reads this file too.\n"
 BOM: Final = "\ufeff"

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.shell import Beginning
+    from mapreduce.cluster.ssh.command_line import Beginning
 
 NOT_FOUND: Final = 127
 SHOWN: Final = 120

@@ -14,11 +14,11 @@ from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # it ships
     SSHException,
 )
 
-from mapreduce.cluster import route
-from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.logins import LoginError
-from mapreduce.cluster.route import Hop, KeyRefused, Unopened
-from mapreduce.cluster.trust import pin_name
+from mapreduce.cluster.ssh import route
+from mapreduce.cluster.ssh.host_error import HostError
+from mapreduce.cluster.ssh.host_keys import pin_name
+from mapreduce.cluster.ssh.logins import LoginError
+from mapreduce.cluster.ssh.route import Hop, KeyRefused, Unopened
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

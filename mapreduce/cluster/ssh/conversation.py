@@ -10,16 +10,16 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster import shell
-from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.no_answer import no_answer, too_late, too_much
-from mapreduce.cluster.remote import CHANNEL_S, CHUNK_BYTES, MOST_ANSWER_BYTES, STEP_S
-from mapreduce.cluster.shell import Beginning
+from mapreduce.cluster.ssh import command_line
+from mapreduce.cluster.ssh.command_line import Beginning
+from mapreduce.cluster.ssh.host_error import HostError
+from mapreduce.cluster.ssh.no_answer import no_answer, too_late, too_much
+from mapreduce.cluster.ssh.ssh import CHANNEL_S, CHUNK_BYTES, MOST_ANSWER_BYTES, STEP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapreduce.cluster.remote import Remote
+    from mapreduce.cluster.ssh.ssh import Remote
 
 LOST: Final = "the connection ended"
 LEAST_S: Final = 0.001  # none at all would mean not to wait, and not that time is up
@@ -39,7 +39,7 @@ class Talk:
         self._beginning = Beginning()
         self._rest = bytearray()
         asked = {"root": remote.inventory.root, "host": remote.host.name}
-        command = shell.python_script(self._python, "session", asked, self._beginning)
+        command = command_line.python_script(self._python, "session", asked, self._beginning)
         try:
             self._channel = remote.connection.transport.open_session(timeout=CHANNEL_S)
             self._channel.exec_command(command)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped]  # it ships no types
 
-from mapreduce.cluster import shell
-from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.no_answer import no_answer, too_late, too_much
-from mapreduce.cluster.route import CHANNEL_S, Hop, close, connection_to, guard
-from mapreduce.cluster.shell import Beginning
-from mapreduce.cluster.unreached import reason
+from mapreduce.cluster.ssh import command_line
+from mapreduce.cluster.ssh.command_line import Beginning
+from mapreduce.cluster.ssh.host_error import HostError
+from mapreduce.cluster.ssh.no_answer import no_answer, too_late, too_much
+from mapreduce.cluster.ssh.route import CHANNEL_S, Hop, close, connection_to, guard
+from mapreduce.cluster.ssh.unreached import reason
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Remote:
         """
         asked = {"root": self.inventory.root, **asked}
         beginning = Beginning()
-        command = shell.python_script(self.host.python, script, asked, beginning)
+        command = command_line.python_script(self.host.python, script, asked, beginning)
         answer = self.call(command, stdin, timeout_s=timeout_s, beginning=beginning)
         try:
             told = json.loads(answer.out)
@@ -180,7 +180,7 @@ class Remote:
         """
         asked = {"root": self.inventory.root, **asked}
         beginning = Beginning()
-        command = shell.python_script(self.host.python, script, asked, beginning)
+        command = command_line.python_script(self.host.python, script, asked, beginning)
         try:
             channel = self._connection.transport.open_session(timeout=CHANNEL_S)
             with contextlib.closing(channel):

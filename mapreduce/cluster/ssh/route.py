@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import paramiko  # type: ignore[import-untyped]  # it ships no types
 from fabric import Config, Connection
 
-from mapreduce.cluster import known_hosts
-from mapreduce.cluster.host_error import HostError
-from mapreduce.cluster.known_hosts import Key, Known
-from mapreduce.cluster.logins import ByKey, ByPassword
-from mapreduce.cluster.proxy import Proxy
-from mapreduce.cluster.ssh_config import way_to
-from mapreduce.cluster.trust import pin_name, pinned
-from mapreduce.cluster.way import Way, parts_of_jump
+from mapreduce.cluster.ssh import known_hosts
+from mapreduce.cluster.ssh.host_error import HostError
+from mapreduce.cluster.ssh.host_keys import pin_name, pinned
+from mapreduce.cluster.ssh.known_hosts import Key, Known
+from mapreduce.cluster.ssh.logins import ByKey, ByPassword
+from mapreduce.cluster.ssh.proxy import Proxy
+from mapreduce.cluster.ssh.ssh_config import way_to
+from mapreduce.cluster.ssh.way import Way, parts_of_jump
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
