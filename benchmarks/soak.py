@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from mapreduce.cluster import agents
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import deploy
+from mapreduce.cluster.fleet import agent_control
+from mapreduce.cluster.fleet.deploy import deploy
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.launcher import cluster_of
 from mapreduce.cluster.inventory.inventory import load
-from mapreduce.cluster.launch import cluster_of
 from mapreduce.job.loader import load as load_job
 from mapreduce.runs.driver import Options, run
 from tests.cluster.shelves import enrolled
@@ -218,7 +218,7 @@ def _has_key(path: Path) -> bool:
 
 def removed(ground: Ground, inventory: Inventory) -> list[str]:
     """Remove all from the hosts; tell what is left then."""
-    agents.remove(inventory, inventory.hosts, Quiet()).check("remove")
+    agent_control.remove(inventory, inventory.hosts, Quiet()).check("remove")
     homes = {host.home for host in ground.hosts.hosts}
     left = [str(path) for home in homes for path in home.iterdir()]
     return left + looked(ground)

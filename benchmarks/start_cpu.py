@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import deploy
-from mapreduce.cluster.launch import cluster_of
+from mapreduce.cluster.fleet.deploy import deploy
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.launcher import cluster_of
 from mapreduce.runs.driver import run
 from tests.cluster.shelves import enrolled
 from tests.jobs.counting import Links

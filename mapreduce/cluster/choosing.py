@@ -10,7 +10,7 @@ import typer
 from mapreduce.console import options as given
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.operations import Choice
+    from mapreduce.cluster.fleet.operations import Choice
 
 WHICH = "Which hosts"
 InventoryPath: TypeAlias = Annotated[
@@ -45,6 +45,6 @@ def chosen(
     inventory: Path, only: list[str] | None, without: list[str] | None, tags: list[str] | None
 ) -> Choice:
     """Give the hosts chosen, as operations take them."""
-    from mapreduce.cluster.operations import Choice  # noqa: PLC0415 - SSH loads when it is needed
+    from mapreduce.cluster.fleet.operations import Choice  # noqa: PLC0415 - SSH loads when it is needed
 
     return Choice(inventory, tuple(only or ()), tuple(without or ()), tuple(tags or ()))

@@ -82,7 +82,7 @@ def enrol_command(
         mapreduce cluster enrol --only pi07 --replace
     """
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.enrol_hosts(
             chosen(inventory, only, without, tag),
@@ -99,7 +99,7 @@ def doctor_command(
 ) -> None:
     """Look at every host, and say what to do about each trouble."""
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.examine_hosts(chosen(inventory, only, without, tag))
 
@@ -121,7 +121,7 @@ def deploy_command(
 ) -> None:
     """Bring hosts to this machine's release; unchanged ones are left alone."""
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
         sources += [w for place in find_links or () for w in ("--find-links", place)]
@@ -142,7 +142,7 @@ def df_command(
 ) -> None:
     """Tell what ours takes on each host's disk: releases, packages, overlays, inputs, logs."""
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.disk_of_hosts(chosen(inventory, only, without, tag))
 
@@ -160,7 +160,7 @@ def clean_command(
 ) -> None:
     """Make room on hosts: remove old releases, packages, overlays, inputs and logs."""
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         choice = chosen(inventory, only, without, tag)
         operations.clean_hosts(choice, everything=everything, yes=yes)
@@ -176,6 +176,6 @@ def remove_command(
 ) -> None:
     """End all runs on hosts and delete everything of ours there."""
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.remove_from_hosts(chosen(inventory, only, without, tag), yes=yes)

@@ -111,7 +111,7 @@ def status_command(
         if out is not None:
             say(_ask(out, "status"))
             return
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.status_of_hosts(chosen(inventory, only, without, tag))
 
@@ -128,7 +128,7 @@ def logs_command(
 ) -> None:
     """Write the agents' logs, merged, each line after its host's name."""
     with consequences():
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         choice = chosen(inventory, only, without, tag)
         operations.show_logs(choice, run, lines=lines, follow=follow, last=last)
@@ -151,6 +151,6 @@ def stop_command(
             _ask(out, "stop")
             say(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
             return
-        from mapreduce.cluster import operations  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.stop_agents(chosen(inventory, only, without, tag), run, patience_s=patience)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from invoke.tasks import task
 
-from mapreduce.cluster import operations, runs
-from mapreduce.cluster.operations import Choice
+from mapreduce.cluster import runs
+from mapreduce.cluster.fleet import operations
+from mapreduce.cluster.fleet.operations import Choice
 from mapreduce.console.terminal import consequences
 from mapreduce.runs.folder import folder_named
 

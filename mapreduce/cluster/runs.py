@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.operations import Choice
+    from mapreduce.cluster.fleet.operations import Choice
 
 FRAMEWORK: Final = "mapreduce"
 APPLICATION: Final = "roadspeed"  # what runs where no job is named, and has a demo

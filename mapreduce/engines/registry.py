@@ -83,8 +83,8 @@ def engine_named(name: str, workers: int | None = None, where: Where | None = No
 
 
 def _over_ssh(workers: int | None, where: Where) -> Engine:
+    from mapreduce.cluster.fleet.launcher import cluster_of  # noqa: PLC0415 - as above
     from mapreduce.cluster.inventory.inventory import NAME, load  # noqa: PLC0415 - engines load when used
-    from mapreduce.cluster.launch import cluster_of  # noqa: PLC0415 - as above
     from mapreduce.engines.local import checked_memory  # noqa: PLC0415 - as above
 
     if workers is not None:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.cluster import enrol, onhost
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Plan
+from mapreduce.cluster import onhost
+from mapreduce.cluster.fleet import enrol
+from mapreduce.cluster.fleet.deploy import Plan
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.wheels import Cache, Platform, Wanted, platform_of
 from mapreduce.cluster.inventory.inventory import Inventory
-from mapreduce.cluster.wheels import Cache, Platform, Wanted, platform_of
 from tests.services.sshd import PYTHON, Shelf, shelf
 
 

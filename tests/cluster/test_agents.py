@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import agents, operations
-from mapreduce.cluster.agents import start_agent, start_agents
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Deployed, Plan, deploy
+from mapreduce.cluster.fleet import agent_control, operations
+from mapreduce.cluster.fleet.agent_control import start_agent, start_agents
+from mapreduce.cluster.fleet.deploy import Deployed, Plan, deploy
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.operations import Choice
 from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import agents as onhost_agents
-from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
@@ -82,7 +82,7 @@ def deployed(
 Ready = tuple[Shelf, Inventory, dict[str, Deployed]]
 
 
-def start(ready: Ready, run: str, config: bytes, **more: Any) -> agents.Started:
+def start(ready: Ready, run: str, config: bytes, **more: Any) -> agent_control.Started:
     _, inventory, placed = ready
     with Remote(inventory.hosts[0], inventory) as remote:
         return start_agent(remote, run, config, placed["pi1"], module="smallpkg", **more)
@@ -102,15 +102,15 @@ def test_an_agent_starts_detached_with_low_priority_and_drains_when_stopped(
     assert started.said == "started"
     assert hosts.hosts[0].agents() == [started.pid]
     assert os.getsid(started.pid) == started.pid
-    nice = min(19, os.nice(0) + agents.NICE)  # these tests may be nice themselves
+    nice = min(19, os.nice(0) + agent_control.NICE)  # these tests may be nice themselves
     assert log_of(deployed, "r1") == f"nice {nice}, read 4 bytes\n"
     folder = hosts.hosts[0].root / "runs" / "r1" / "pi1"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "agent.log").stat().st_mode & 0o777 == 0o600
-    states = agents.status(inventory, inventory.hosts, Quiet())
+    states = agent_control.status(inventory, inventory.hosts, Quiet())
     assert "runs r1" in states["pi1"].state
     assert "idle" in states["pi2"].state
-    table = agents.stop(inventory, inventory.hosts, Quiet(), run_id="r1")
+    table = agent_control.stop(inventory, inventory.hosts, Quiet(), run_id="r1")
     assert [o.state for o in table.values()] == ["ended r1", "no agent was running"]
     assert hosts.hosts[0].agents() == []
     assert log_of(deployed, "r1").endswith("drained\n")
@@ -120,7 +120,7 @@ def test_a_second_agent_of_a_run_is_refused(deployed: Ready) -> None:
     start(deployed, "twice", b"good")
     with pytest.raises(HostError, match="running already"):
         start(deployed, "twice", b"good")
-    agents.stop(deployed[1], deployed[1].hosts[:1], Quiet())
+    agent_control.stop(deployed[1], deployed[1].hosts[:1], Quiet())
 
 
 def test_an_agent_that_will_not_end_is_killed_with_what_it_started(deployed: Ready) -> None:
@@ -128,7 +128,7 @@ def test_an_agent_that_will_not_end_is_killed_with_what_it_started(deployed: Rea
     started = start(deployed, "r2", b"stubborn")
     children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
     assert children
-    table = agents.stop(inventory, inventory.hosts[:1], Quiet(), patience_s=0.3)
+    table = agent_control.stop(inventory, inventory.hosts[:1], Quiet(), patience_s=0.3)
     assert table["pi1"].state == "ended r2, killed r2"
     for pid in children:
         wait_until_gone(int(pid))
@@ -203,7 +203,7 @@ def test_a_pid_that_came_again_is_never_signalled(deployed: Ready) -> None:
         folder = hosts.hosts[1].root / "runs" / "old" / "pi2"
         folder.mkdir(parents=True)
         (folder / "agent.pid").write_text(json.dumps({"pid": stranger.pid, "began": "1"}))
-        table = agents.stop(inventory, inventory.hosts[1:], Quiet(), patience_s=0.2)
+        table = agent_control.stop(inventory, inventory.hosts[1:], Quiet(), patience_s=0.2)
         assert table["pi2"].state == "no agent was running"
         assert stranger.poll() is None
     finally:
@@ -252,7 +252,7 @@ def test_a_secret_on_standard_input_is_found_nowhere(deployed: Ready, capfd: Any
     for pid in (o.value.pid for o in table.values() if o.value):
         for name in ("cmdline", "environ"):
             assert canary.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
-    agents.stop(inventory, inventory.hosts, Quiet()).check("stop")
+    agent_control.stop(inventory, inventory.hosts, Quiet()).check("stop")
     for path in hosts.folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             assert canary.encode() not in path.read_bytes(), path

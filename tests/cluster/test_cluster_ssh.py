@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from mapreduce.cluster import agents
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import deploy
-from mapreduce.cluster.doctor import examine
-from mapreduce.cluster.launch import cluster_of
+from mapreduce.cluster.fleet import agent_control
+from mapreduce.cluster.fleet.deploy import deploy
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.doctor import examine
+from mapreduce.cluster.fleet.launcher import cluster_of
 from mapreduce.cluster.ssh import tunnel
 from mapreduce.cluster.ssh.ssh import Remote
 from mapreduce.job.loader import load
@@ -86,7 +86,7 @@ def tunnelled(hosts: tuple[Shelf, Inventory]) -> Iterator[tuple[Shelf, Inventory
 
 
 def _left_nothing(inventory: Inventory) -> None:
-    table = agents.status(inventory, inventory.hosts, Quiet())
+    table = agent_control.status(inventory, inventory.hosts, Quiet())
     assert not table.failed
     runs = [r for told in table.values_by_host.values() for r in told["runs"]]
     assert not [r for r in runs if r["alive"]]

@@ -14,16 +14,12 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import deploy as deploying
 from mapreduce.cluster import onhost
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Plan, deploy, deploy_overlay
-from mapreduce.cluster.inventory.inventory import Inventory
-from mapreduce.cluster.onhost import unpack
-from mapreduce.cluster.release import name_of, overlay, own_packages, packed, release
-from mapreduce.cluster.ssh.parallel import FleetError
-from mapreduce.cluster.ssh.ssh import HostError, Remote
-from mapreduce.cluster.wheels import (
+from mapreduce.cluster.fleet import deploy as deploying
+from mapreduce.cluster.fleet.deploy import Plan, deploy, deploy_overlay
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.release import name_of, overlay, own_packages, packed, release
+from mapreduce.cluster.fleet.wheels import (
     Cache,
     Platform,
     Wanted,
@@ -31,6 +27,10 @@ from mapreduce.cluster.wheels import (
     platform_of,
     worker_needs,
 )
+from mapreduce.cluster.inventory.inventory import Inventory
+from mapreduce.cluster.onhost import unpack
+from mapreduce.cluster.ssh.parallel import FleetError
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job.code_files import digest
 from mapreduce.job.name import JobName

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.cluster import agents
-from mapreduce.cluster.agents import start_agent
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Deployed, deploy
-from mapreduce.cluster.disk import clean, disk_use
+from mapreduce.cluster.fleet import agent_control
+from mapreduce.cluster.fleet.agent_control import start_agent
+from mapreduce.cluster.fleet.deploy import Deployed, deploy
+from mapreduce.cluster.fleet.disk import clean, disk_use
+from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.onhost import space
 from mapreduce.cluster.ssh.ssh import Remote
 from tests.cluster.shelves import enrolled_shelf, small_plan
@@ -90,7 +90,7 @@ def test_each_start_prunes_what_is_old_and_nothing_that_runs(ready: Ready) -> No
     extras = {f"x-old{n:02}" for n in range(4)}
     assert left(root, "environments") == {there.environment, *extras}
     assert left(root, "releases") == {there.release}
-    agents.stop(inventory, inventory.hosts, Quiet())
+    agent_control.stop(inventory, inventory.hosts, Quiet())
 
 
 def test_what_lies_among_releases_and_is_none_keeps_no_agent_from_starting(ready: Ready) -> None:
@@ -127,7 +127,7 @@ def test_the_lock_is_the_agents_and_ends_with_it(ready: Ready) -> None:
     folder = hosts.hosts[0].root / "runs" / "r1" / "pi1"
     start(ready, "r1", b"waits")
     assert space.held(str(folder))
-    agents.stop(inventory, inventory.hosts, Quiet())
+    agent_control.stop(inventory, inventory.hosts, Quiet())
     assert not space.held(str(folder))
 
 
@@ -150,7 +150,7 @@ def test_use_is_told_and_cleaning_leaves_what_runs(ready: Ready) -> None:
     assert cleaned is not None
     assert cleaned.removed == ("overlays/old",)
     assert cleaned.freed_bytes >= 5000
-    agents.stop(inventory, inventory.hosts, Quiet())
+    agent_control.stop(inventory, inventory.hosts, Quiet())
     table = clean(inventory, inventory.hosts, Quiet(), everything=True)
     assert "removed" in table["pi1"].state
     assert left(root, "releases") == left(root, "environments") == left(root, "runs") == set()
@@ -161,7 +161,7 @@ def test_use_is_told_and_cleaning_leaves_what_runs(ready: Ready) -> None:
 
 def test_cleaning_a_host_with_nothing_of_ours_puts_nothing_there(ready: Ready) -> None:
     hosts, inventory, _ = ready
-    agents.remove(inventory, inventory.hosts, Quiet()).check("remove")
+    agent_control.remove(inventory, inventory.hosts, Quiet()).check("remove")
     for table in (
         disk_use(inventory, inventory.hosts, Quiet()),
         clean(inventory, inventory.hosts, Quiet(), everything=True),
@@ -196,5 +196,5 @@ def test_what_a_job_left_running_is_ended_with_its_agent(
         table = deploy(inventory, inventory.hosts, Quiet(), plan)
         start((_, inventory, table.values_by_host["pi1"]), "r1", b"waits")
         pid = int((tmp_path / "pid").read_text())
-        agents.stop(inventory, inventory.hosts, Quiet())
+        agent_control.stop(inventory, inventory.hosts, Quiet())
         assert soon(lambda: gone(pid))

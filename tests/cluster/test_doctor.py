@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import doctor, operations, witness
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Plan, deploy
-from mapreduce.cluster.doctor import examine, judge, throttled_words
+from mapreduce.cluster.fleet import doctor, operations, shared_folders
+from mapreduce.cluster.fleet.deploy import Plan, deploy
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.doctor import examine, judge, throttled_words
+from mapreduce.cluster.fleet.shared_folders import witnesses
 from mapreduce.cluster.inventory.hosts_toml import Store
 from mapreduce.cluster.inventory.inventory import load
 from mapreduce.cluster.onhost import facts
 from mapreduce.cluster.ssh.parallel import FleetError
-from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan
 
@@ -177,14 +177,14 @@ def test_a_shared_folder_of_a_million_names_is_not_read_whole(
     for number in range(20):
         (folder / "full" / "deep" / f"{number}").touch()
     seen = []
-    names = witness._names
+    names = shared_folders._names
 
     def counted(folder: str) -> Iterator[os.DirEntry[str]]:
         for entry in names(folder):
             seen.append(entry.name)
             yield entry
 
-    monkeypatch.setattr(witness, "_names", counted)
+    monkeypatch.setattr(shared_folders, "_names", counted)
     found = witnesses(load(path))[str(folder)]
     assert found is not None
     assert found[0].startswith("full/deep/")

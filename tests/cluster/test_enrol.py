@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from paramiko import RejectPolicy  # type: ignore[import-untyped]  # it ships no types
 
-from mapreduce.cluster import enrol, operations
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.enrol import Trust
+from mapreduce.cluster.fleet import enrol, operations
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.enrol import Trust
+from mapreduce.cluster.fleet.operations import Choice
 from mapreduce.cluster.inventory.inventory import Inventory, load
-from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.ssh import route, ssh
 from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
 from mapreduce.cluster.ssh.parallel import FleetError

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mapreduce.cli import app
-from mapreduce.cluster.board import Screen
+from mapreduce.cluster.fleet.display import Screen
 from mapreduce.cluster.inventory import template
 from mapreduce.cluster.inventory.inventory import Host, load
 from mapreduce.cluster.ssh.parallel import Done, FleetError, Outcome, by_reason, on_each

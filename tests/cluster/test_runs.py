@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.cluster.operations import Choice
+from mapreduce.cluster.fleet.operations import Choice
 from mapreduce.cluster.runs import demo_words, run_words
 from mapreduce.errors import UsageError
 

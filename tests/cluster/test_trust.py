@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mapreduce.cluster import enrol, operations
-from mapreduce.cluster.board import Quiet
+from mapreduce.cluster.fleet import enrol, operations
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.operations import Choice
 from mapreduce.cluster.inventory.inventory import Inventory, load
-from mapreduce.cluster.operations import Choice
 from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
 from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.cluster.ssh.ssh import HostError, Remote

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.cluster import agents
-from mapreduce.cluster.agents import start_agent
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Deployed, Plan, deploy
+from mapreduce.cluster.fleet import agent_control
+from mapreduce.cluster.fleet.agent_control import start_agent
+from mapreduce.cluster.fleet.deploy import Deployed, Plan, deploy
+from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.onhost import content
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from tests.cluster.shelves import enrolled_shelf, small_plan
@@ -77,7 +77,7 @@ def starts(one: One, there: Deployed, run: str = "r1") -> None:
     inventory = one[1]
     with Remote(inventory.hosts[0], inventory) as remote:
         start_agent(remote, run, b"secret", there, module="smallpkg")
-    agents.stop(inventory, inventory.hosts, Quiet())
+    agent_control.stop(inventory, inventory.hosts, Quiet())
 
 
 def as_nobody(command: str) -> None:
@@ -93,7 +93,7 @@ def test_a_root_that_others_can_write_is_not_used(one: One, plan: Plan) -> None:
         assert f"chmod go-w {root}" in state(inventory, plan)
         with pytest.raises(HostError, match="others can write into"):
             starts(one, there)
-        refused = agents.remove(inventory, inventory.hosts, Quiet())["pi1"]
+        refused = agent_control.remove(inventory, inventory.hosts, Quiet())["pi1"]
         assert not refused.ok
     root.chmod(0o755)
     assert state(inventory, plan).startswith("unchanged")
@@ -313,20 +313,20 @@ def test_a_planted_home_id_is_neither_read_nor_a_reason_to_delete(
     assert f"{mark} is not ours" in said
     assert "of mine" not in said
     if how != "long":
-        assert not agents.remove(inventory, inventory.hosts, Quiet())["pi1"].ok
+        assert not agent_control.remove(inventory, inventory.hosts, Quiet())["pi1"].ok
     assert (root / "of-mine").exists()
 
 
 def test_looking_at_a_host_puts_nothing_there(one: One, plan: Plan) -> None:
     hosts, inventory = one
     root = hosts.hosts[0].root
-    agents.status(inventory, inventory.hosts, Quiet())
+    agent_control.status(inventory, inventory.hosts, Quiet())
     assert not root.exists()
     placed(inventory, plan)
-    agents.remove(inventory, inventory.hosts, Quiet()).check("remove")
+    agent_control.remove(inventory, inventory.hosts, Quiet()).check("remove")
     assert not root.exists()
-    agents.status(inventory, inventory.hosts, Quiet()).check("status")
-    agents.stop(inventory, inventory.hosts, Quiet()).check("stop")
+    agent_control.status(inventory, inventory.hosts, Quiet()).check("status")
+    agent_control.stop(inventory, inventory.hosts, Quiet()).check("stop")
     assert not root.exists()
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.cluster.operations import confirm
+from mapreduce.cluster.fleet.operations import confirm
 from mapreduce.console.typed import become
 from mapreduce.errors import UsageError
 from tests.cluster.stand_in import gone

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.cluster import onhost
-from mapreduce.cluster.release import packed
-from mapreduce.cluster.wheels import Cache, platform_of, worker_needs
+from mapreduce.cluster.fleet.release import packed
+from mapreduce.cluster.fleet.wheels import Cache, platform_of, worker_needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mapreduce.cluster import agents
-from mapreduce.cluster.board import Quiet
-from mapreduce.cluster.deploy import Deployed, Plan, brought, overlaid, question
 from mapreduce.cluster.engine import Cluster
-from mapreduce.cluster.inputs import bring_inputs, place_of
+from mapreduce.cluster.fleet import agent_control
+from mapreduce.cluster.fleet.deploy import Deployed, Plan, brought, overlaid, question
+from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.release import Tree, overlay, own_packages
+from mapreduce.cluster.fleet.side_inputs import bring_inputs, place_of
+from mapreduce.cluster.fleet.wheels import Cache, Wanted, requirement
 from mapreduce.cluster.inventory.inventory import TUNNEL
 from mapreduce.cluster.protocol import agent_config as configs
-from mapreduce.cluster.release import Tree, overlay, own_packages
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.ssh.conversation import Talk
 from mapreduce.cluster.ssh.ssh import LOOPBACK, Remote
 from mapreduce.cluster.ssh.tunnel import Tunnel
-from mapreduce.cluster.wheels import Cache, Wanted, requirement
 from mapreduce.engine import Sites
 from mapreduce.errors import UsageError
 
@@ -124,7 +124,7 @@ class OverSSH:
             if tunnel is not None:
                 remote = remote or tunnel.remote
             remote = remote or kept.enter_context(Remote(self._hosts[host], self._inventory))
-            agents.start_agent(
+            agent_control.start_agent(
                 remote,
                 config.run,
                 configs.encode(config),
@@ -139,7 +139,7 @@ class OverSSH:
         there = [self._hosts[h] for h in hosts if h not in self._parted]
         if not there:
             return
-        agents.stop(self._inventory, there, Quiet(), run_id=run, patience_s=1.0)
+        agent_control.stop(self._inventory, there, Quiet(), run_id=run, patience_s=1.0)
 
     def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
         """Make a way back through SSH; give where the host dials."""

@@ -14,10 +14,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.release import Tree, packed, release
-from mapreduce.cluster.ssh.parallel import Done, on_each
-from mapreduce.cluster.ssh.ssh import HostError, Remote
-from mapreduce.cluster.wheels import (
+from mapreduce.cluster.fleet.release import Tree, packed, release
+from mapreduce.cluster.fleet.wheels import (
     Cache,
     Platform,
     Wanted,
@@ -26,6 +24,8 @@ from mapreduce.cluster.wheels import (
     unpacked_bytes,
     worker_needs,
 )
+from mapreduce.cluster.ssh.parallel import Done, on_each
+from mapreduce.cluster.ssh.ssh import HostError, Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
+from mapreduce.cluster.fleet.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
 from mapreduce.cluster.ssh.ssh import STEP_S, HostError, Remote
 from mapreduce.job.side_file import CHUNK_BYTES, Seal
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from mapreduce.cluster.deploy import Plan
+from mapreduce.cluster.fleet.deploy import Plan
+from mapreduce.cluster.fleet.shared_folders import witnesses
+from mapreduce.cluster.fleet.wheels import platform_of
 from mapreduce.cluster.inventory.inventory import TUNNEL
 from mapreduce.cluster.ssh.parallel import Done, on_each
 from mapreduce.cluster.ssh.ssh import LOOPBACK, HostError, Remote
 from mapreduce.cluster.ssh.tunnel import lead_back
-from mapreduce.cluster.wheels import platform_of
-from mapreduce.cluster.witness import witnesses
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster import agents, disk, doctor, enrol
-from mapreduce.cluster.board import Quiet, Screen
-from mapreduce.cluster.deploy import Plan, deploy
+from mapreduce.cluster.fleet import agent_control, disk, doctor, enrol
+from mapreduce.cluster.fleet.deploy import Plan, deploy
+from mapreduce.cluster.fleet.display import Quiet, Screen
+from mapreduce.cluster.fleet.wheels import Cache
 from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.ssh import host_keys
 from mapreduce.cluster.ssh.parallel import FleetError, Outcome
-from mapreduce.cluster.wheels import Cache
 from mapreduce.errors import UsageError
 from mapreduce.output import say
 
@@ -116,7 +116,7 @@ def status_of_hosts(choice: Choice) -> None:
     """Tell each host's release and runs."""
     inventory, hosts = choice.read()
     with Screen("status", hosts) as board:
-        table = agents.status(inventory, hosts, board)
+        table = agent_control.status(inventory, hosts, board)
     table.check("status")
 
 
@@ -124,7 +124,7 @@ def stop_agents(choice: Choice, run: str | None, *, patience_s: float) -> None:
     """Have agents drain and end."""
     inventory, hosts = choice.read()
     with Screen("stop", hosts) as board:
-        table = agents.stop(inventory, hosts, board, run_id=run, patience_s=patience_s)
+        table = agent_control.stop(inventory, hosts, board, run_id=run, patience_s=patience_s)
     table.check("stop")
 
 
@@ -135,7 +135,7 @@ def remove_from_hosts(choice: Choice, *, yes: bool = False) -> None:
     if not yes and not confirm(question):
         raise UsageError("nothing was removed")
     with Screen("remove", hosts) as board:
-        table = agents.remove(inventory, hosts, board)
+        table = agent_control.remove(inventory, hosts, board)
     table.check("remove")
 
 
@@ -178,7 +178,7 @@ def show_logs(
     if lines < 0:
         raise UsageError(f"--lines is 0 or more, got {lines}")
     inventory, hosts = choice.read()
-    failed = agents.logs(inventory, hosts, run_id=run, lines=lines, follow=follow, last=last)
+    failed = agent_control.logs(inventory, hosts, run_id=run, lines=lines, follow=follow, last=last)
     if failed:
         raise FleetError("logs", failed, len(hosts))
 

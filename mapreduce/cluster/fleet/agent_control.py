@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.board import Quiet
+from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.ssh.parallel import Done, Outcome, on_each
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
@@ -22,7 +22,7 @@ from mapreduce.output import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mapreduce.cluster.deploy import Deployed
+    from mapreduce.cluster.fleet.deploy import Deployed
     from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.ssh.conversation import Talk
     from mapreduce.cluster.ssh.parallel import Board, Table
