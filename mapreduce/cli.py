@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mapreduce.cluster.cli import app as cluster
-from mapreduce.console import options as given
+from mapreduce.commands import options as given
+from mapreduce.commands.cluster import app as cluster
+from mapreduce.commands.program_name import ANEW
 from mapreduce.console import tolerance
 from mapreduce.console.terminal import consequences, open_standard_streams
-from mapreduce.console.words import ANEW
 from mapreduce.output import say
 
 if TYPE_CHECKING:
-    from mapreduce.console.typed import Typed
+    from mapreduce.commands.saved_command import Typed
     from mapreduce.job.job import Job
 
 app = typer.Typer(
@@ -96,7 +96,7 @@ def run_command(
         mapreduce run examples/braking.py:HarshBraking s3://trips --out braking --set limit=2.5
     """
     with consequences():
-        from mapreduce.console import command  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.commands import run_command  # noqa: PLC0415 - numpy loads when it is needed
 
         tolerance.check_tolerances(max_bad_objects, max_dropped)
         told = given.run_options(
@@ -123,17 +123,17 @@ def run_command(
             master=master,
             spark_conf=spark_conf,
         )
-        chosen = command.engine_named(engine, workers, where)
-        command.refuse_inside(out, source)
+        chosen = run_command.engine_named(engine, workers, where)
+        run_command.refuse_inside(out, source)
         if detach:
-            from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+            from mapreduce.commands.detach import leave_running  # noqa: PLC0415 - as above
 
             leave_running(out, "mapreduce", hosts=engine == "ssh")
             return
-        receipt = command.run_job(
+        receipt = run_command.run_job(
             _job(job, settings), source, out, told, chosen, quiet=as_json, anew=anew, retry=retry
         )
-        command.tell(receipt, out, as_json=as_json)
+        run_command.tell(receipt, out, as_json=as_json)
         tolerance.end_over_limits(receipt, max_bad_objects, max_dropped)
 
 
@@ -152,9 +152,9 @@ def try_command(
         mapreduce try examples/braking.py:HarshBraking trips/000/trip-000001.json
     """
     with consequences():
-        from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.commands import preview  # noqa: PLC0415 - numpy loads when it is needed
 
-        say(trial.shown(_job(job, settings), object_, endpoint, allow_nan=allow_nan))
+        say(preview.shown(_job(job, settings), object_, endpoint, allow_nan=allow_nan))
 
 
 @app.command("plan")
@@ -187,7 +187,7 @@ def plan_command(
         mapreduce plan roadspeed.speeds:Speeds s3://trips --inventory hosts.toml
     """
     with consequences():
-        from mapreduce.console import trial  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.commands import preview  # noqa: PLC0415 - numpy loads when it is needed
 
         told = given.run_options(
             sample=sample,
@@ -203,7 +203,7 @@ def plan_command(
             from mapreduce.cluster.inventory.inventory import load  # noqa: PLC0415 - as above
 
             hosts = load(inventory)
-        say(trial.planned(_job(job, settings), source, told, workers, hosts))
+        say(preview.planned(_job(job, settings), source, told, workers, hosts))
 
 
 FolderArgument = Annotated[
@@ -217,9 +217,9 @@ def resume_command(
 ) -> None:
     """Go on with a run that was interrupted, as it was typed then."""
     with consequences():
-        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy, as above
+        from mapreduce.commands import run_folder  # noqa: PLC0415 - numpy, as above
 
-        said = afterwards.to_resume(folder)
+        said = run_folder.to_resume(folder)
         if said is None:
             say(f"{folder} holds a finished run: nothing is left to resume")
             return
@@ -230,9 +230,9 @@ def resume_command(
 def retry_command(folder: FolderArgument, detach: given.Detach = False) -> None:
     """Try the quarantined objects of a finished run again; keep all others, write a new receipt."""
     with consequences():
-        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy, as above
+        from mapreduce.commands import run_folder  # noqa: PLC0415 - numpy, as above
 
-        said = afterwards.to_retry(folder)
+        said = run_folder.to_retry(folder)
         if said is None:
             say(f"{folder} holds a finished run without a quarantined object: none to retry")
             return
@@ -241,10 +241,10 @@ def retry_command(folder: FolderArgument, detach: given.Detach = False) -> None:
 
 def _again(folder: Path, said: Typed, *, detach: bool) -> None:
     """Type a command of a run again, here or in the background."""
-    from mapreduce.console.typed import become  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.commands.saved_command import become  # noqa: PLC0415 - numpy loads when it is needed
 
     if detach:
-        from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+        from mapreduce.commands.detach import leave_running  # noqa: PLC0415 - as above
 
         leave_running(folder, said.program, hosts=said.over_hosts, typed=said)
         return
@@ -255,18 +255,18 @@ def _again(folder: Path, said: Typed, *, detach: bool) -> None:
 def status_command(folder: FolderArgument) -> None:
     """Say how far the run of a folder is."""
     with consequences():
-        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.commands import run_folder  # noqa: PLC0415 - numpy loads when it is needed
 
-        say(afterwards.status(folder))
+        say(run_folder.status(folder))
 
 
 @app.command("verify")
 def verify_command(folder: FolderArgument) -> None:
     """Check a finished run: its account balances, and its files are as they were written."""
     with consequences():
-        from mapreduce.console import afterwards  # noqa: PLC0415 - numpy loads when it is needed
+        from mapreduce.commands import run_folder  # noqa: PLC0415 - numpy loads when it is needed
 
-        say(afterwards.verified(folder))
+        say(run_folder.verified(folder))
 
 
 def _job(reference: str, settings: list[str] | None) -> Job:

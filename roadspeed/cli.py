@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mapreduce.console import options as given
+from mapreduce.commands import options as given
 from mapreduce.console import tolerance
 from mapreduce.console.terminal import (
     FAILED,
@@ -113,7 +113,7 @@ def run_command(
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
     with consequences():
-        from mapreduce.console.command import (  # noqa: PLC0415 - see above
+        from mapreduce.commands.run_command import (  # noqa: PLC0415 - see above
             begun_in,
             engine_named,
             refuse_inside,
@@ -175,7 +175,7 @@ def run_command(
         chosen = engine_named(engine, workers, where)
         refuse_inside(out, source)
         if detach:
-            from mapreduce.console.background import leave_running  # noqa: PLC0415 - as above
+            from mapreduce.commands.detach import leave_running  # noqa: PLC0415 - as above
 
             leave_running(out, "roadspeed", hosts=engine == "ssh")
             return
@@ -307,7 +307,7 @@ def demo_command(
         roadspeed demo --engine ssh --inventory hosts.toml
     """
     with consequences():
-        from mapreduce.console.command import engine_named  # noqa: PLC0415 - loads when needed
+        from mapreduce.commands.run_command import engine_named  # noqa: PLC0415 - loads when needed
         from mapreduce.console.summary import summary  # noqa: PLC0415 - as above
         from roadspeed.demo import demo, demo_elsewhere  # noqa: PLC0415 - as above
         from roadspeed.map_file import lines_of  # noqa: PLC0415 - as above

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from mapreduce.console import options as given
+from mapreduce.commands import options as given
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from invoke.tasks import task
 
-from mapreduce.cluster import runs
 from mapreduce.cluster.fleet import operations
 from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.commands import cluster_run
 from mapreduce.console.terminal import consequences
 from mapreduce.runs.folder import folder_named
 
@@ -104,8 +104,8 @@ def run(
 ) -> None:
     """Run a job over the hosts; without --job the speeds of roads, which --roads gives geometry."""
     with consequences():
-        runs.start(
-            runs.run_words(
+        cluster_run.start(
+            cluster_run.run_words(
                 _choice(inventory, only, except_, tag),
                 source,
                 folder_named(out),
@@ -131,8 +131,8 @@ def demo(
 ) -> None:
     """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
     with consequences():
-        runs.start(
-            runs.demo_words(_choice(inventory, only, except_, tag), folder_named(out), trips)
+        cluster_run.start(
+            cluster_run.demo_words(_choice(inventory, only, except_, tag), folder_named(out), trips)
         )
 
 

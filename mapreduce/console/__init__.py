@@ -1,1 +1,1 @@
-"""What an operator sees of a run."""
+"""What a person sees: bars, tables, errors, summaries. It is told values and computes none."""

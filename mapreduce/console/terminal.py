@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mapreduce.console import early
-from mapreduce.console.hosts import Lines, table
+from mapreduce.console.host_table import Lines, table
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.output import say
 from mapreduce.runs import publishing

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mapreduce.cluster.fleet.operations import Choice
-from mapreduce.cluster.runs import demo_words, run_words
+from mapreduce.commands.cluster_run import demo_words, run_words
 from mapreduce.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ except KeyboardInterrupt:
     print("told its hosts", flush=True)
     sys.exit(130)
 """
-START = "from mapreduce.cluster.runs import start; start(['slow', 'to', 'stop'])"
+START = "from mapreduce.commands.cluster_run import start; start(['slow', 'to', 'stop'])"
 
 
 def test_hosts_that_are_left_out_are_left_out_of_a_run(tmp_path: Path) -> None:

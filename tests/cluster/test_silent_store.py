@@ -11,7 +11,7 @@ import pytest
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.console import terminal
-from mapreduce.console.hosts import note
+from mapreduce.console.host_table import note
 from mapreduce.engines.local import Local
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3

@@ -12,7 +12,7 @@ from mapreduce.cluster.schedule.events import Joined, Offered, Planned
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.cluster.schedule.state import State
-from mapreduce.console.hosts import table
+from mapreduce.console.host_table import table
 from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split
 

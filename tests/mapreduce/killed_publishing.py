@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mapreduce.console import afterwards
+from mapreduce.commands import run_folder
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
@@ -67,8 +67,8 @@ def _left(folder: Path) -> dict[str, Any]:
     return {
         "receipt": json.loads(receipt.read_text())["job"] if receipt.exists() else None,
         "files": {path.name: path.read_text() for path in tables},
-        "status": _asked(afterwards.status, folder),
-        "verify": _asked(afterwards.verified, folder),
+        "status": _asked(run_folder.status, folder),
+        "verify": _asked(run_folder.verified, folder),
     }
 
 

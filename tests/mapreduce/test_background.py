@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mapreduce.cluster.fleet.operations import confirm
-from mapreduce.console.typed import become
+from mapreduce.commands.saved_command import become
 from mapreduce.errors import UsageError
 from tests.cluster.stand_in import gone
 
@@ -160,7 +160,7 @@ def test_a_command_typed_anew_hears_what_is_sent_to_whoever_typed_it(
     )
     typed = (
         "from mapreduce.console.terminal import consequences\n"
-        "from mapreduce.console.typed import become\n"
+        "from mapreduce.commands.saved_command import become\n"
         "with consequences():\n"
         "    become('slow', [])\n"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mapreduce.console import afterwards
+from mapreduce.commands import run_folder
 from mapreduce.errors import MapReduceError, StoreError
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import Options, run
@@ -86,7 +86,7 @@ def half(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def _outcome(folder: Path) -> str | None:
     """Go on with a run; give what it said of damage, if anything, and see that all is well then."""
-    for look in (afterwards.status, afterwards.verified):
+    for look in (run_folder.status, run_folder.verified):
         with suppress(MapReduceError):
             look(folder)
     said = None
@@ -97,7 +97,7 @@ def _outcome(folder: Path) -> str | None:
         assert f"the journal {folder / NAME}" in said
         assert f"mapreduce resume {folder} --anew" in said
         with suppress(MapReduceError):
-            assert "damaged" in afterwards.status(folder)
+            assert "damaged" in run_folder.status(folder)
         done = _run(folder, anew=True)
     assert _said(done) == KNOWN
     assert not (folder / NAME).exists()
@@ -196,6 +196,6 @@ def test_a_row_too_many_or_missing_or_misplaced_is_told(harm: str, half: Path) -
 def test_damage_is_told_by_status_and_verify_too(half: Path) -> None:
     with closing(sqlite3.connect(half / NAME)) as base, base:
         base.execute("update committed set split = 99 where split = 3")
-    for look in (afterwards.status, afterwards.verified):
+    for look in (run_folder.status, run_folder.verified):
         with pytest.raises(MapReduceError, match=rf"{NAME} is damaged: .* --anew"):
             look(half)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mapreduce.commands.saved_command import remember, remembered
 from mapreduce.console.terminal import consequences
-from mapreduce.console.typed import remember, remembered
 from mapreduce.runs import publishing
 from mapreduce.runs.journal import NAME, Journal
 from mapreduce.runs.journal_file import COMMAND

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mapreduce.console import afterwards
+from mapreduce.commands import run_folder
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
@@ -65,7 +65,7 @@ def _others(value: Any) -> list[Any]:
 def test_any_edit_of_a_receipt_is_told_by_name(folder: Path) -> None:
     path = folder / RECEIPT
     said = json.loads(path.read_text())
-    assert "3 files are as they were written" in afterwards.verified(folder)
+    assert "3 files are as they were written" in run_folder.verified(folder)
     tried = 0
     for way, value in list(_ways(said)):
         for other in [..., *_others(value)]:
@@ -78,7 +78,7 @@ def test_any_edit_of_a_receipt_is_told_by_name(folder: Path) -> None:
             else:
                 place[way[-1]] = other
             path.write_text(json.dumps(spoilt))
-            for look in (afterwards.verified, afterwards.status):
+            for look in (run_folder.verified, run_folder.status):
                 with pytest.raises(MapReduceError, match=RECEIPT):
                     look(folder)
             tried += 1
@@ -92,7 +92,7 @@ def test_edits_that_balance_are_told(folder: Path) -> None:
     for spoilt in (said | {"objects": more}, said | {"files": {}}):
         path.write_text(json.dumps(spoilt))
         with pytest.raises(MapReduceError, match="not as the run wrote it"):
-            afterwards.verified(folder)
+            run_folder.verified(folder)
 
 
 @pytest.mark.parametrize("part", ["objects", "records"])
@@ -103,13 +103,13 @@ def test_an_account_that_does_not_balance_is_told_though_its_checksum_is_right(
         if isinstance(count, int) and name != "bytes":
             write(folder, SAID | {"files": {}, part: SAID[part] | {name: count + 1}})
             with pytest.raises(MapReduceError, match="does not balance"):
-                afterwards.verified(folder)
+                run_folder.verified(folder)
 
 
 def test_a_list_of_files_elsewhere_is_told(folder: Path) -> None:
     write(folder, SAID | {"files": {"../speeds.csv": {"bytes": 4, "sha256": "00" * 32}}})
     with pytest.raises(MapReduceError, match="no file of its folder"):
-        afterwards.verified(folder)
+        run_folder.verified(folder)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_list_of_files_elsewhere_is_told(folder: Path) -> None:
 def test_what_is_no_receipt_is_told(raw: bytes, folder: Path) -> None:
     (folder / RECEIPT).write_bytes(raw)
     with pytest.raises(MapReduceError, match="is not a whole receipt"):
-        afterwards.verified(folder)
+        run_folder.verified(folder)
 
 
 def test_another_layout_of_a_receipt_is_the_same_receipt(folder: Path) -> None:
@@ -126,7 +126,7 @@ def test_another_layout_of_a_receipt_is_the_same_receipt(folder: Path) -> None:
     said = json.loads(path.read_text())
     path.write_text(json.dumps(dict(reversed(said.items())), indent=4))
     assert read(path)[1] == said
-    assert afterwards.status(folder).startswith("finished")
+    assert run_folder.status(folder).startswith("finished")
 
 
 @pytest.mark.parametrize("damage", ["table", "missing", "folder"])
@@ -138,7 +138,7 @@ def test_files_that_are_not_as_written_are_told(damage: str, folder: Path) -> No
     elif damage == "folder":
         table.mkdir()
     with pytest.raises(MapReduceError, match=r"speeds\.csv is "):
-        afterwards.verified(folder)
+        run_folder.verified(folder)
 
 
 @pytest.mark.parametrize("finished", [False, True], ids=["first", "second"])
@@ -155,25 +155,25 @@ def test_status_and_verify_say_the_same_of_a_run_under_way(
             journal.close()
         what = "it is at work as process" if at_work else "it is not at work"
         far = f"not finished: {int(not at_work)} of 1 splits are committed; {what}"
-        assert far in afterwards.status(folder)
+        assert far in run_folder.status(folder)
         if finished:
-            assert f"A later run in this folder is {far}" in afterwards.verified(folder)
+            assert f"A later run in this folder is {far}" in run_folder.verified(folder)
         else:
             with pytest.raises(MapReduceError, match=f"no {RECEIPT}: the run is {far}"):
-                afterwards.verified(folder)
+                run_folder.verified(folder)
 
 
 def test_a_journal_left_by_a_finished_run_does_not_make_it_unfinished(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "{}")
     write_receipt(tmp_path, SAID | {"run": journal.run}, write_account(tmp_path, Ledger()))
     journal.close()  # killed right after its receipt
-    assert afterwards.status(tmp_path).startswith("finished")
-    assert "2 files are as they were written" in afterwards.verified(tmp_path)
+    assert run_folder.status(tmp_path).startswith("finished")
+    assert "2 files are as they were written" in run_folder.verified(tmp_path)
 
 
 def test_what_goes_on_with_a_run_does_not_call_a_damaged_receipt_finished(folder: Path) -> None:
-    assert afterwards.to_resume(folder) is None
+    assert run_folder.to_resume(folder) is None
     path = folder / RECEIPT
     path.write_text(path.read_text().replace("3fa2", "3fa3"))
     with pytest.raises(MapReduceError, match="is not as the run wrote it"):
-        afterwards.to_resume(folder)
+        run_folder.to_resume(folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
-from mapreduce.console import afterwards
+from mapreduce.commands import run_folder
 from mapreduce.errors import MapReduceError, ObjectError, UsageError
 from mapreduce.ledger import Dropped
 from mapreduce.objects.memory import Memory
@@ -65,8 +65,8 @@ def test_a_retry_gives_what_a_run_over_what_is_good_now_gives(tmp_path: Path) ->
         "ok": 2,
         "bytes_since": sum(len(now[key]) for key in ("002", "005", "009")),
     }
-    assert afterwards.status(tmp_path).startswith("finished")
-    assert "as they were written" in afterwards.verified(tmp_path)
+    assert run_folder.status(tmp_path).startswith("finished")
+    assert "as they were written" in run_folder.verified(tmp_path)
     third = _publish(tmp_path, GOOD, retry=True)
     assert third.digest == _fresh(GOOD).digest
     assert third.receipt["objects"]["quarantined"] == 0
@@ -105,10 +105,10 @@ def test_an_interrupted_retry_goes_on_where_it_stopped(tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(StopError):
         _publish(tmp_path, GOOD, engine=Here(1, all_listed=True), retry=True)
-    assert "not finished: 1 of 3" in afterwards.status(tmp_path)
+    assert "not finished: 1 of 3" in run_folder.status(tmp_path)
     assert files.items() <= {p.name: p.read_bytes() for p in tmp_path.iterdir()}.items()
     with pytest.raises(UsageError, match="not finished: 1 of 3"):
-        afterwards.to_retry(tmp_path)
+        run_folder.to_retry(tmp_path)
     with pytest.raises(UsageError, match=r"another run.* its retry was '.*', now it is None"):
         _publish(tmp_path, GOOD)
     engine = Here()
@@ -165,7 +165,7 @@ def test_damage_to_what_was_kept_is_told(tmp_path: Path) -> None:
         with pytest.raises(MapReduceError, match=r"kept\.sums is damaged"):
             _publish(tmp_path, GOOD, retry=True)
     with pytest.raises(MapReduceError, match=r"kept\.sums is not what the run wrote"):
-        afterwards.verified(tmp_path)
+        run_folder.verified(tmp_path)
 
 
 def test_retry_repeats_the_command_that_was_typed(tmp_path: Path) -> None:

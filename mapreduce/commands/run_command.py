@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mapreduce.commands.saved_command import Program, remember
 from mapreduce.console.summary import summary
 from mapreduce.console.terminal import Terminal
-from mapreduce.console.typed import Program, remember
 from mapreduce.engines.registry import engine_named
 from mapreduce.errors import JobError
 from mapreduce.objects.directory import check_apart

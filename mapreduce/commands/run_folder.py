@@ -10,10 +10,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from mapreduce.console import typed
-from mapreduce.console.background import LOG, last_words
+from mapreduce.commands import saved_command
+from mapreduce.commands.detach import LOG, last_words
+from mapreduce.commands.program_name import RETRY
 from mapreduce.console.summary import summary
-from mapreduce.console.words import RETRY
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.runs import receipt_file
 from mapreduce.runs.folder import typed as typed_path
@@ -54,7 +54,7 @@ def status(folder: Path) -> str:
     return told
 
 
-def to_resume(folder: Path) -> typed.Typed | None:
+def to_resume(folder: Path) -> saved_command.Typed | None:
     """Give the command that goes on with the run of a folder; None where that is finished.
 
     Raises
@@ -65,14 +65,14 @@ def to_resume(folder: Path) -> typed.Typed | None:
         Where the receipt of a finished run is damaged.
     """
     if (folder / NAME).exists():
-        return typed.remembered(folder)
+        return saved_command.remembered(folder)
     if (folder / RECEIPT).exists():
         receipt_file.read(folder / RECEIPT)
         return None
     raise _nothing_in(folder)
 
 
-def to_retry(folder: Path) -> typed.Typed | None:
+def to_retry(folder: Path) -> saved_command.Typed | None:
     """Give the command that tries quarantined objects again; None where there are none.
 
     Raises
@@ -86,7 +86,7 @@ def to_retry(folder: Path) -> typed.Typed | None:
     if not (folder / RECEIPT).exists():
         raise _nothing_in(folder)
     receipt, _ = receipt_file.read(folder / RECEIPT)
-    return typed.remembered(folder).told(RETRY) if receipt.objects.quarantined else None
+    return saved_command.remembered(folder).told(RETRY) if receipt.objects.quarantined else None
 
 
 def verified(folder: Path) -> str:
@@ -148,7 +148,7 @@ def _nothing_in(folder: Path) -> UsageError:
     told = f"{folder} holds no run: the one begun there ended and left nothing to go on with."
     told += _mixed(folder) + _last_words(folder)
     if (folder / COMMAND).exists():
-        said = typed.remembered(folder)
+        said = saved_command.remembered(folder)
         told += f"\nThe command was: {shlex.join([said.program, *said.arguments])}"
     return UsageError(f"{told}\nMend what ended it and type the command again")
 

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from mapreduce.cluster.choosing import (
+from mapreduce.commands import options as given  # noqa: TC001 - typer reads the annotations
+from mapreduce.commands.host_choice import (
     HOSTS,
     InventoryPath,
     Only,
@@ -21,7 +22,6 @@ from mapreduce.cluster.choosing import (
     Without,
     chosen,
 )
-from mapreduce.console import options as given  # noqa: TC001 - typer reads the annotations
 from mapreduce.console.terminal import consequences
 from mapreduce.output import say
 
@@ -66,10 +66,10 @@ def run_command(
     Every other option of those commands is handed on, as it stands: --limit 1000, --no-map.
     """
     with consequences():
-        from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.commands import cluster_run  # noqa: PLC0415 - SSH loads when it is needed
 
-        runs.start(
-            runs.run_words(
+        cluster_run.start(
+            cluster_run.run_words(
                 chosen(inventory, only, without, tag),
                 source,
                 out,
@@ -94,9 +94,9 @@ def demo_command(
 ) -> None:
     """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
     with consequences():
-        from mapreduce.cluster import runs  # noqa: PLC0415 - SSH loads when it is needed
+        from mapreduce.commands import cluster_run  # noqa: PLC0415 - SSH loads when it is needed
 
-        runs.start(runs.demo_words(chosen(inventory, only, without, tag), out, trips))
+        cluster_run.start(cluster_run.demo_words(chosen(inventory, only, without, tag), out, trips))
 
 
 def status_command(

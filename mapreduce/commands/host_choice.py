@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from mapreduce.console import options as given
+from mapreduce.commands import options as given
 
 if TYPE_CHECKING:
     from mapreduce.cluster.fleet.operations import Choice

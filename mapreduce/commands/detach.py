@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-from mapreduce.console.words import DETACH
+from mapreduce.commands.program_name import DETACH
 from mapreduce.interpreter import command, environment
 from mapreduce.output import say
 from mapreduce.runs.folder import typed as typed_path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mapreduce.console.typed import Typed
+    from mapreduce.commands.saved_command import Typed
 
 LOG: Final = "run.log"
 POLL_S: Final = 0.05

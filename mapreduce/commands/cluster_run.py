@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from mapreduce.console.typed import become
+from mapreduce.commands.saved_command import become
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

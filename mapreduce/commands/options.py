@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from mapreduce.console.words import ANEW, RETRY
+from mapreduce.commands.program_name import ANEW, RETRY
 from mapreduce.errors import UsageError
 from mapreduce.output import say
 from mapreduce.runs.folder import folder_named

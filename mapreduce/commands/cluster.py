@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from mapreduce.cluster import cli_runs
-from mapreduce.cluster.choosing import HOSTS, InventoryPath, Only, Tags, Without, Yes, chosen
+from mapreduce.commands import cluster_runs
+from mapreduce.commands.host_choice import HOSTS, InventoryPath, Only, Tags, Without, Yes, chosen
 from mapreduce.console.terminal import consequences
 from mapreduce.output import say
 
@@ -129,11 +129,11 @@ def deploy_command(
 
 
 HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-app.command("run", context_settings=HANDED_ON)(cli_runs.run_command)
-app.command("demo")(cli_runs.demo_command)
-app.command("status")(cli_runs.status_command)
-app.command("logs")(cli_runs.logs_command)
-app.command("stop")(cli_runs.stop_command)
+app.command("run", context_settings=HANDED_ON)(cluster_runs.run_command)
+app.command("demo")(cluster_runs.demo_command)
+app.command("status")(cluster_runs.status_command)
+app.command("logs")(cluster_runs.logs_command)
+app.command("stop")(cluster_runs.stop_command)
 
 
 @app.command("df")
