@@ -119,11 +119,11 @@ def join(
     ValueError
         `ids` is not one-dimensional int64, strictly ascending.
     """
-    from roadspeed.roads import merging  # noqa: PLC0415 - shapely loads when used
+    from roadspeed.roads import align  # noqa: PLC0415 - shapely loads when used
 
     _check_ids(ids)
     named = Named(table, id_column, geometry_column, class_column, crs)
-    return merging.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
+    return align.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
 
 
 def check(
@@ -213,12 +213,12 @@ def _source(roads: str) -> Any:
     if not roads.strip():
         raise UsageError("expected a roads file or postgresql://host/db, got an empty text")
     if roads.lower().startswith(SCHEMES):
-        from roadspeed.roads import postgis  # noqa: PLC0415 - psycopg2 loads when used
+        from roadspeed.roads.postgis import read  # noqa: PLC0415 - psycopg2 loads when used
 
-        return postgis
-    from roadspeed.roads import files  # noqa: PLC0415 - GDAL loads when used
+        return read
+    from roadspeed.roads.files import read  # noqa: PLC0415 - GDAL loads when used
 
-    return files
+    return read
 
 
 def _check_ids(ids: NDArray[np.int64]) -> None:

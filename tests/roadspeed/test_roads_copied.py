@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadspeed.roads import copied
-from roadspeed.roads.copied import CopiedRows, CopyFormatError
+from roadspeed.roads.postgis import copy_format
+from roadspeed.roads.postgis.copy_format import CopiedRows, CopyFormatError
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(4) + struct.pack("!I", 3) + b"ext"
 END = b"\xff\xff"
@@ -41,7 +41,7 @@ def read(messages: list[bytes], *, has_class: bool) -> list[tuple[Any, ...]]:
 def test_nulls_empty_texts_and_batches_are_read(
     batch_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copied, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(copy_format, "BATCH_ROWS", batch_rows)
     messages = [
         HEADER + row(-5, b"shape", b"trunk"),
         row(2**62, None, b"trunk"),

@@ -15,7 +15,7 @@ import pytest
 
 from mapreduce.errors import MapReduceError, UsageError
 from roadspeed import roads
-from roadspeed.roads.untouched import untouched
+from roadspeed.roads.files.untouched import untouched
 from tests.roadspeed.road_files import IDS, LINES, town
 from tests.roadspeed.test_roads_written import ALL, contents
 

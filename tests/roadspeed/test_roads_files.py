@@ -18,7 +18,7 @@ import shapely
 from mapreduce.errors import UsageError
 from roadspeed import roads
 from roadspeed.roads import cells
-from roadspeed.roads.delimited import separator_of
+from roadspeed.roads.files.delimited import separator_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadspeed import roads
-from roadspeed.roads.merging import Rows, align
+from roadspeed.roads.align import Rows, align
 
 if TYPE_CHECKING:
     from roadspeed.roads import Joined

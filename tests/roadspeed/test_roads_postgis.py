@@ -14,8 +14,9 @@ from psycopg2 import sql
 
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.roads import Named, RoadsError, faults, session
-from roadspeed.roads.address import address_of
+from roadspeed.roads import Named, RoadsError
+from roadspeed.roads.postgis import errors, session
+from roadspeed.roads.postgis.url import address_of
 from tests.services.delay import delayed
 
 if TYPE_CHECKING:
@@ -360,7 +361,7 @@ def test_other_failures_keep_the_servers_words(postgis: Postgis) -> None:
     with contextlib.closing(postgis.connect()) as connection:
         with (
             pytest.raises(RoadsError, match="division by zero"),
-            faults.reading(connection, "dsn", "t"),
+            errors.reading(connection, "dsn", "t"),
             connection.cursor() as cursor,
         ):
             cursor.execute("SELECT 1 / 0")

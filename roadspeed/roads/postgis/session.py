@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg2
 
 from roadspeed.roads import RoadsError
-from roadspeed.roads.faults import Dropped, connecting, reading
+from roadspeed.roads.postgis.errors import Dropped, connecting, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ import shapely
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.cells import plain
-from roadspeed.roads.columns import listed
+from roadspeed.roads.column_choice import listed
 from roadspeed.roads.decoding import kind_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roadspeed.roads import Objects
-    from roadspeed.roads.projection import Strays
+    from roadspeed.roads.to_lonlat import Strays
 
 SHOWN = 60
 CELL_SHOWN = 80

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.columns import choose_geometry, listed
+from roadspeed.roads.column_choice import choose_geometry, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

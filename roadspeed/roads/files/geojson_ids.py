@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.layer import Batch, Selection
+from roadspeed.roads.files.layer import Batch, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from psycopg2 import errors as pg
 
 from mapreduce.errors import MapReduceError, UsageError
 from roadspeed.roads import RoadsError
-from roadspeed.roads.address import REMEDY
+from roadspeed.roads.postgis.url import REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

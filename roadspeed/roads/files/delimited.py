@@ -19,8 +19,8 @@ import pyarrow.csv as pacsv
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.cells import decoded_text
-from roadspeed.roads.layer import Batch, Layer, Selection
-from roadspeed.roads.reference import crs_said
+from roadspeed.roads.crs import crs_said
+from roadspeed.roads.files.layer import Batch, Layer, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,15 +17,15 @@ import numpy as np
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import cells, columns, matches, projection
+from roadspeed.roads import cells, column_choice, matches, to_lonlat
+from roadspeed.roads.align import Rows, touching
+from roadspeed.roads.crs import REMEDY, crs_named, crs_of_srid
 from roadspeed.roads.decoding import decoded
-from roadspeed.roads.delimited import open_delimited
-from roadspeed.roads.layer import Batch, Layer, Selection
-from roadspeed.roads.looking import Look
-from roadspeed.roads.merging import Rows, touching
-from roadspeed.roads.parquet import ARROW, open_parquet
-from roadspeed.roads.reference import REMEDY, crs_named, crs_of_srid
-from roadspeed.roads.vector import FORMATS, open_vector
+from roadspeed.roads.files.delimited import open_delimited
+from roadspeed.roads.files.gdal import FORMATS, open_vector
+from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.files.parquet import ARROW, open_parquet
+from roadspeed.roads.preflight import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,7 +178,7 @@ def within(
     layer = open_layer(path, named)
     selection = _selection(layer, named)
     reading = _Reading(layer, named, selection, on_progress)
-    box = None if bbox is None else projection.box_in(bbox, reading.crs)
+    box = None if bbox is None else to_lonlat.box_in(bbox, reading.crs)
     for batch in layer.read(_selection(layer, named, box=box)):
         every = np.arange(len(batch.geometry))
         yield touching(reading.rows(batch, every, every, 0), bbox)
@@ -188,7 +188,7 @@ def _opened(path: str, named: Named) -> tuple[Layer, str]:
     """Open a layer and choose its column of ids."""
     layer = open_layer(path, named)
     names = _attributes(layer, named)
-    return layer, columns.choose_id(names, named.id_column, layer.where, layer.unguessed)
+    return layer, column_choice.choose_id(names, named.id_column, layer.where, layer.unguessed)
 
 
 def _attributes(layer: Layer, named: Named) -> list[str]:
@@ -199,8 +199,10 @@ def _attributes(layer: Layer, named: Named) -> list[str]:
 def _selection(layer: Layer, named: Named, id_column: str | None = None, **where: Any) -> Selection:
     geometry = layer.native_geometry
     if geometry is None or named.geometry_column not in (None, geometry):
-        geometry = columns.choose_geometry(layer.names, named.geometry_column, layer.where)
-    road_class = columns.choose_class(_attributes(layer, named), named.class_column, layer.where)
+        geometry = column_choice.choose_geometry(layer.names, named.geometry_column, layer.where)
+    road_class = column_choice.choose_class(
+        _attributes(layer, named), named.class_column, layer.where
+    )
     return Selection(id_column, road_class, geometry, **where)
 
 
@@ -215,7 +217,7 @@ class _Reading:
         self.crs = crs_named(named.crs) if named.crs else layer.crs_of(selection.geometry)
         self.has_class = selection.road_class is not None
         self.seen = 0
-        self.strays = projection.Strays(layer.where)
+        self.strays = to_lonlat.Strays(layer.where)
         self.unknown: list[int] = []
 
     def rows(
@@ -239,11 +241,11 @@ class _Reading:
     def lonlat(self, geometry: Objects) -> Objects:
         """Project a batch; where nobody else says, geometries' own SRIDs tell from what."""
         if self.crs is not None:
-            return projection.to_lonlat(geometry, self.crs, self.strays)
+            return to_lonlat.to_lonlat(geometry, self.crs, self.strays)
         srids = np.unique(shapely.get_srid(geometry))
         known = {srid: crs_of_srid(srid) for srid in srids[srids > 0].tolist()}
         self.unknown += [srid for srid, crs in known.items() if crs is None]
-        return projection.by_srid(geometry, known, self.strays)
+        return to_lonlat.by_srid(geometry, known, self.strays)
 
     def refuse_unknown(self) -> None:
         """Refuse a number of a reference system that nobody knows."""

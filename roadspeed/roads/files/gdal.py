@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyogrio
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import numbered
-from roadspeed.roads.columns import listed
+from roadspeed.roads.column_choice import listed
+from roadspeed.roads.crs import REMEDY, crs_said
 from roadspeed.roads.decoding import quietly
-from roadspeed.roads.layer import Batch, Layer, Selection
-from roadspeed.roads.reference import REMEDY, crs_said
-from roadspeed.roads.untouched import holds_empty, untouched
+from roadspeed.roads.files import geojson_ids
+from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.files.untouched import holds_empty, untouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def open_vector(path: str, named: Named) -> Layer:
 
     def read(selection: Selection) -> Iterator[Batch]:
         if number.members and number.column in selection.names:
-            return numbered.batches(path, selection, str(number.column))
+            return geojson_ids.batches(path, selection, str(number.column))
         return _batches(path, layer, selection, number.column, native)
 
     def crs_of(name: str) -> Any:
@@ -127,10 +127,10 @@ def open_vector(path: str, named: Named) -> Layer:
 
 def _number(path: str, driver: str, fields: list[str], fid: str, named: str | None) -> _Number:
     """Find what a feature's own number is called; refuse one that is named and is not there."""
-    if numbered.carries(driver):
+    if geojson_ids.carries(driver):
         if named in {"id", "fid"} - {*fields}:
             return _Number(named, members=True)
-        if numbered.is_members(path, driver):
+        if geojson_ids.is_members(path, driver):
             there = "id" in fields  # shown by GDAL as if it were a property
             return _Number(None if there else "id", not there, frozenset({"id"}))
     elif fid and fid not in {ROWID, *fields}:

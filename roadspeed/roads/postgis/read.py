@@ -19,14 +19,15 @@ import shapely
 from psycopg2 import sql
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import columns, matches, projection, questions, reference
-from roadspeed.roads.address import Address, address_of
-from roadspeed.roads.copied import CopiedRows
+from roadspeed.roads import column_choice, crs, matches, to_lonlat
+from roadspeed.roads.align import Rows, touching
 from roadspeed.roads.decoding import from_wkb
-from roadspeed.roads.looking import Look
-from roadspeed.roads.merging import Rows, touching
-from roadspeed.roads.relation import Relation, chosen, unquoted
-from roadspeed.roads.session import asked
+from roadspeed.roads.postgis import queries
+from roadspeed.roads.postgis.catalogue import Relation, chosen, unquoted
+from roadspeed.roads.postgis.copy_format import CopiedRows
+from roadspeed.roads.postgis.session import asked
+from roadspeed.roads.postgis.url import Address, address_of
+from roadspeed.roads.preflight import Look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,7 +77,7 @@ def matching(
         table.copy(
             take,
             id_expression=whole.format(column=sql.Identifier("r", has_id)),
-            condition=questions.WANTED.format(
+            condition=queries.WANTED.format(
                 ids=_array(ids),
                 whole=whole.format(column=sql.Identifier("r", has_id)),
             ),
@@ -132,7 +133,7 @@ def within(
                 shape=table.shape,
                 schema=sql.Identifier(table.relation.postgis_schema),
                 envelope=table.function("st_makeenvelope"),
-                edges=sql.SQL(", ").join(map(sql.Literal, projection.box_in(bbox, table.crs))),
+                edges=sql.SQL(", ").join(map(sql.Literal, to_lonlat.box_in(bbox, table.crs))),
                 srid=sql.Literal(srid),
             )
         if limit is not None and there:
@@ -151,18 +152,20 @@ class _Table:
         self.named = named
         self.came = 0
         spelled = None if named.table is None else unquoted(named.table)
-        cursor.execute(questions.BEGIN + questions.RELATIONS, {"table": spelled})
+        cursor.execute(queries.BEGIN + queries.RELATIONS, {"table": spelled})
         found = cursor.fetchall()
         if not found and named.table is not None:
-            cursor.execute(questions.RELATIONS, {"table": None})
+            cursor.execute(queries.RELATIONS, {"table": None})
             found = cursor.fetchall()
         self.relation: Relation = chosen(found, named, dsn)
         self.where = f"{dsn} table {self.relation.name}"
         self.attributes = self.relation.attributes
-        self.road_class = columns.choose_class(self.attributes, named.class_column, self.where)
+        self.road_class = column_choice.choose_class(
+            self.attributes, named.class_column, self.where
+        )
         self.srid = self.relation.srid_of(self.relation.geometry)
-        self.crs = reference.crs_named(named.crs) if named.crs else self._crs(self.srid)
-        self.strays = projection.Strays(self.where)
+        self.crs = crs.crs_named(named.crs) if named.crs else self._crs(self.srid)
+        self.strays = to_lonlat.Strays(self.where)
         self.mixed = self.crs is None  # each row has a reference system of its own, or none
         self.shape = sql.Identifier("r", self.relation.geometry)
         if self.relation.is_geography:
@@ -171,14 +174,14 @@ class _Table:
 
     def id_column(self) -> tuple[str, sql.SQL]:
         """Choose the column of ids, and what makes whole numbers of its kind."""
-        name = columns.choose_id(self.attributes, self.named.id_column, self.where)
-        return name, questions.WHOLE[self.relation.kind_of_id(name, self.where)]
+        name = column_choice.choose_id(self.attributes, self.named.id_column, self.where)
+        return name, queries.WHOLE[self.relation.kind_of_id(name, self.where)]
 
     def match(self, name: str, ids: NDArray[np.int64]) -> matches.Match:
         """Find how many ids a column holds."""
-        kind = questions.WHOLE[self.relation.kind_of_id(name, self.where)]
+        kind = queries.WHOLE[self.relation.kind_of_id(name, self.where)]
         self.cursor.execute(
-            questions.MATCH.format(
+            queries.MATCH.format(
                 ids=_array(ids),
                 whole=kind.format(column=sql.Identifier("r", name)),
                 table=sql.Identifier(self.relation.schema, self.relation.table),
@@ -231,7 +234,7 @@ class _Table:
         geometry = from_wkb(wkb)
         known = np.count_nonzero(wkb != None)  # noqa: E711 - element by element
         if not self.mixed:
-            geometry = projection.to_lonlat(geometry, self.crs, self.strays)
+            geometry = to_lonlat.to_lonlat(geometry, self.crs, self.strays)
         lost = int(known - np.count_nonzero(~shapely.is_missing(geometry)))
         return Rows(positions.astype(np.int64, copy=False), geometry, words, lost)
 
@@ -248,7 +251,7 @@ class _Table:
         for srid in srids[srids > 0].tolist():
             with contextlib.nullcontext() if strict else contextlib.suppress(UsageError):
                 known[srid] = self._crs(srid)
-        return [projection.projected(rows, known, self.strays) for rows in found]
+        return [to_lonlat.projected(rows, known, self.strays) for rows in found]
 
     def look(self) -> None:
         """Refuse a table in which no link could be joined to any row."""
@@ -263,7 +266,7 @@ class _Table:
 
         has_id = whole.format(column=sql.Identifier("r", name))
         parts: dict[str, sql.Composable] = {
-            name: self.function(called) for name, called in questions.FUNCTIONS.items()
+            name: self.function(called) for name, called in queries.FUNCTIONS.items()
         }
         parts |= {
             "id": has_id,
@@ -272,15 +275,15 @@ class _Table:
             "table": sql.Identifier(self.relation.schema, self.relation.table),
             "most": sql.Literal(SAMPLE_ROWS),
         }
-        roads = questions.ROADS.format(**parts)
+        roads = queries.ROADS.format(**parts)
         self.copy(take, id_expression=has_id, condition=roads)
         if self.mixed:  # one that is no longitude and latitude tells of the others
-            strange = questions.STRANGE.format(**parts)
+            strange = queries.STRANGE.format(**parts)
             self.copy(take, id_expression=has_id, condition=strange)
         self.in_degrees(found, strict=True)
         self.strays.check(every=True)
         if not look.roads:
-            self.cursor.execute(questions.SEEN.format(**parts))
+            self.cursor.execute(queries.SEEN.format(**parts))
             look.tell(*self.cursor.fetchone(), lost=sum(rows.unreadable for rows in found))
             look.judge(self.strays, to_the_end=True)
 
@@ -288,7 +291,7 @@ class _Table:
         if srid == 0:
             return None
         if srid == WGS84:
-            return reference.WGS84
+            return crs.WGS84
         table = sql.Identifier(self.relation.postgis_schema, "spatial_ref_sys")
         query = sql.SQL("SELECT auth_name, auth_srid, srtext, proj4text FROM {} WHERE srid = {}")
         self.cursor.execute(query.format(table, sql.Literal(srid)))
@@ -296,10 +299,10 @@ class _Table:
             names = [f"{authority}:{code}"] if authority and code else []
             for said in [*names, *filter(None, definitions)]:
                 with contextlib.suppress(pyproj.exceptions.CRSError, ValueError):
-                    return reference.usable(pyproj.CRS.from_user_input(said))
+                    return crs.usable(pyproj.CRS.from_user_input(said))
         raise UsageError(
             f"{self.where}: its coordinates are in SRID {srid}, and what the database's "
-            f"spatial_ref_sys says of it leads to no longitude and latitude. {reference.REMEDY}"
+            f"spatial_ref_sys says of it leads to no longitude and latitude. {crs.REMEDY}"
         )
 
 

@@ -1,0 +1,1 @@
+"""Roads from files: GeoParquet, CSV, GeoJSON and whatever GDAL reads, each as a layer of rows."""

@@ -1,0 +1,1 @@
+"""Roads from PostGIS: the only place that speaks SQL."""
