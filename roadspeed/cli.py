@@ -119,7 +119,7 @@ def run_command(
             refuse_inside,
             tell,
         )
-        from roadspeed.map_file import lines_of, unsettable  # noqa: PLC0415 - numpy, as above
+        from roadspeed.maps.map_file import lines_of, unsettable  # noqa: PLC0415 - numpy, as above
         from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
 
@@ -216,8 +216,8 @@ def map_command(
         roadspeed map speeds --out city.png --centre -5.93,54.6 --scale 25000
     """
     with consequences():
-        from roadspeed.map_file import lines_of  # noqa: PLC0415 - loads when needed
-        from roadspeed.redraw import redraw  # noqa: PLC0415 - as above
+        from roadspeed.maps.map_file import lines_of  # noqa: PLC0415 - loads when needed
+        from roadspeed.maps.redraw import redraw  # noqa: PLC0415 - as above
 
         picture = ours.picture(
             background, measure, width, bbox, centre, scale, min_fixes, title, attribution
@@ -310,7 +310,7 @@ def demo_command(
         from mapreduce.commands.run_command import engine_named  # noqa: PLC0415 - loads when needed
         from mapreduce.console.summary import summary  # noqa: PLC0415 - as above
         from roadspeed.demo import demo, demo_elsewhere  # noqa: PLC0415 - as above
-        from roadspeed.map_file import lines_of  # noqa: PLC0415 - as above
+        from roadspeed.maps.map_file import lines_of  # noqa: PLC0415 - as above
 
         where = given.where(folder=out / "speeds", inventory=inventory, only=only, tags=tag)
         there = None if engine == "local" else engine_named(engine, None, where)

@@ -19,8 +19,8 @@ from mapreduce import Options, Progress, UsageError, run
 from mapreduce.errors import MapReduceError
 from mapreduce.runs.folder_lock import holding
 from mapreduce.runs.report import published, write_account, write_receipt
-from roadspeed.map_file import NAME as MAP_NAME
-from roadspeed.map_file import Beneath, check_memory, map_or_why
+from roadspeed.maps.map_file import NAME as MAP_NAME
+from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.columns import FILES
 from roadspeed.speeds import Speeds

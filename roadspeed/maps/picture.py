@@ -18,7 +18,7 @@ from mapreduce.errors import UsageError
 from roadspeed.maps.colour import GROUNDS, Background, checked_limits
 from roadspeed.maps.frame import ASPECTS, checked_box, frame_of_scale
 from roadspeed.maps.links import checked_context, checked_links
-from roadspeed.maps.poster import SENTENCES, compose, page_height_px, typeface_of
+from roadspeed.maps.page import SENTENCES, compose, page_height_px, typeface_of
 from roadspeed.maps.scene import around_px, scene_of
 
 if TYPE_CHECKING:

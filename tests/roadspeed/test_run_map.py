@@ -15,9 +15,9 @@ from PIL import Image
 from mapreduce.engines.local import Local
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.runs import receipt_file
-from roadspeed import map_file
+from roadspeed.maps import map_file
 from roadspeed.maps.picture import Picture
-from roadspeed.redraw import redraw
+from roadspeed.maps.redraw import redraw
 from roadspeed.run import RoadSource, Wanted, run_speeds
 from tests.roadspeed.test_outputs_whole import no_file_beyond
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roadspeed.maps import agg
+from roadspeed.maps import paint
 from roadspeed.maps.colour import GROUNDS, ramp
 from roadspeed.maps.legend import Key, Legend, Sheet, scale_text, set_legend, strip_height_px
 from roadspeed.maps.road_class import UNKNOWN_WIDTH
@@ -49,7 +49,7 @@ def compose(picture: Picture, links: Links, scene: Scene) -> Figure:
     figure.set_facecolor(ground.paper if ground.paper is not None else (0.0, 0.0, 0.0, 0.0))
     left = edge_px(picture)
     bottom = left + strip_height_px(width_px)
-    agg.paint(figure, scene.layers, colours, (left, bottom, frame.width_px, frame.height_px))
+    paint.paint(figure, scene.layers, colours, (left, bottom, frame.width_px, frame.height_px))
     sheet = Sheet(figure, ground, width_px, height_px, face.families)
     words = {name: face.settable(getattr(picture, name)) for name in WORDS}
     set_legend(sheet, legend_of(replace(picture, **words), links, scene), frame, colours)  # type: ignore[arg-type] # all text

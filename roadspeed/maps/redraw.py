@@ -9,7 +9,7 @@ from mapreduce.errors import UsageError
 from mapreduce.runs import receipt_file
 from mapreduce.runs.receipt_file import RECEIPT
 from mapreduce.runs.report import file_digest
-from roadspeed.map_file import draw_map
+from roadspeed.maps.map_file import draw_map
 from roadspeed.outputs.parquet import read_parquet
 
 TABLE = "speeds.parquet"
