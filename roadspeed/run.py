@@ -22,7 +22,7 @@ from mapreduce.runs.report import published, write_account, write_receipt
 from roadspeed.maps.map_file import NAME as MAP_NAME
 from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
-from roadspeed.outputs.columns import FILES
+from roadspeed.outputs.column_docs import FILES
 from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mapreduce import Result, Resumed
     from mapreduce.engine import Engine
     from roadspeed.maps.picture import Picture
-    from roadspeed.outputs.table import Unit
+    from roadspeed.outputs.link_table import Unit
     from roadspeed.roads import BBox, Joined
 
 LIBRARIES = ("pyarrow.parquet", "pyogrio", "shapely", "pyproj")

@@ -5,7 +5,7 @@ before (`whole`). Equal tables give equal bytes. Every column is described once,
 Nothing here computes a speed, joins, or knows where a number came from.
 """
 
-from roadspeed.outputs.folder import write_outputs
-from roadspeed.outputs.table import LinkTable, Told
+from roadspeed.outputs.link_table import LinkTable, Told
+from roadspeed.outputs.write import write_outputs
 
 __all__ = ["LinkTable", "Told", "write_outputs"]

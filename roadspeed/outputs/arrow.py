@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from mapreduce.errors import JobError
 from roadspeed.outputs import shapes
-from roadspeed.outputs.columns import COVERING, SPEEDS, Column
+from roadspeed.outputs.column_docs import COVERING, SPEEDS, Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from roadspeed.outputs.table import Floats, LinkTable
+    from roadspeed.outputs.link_table import Floats, LinkTable
 
 CHUNK_ROWS: Final = 65_536
 CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")

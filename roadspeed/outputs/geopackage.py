@@ -20,14 +20,14 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
 from roadspeed.outputs import arrow, shapes
-from roadspeed.outputs.columns import SPEEDS
-from roadspeed.outputs.style import qml
+from roadspeed.outputs.column_docs import SPEEDS
+from roadspeed.outputs.qgis_style import qml
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from roadspeed.outputs.table import LinkTable
+    from roadspeed.outputs.link_table import LinkTable
 
 LAYER: Final = "speeds"
 GEOMETRY: Final = "geometry"

@@ -20,12 +20,12 @@ from pyproj import CRS
 from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
 from roadspeed.outputs import arrow, shapes
-from roadspeed.outputs.table import FLOATS, LinkTable, Told
+from roadspeed.outputs.link_table import FLOATS, LinkTable, Told
 
 if TYPE_CHECKING:
     import os
 
-    from roadspeed.outputs.table import Objects
+    from roadspeed.outputs.link_table import Objects
 
 VERSION: Final = "1.1.0"
 COMPRESSION: Final = "zstd"

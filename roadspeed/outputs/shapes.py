@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 if TYPE_CHECKING:
-    from roadspeed.outputs.table import Floats, Objects
+    from roadspeed.outputs.link_table import Floats, Objects
 
 WKT_DECIMALS: Final = 7
 """Decimals of a degree in text: about a centimetre, below what a GPS receiver or a map knows."""

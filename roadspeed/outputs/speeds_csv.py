@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from mapreduce.atomic_file import whole
 from mapreduce.json_file import write_json
 from roadspeed.outputs import shapes
-from roadspeed.outputs.columns import SPEEDS_CSV
+from roadspeed.outputs.column_docs import SPEEDS_CSV
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from roadspeed.outputs.table import LinkTable
+    from roadspeed.outputs.link_table import LinkTable
 
 CHUNK_ROWS: Final = 50_000
 FIELD_LIMIT: Final = 131_072  # csv.field_size_limit() of a fresh interpreter

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mapreduce.errors import JobError
 from mapreduce.runs import report
-from roadspeed.outputs.columns import SPEEDS_CSV
+from roadspeed.outputs.column_docs import SPEEDS_CSV
 from roadspeed.outputs.speeds_csv import write_csv
 from tests.roadspeed.link_tables import large, small
 

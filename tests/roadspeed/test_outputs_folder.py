@@ -16,7 +16,7 @@ import pytest
 from mapreduce.errors import JobError
 from mapreduce.ledger import Ledger
 from mapreduce.runs.report import write_account
-from roadspeed.outputs import columns, write_outputs
+from roadspeed.outputs import column_docs, write_outputs
 from tests.roadspeed.link_tables import small
 
 DOCS = Path(__file__).parents[2] / "docs" / "outputs.md"
@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "outputs.md"
 def test_every_file_is_written_and_named(tmp_path: Path) -> None:
     files = write_outputs(tmp_path / "new" / "out", small())
     accounts = {"quarantine.csv", "dropped.csv"}
-    assert set(files) | accounts == {*columns.FILES, "speeds.csv-metadata.json"}
+    assert set(files) | accounts == {*column_docs.FILES, "speeds.csv-metadata.json"}
     assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == set(files)
     assert all(path == tmp_path / "new" / "out" / name for name, path in files.items())
 
@@ -45,15 +45,15 @@ def test_the_files_agree_and_have_the_documented_columns(tmp_path: Path) -> None
     assert package["mean"].tolist() == parquet["mean"].tolist() == small().mean.tolist()
     for path in write_account(tmp_path, Ledger()):
         with path.open(newline="") as file:
-            assert next(csv.reader(file)) == [c.name for c in columns.FILES[path.name]]
+            assert next(csv.reader(file)) == [c.name for c in column_docs.FILES[path.name]]
 
 
 def test_the_documentation_holds_every_column() -> None:
-    assert columns.markdown() in DOCS.read_text(encoding="utf-8")
+    assert column_docs.markdown() in DOCS.read_text(encoding="utf-8")
 
 
 def test_every_column_has_a_meaning_and_every_number_a_unit() -> None:
-    for table in columns.FILES.values():
+    for table in column_docs.FILES.values():
         for column in table:
             assert column.meaning.endswith(".")
             assert column.unit or column.dtype == "text" or column.source == "link"

@@ -18,15 +18,15 @@ import shapely
 from matplotlib.colors import to_hex
 
 from mapreduce.errors import UsageError
-from roadspeed.outputs import style
-from roadspeed.outputs.columns import SPEEDS
+from roadspeed.outputs import qgis_style
+from roadspeed.outputs.column_docs import SPEEDS
 from roadspeed.outputs.geopackage import write_geopackage
 from tests.roadspeed.link_tables import HOSTILE_CLASS, large, nothing, of_points, small
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from roadspeed.outputs.table import Unit
+    from roadspeed.outputs.link_table import Unit
 
 NUMBERS = ("link", "fixes", "trips", "mean", "std", "ci95", "min", "max")
 
@@ -98,7 +98,7 @@ def test_the_style_is_the_layers_default(package: Path) -> None:
         package, "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles"
     )
     assert (table, column, default) == ("speeds", "geometry", 1)
-    assert qml == style.qml("km/h")
+    assert qml == qgis_style.qml("km/h")
     assert rows(package, "SELECT column_name FROM gpkg_geometry_columns") == [("geometry",)]
     kinds = dict(rows(package, "SELECT table_name, data_type FROM gpkg_contents"))
     assert kinds == {"speeds": "features", "layer_styles": "attributes"}
@@ -140,18 +140,18 @@ def test_all_of_many_links_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("unit", ["km/h", "mph", "m/s"])
 def test_the_classes_cover_every_speed_once(unit: Unit) -> None:
-    root = ET.fromstring(style.qml(unit))
+    root = ET.fromstring(qgis_style.qml(unit))
     ranges = root.findall("./renderer-v2/ranges/range")
     edges = [(float(r.attrib["lower"]), float(r.attrib["upper"])) for r in ranges]
     assert edges[0][0] == 0
     assert edges[-1][1] > 10_000
     assert all(a[1] == b[0] for a, b in itertools.pairwise(edges))
-    assert [low for low, _ in edges] == list(style.BREAKS[unit])
+    assert [low for low, _ in edges] == list(qgis_style.BREAKS[unit])
     assert all(unit in r.attrib["label"] for r in ranges)
 
 
 def test_the_style_grades_the_mean_from_purple_to_yellow() -> None:
-    root = ET.fromstring(style.qml("km/h"))
+    root = ET.fromstring(qgis_style.qml("km/h"))
     [renderer] = root.findall("renderer-v2")
     assert renderer.attrib["type"] == "graduatedSymbol"
     assert renderer.attrib["attr"] == "mean"
@@ -169,7 +169,7 @@ def test_the_style_grades_the_mean_from_purple_to_yellow() -> None:
 
 
 def test_the_style_asks_only_for_columns_that_there_are() -> None:
-    root = ET.fromstring(style.qml("km/h", min_fixes=12))
+    root = ET.fromstring(qgis_style.qml("km/h", min_fixes=12))
     expressions = [o.attrib["value"] for o in root.iter("Option") if o.get("name") == "expression"]
     quoted = {name for e in expressions for name in e.split('"')[1::2]}
     assert quoted == {"fixes", "road_class"}

@@ -14,7 +14,7 @@ import pytest
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.outputs import columns
+from roadspeed.outputs import column_docs
 from roadspeed.outputs.parquet import read_parquet, write_parquet
 from tests.roadspeed.link_tables import HOSTILE_CLASS, large, nothing, of_points, small
 
@@ -30,7 +30,7 @@ def test_geopandas_reads_back_every_column(tmp_path: Path) -> None:
     table = small()
     write_parquet(tmp_path / "speeds.parquet", table)
     frame = gpd.read_parquet(tmp_path / "speeds.parquet")
-    assert list(frame.columns) == [c.name for c in columns.SPEEDS]
+    assert list(frame.columns) == [c.name for c in column_docs.SPEEDS]
     for name in NUMBERS:
         np.testing.assert_array_equal(frame[name].to_numpy(), getattr(table, name))
     assert frame["road_class"].tolist()[2:] == ["3", HOSTILE_CLASS, "primary_link"]
@@ -76,7 +76,7 @@ def test_a_box_finds_the_links_within_it(tmp_path: Path) -> None:
 def test_every_field_has_description_and_unit(tmp_path: Path) -> None:
     write_parquet(tmp_path / "speeds.parquet", replace(small(sample="10%"), unit="m/s"))
     schema = pq.read_schema(tmp_path / "speeds.parquet")
-    documented = {c.name: c for c in columns.FILES["speeds.parquet"]}
+    documented = {c.name: c for c in column_docs.FILES["speeds.parquet"]}
     assert schema.names == list(documented)
     for field in schema:
         assert field.metadata[b"description"].decode() == documented[field.name].meaning

@@ -20,8 +20,8 @@ from mapreduce.json_file import write_json
 from mapreduce.runs.report import QUARANTINE, write_rows
 from roadspeed.outputs.geopackage import write_geopackage
 from roadspeed.outputs.parquet import write_parquet
+from roadspeed.outputs.qgis_style import write_style
 from roadspeed.outputs.speeds_csv import write_csv
-from roadspeed.outputs.style import write_style
 from tests.roadspeed.link_tables import large, small
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from roadspeed.outputs.table import Told
+from roadspeed.outputs.link_table import Told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from roadspeed.outputs.table import LinkTable
+    from roadspeed.outputs.link_table import LinkTable
 
 SPEED: Final = "unit of the speeds"
 """Stands for the table's unit: km/h, mph or m/s."""

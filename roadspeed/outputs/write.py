@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
-    from roadspeed.outputs.table import LinkTable
+    from roadspeed.outputs.link_table import LinkTable
 
 
 def write_outputs(

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.atomic_file import whole
 from roadspeed.maps.road_class import LINK_SHARE, UNKNOWN_WIDTH, WIDTHS
-from roadspeed.outputs.table import Told
+from roadspeed.outputs.link_table import Told
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
-    from roadspeed.outputs.table import Unit
+    from roadspeed.outputs.link_table import Unit
 
 BREAKS: Final[Mapping[Unit, tuple[float, ...]]] = {
     "km/h": (0, 10, 20, 30, 40, 50, 60, 70, 80, 100, 120),
