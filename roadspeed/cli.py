@@ -243,8 +243,8 @@ def inspect_command(
         roadspeed inspect s3://trips/2019
     """
     with consequences():
-        from roadspeed.advice import told  # noqa: PLC0415 - loads when needed
-        from roadspeed.inspect import inspected  # noqa: PLC0415 - as above
+        from roadspeed.inspect.advice import told  # noqa: PLC0415 - loads when needed
+        from roadspeed.inspect.inspect import inspected  # noqa: PLC0415 - as above
 
         if objects < 1:
             raise UsageError(f"--objects: expected 1 object or more to look at, got {objects}")

@@ -14,9 +14,9 @@ from mapreduce.engines.local import Local
 from mapreduce.errors import JobError
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import run
-from roadspeed.advice import told
 from roadspeed.cli import app
-from roadspeed.inspect import inspected
+from roadspeed.inspect.advice import told
+from roadspeed.inspect.inspect import inspected
 from roadspeed.speeds import Speeds
 
 if TYPE_CHECKING:

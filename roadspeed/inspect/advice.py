@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.safe_text import in_line
-from roadspeed.inspect import MARK
-from roadspeed.leaves import float_ids, likely, odd_ids, shown, text_speed
+from roadspeed.inspect.inspect import MARK
+from roadspeed.inspect.leaves import float_ids, likely, odd_ids, shown, text_speed
 from roadspeed.trip import PATHS
 
 if TYPE_CHECKING:
-    from roadspeed.inspect import Findings, Place
-    from roadspeed.leaves import Keys
+    from roadspeed.inspect.inspect import Findings, Place
+    from roadspeed.inspect.leaves import Keys
 
 MOST_NAMED: Final = 3
 NO_OBJECTS: Final = (

@@ -22,13 +22,13 @@ from mapreduce.objects.gunzip import read_all
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
-from roadspeed.leaves import Leaf, likely
+from roadspeed.inspect.leaves import Leaf, likely
 from roadspeed.trip import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from roadspeed.leaves import Keys
+    from roadspeed.inspect.leaves import Keys
 
 OBJECTS: Final = 20
 MOST_BYTES: Final = 256 << 20

@@ -1,0 +1,1 @@
+"""`roadspeed inspect`: what some trips hold, and what to type to read them."""
