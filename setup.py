@@ -1,11 +1,12 @@
 """What pyproject.toml can't say yet but as an experiment: the one compiled part, an option.
 
-Without a C compiler, or Python's headers, the install goes on without it: see mapreduce/scanner.
+Without a C compiler, or Python's headers, the install goes on without it: see
+mapreduce/formats/scanner.
 """
 
 from setuptools import Extension, setup
 
-FOLDER = "mapreduce/scanner"
+FOLDER = "mapreduce/formats/scanner"
 
 setup(
     ext_modules=[

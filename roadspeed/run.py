@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mapreduce.engine import Engine
     from roadspeed.maps.picture import Picture
     from roadspeed.outputs.link_table import Unit
-    from roadspeed.roads import BBox, Joined
+    from roadspeed.roads.rows.answer import BBox, Joined
 
 LIBRARIES = ("pyarrow.parquet", "pyogrio", "shapely", "pyproj")
 DRAWING = ("matplotlib.figure", "PIL.Image")

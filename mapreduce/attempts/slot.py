@@ -44,7 +44,8 @@ from mapreduce.job.loader import loading
 from mapreduce.ledger import Cost
 from mapreduce.limits import MapError
 from mapreduce.objects import Awaited
-from mapreduce.objects.reader import Reader, Trusted
+from mapreduce.objects.reader import Reader
+from mapreduce.objects.trusted import Trusted
 from mapreduce.safe_text import PrintedOut
 from mapreduce.tables import encoding
 

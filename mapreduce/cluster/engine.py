@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from mapreduce.cluster.coordinator.agent_supervisor import Launcher, Ways
+    from mapreduce.cluster.coordinator.launching import Launcher, Ways
     from mapreduce.plan import Split
 
 REFUSED_S: Final = 15.0  # an agent lasts where nothing listens here any more

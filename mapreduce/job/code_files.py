@@ -88,7 +88,7 @@ def framework_digest() -> str:
 
     An archive is named by its content, and so never another than it was.
     """
-    home = Path(__file__).parent
+    home = Path(__file__).parents[1]
     if not home.is_dir():
         return ""
     sha = hashlib.sha256()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 
-_HOME: Final = Path(__file__).parent
+_HOME: Final = Path(__file__).parents[1]
 _UNKNOWN: Final = (
     "{} is code of the job's own that the run did not know of when it began: it is new, or loaded"
     " by its path or by a name made at run time. Import it by its name in the job's file, so that"
@@ -98,7 +98,7 @@ class Guard:
         here = framework_digest()
         if here and here != self._began.get(OURS, here):
             raise ChangedCodeError(
-                f"the files of this program in {Path(__file__).parent} are not those that the run"
+                f"the files of this program in {_HOME} are not those that the run"
                 " began with: it was updated meanwhile. Put them back and type the same command"
                 " again, or begin anew with another --out"
             )

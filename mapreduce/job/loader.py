@@ -28,7 +28,7 @@ from mapreduce.job.side_file import from_parameter, side_files
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_HOME: Final = Path(__file__).parent
+_HOME: Final = Path(__file__).parents[1]
 _loaded: ContextVar[str] = ContextVar("_loaded", default="")  # the job whose file is being run
 
 

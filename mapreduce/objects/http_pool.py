@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Awaited, Entry, Location
     from mapreduce.objects.checksum import Check
     from mapreduce.objects.patience import Patience
-    from mapreduce.objects.reader import Trusted
+    from mapreduce.objects.trusted import Trusted
     from mapreduce.objects.verified_body import Answered
 
 

@@ -6,7 +6,6 @@ reads is the version that was listed, or an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Self
 
@@ -16,20 +15,10 @@ from mapreduce.objects.file_body import FileBody
 from mapreduce.objects.patience import Patience
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from mapreduce.objects import Awaited, Entry, Location
     from mapreduce.objects.body import Body
     from mapreduce.objects.http_pool import Web
-
-
-@dataclass(frozen=True, slots=True)
-class Trusted:
-    """A server with an authority of its own: how its URLs begin, and the name it must prove."""
-
-    origin: str
-    context: SSLContext
-    server_name: str
+    from mapreduce.objects.trusted import Trusted
 
 
 class Reader:

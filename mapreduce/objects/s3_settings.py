@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mapreduce.errors import UsageError
-from mapreduce.objects.source import refuse_secret
+from mapreduce.objects.secrets import refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

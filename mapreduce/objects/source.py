@@ -8,19 +8,17 @@ user of a machine and kept in shells' histories.
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from mapreduce.errors import UsageError
 from mapreduce.objects.directory import Directory
+from mapreduce.objects.secrets import SCHEME, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.objects import Store
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def open_store(
@@ -56,7 +54,7 @@ def open_store(
     refuse_secret(source, "the source")
     if endpoint is not None:
         refuse_secret(endpoint, "the endpoint")
-    scheme = _SCHEME.match(source)
+    scheme = SCHEME.match(source)
     match scheme[1].lower() if scheme else "":
         case "":
             if not source:
@@ -77,22 +75,6 @@ def open_store(
             raise UsageError(
                 f"{other}:// is not known: name a folder, or a bucket as s3://BUCKET/PREFIX"
             )
-
-
-def refuse_secret(url: str, what: str) -> None:
-    """Refuse a URL that carries a user and password, without repeating it.
-
-    Raises
-    ------
-    UsageError
-        It does.
-    """
-    scheme = _SCHEME.match(url)
-    if scheme and "@" in url[scheme.end() :].partition("/")[0]:
-        raise UsageError(
-            f"{what} carries a user or password, which others can see: leave it out and set"
-            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials"
-        )
 
 
 def _file_path(url: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mapreduce.job.name import JobName
-    from mapreduce.runs.driver import Options
+    from mapreduce.runs.result import Options
 
 
 def identity_of(job: JobName, code: Mapping[str, str], source: str, options: Options) -> str:

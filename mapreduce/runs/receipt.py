@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from mapreduce import __version__
 from mapreduce.errors import MapReduceError
 from mapreduce.formats.nan_tokens import TAKEN_BY
+from mapreduce.version import __version__
 
 if TYPE_CHECKING:
     from mapreduce.engine import Manning

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from roadspeed.maps.road_class import CASED_FROM
 from roadspeed.maps.strokes import Floats, Layer, Strokes
+from roadspeed.road_class import CASED_FROM
 
 if TYPE_CHECKING:
     from roadspeed.maps.colour import Ground

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.attempts.memory import total_bytes
 from mapreduce.errors import MapReduceError, UsageError
+from roadspeed.maps.draw import draw
 from roadspeed.maps.page import typeface_of
-from roadspeed.maps.picture import draw
 from roadspeed.maps.typeface import named
 
 if TYPE_CHECKING:

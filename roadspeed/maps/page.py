@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from roadspeed.maps import paint
 from roadspeed.maps.colour import GROUNDS, ramp
 from roadspeed.maps.legend import Key, Legend, Sheet, scale_text, set_legend, strip_height_px
-from roadspeed.maps.road_class import UNKNOWN_WIDTH
-from roadspeed.maps.scene import edge_px
 from roadspeed.maps.typeface import Typeface, typeface_for
+from roadspeed.road_class import UNKNOWN_WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +32,7 @@ SENTENCES = {
 
 def page_height_px(picture: Picture, scene: Scene) -> int:
     """Height of the page: map, margins and legend."""
-    return scene.frame.height_px + 2 * edge_px(picture) + strip_height_px(picture.width_px)
+    return scene.frame.height_px + 2 * picture.edge_px() + strip_height_px(picture.width_px)
 
 
 def compose(picture: Picture, links: Links, scene: Scene) -> Figure:
@@ -47,7 +46,7 @@ def compose(picture: Picture, links: Links, scene: Scene) -> Figure:
     figure = Figure(figsize=(width_px / FIGURE_DPI, height_px / FIGURE_DPI), dpi=FIGURE_DPI)
     FigureCanvasAgg(figure)
     figure.set_facecolor(ground.paper if ground.paper is not None else (0.0, 0.0, 0.0, 0.0))
-    left = edge_px(picture)
+    left = picture.edge_px()
     bottom = left + strip_height_px(width_px)
     paint.paint(figure, scene.layers, colours, (left, bottom, frame.width_px, frame.height_px))
     sheet = Sheet(figure, ground, width_px, height_px, face.families)

@@ -15,24 +15,21 @@ from roadspeed.maps.colour import GROUNDS, Scale, count_scale, speed_scale
 from roadspeed.maps.extent import bounds_of, boxes_of, strays_of
 from roadspeed.maps.frame import Frame, frame_of_box, frame_of_boxes, frame_of_scale
 from roadspeed.maps.layers import Widths, context_layers, link_layers, widths_for
-from roadspeed.maps.legend import strip_height_px
-from roadspeed.maps.road_class import widths_of
+from roadspeed.maps.on_page import on_page
 from roadspeed.maps.strokes import (
     Floats,
     Ints,
     Layer,
     kinds_of,
-    on_page,
     strokes_of,
 )
+from roadspeed.road_class import widths_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from roadspeed.maps.links import Context, Links
     from roadspeed.maps.picture import Picture
-
-EDGE_SHARE = 0.03  # of the page's width, left free around the map
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +101,17 @@ def no_lines(links: Links) -> str:
     )
 
 
-def edge_px(picture: Picture) -> int:
-    """Pixels left free around the map."""
-    return round(EDGE_SHARE * picture.width_px)
-
-
 def frame_for(picture: Picture, boxes: Floats) -> Frame:
     """Frame of a picture's map: its box, its centre and scale, or the boxes of its lines."""
-    width_px = picture.width_px - 2 * edge_px(picture)
+    width_px = picture.width_px - 2 * picture.edge_px()
     height_px = None
     if picture.height_px is not None:
-        height_px = picture.height_px - around_px(picture)
+        height_px = picture.height_px - picture.around_px()
     if picture.centre is not None and picture.scale is not None:
         return frame_of_scale(picture.centre, picture.scale, picture.dpi, width_px, height_px)
     if picture.bbox is not None:
         return frame_of_box(picture.bbox, width_px, height_px=height_px)
     return frame_of_boxes(boxes, width_px, height_px=height_px)
-
-
-def around_px(picture: Picture) -> int:
-    """Pixels of the page's height that are not the map's."""
-    return 2 * edge_px(picture) + strip_height_px(picture.width_px)
 
 
 def scale_for(picture: Picture, values: Floats) -> Scale | None:

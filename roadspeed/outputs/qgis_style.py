@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.atomic_file import whole
-from roadspeed.maps.road_class import LINK_SHARE, UNKNOWN_WIDTH, WIDTHS
 from roadspeed.outputs.link_table import Told
+from roadspeed.road_class import LINK_SHARE, UNKNOWN_WIDTH, WIDTHS
 
 if TYPE_CHECKING:
     import os

@@ -9,76 +9,21 @@ Nothing here computes a speed, draws, or writes to a source. Heavy packages load
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.errors import UsageError
+from roadspeed.roads.rows.answer import Joined, Named, RoadsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    OnRows: TypeAlias = Callable[[int, int | None], None]
-    """Called with rows looked at so far and, where it is known, how many there will be."""
-    Objects: TypeAlias = NDArray[np.object_]
-    BBox: TypeAlias = tuple[float, float, float, float]
-    """West, south, east, north in degrees (EPSG:4326)."""
+    from roadspeed.roads.rows.answer import BBox, Objects, OnRows
 
-__all__ = [
-    "BBox", "Joined", "Named", "Objects", "OnRows", "RoadsError", "check", "context", "join",
-    "unjoined",
-]  # fmt: skip
+__all__ = ["Joined", "Named", "RoadsError", "check", "context", "join", "unjoined"]
 
 SCHEMES = ("postgresql://", "postgres://")
-
-
-class RoadsError(MapReduceError):
-    """The roads' server failed (refused, dropped, too slow): run the join again once it answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What the user named, if anything: table or layer, columns, and the coordinates' CRS."""
-
-    table: str | None = None
-    id_column: str | None = None
-    geometry_column: str | None = None
-    class_column: str | None = None
-    crs: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Geometry and road class of each id, in the order of the ids.
-
-    Attributes
-    ----------
-    geometry
-        object[n], a shapely geometry (EPSG:4326, longitude first, two-dimensional) or None.
-    road_class
-        object[n], text (OSM's `highway`, or a functional class) or None.
-    joined, missing
-        Ids with and without a geometry; their sum is n.
-    merged
-        Ids whose rows differ: their lines became one MULTILINESTRING.
-    folded
-        Rows left out because an identical one of the same id was kept.
-    unreadable
-        Rows of the source whose id is no integer (counted in files; a server skips them unseen)
-        or whose geometry cannot be read, has coordinates that are NaN or infinite, or lies
-        beyond the world.
-    """
-
-    geometry: Objects
-    road_class: Objects
-    joined: int
-    missing: int
-    merged: int
-    folded: int
-    unreadable: int = 0
 
 
 def join(
@@ -119,7 +64,7 @@ def join(
     ValueError
         `ids` is not one-dimensional int64, strictly ascending.
     """
-    from roadspeed.roads import align  # noqa: PLC0415 - shapely loads when used
+    from roadspeed.roads.rows import align  # noqa: PLC0415 - shapely loads when used
 
     _check_ids(ids)
     named = Named(table, id_column, geometry_column, class_column, crs)

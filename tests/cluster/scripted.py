@@ -32,7 +32,8 @@ from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
 from mapreduce.limits import Limits
 from mapreduce.objects.patience import Patience, Retry
-from mapreduce.objects.reader import Reader, Trusted
+from mapreduce.objects.reader import Reader
+from mapreduce.objects.trusted import Trusted
 from mapreduce.runs.driver import Options, run
 from mapreduce.tables import encoding
 from mapreduce.tls import Identity, client_context

@@ -1,7 +1,7 @@
 """A stand-in for the coordinator: the wire over real TLS sockets, and a test that says each word.
 
-It schedules nothing. The real one is `mapreduce.cluster.coordinator.loop`; this one lets a test hang up,
-stay silent or lie at will.
+It schedules nothing. The real one is `mapreduce.cluster.coordinator.loop`; this one lets a test
+hang up, stay silent or lie at will.
 """
 
 from __future__ import annotations

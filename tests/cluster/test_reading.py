@@ -12,7 +12,8 @@ from mapreduce.attempts.prefetch import Fetcher
 from mapreduce.errors import StoreError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.patience import Patience, Retry
-from mapreduce.objects.reader import Reader, Trusted
+from mapreduce.objects.reader import Reader
+from mapreduce.objects.trusted import Trusted
 from mapreduce.plan import Piece
 from mapreduce.tls import Authority, client_context, server_context
 

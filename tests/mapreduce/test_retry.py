@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import mapreduce as mr
 from mapreduce.commands import run_folder
 from mapreduce.errors import MapReduceError, ObjectError, UsageError
 from mapreduce.ledger import Dropped
@@ -24,6 +23,7 @@ from tests.mapreduce.test_cli import JOB, mapreduce
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import mapreduce as mr
     from mapreduce.objects import Entry, Location
 
 OPTIONS = Options(split_bytes=1)

@@ -5,7 +5,7 @@ import pytest
 
 from mapreduce.errors import UsageError
 from roadspeed.maps.colour import GROUNDS, count_scale, ramp, speed_scale
-from roadspeed.maps.road_class import widths_of
+from roadspeed.road_class import widths_of
 
 
 def test_limits_are_round_and_one_wild_link_does_not_flatten_the_rest() -> None:

@@ -11,9 +11,11 @@ import shapely
 from PIL import Image
 
 from mapreduce.errors import UsageError
+from roadspeed.maps.draw import Drawn, draw
 from roadspeed.maps.extent import bounds_of, boxes_of, cap_of, strays_of, window_of
-from roadspeed.maps.picture import Drawn, Picture, draw
-from roadspeed.maps.strokes import cut_at, strokes_of
+from roadspeed.maps.on_page import cut_at
+from roadspeed.maps.picture import Picture
+from roadspeed.maps.strokes import strokes_of
 
 if TYPE_CHECKING:
     from pathlib import Path

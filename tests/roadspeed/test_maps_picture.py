@@ -12,9 +12,10 @@ from PIL import Image
 
 from mapreduce.errors import UsageError
 from roadspeed.maps import typeface
+from roadspeed.maps.draw import Drawn, draw
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.page import compose
-from roadspeed.maps.picture import Drawn, Picture, draw
+from roadspeed.maps.picture import Picture
 from roadspeed.maps.scene import scene_of
 from roadspeed.maps.typeface import Typeface, named, typeface_for
 

@@ -17,8 +17,8 @@ import shapely
 
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.roads import cells
 from roadspeed.roads.files.delimited import separator_of
+from roadspeed.roads.rows import cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable

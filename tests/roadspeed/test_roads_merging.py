@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadspeed import roads
-from roadspeed.roads.align import Rows, align
+from roadspeed.roads.rows.align import Rows, align
 
 if TYPE_CHECKING:
-    from roadspeed.roads import Joined
+    from roadspeed.roads.rows.answer import Joined
 
 A = "LINESTRING (0 0, 1 1)"
 A_BACKWARDS = "LINESTRING (1 1, 0 0)"

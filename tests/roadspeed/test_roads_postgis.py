@@ -14,9 +14,9 @@ from psycopg2 import sql
 
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.roads import Named, RoadsError
 from roadspeed.roads.postgis import errors, session
 from roadspeed.roads.postgis.url import address_of
+from roadspeed.roads.rows.answer import Named, RoadsError
 from tests.services.delay import delayed
 
 if TYPE_CHECKING:

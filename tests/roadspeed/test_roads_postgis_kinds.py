@@ -12,8 +12,8 @@ import shapely
 from mapreduce.engines.local import Local
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.roads import Named
 from roadspeed.roads.postgis.url import address_of
+from roadspeed.roads.rows.answer import Named
 from roadspeed.run import RoadSource, Wanted, run_speeds
 
 if TYPE_CHECKING:

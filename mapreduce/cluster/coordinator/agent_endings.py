@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mapreduce.cluster.coordinator.agent_supervisor import Launcher
+    from mapreduce.cluster.coordinator.launching import Launcher
 
 MOST_NAMED: Final = 8
 AGAIN_S: Final = 1.0

@@ -12,16 +12,18 @@ import queue
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mapreduce.cluster.coordinator.agent_endings import CutShort, Ending, named
+from mapreduce.cluster.coordinator.launching import Parting
 from mapreduce.cluster.coordinator.run_errors import NoWorkersError, StoppedError
 from mapreduce.cluster.ssh.parallel import by_reason
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from mapreduce.cluster.coordinator.launching import Launcher, Ways
     from mapreduce.cluster.coordinator.loop import Coordinator
     from mapreduce.cluster.coordinator.status import HostStatus, Watch
     from mapreduce.cluster.protocol.agent_config import AgentConfig
@@ -37,67 +39,6 @@ ENDING_S: Final = 5.0  # the usual end takes less, and is not told of
 ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
 
 log = logging.getLogger("mapreduce.cluster")
-
-
-class Launcher(Protocol):
-    """How agents come to hosts, and end.
-
-    Attributes
-    ----------
-    release, overlay
-        The code that agents must run; known once `prepare` has been called.
-    """
-
-    release: str
-    overlay: str
-
-    def prepare(self, job: JobName) -> None:
-        """Make ready what every host needs for this job."""
-
-    def place(self, host: str) -> JobName | None:
-        """Bring a host what it lacks; may take long. Give the job's name there, if not as here.
-
-        Raises
-        ------
-        MapReduceError
-            Why the host cannot take part.
-        """
-
-    def start(self, host: str, config: AgentConfig) -> None:
-        """Start an agent; give once it runs.
-
-        Raises
-        ------
-        MapReduceError
-            Why it does not.
-        """
-
-    def stop(self, hosts: Sequence[str], run: str) -> None:
-        """End the agents of a run that have not ended by themselves."""
-
-
-@runtime_checkable
-class Parting(Protocol):
-    """A launcher that wants to know, before it ends agents, which have ended by themselves."""
-
-    def parted(self, hosts: Collection[str]) -> None:
-        """Take in the hosts whose agents said goodbye; no host is started any more."""
-
-
-class Ways(Protocol):
-    """How hosts that cannot dial this machine come to it."""
-
-    def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
-        """Make a way to an address of this machine; give where the host dials for it.
-
-        Raises
-        ------
-        MapReduceError
-            Why there is none.
-        """
-
-    def close(self) -> None:
-        """Close all ways, once every agent has ended."""
 
 
 class Start:

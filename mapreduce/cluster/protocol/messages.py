@@ -123,7 +123,7 @@ class Goodbye(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True)
 class Welcome(msgspec.Struct, frozen=True, tag=True):
     """The coordinator takes the worker in: the job, and what it may use.
 
-    `limits` are the fields of `mapreduce.attempts.attempt.Limits`; `requests` how many store requests each
+    `limits` are the fields of `mapreduce.limits.Limits`; `requests` how many store requests each
     slot may have in flight.
     """
 

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.cells import decoded_text
-from roadspeed.roads.crs import crs_said
 from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.rows.cells import decoded_text
+from roadspeed.roads.rows.crs import crs_said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyogrio
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.column_choice import listed
-from roadspeed.roads.crs import REMEDY, crs_said
-from roadspeed.roads.decoding import quietly
 from roadspeed.roads.files import geojson_ids
 from roadspeed.roads.files.layer import Batch, Layer, Selection
 from roadspeed.roads.files.untouched import holds_empty, untouched
+from roadspeed.roads.rows.column_choice import listed
+from roadspeed.roads.rows.crs import REMEDY, crs_said
+from roadspeed.roads.rows.decoding import quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from roadspeed.roads import Named
+    from roadspeed.roads.rows.answer import Named
 
 BATCH_ROWS = 65_536
 pyogrio.set_gdal_config_options(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from roadspeed.roads import BBox
+    from roadspeed.roads.rows.answer import BBox
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.crs import crs_said
 from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.rows.crs import crs_said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,22 +17,22 @@ import numpy as np
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import cells, column_choice, matches, to_lonlat
-from roadspeed.roads.align import Rows, touching
-from roadspeed.roads.crs import REMEDY, crs_named, crs_of_srid
-from roadspeed.roads.decoding import decoded
 from roadspeed.roads.files.delimited import open_delimited
 from roadspeed.roads.files.gdal import FORMATS, open_vector
 from roadspeed.roads.files.layer import Batch, Layer, Selection
 from roadspeed.roads.files.parquet import ARROW, open_parquet
-from roadspeed.roads.preflight import Look
+from roadspeed.roads.rows import cells, column_choice, matches, to_lonlat
+from roadspeed.roads.rows.align import Rows, touching
+from roadspeed.roads.rows.crs import REMEDY, crs_named, crs_of_srid
+from roadspeed.roads.rows.decoding import decoded
+from roadspeed.roads.rows.preflight import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import BBox, Named, Objects, OnRows
+    from roadspeed.roads.rows.answer import BBox, Named, Objects, OnRows
 
 PARQUET = (".parquet", ".geoparquet", ".pq", *ARROW)
 SECRET = re.compile(r"(?<=://)[^/@]+(?=@)|(?<=password=)[^\s&]+", re.IGNORECASE)

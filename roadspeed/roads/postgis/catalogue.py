@@ -14,12 +14,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.column_choice import choose_geometry, listed
+from roadspeed.roads.rows.column_choice import choose_geometry, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roadspeed.roads import Named
+    from roadspeed.roads.rows.answer import Named
 
 CatalogueRow = tuple[str, str, str, str, str, str, str | None]
 """Schema, table, column, type, its category, its full words, schema of PostGIS."""

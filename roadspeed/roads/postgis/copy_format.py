@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mapreduce.errors import MapReduceError
-from roadspeed.roads.cells import decoded_text
+from roadspeed.roads.rows.cells import decoded_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import Objects
+    from roadspeed.roads.rows.answer import Objects
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER = struct.Struct("!11sII")

@@ -14,8 +14,8 @@ import psycopg2
 from psycopg2 import errors as pg
 
 from mapreduce.errors import MapReduceError, UsageError
-from roadspeed.roads import RoadsError
 from roadspeed.roads.postgis.url import REMEDY
+from roadspeed.roads.rows.answer import RoadsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,22 +19,22 @@ import shapely
 from psycopg2 import sql
 
 from mapreduce.errors import UsageError
-from roadspeed.roads import column_choice, crs, matches, to_lonlat
-from roadspeed.roads.align import Rows, touching
-from roadspeed.roads.decoding import from_wkb
 from roadspeed.roads.postgis import queries
 from roadspeed.roads.postgis.catalogue import Relation, chosen, unquoted
 from roadspeed.roads.postgis.copy_format import CopiedRows
 from roadspeed.roads.postgis.session import asked
 from roadspeed.roads.postgis.url import Address, address_of
-from roadspeed.roads.preflight import Look
+from roadspeed.roads.rows import column_choice, crs, matches, to_lonlat
+from roadspeed.roads.rows.align import Rows, touching
+from roadspeed.roads.rows.decoding import from_wkb
+from roadspeed.roads.rows.preflight import Look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import BBox, Named, Objects, OnRows
+    from roadspeed.roads.rows.answer import BBox, Named, Objects, OnRows
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg2
 
-from roadspeed.roads import RoadsError
 from roadspeed.roads.postgis.errors import Dropped, connecting, reading
+from roadspeed.roads.rows.answer import RoadsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from roadspeed.roads import Named
+    from roadspeed.roads.rows.answer import Named
 
 OURS = {
     "table": "table",
@@ -55,7 +55,7 @@ def address_of(url: str, named: Named) -> Address:
     UsageError
         A password in the address; an empty or doubled parameter.
     """
-    from roadspeed.roads import Named  # noqa: PLC0415 - the contract imports this room's parts
+    from roadspeed.roads.rows.answer import Named  # noqa: PLC0415 - the contract imports this room's parts
 
     parts = urlsplit(url)
     if ":" in parts.netloc.rpartition("@")[0]:

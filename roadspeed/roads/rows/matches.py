@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from roadspeed.roads.column_choice import listed
+from roadspeed.roads.rows.column_choice import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

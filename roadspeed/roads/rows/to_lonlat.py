@@ -16,11 +16,11 @@ import pyproj
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.crs import REMEDY, WGS84, is_lonlat, transformer
+from roadspeed.roads.rows.crs import REMEDY, WGS84, is_lonlat, transformer
 
 if TYPE_CHECKING:
-    from roadspeed.roads import BBox, Objects
-    from roadspeed.roads.align import Rows
+    from roadspeed.roads.rows.align import Rows
+    from roadspeed.roads.rows.answer import BBox, Objects
 
 SLICE = 65_536
 LIMITS = np.array([180.0, 90.0, 180.0, 90.0])

@@ -16,17 +16,17 @@ import numpy as np
 import shapely
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.cells import plain
-from roadspeed.roads.column_choice import listed
-from roadspeed.roads.decoding import kind_of
+from roadspeed.roads.rows.cells import plain
+from roadspeed.roads.rows.column_choice import listed
+from roadspeed.roads.rows.decoding import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import Objects
-    from roadspeed.roads.to_lonlat import Strays
+    from roadspeed.roads.rows.answer import Objects
+    from roadspeed.roads.rows.to_lonlat import Strays
 
 SHOWN = 60
 CELL_SHOWN = 80

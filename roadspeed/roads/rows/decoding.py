@@ -20,12 +20,12 @@ import numpy as np
 import pyogrio
 import shapely
 
-from roadspeed.roads.cells import is_bytes, plain
+from roadspeed.roads.rows.cells import is_bytes, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from roadspeed.roads import Objects
+    from roadspeed.roads.rows.answer import Objects
 
 SRID_PREFIX = re.compile(r"^SRID\s*=\s*(-?[0-9]{1,9})\s*;\s*", re.IGNORECASE)
 FIRST_WORD = re.compile(r"^[A-Za-z]+")

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from roadspeed.roads import Objects
+    from roadspeed.roads.rows.answer import Objects
 
 SAFE_DIGITS = r"^-?0*[0-9]{1,18}$"
 ANY_DIGITS = r"^-?[0-9]+(\.0+)?$"

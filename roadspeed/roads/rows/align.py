@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from roadspeed.roads import Joined
+from roadspeed.roads.rows.answer import Joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads import BBox, Objects
+    from roadspeed.roads.rows.answer import BBox, Objects
 
 LINE = shapely.GeometryType.LINESTRING
 RING = shapely.GeometryType.LINEARRING

@@ -1,0 +1,75 @@
+"""How agents come to hosts and end: what the coordinator asks of whoever reaches hosts.
+
+`mapreduce.cluster.fleet.launcher` does it over SSH; tests by processes of this machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from mapreduce.cluster.protocol.agent_config import AgentConfig
+    from mapreduce.job.name import JobName
+
+
+class Launcher(Protocol):
+    """How agents come to hosts, and end.
+
+    Attributes
+    ----------
+    release, overlay
+        The code that agents must run; known once `prepare` has been called.
+    """
+
+    release: str
+    overlay: str
+
+    def prepare(self, job: JobName) -> None:
+        """Make ready what every host needs for this job."""
+
+    def place(self, host: str) -> JobName | None:
+        """Bring a host what it lacks; may take long. Give the job's name there, if not as here.
+
+        Raises
+        ------
+        MapReduceError
+            Why the host cannot take part.
+        """
+
+    def start(self, host: str, config: AgentConfig) -> None:
+        """Start an agent; give once it runs.
+
+        Raises
+        ------
+        MapReduceError
+            Why it does not.
+        """
+
+    def stop(self, hosts: Sequence[str], run: str) -> None:
+        """End the agents of a run that have not ended by themselves."""
+
+
+@runtime_checkable
+class Parting(Protocol):
+    """A launcher that wants to know, before it ends agents, which have ended by themselves."""
+
+    def parted(self, hosts: Collection[str]) -> None:
+        """Take in the hosts whose agents said goodbye; no host is started any more."""
+
+
+class Ways(Protocol):
+    """How hosts that cannot dial this machine come to it."""
+
+    def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
+        """Make a way to an address of this machine; give where the host dials for it.
+
+        Raises
+        ------
+        MapReduceError
+            Why there is none.
+        """
+
+    def close(self) -> None:
+        """Close all ways, once every agent has ended."""
