@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from mapreduce.errors import (
         JobError,
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.memory import Memory
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.runs.driver import Options, Result, run
-    from mapreduce.runs.progress import Progress
-    from mapreduce.runs.resumed import Resumed
+    from mapreduce.runs.progress import Progress, Resumed
     from mapreduce.tables.table import (
         Array,
         Distinct,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Limits": "mapreduce.attempts.attempt",
-    "MapError": "mapreduce.attempts.attempt",
+    "Limits": "mapreduce.limits",
+    "MapError": "mapreduce.limits",
     "JobError": "mapreduce.errors",
     "MapReduceError": "mapreduce.errors",
     "ObjectError": "mapreduce.errors",
@@ -68,7 +69,7 @@ _HOMES = {
     "Lines": "mapreduce.formats.formats",
     "Options": "mapreduce.runs.driver",
     "Progress": "mapreduce.runs.progress",
-    "Resumed": "mapreduce.runs.resumed",
+    "Resumed": "mapreduce.runs.progress",
     "Result": "mapreduce.runs.driver",
     "run": "mapreduce.runs.driver",
     "SideFile": "mapreduce.job.side_file",

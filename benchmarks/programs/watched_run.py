@@ -7,7 +7,7 @@ import sys
 import time
 
 import mapreduce as mr
-from mapreduce.attempts.memory import peak_bytes
+from mapreduce.machine import peak_bytes
 from roadspeed.speeds import Speeds
 
 

@@ -24,7 +24,6 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.attempts.attempt import Attempt
-from mapreduce.attempts.memory import peak_bytes
 from mapreduce.attempts.slot_messages import (
     OUT_OF_MEMORY,
     Begin,
@@ -43,6 +42,7 @@ from mapreduce.job.code_guard import Guard
 from mapreduce.job.loader import loading
 from mapreduce.ledger import Cost
 from mapreduce.limits import MapError
+from mapreduce.machine import peak_bytes
 from mapreduce.objects import Awaited
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.trusted import Trusted

@@ -18,7 +18,6 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempts.memory import peak_bytes
 from mapreduce.attempts.slot_messages import (
     NO_SCHEMAS,
     OUT_OF_MEMORY,
@@ -33,6 +32,7 @@ from mapreduce.attempts.slot_messages import (
 )
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.interpreter import command
+from mapreduce.machine import peak_bytes
 from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:

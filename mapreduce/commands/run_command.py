@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mapreduce.engine import Engine
     from mapreduce.job.job import Job
     from mapreduce.runs.driver import Options, Result
-    from mapreduce.runs.resumed import OnBegun, Resumed
+    from mapreduce.runs.progress import OnBegun, Resumed
     from mapreduce.tables.table import Array
 
 ROWS_AT_ONCE = 65_536

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.attempts.attempt import Attempt
-from mapreduce.attempts.memory import peak_bytes
 from mapreduce.engine import Assignment, Outcome
 from mapreduce.engines.foreign_bundle import release
 from mapreduce.engines.local import Local
@@ -31,6 +30,7 @@ from mapreduce.job.name import JobName
 from mapreduce.job.side_file import verified
 from mapreduce.ledger import Cost, merged
 from mapreduce.limits import Limits, MapError
+from mapreduce.machine import peak_bytes
 from mapreduce.objects import Location
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Split

@@ -11,12 +11,11 @@ import resource
 import time
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.attempts.cores import default_workers
-from mapreduce.attempts.memory import total_bytes
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning
 from mapreduce.engines.local_slot import Slot
 from mapreduce.engines.local_tasks import Desk
 from mapreduce.errors import UsageError
+from mapreduce.machine import default_workers, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
     from mapreduce.plan import Piece, Split
-    from mapreduce.runs.resumed import OnBegun
+    from mapreduce.runs.progress import OnBegun
     from mapreduce.tables.partial import Partial
 
 Source: TypeAlias = "str | os.PathLike[str] | Store"

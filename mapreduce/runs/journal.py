@@ -27,8 +27,8 @@ from mapreduce.runs.journal_file import (
     progress_of,
     remove,
 )
+from mapreduce.runs.progress import Resumed
 from mapreduce.runs.receipt import run_id
-from mapreduce.runs.resumed import Resumed
 from mapreduce.runs.seals import NOTHING, Head, Listing, Row, chained, sealed, split_seal
 
 if TYPE_CHECKING:

@@ -1,8 +1,12 @@
-"""How far a run is, as it tells whoever asked to hear of it."""
+"""How far a run is, and how far it was when it is gone on with.
+
+A listing that was complete is kept, so that what is committed stays true of it; whoever goes on
+with a run is told so, since objects may have come or gone since.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -21,3 +25,39 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 OnProgress: TypeAlias = "Callable[[Progress], None]"
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """How far a run was before: splits done, and planned where the listing was complete.
+
+    `listed_at` is when that listing was complete, in UTC as ISO 8601 has it.
+    """
+
+    done: int
+    splits: int | None = None
+    listed_at: str = ""
+
+    def __str__(self) -> str:
+        if self.splits is None:
+            return (
+                f"going on with a run whose listing was not complete: {self.done:,} splits are"
+                " done; the source is listed anew, and what has changed there is read again"
+            )
+        when = self.listed_at.replace("T", " ").removesuffix("Z")
+        return (
+            f"going on with the run of {when} UTC: {self.done:,} of {self.splits:,} splits are"
+            " done, of the listing made then; objects that came or went since are not looked for"
+            " (to list and read all anew: --anew)"
+        )
+
+    def noted(self, read_bytes: int) -> dict[str, Any]:
+        """Give it for the receipt, with the bytes that were mapped since."""
+        return {
+            "splits_done": self.done,
+            "splits": self.splits,
+            "listed_at": self.listed_at or None,
+            "bytes_since": read_bytes,
+        }
+
+
+OnBegun: TypeAlias = "Callable[[Resumed | None], None]"

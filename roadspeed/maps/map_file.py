@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.attempts.memory import total_bytes
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.machine import total_bytes
 from roadspeed.maps.draw import draw
 from roadspeed.maps.page import typeface_of
 from roadspeed.maps.typeface import named

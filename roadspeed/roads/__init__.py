@@ -158,12 +158,12 @@ def _source(roads: str) -> Any:
     if not roads.strip():
         raise UsageError("expected a roads file or postgresql://host/db, got an empty text")
     if roads.lower().startswith(SCHEMES):
-        from roadspeed.roads.postgis import read  # noqa: PLC0415 - psycopg2 loads when used
+        from roadspeed.roads.postgis import read as server  # noqa: PLC0415 - psycopg2 loads here
 
-        return read
-    from roadspeed.roads.files import read  # noqa: PLC0415 - GDAL loads when used
+        return server
+    from roadspeed.roads.files import read as files  # noqa: PLC0415 - GDAL loads when used
 
-    return read
+    return files
 
 
 def _check_ids(ids: NDArray[np.int64]) -> None:

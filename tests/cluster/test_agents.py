@@ -18,9 +18,9 @@ from mapreduce.cluster.fleet.agent_control import start_agent, start_agents
 from mapreduce.cluster.fleet.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import agents as onhost_agents
-from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan

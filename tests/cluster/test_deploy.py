@@ -18,6 +18,7 @@ from mapreduce.cluster import onhost
 from mapreduce.cluster.fleet import deploy as deploying
 from mapreduce.cluster.fleet.deploy import Plan, deploy, deploy_overlay
 from mapreduce.cluster.fleet.display import Quiet
+from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.fleet.release import name_of, overlay, own_packages, packed, release
 from mapreduce.cluster.fleet.wheels import (
     Cache,
@@ -29,7 +30,6 @@ from mapreduce.cluster.fleet.wheels import (
 )
 from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import unpack
-from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job.code_files import digest

@@ -13,11 +13,11 @@ from mapreduce.cluster.fleet import doctor, operations, shared_folders
 from mapreduce.cluster.fleet.deploy import Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.doctor import examine, judge, throttled_words
+from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.fleet.shared_folders import witnesses
 from mapreduce.cluster.inventory.hosts_toml import Store
 from mapreduce.cluster.inventory.inventory import load
 from mapreduce.cluster.onhost import facts
-from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf, small_plan
 

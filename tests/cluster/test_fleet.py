@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from mapreduce.cli import app
 from mapreduce.cluster.fleet.display import Screen
+from mapreduce.cluster.fleet.parallel import Done, FleetError, Outcome, on_each
+from mapreduce.cluster.host_reasons import by_reason
 from mapreduce.cluster.inventory import template
 from mapreduce.cluster.inventory.inventory import Host, load
-from mapreduce.cluster.ssh.parallel import Done, FleetError, Outcome, by_reason, on_each
 from mapreduce.errors import MapReduceError, UsageError
 from tests.cluster.shelves import enrolled_shelf
 

@@ -10,9 +10,9 @@ import pytest
 from mapreduce.cluster.fleet import enrol, operations
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
-from mapreduce.cluster.ssh.parallel import FleetError
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled, never_ask

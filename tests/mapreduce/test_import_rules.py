@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -16,25 +19,14 @@ EXECUTABLE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "cPickle", "
 CALLS = {"eval", "exec", "compile", "__import__"}
 # A package -> the only files that may import it.
 ALONE = {
-    "minio": {f"mapreduce/objects/{name}.py" for name in ("s3", "credentials")},
+    "minio": {f"mapreduce/objects/{name}.py" for name in ("s3", "s3_credentials")},
     "psycopg2": {
-        f"roadspeed/roads/{name}.py" for name in ("postgis", "faults", "questions", "session")
+        f"roadspeed/roads/postgis/{name}.py" for name in ("read", "errors", "queries", "session")
     },
     "distributed": {f"mapreduce/engines/{name}.py" for name in ("dask", "dask_tree")},
     "pyspark": {f"mapreduce/engines/{name}.py" for name in ("spark", "spark_batches")},
-    "fabric": {f"mapreduce/cluster/{name}.py" for name in ("route", "remote", "fab")},
+    "fabric": {f"mapreduce/cluster/{name}.py" for name in ("ssh/route", "ssh/ssh", "fab")},
 }
-# State machines: what time it is and what chance says is told them.
-PURE = [
-    p
-    for p in SOURCES
-    if p.parent.name == "cluster"
-    and p.stem in {"schedule", "wire", "messages", "state", "leases", "pacing", "rules", "tasks"}
-]
-WORLD = {
-    "socket", "ssl", "selectors", "asyncio", "threading", "time", "datetime", "random", "secrets",
-    "os", "subprocess", "sqlite3", "urllib3", "fabric", "paramiko",
-}  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
@@ -78,9 +70,38 @@ def test_a_package_is_known_to_its_own_file_alone(package: str) -> None:
     assert users <= ALONE[package]
 
 
-@pytest.mark.parametrize("path", PURE, ids=lambda p: p.stem)
-def test_a_state_machine_asks_the_world_nothing(path: Path) -> None:
-    assert not imported(path) & WORLD
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+    "contracts"
+]
+
+
+def test_the_contracts_hold_every_room_and_every_file_of_it() -> None:
+    """A room that moves away leaves no contract behind that holds nothing."""
+    layered = {place for c in CONTRACTS for place in c.get("containers", ())}
+    assert {"mapreduce", "mapreduce.cluster", "roadspeed", "roadspeed.roads"} <= layered
+    assert all(c["exhaustive"] for c in CONTRACTS if c["type"] == "layers")
+    for contract in CONTRACTS:
+        for module in contract.get("source_modules", ()):
+            place = ROOT.joinpath(*module.split("."))
+            files = [*place.rglob("*.py")] if place.is_dir() else [place.with_suffix(".py")]
+            assert files, module
+            assert all(file.exists() for file in files), module
+
+
+def test_the_pure_rooms_are_pure_by_contract() -> None:
+    (pure,) = (c for c in CONTRACTS if c["name"].startswith("pure rooms"))
+    rooms = {"mapreduce.tables", "mapreduce.formats", "mapreduce.cluster.schedule"}
+    assert rooms <= set(pure["source_modules"])
+    assert {"time", "random", "socket", "threading", "os"} <= set(pure["forbidden_modules"])
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("mapreduce", "roadspeed", exclude_type_checking_imports=False)
+    doors = {"mapreduce", "roadspeed"}  # their names load when they are used
+    order = TopologicalSorter(
+        {m: graph.find_modules_directly_imported_by(m) - doors for m in graph.modules - doors}
+    )
+    order.prepare()  # raises a CycleError that names them
 
 
 def test_importing_the_framework_is_light() -> None:

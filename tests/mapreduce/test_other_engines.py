@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from mapreduce.engine import Assignment, Outcome, foreign_task
+from mapreduce.engine import Assignment, Outcome
+from mapreduce.engines import foreign_task
 from mapreduce.engines.dask_tree import FAN_IN, FaultError, Tree, attempt
 from mapreduce.engines.foreign_bundle import Shipment, release
 from mapreduce.engines.foreign_driver import Desk

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempts.cores import default_workers
 from mapreduce.attempts.slot_messages import Begin, Done, Peer
 from mapreduce.attempts.slot_process import CancelledError
 from mapreduce.cluster.agent.attempts import Bench
@@ -28,6 +27,7 @@ from mapreduce.cluster.agent.slots import Crew, End, Slot
 from mapreduce.cluster.protocol import messages as say
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits
+from mapreduce.machine import default_workers
 from mapreduce.objects.backoff import Backoff
 from mapreduce.objects.patience import Retry
 from mapreduce.tls import Identity, client_context

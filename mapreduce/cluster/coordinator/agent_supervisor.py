@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from mapreduce.cluster.coordinator.agent_endings import CutShort, Ending, named
 from mapreduce.cluster.coordinator.launching import Parting
 from mapreduce.cluster.coordinator.run_errors import NoWorkersError, StoppedError
-from mapreduce.cluster.ssh.parallel import by_reason
+from mapreduce.cluster.host_reasons import by_reason
 from mapreduce.errors import MapReduceError
 
 if TYPE_CHECKING:

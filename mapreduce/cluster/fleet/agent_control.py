@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.ssh.parallel import Done, Outcome, on_each
+from mapreduce.cluster.fleet.parallel import Done, Outcome, on_each
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from mapreduce.output import say
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.cluster.fleet.deploy import Deployed
+    from mapreduce.cluster.fleet.parallel import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.ssh.conversation import Talk
-    from mapreduce.cluster.ssh.parallel import Board, Table
 
 WORKER: Final = "mapreduce.cluster.agent"
 NICE: Final = 10

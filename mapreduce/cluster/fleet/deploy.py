@@ -14,6 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from mapreduce.cluster.fleet.parallel import Done, on_each
 from mapreduce.cluster.fleet.release import Tree, packed, release
 from mapreduce.cluster.fleet.wheels import (
     Cache,
@@ -24,14 +25,13 @@ from mapreduce.cluster.fleet.wheels import (
     unpacked_bytes,
     worker_needs,
 )
-from mapreduce.cluster.ssh.parallel import Done, on_each
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mapreduce.cluster.fleet.parallel import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.parallel import Board, Table
 
 SLOWEST_BYTES_PER_S: Final = 100_000
 IMPORT_S: Final = 120  # an old Pi compiles numpy's files as it imports them

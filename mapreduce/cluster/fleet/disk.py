@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.ssh.parallel import Done, on_each
+from mapreduce.cluster.fleet.parallel import Done, on_each
 from mapreduce.cluster.ssh.ssh import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mapreduce.cluster.fleet.parallel import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.parallel import Board, Table
 
 LOOK_S: Final = 120.0  # counting small files takes its time on a card
 HOST_S: Final = 180.0

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mapreduce.cluster.ssh.parallel import Outcome
+from mapreduce.cluster.fleet.parallel import Outcome
 from mapreduce.output import say
 from mapreduce.safe_text import printable
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mapreduce.cluster.fleet.deploy import Plan
+from mapreduce.cluster.fleet.parallel import Done, on_each
 from mapreduce.cluster.fleet.shared_folders import witnesses
 from mapreduce.cluster.fleet.wheels import platform_of
 from mapreduce.cluster.inventory.inventory import TUNNEL
-from mapreduce.cluster.ssh.parallel import Done, on_each
 from mapreduce.cluster.ssh.ssh import LOOPBACK, HostError, Remote
 from mapreduce.cluster.ssh.tunnel import lead_back
 from mapreduce.errors import UsageError
@@ -29,8 +29,8 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mapreduce.cluster.fleet.parallel import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.parallel import Board, Table
 
 SKEW_S: Final = 5.0
 HOT_C: Final = 75.0

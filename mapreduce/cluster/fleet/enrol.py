@@ -13,13 +13,13 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mapreduce.cluster.fleet.parallel import Done, on_each
 from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.host_keys import contradiction, fingerprints, pin
 from mapreduce.cluster.ssh.logins import nothing_to_offer
 from mapreduce.cluster.ssh.no_answer import no_answer
-from mapreduce.cluster.ssh.parallel import Done, on_each
 from mapreduce.cluster.ssh.route import (
     close,
     connection_to,
@@ -39,9 +39,9 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from mapreduce.cluster.fleet.parallel import Board, Table
     from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.ssh.known_hosts import Key, Known
-    from mapreduce.cluster.ssh.parallel import Board, Table
     from mapreduce.cluster.ssh.route import Hop
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from mapreduce.cluster.fleet import agent_control, disk, doctor, enrol
 from mapreduce.cluster.fleet.deploy import Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet, Screen
+from mapreduce.cluster.fleet.parallel import FleetError, Outcome
 from mapreduce.cluster.fleet.wheels import Cache
 from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.ssh import host_keys
-from mapreduce.cluster.ssh.parallel import FleetError, Outcome
 from mapreduce.errors import UsageError
 from mapreduce.output import say
 

@@ -1,5 +1,5 @@
 """One host over SSH, as OpenSSH would reach it, within deadlines: connect, ask, tunnel.
 
 `ssh` is the door. A host's key must be known before it is spoken to (`known_hosts`, `host_keys`).
-`parallel` does the same on many hosts. Nothing here knows what is asked.
+Nothing here knows what is asked.
 """

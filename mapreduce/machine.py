@@ -1,4 +1,4 @@
-"""How much memory this process has used at most, and this machine has."""
+"""The machine and the process that run this: memory there is and was used, cores to use."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def peak_bytes() -> int:
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def default_workers() -> int:
+    """As many slots as cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -8,53 +8,23 @@ name server holds up nobody. It knows nothing of SSH.
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from mapreduce.cluster.host_reasons import by_reason
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.safe_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mapreduce.cluster.inventory.inventory import Host
 
 AT_ONCE: Final = 8  # a jump host's sshd drops logins beyond ten that are not through yet
 HOST_S: Final = 900.0
 
-ANY: Final = "\0"  # stands for a host's name; `printable` lets none through
-_PLACE = re.compile(  # a host's own, where our reasons have it: another's is never meant
-    r"(?:(?<=^)|(?<=is pinned for ))(?:\[[^\]\s]+\]:\d+|\d+\.\d+\.\d+\.\d+\b)", re.ASCII
-)
-
 T = TypeVar("T")
-
-
-def by_reason(reasons: Mapping[str, str]) -> str:
-    """Give a line for each reason, after the names of all the hosts that have it.
-
-    Reasons that differ by the host's own name and address alone are one, with one line to type.
-    """
-    hosts: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for host, reason in reasons.items():
-        shown = printable(reason)
-        hosts[_of_any(host, shown)][host] = shown
-    lines = []
-    for common, own in hosts.items():
-        names = list(own)
-        said = common.replace(ANY, ",".join(names)) if len(own) > 1 else own[names[0]]
-        lines.append(f"\n  {', '.join(names)}: {said}")
-    return "".join(lines)
-
-
-def _of_any(host: str, reason: str) -> str:
-    """Give a reason as it would stand for any host."""
-    common = re.sub(rf"(?<=--only ){re.escape(host)}(?![\w.-])", ANY, reason)
-    return _PLACE.sub("it", common)
 
 
 @dataclass(frozen=True, slots=True)
