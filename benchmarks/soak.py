@@ -208,12 +208,15 @@ def looked(ground: Ground) -> list[str]:
         found += [f"file {path}" for path in MEMORY.glob("mapreduce-*")]
     homes = {host.home for host in ground.hosts.hosts}
     keys = [p for home in homes for p in home.rglob("*") if p.is_file() and p.suffix != ".pyc"]
-    found += [f"key in {p}" for p in keys if p.stat().st_size < 1 << 16 and _has_key(p)]
+    found += [f"key in {p}" for p in keys if _has_key(p)]
     return found
 
 
 def _has_key(path: Path) -> bool:
-    return b"PRIVATE KEY" in path.read_bytes() and path.suffix not in (".py", ".pyi")
+    with contextlib.suppress(FileNotFoundError):  # an agent that ends puts its own things away
+        small = path.stat().st_size < 1 << 16
+        return small and path.suffix not in {".py", ".pyi"} and b"PRIVATE KEY" in path.read_bytes()
+    return False
 
 
 def removed(ground: Ground, inventory: Inventory) -> list[str]:
