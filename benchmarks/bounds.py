@@ -16,7 +16,7 @@ import msgspec
 
 import mapreduce as mr
 from benchmarks import page
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.formats.salvage import MAX_RECORDS
 from mapreduce.formats.scanner import scanner
 from mapreduce.job.views import Records
@@ -71,7 +71,7 @@ def measure(corpus: Corpus, rounds: int = ROUNDS) -> dict[str, float]:
     quick = scanner(parser.at, parser.fields, MAX_RECORDS)
     if quick is None:
         raise RuntimeError("the scanner is not built: run `make setup` where there is a C compiler")
-    attempt = Attempt(job, Reader(), Limits())
+    attempt = AttemptRunner(job, Reader(), Limits())
 
     def each(step: Callable[[bytes], object]) -> Callable[[], None]:
         def run() -> None:

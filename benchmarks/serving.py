@@ -25,7 +25,7 @@ import msgspec
 
 from mapreduce.cluster.coordinator import tls_connection as lines
 from mapreduce.cluster.coordinator.file_server import Serving
-from mapreduce.cluster.coordinator.tls_connection import Line
+from mapreduce.cluster.coordinator.tls_connection import TlsConnection
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import file_etag
 from mapreduce.plan import Piece
@@ -91,21 +91,21 @@ class Counter:
             self, lambda p: Location(path=str(folder / p.key)), pool, self._spawn
         )
 
-    def dialled(self) -> Line:
+    def dialled(self) -> TlsConnection:
         """Make a line."""
-        return Line(self._context, self)
+        return TlsConnection(self._context, self)
 
     def piece(self, worker: str, attempt: int, ordinal: int) -> Piece | None:
         """Give any piece to anybody."""
         del worker, attempt
         return self._pieces[ordinal]
 
-    def talk(self, line: Line, first: bytes) -> Talk:
+    def talk(self, line: TlsConnection, first: bytes) -> Talk:
         """Serve."""
         del first
         return self._serving.talk(line)
 
-    def came(self, line: Line) -> None:
+    def came(self, line: TlsConnection) -> None:
         """Take note of nothing."""
 
     settled = left = came

@@ -120,7 +120,7 @@ def run_command(
             tell,
         )
         from roadspeed.maps.map_file import lines_of, unsettable  # noqa: PLC0415 - numpy, as above
-        from roadspeed.run import RoadSource, Wanted, run_speeds  # noqa: PLC0415 - as above
+        from roadspeed.run import RoadSource, RunRequest, run_speeds  # noqa: PLC0415 - as above
         from roadspeed.speeds import Speeds  # noqa: PLC0415 - as above
 
         tolerance.check_tolerances(max_bad_objects, max_dropped)
@@ -136,7 +136,7 @@ def run_command(
         picture = ours.picture(
             background, measure, width, bbox, centre, scale, min_fixes, title, attribution
         )
-        wanted = Wanted(
+        wanted = RunRequest(
             out=out,
             job=Speeds(
                 unit=unit, max_speed=max_speed, records_at=records_at, link=link, speed=speed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mapreduce import MapReduceError, Progress, run
 from mapreduce.engines.local import Local
 from roadspeed.maps.picture import Picture
-from roadspeed.run import RoadSource, Wanted, run_speeds
+from roadspeed.run import RoadSource, RunRequest, run_speeds
 from roadspeed.speeds import Speeds
 from roadspeed.town import make_town
 
@@ -78,7 +78,7 @@ def _run(
     engine: Engine,
     on_progress: Callable[[Progress], None],
 ) -> dict[str, Any]:
-    wanted = Wanted(
+    wanted = RunRequest(
         out=folder / "speeds",
         roads=RoadSource(str(made.roads)),
         picture=replace(PICTURE, note=f"{trips:,} generated trips"),

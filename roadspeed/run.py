@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mapreduce.engine import Engine
     from roadspeed.maps.picture import Picture
     from roadspeed.outputs.link_table import Unit
-    from roadspeed.roads.rows.answer import BBox, Joined
+    from roadspeed.roads.rows.answer import BBox, JoinedRoads
 
 LIBRARIES = ("pyarrow.parquet", "pyogrio", "shapely", "pyproj")
 DRAWING = ("matplotlib.figure", "PIL.Image")
@@ -63,7 +63,7 @@ class RoadSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunRequest:
     """What a run of the application is asked for, beside its trips.
 
     `picture` is None for no map; `context` draws the roads without data beneath it; `anew` throws
@@ -99,7 +99,7 @@ class Wanted:
 
 def run_speeds(
     source: str,
-    wanted: Wanted,
+    wanted: RunRequest,
     engine: Engine,
     on_progress: Callable[[Progress], None] = lambda _: None,
     *,
@@ -161,7 +161,7 @@ def run_speeds(
     return receipt
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: RunRequest) -> None:
     """Refuse before hours of work what would fail after them.
 
     Raises
@@ -211,7 +211,7 @@ def _check_roads(roads: RoadSource | None) -> None:
 
 def _joined(
     result: Result, roads: RoadSource | None, tell: Callable[[Progress], None]
-) -> Joined | None:
+) -> JoinedRoads | None:
     if roads is None:
         return None
     from roadspeed.roads import join  # noqa: PLC0415 - shapely loads when it is needed
@@ -225,7 +225,9 @@ def _joined(
     return joined
 
 
-def _unjoined(result: Result, roads: RoadSource | None, joined: Joined | None) -> dict[str, str]:
+def _unjoined(
+    result: Result, roads: RoadSource | None, joined: JoinedRoads | None
+) -> dict[str, str]:
     """Say why not one link was joined, where that is so."""
     if roads is None or joined is None or joined.joined or not joined.missing:
         return {}
@@ -237,7 +239,7 @@ def _unjoined(result: Result, roads: RoadSource | None, joined: Joined | None) -
         return {"note": f"no link was joined to a road, and why could not be found out: {error}"}
 
 
-def link_table(result: Result, joined: Joined | None, unit: str, told: Told) -> LinkTable:
+def link_table(result: Result, joined: JoinedRoads | None, unit: str, told: Told) -> LinkTable:
     """Give what the writers take from what the run gave."""
     rows = {name: np.asarray(column) for name, column in result.rows.items()}
     return LinkTable(
@@ -262,7 +264,9 @@ def sample_note(receipt: dict[str, Any]) -> str | None:
     return "only " + ", ".join(said)
 
 
-def _drawn(result: Result, table: LinkTable, wanted: Wanted, folder: Path) -> dict[str, Any] | None:
+def _drawn(
+    result: Result, table: LinkTable, wanted: RunRequest, folder: Path
+) -> dict[str, Any] | None:
     """Draw the map if one is wanted; give what the receipt says of it."""
     picture, roads = wanted.picture, wanted.roads
     if picture is None or roads is None:
@@ -286,7 +290,7 @@ def _context(roads: RoadSource, bbox: BBox | None) -> Beneath:
     return Beneath(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _geometry(links: int, joined: Joined | None) -> dict[str, Any]:
+def _geometry(links: int, joined: JoinedRoads | None) -> dict[str, Any]:
     if joined is None:
         return {"links": links, "joined": 0, "missing": 0, "merged": 0}
     return {

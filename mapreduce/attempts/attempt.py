@@ -59,7 +59,7 @@ class _Account:
     nan: NanRecords = field(default_factory=NanRecords)
 
 
-class Attempt:
+class AttemptRunner:
     """Runs a job over the pieces of splits, one split at a time.
 
     Parameters

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.attempts.slot_messages import (
     OUT_OF_MEMORY,
     Begin,
@@ -126,7 +126,7 @@ def _attend(begin: Begin, sink: _Sink, inbox: queue.SimpleQueue[Message | None])
         Guard(begin.job.code, begin.job.reference).install()
         job = begin.job.load()
         reader = _reader(begin.peer)
-        attempt, schemas = Attempt(job, reader, begin.limits), job.schemas()
+        attempt, schemas = AttemptRunner(job, reader, begin.limits), job.schemas()
     except Exception as error:  # noqa: BLE001 - a job's module may raise anything
         sink.send(Failed(-1, "job", _told(error)))
         return
@@ -155,7 +155,7 @@ def _listen(source: IO[bytes], inbox: queue.SimpleQueue[Message | None]) -> None
     os._exit(0)
 
 
-def _run(attempt: Attempt, work: Work, teller: _Teller) -> Done | Failed:
+def _run(attempt: AttemptRunner, work: Work, teller: _Teller) -> Done | Failed:
     try:
         attempt.set_requests(work.requests)
         started, waited = time.monotonic(), attempt.waited_s

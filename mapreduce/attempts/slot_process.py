@@ -50,7 +50,7 @@ class StartError(MapReduceError):
     """The process ended before it could take work: no object is to blame."""
 
 
-class Patience:
+class StartPatience:
     """How long to try where processes end before they are ready.
 
     What ends one is not the work's fault. Where none was ever ready it is the job that can't be

@@ -18,7 +18,7 @@ from mapreduce.cluster.coordinator.control_socket import Control
 from mapreduce.cluster.coordinator.locations import Places
 from mapreduce.cluster.coordinator.loop import Coordinator, Said
 from mapreduce.cluster.coordinator.offer import Terms
-from mapreduce.cluster.coordinator.status import Status, Watch
+from mapreduce.cluster.coordinator.status import RunStatus, Status
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
@@ -91,7 +91,7 @@ class Cluster:
         self._memory_bytes = memory_bytes
         self._patience_s = patience_s
         self.sites = sites or Sites()
-        self._watch: Watch | None = None
+        self._watch: RunStatus | None = None
 
     @property
     def status(self) -> Status | None:
@@ -116,7 +116,7 @@ class Cluster:
         JobError, StoreError, MapReduceError
             What ended the run; no agent is left by then.
         """
-        watch, lost_s = Watch(_run_id(), self._hosts), self._rules.lease_s
+        watch, lost_s = RunStatus(_run_id(), self._hosts), self._rules.lease_s
         start = Start(self._hosts, self._launcher, self._ways, watch, lost_s)
         self._watch = start.watch
         _allow_files()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from invoke.tasks import task
 
 from mapreduce.cluster.fleet import operations
-from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.operations import HostChoice
 from mapreduce.commands import cluster_run
 from mapreduce.console.terminal import consequences
 from mapreduce.runs.folder import folder_named
@@ -27,8 +27,8 @@ LISTS: Final = ("only", "except_", "tag")
 INVENTORY: Final = "hosts.toml"
 
 
-def _choice(inventory: str, only: Words, without: Words, tag: Words) -> Choice:
-    return Choice(
+def _choice(inventory: str, only: Words, without: Words, tag: Words) -> HostChoice:
+    return HostChoice(
         Path(inventory).expanduser(), tuple(only or ()), tuple(without or ()), tuple(tag or ())
     )
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.fleet.operations import Choice
+    from mapreduce.cluster.fleet.operations import HostChoice
 
 FRAMEWORK: Final = "mapreduce"
 APPLICATION: Final = "roadspeed"  # what runs where no job is named, and has a demo
 
 
 def run_words(
-    choice: Choice,
+    choice: HostChoice,
     source: str,
     out: Path,
     *,
@@ -60,7 +60,7 @@ def run_words(
     return [*words, *more]
 
 
-def demo_words(choice: Choice, out: Path, trips: int) -> list[str]:
+def demo_words(choice: HostChoice, out: Path, trips: int) -> list[str]:
     """Give the command that runs the application's demo over the chosen hosts."""
     return [APPLICATION, "demo", "--out", str(out), "--trips", str(trips), *_over(choice)]
 
@@ -70,7 +70,7 @@ def start(words: Sequence[str]) -> NoReturn:
     become(words[0], words[1:])
 
 
-def _over(choice: Choice) -> list[str]:
+def _over(choice: HostChoice) -> list[str]:
     words = ["--engine", "ssh", "--inventory", str(choice.inventory)]
     if choice.without:  # those commands have no --except: name those that are left
         return [*words, "--only", ",".join(host.name for host in choice.read()[1])]

@@ -10,7 +10,7 @@ import typer
 from mapreduce.commands import options as given
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.fleet.operations import Choice
+    from mapreduce.cluster.fleet.operations import HostChoice
 
 WHICH = "Which hosts"
 InventoryPath: TypeAlias = Annotated[
@@ -43,8 +43,8 @@ HOSTS = Path("hosts.toml")
 
 def chosen(
     inventory: Path, only: list[str] | None, without: list[str] | None, tags: list[str] | None
-) -> Choice:
+) -> HostChoice:
     """Give the hosts chosen, as operations take them."""
-    from mapreduce.cluster.fleet.operations import Choice  # noqa: PLC0415 - SSH loads when it is needed
+    from mapreduce.cluster.fleet.operations import HostChoice  # noqa: PLC0415 - SSH loads when it is needed
 
-    return Choice(inventory, tuple(only or ()), tuple(without or ()), tuple(tags or ()))
+    return HostChoice(inventory, tuple(only or ()), tuple(without or ()), tuple(tags or ()))

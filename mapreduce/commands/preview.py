@@ -8,9 +8,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.attempts.prefetch import entry_of
-from mapreduce.cluster.inventory.hosts_toml import Store as Nodes
+from mapreduce.cluster.inventory.hosts_toml import StoreTable as Nodes
 from mapreduce.commands.run_command import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import checked_workers
@@ -134,7 +134,7 @@ def _attempt(
     with (
         contextlib.redirect_stdout(printed),
         Reader() as reader,
-        contextlib.closing(Attempt(job, reader, limits)) as attempt,
+        contextlib.closing(AttemptRunner(job, reader, limits)) as attempt,
     ):
         locations = [store.locate(entry_of(p)) for p in pieces]
         started = time.monotonic()

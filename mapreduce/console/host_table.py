@@ -52,7 +52,7 @@ def note(host: HostStatus) -> str:
     return f"throttled; {first}".rstrip("; ") if host.throttled else first
 
 
-class Lines:
+class HostChanges:
     """Says which hosts have changed since it was last asked."""
 
     def __init__(self) -> None:

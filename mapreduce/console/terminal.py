@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mapreduce.console import early
-from mapreduce.console.host_table import Lines, table
+from mapreduce.console.host_table import HostChanges, table
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.output import say
 from mapreduce.runs import publishing
@@ -156,7 +156,7 @@ class Terminal:
     def __init__(self, *, quiet: bool = False, engine: object = None) -> None:
         self._quiet = quiet
         self._engine = engine
-        self._hosts = Lines()
+        self._hosts = HostChanges()
         self._bars: RichBars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, tuple[float, bool]] = {}

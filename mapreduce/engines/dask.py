@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines.foreign_bundle import Shipment, shipment
-from mapreduce.engines.foreign_driver import Desk, checked, explained
+from mapreduce.engines.foreign_driver import PendingWork, checked, explained
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
 
@@ -80,13 +80,13 @@ class Dask:
         JobError, StoreError, MapReduceError
             What ended the run; workers that lack a package, too.
         """
-        from mapreduce.engines.dask_tree import Tree  # noqa: PLC0415 - needs the extra
+        from mapreduce.engines.dask_tree import TaskTree  # noqa: PLC0415 - needs the extra
 
         goods = shipment(assignment.job)
         with (
             self._connected() as client,
             _shipped(client, goods),
-            contextlib.closing(Tree(client, Desk(assignment, goods), splits)) as tree,
+            contextlib.closing(TaskTree(client, PendingWork(assignment, goods), splits)) as tree,
         ):
             yield from tree.events()
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from mapreduce.engine import Event
-    from mapreduce.engines.foreign_driver import Desk
+    from mapreduce.engines.foreign_driver import PendingWork
 
 FAN_IN: Final = 8  # answers that one task merges
 ROOT: Final = 2  # tier whose answers come back: each covers at most FAN_IN ** ROOT splits
@@ -71,7 +71,7 @@ class _Node:
     future: Future[bytes] = field(repr=False)
 
 
-class Tree:
+class TaskTree:
     """One run's tasks.
 
     Parameters
@@ -84,7 +84,7 @@ class Tree:
         The splits, as they are listed.
     """
 
-    def __init__(self, client: Client, desk: Desk, splits: Iterator[Split]) -> None:
+    def __init__(self, client: Client, desk: PendingWork, splits: Iterator[Split]) -> None:
         self._client = client
         self._desk = desk
         self._said: queue.Queue[Any] = queue.Queue()

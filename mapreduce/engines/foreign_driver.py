@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engine import Advance, Assignment, Event, Outcome, located
-from mapreduce.engines.foreign_task import Answer, Fault, Order, Work, encode
+from mapreduce.engines.foreign_task import Fault, Order, Work, WorkAnswer, encode
 from mapreduce.engines.local_slot import FAULTS, SIGNATURES
 from mapreduce.errors import ExpiredError, MapReduceError, UsageError
 from mapreduce.ledger import Ledger, Quarantined, merged
@@ -81,7 +81,7 @@ class Feed:
             self._said.put(error)
 
 
-class Desk:
+class PendingWork:
     """Makes work of splits and events of answers; remembers what is under way."""
 
     def __init__(self, assignment: Assignment, shipment: Shipment) -> None:
@@ -120,7 +120,7 @@ class Desk:
         splits = [self._splits[n] for n in numbers]
         return Advance(sum(len(s.pieces) for s in splits), sum(s.read_bytes for s in splits))
 
-    def outcomes(self, answer: Answer) -> Iterator[Event]:
+    def outcomes(self, answer: WorkAnswer) -> Iterator[Event]:
         """Give an answer's outcomes, with what could not be located; they are no longer under way.
 
         Faults are the caller's business.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.engine import Assignment, Outcome
 from mapreduce.engines.foreign_bundle import release
 from mapreduce.engines.local import Local
@@ -81,7 +81,7 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
-class Answer(msgspec.Struct, frozen=True):
+class WorkAnswer(msgspec.Struct, frozen=True):
     """What came of some splits: one outcome of all whole objects, parts of divided ones, faults."""
 
     whole: Outcome | None = None
@@ -92,53 +92,53 @@ class Answer(msgspec.Struct, frozen=True):
 encode: Final = msgspec.msgpack.Encoder().encode
 _order: Final = msgspec.msgpack.Decoder(Order).decode
 _work: Final = msgspec.msgpack.Decoder(Work).decode
-decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
+decode_answer: Final = msgspec.msgpack.Decoder(WorkAnswer).decode
 
 
 def run(order: bytes, work: bytes) -> bytes:
-    """Run the attempt, and give an `Answer`."""
+    """Run the attempt, and give an `WorkAnswer`."""
     return encode(answered(_order(order), _work(work), order))
 
 
 def merge(order: bytes, *answers: bytes) -> bytes:
-    """Make one `Answer` of many: partials merged, accounts added."""
+    """Make one `WorkAnswer` of many: partials merged, accounts added."""
     told = _order(order)
     return encode(joined([decode_answer(a) for a in answers], told.schemas, told.limits.max_keys))
 
 
-def joined(answers: Sequence[Answer], schemas: Sequence[Schema], max_keys: int) -> Answer:
+def joined(answers: Sequence[WorkAnswer], schemas: Sequence[Schema], max_keys: int) -> WorkAnswer:
     """Merge answers; parts of divided objects are kept apart, since one may be bad."""
     parts = tuple(part for a in answers for part in a.parts)
     faults = tuple(fault for a in answers for fault in a.faults)
     wholes = [a.whole for a in answers if a.whole is not None]
     if len(wholes) <= 1:
-        return Answer(wholes[0] if wholes else None, parts, faults)
+        return WorkAnswer(wholes[0] if wholes else None, parts, faults)
     splits = tuple(sorted(n for w in wholes for n in w.splits))
     ledger = merged(w.ledger for w in wholes)
     try:
         total = partial.merge([encoding.unpack(w.partial, schemas) for w in wholes])
         partial.check_keys(total, max_keys, ledger.ok + len(ledger.quarantined), None)
     except MapReduceError as error:
-        return Answer(None, parts, (*faults, Fault(splits[0], "job", str(error))))
+        return WorkAnswer(None, parts, (*faults, Fault(splits[0], "job", str(error))))
     cost = sum((w.cost for w in wholes), Cost())
-    return Answer(Outcome(splits, encoding.pack(total), ledger, cost), parts, faults)
+    return WorkAnswer(Outcome(splits, encoding.pack(total), ledger, cost), parts, faults)
 
 
-def answered(order: Order, work: Work, raw_order: bytes) -> Answer:
+def answered(order: Order, work: Work, raw_order: bytes) -> WorkAnswer:
     """Run the attempt; whatever goes wrong with it is a fault in the answer."""
     try:
         _check_folders(work.locations)
         _ready(order)
         outcome = _apart(order, work) if work.apart else _attempt(order, work, raw_order)
     except MemoryError:
-        return Answer(faults=(Fault(work.number, "killed", "out of memory"),))
+        return WorkAnswer(faults=(Fault(work.number, "killed", "out of memory"),))
     except Exception as error:  # noqa: BLE001 - said to the coordinator, whole
         kind = next((name for cls, name in KINDS if isinstance(error, cls)), "bug")
         message = str(error) if isinstance(error, MapReduceError) else _traced(error)
-        return Answer(faults=(Fault(work.number, kind, message),))
+        return WorkAnswer(faults=(Fault(work.number, kind, message),))
     if work.divided:
-        return Answer(parts=(outcome,))
-    return Answer(outcome)
+        return WorkAnswer(parts=(outcome,))
+    return WorkAnswer(outcome)
 
 
 def _attempt(order: Order, work: Work, raw_order: bytes) -> Outcome:
@@ -163,9 +163,9 @@ class _Bench(threading.local):
     """The attempts that a thread keeps ready."""
 
     def __init__(self) -> None:
-        self._attempts: dict[bytes, Attempt] = {}
+        self._attempts: dict[bytes, AttemptRunner] = {}
 
-    def attempt(self, order: Order, raw_order: bytes) -> Attempt:
+    def attempt(self, order: Order, raw_order: bytes) -> AttemptRunner:
         """Give the attempt of an order, made anew where it is not kept."""
         if raw_order not in self._attempts:
             while len(self._attempts) >= KEPT:
@@ -175,7 +175,7 @@ class _Bench(threading.local):
             except Exception as error:
                 message = str(error) if isinstance(error, MapReduceError) else _traced(error)
                 raise JobError(f"a worker process could not load the job: {message}") from error
-            self._attempts[raw_order] = Attempt(job, _reader(), order.limits)
+            self._attempts[raw_order] = AttemptRunner(job, _reader(), order.limits)
         return self._attempts[raw_order]
 
 

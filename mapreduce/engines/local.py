@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning
 from mapreduce.engines.local_slot import Slot
-from mapreduce.engines.local_tasks import Desk
+from mapreduce.engines.local_tasks import LocalTasks
 from mapreduce.errors import UsageError
 from mapreduce.machine import default_workers, total_bytes
 
@@ -101,7 +101,7 @@ class Local:
         JobError, StoreError, MapReduceError
             What ended the run; processes are gone by then.
         """
-        desk = Desk(splits)
+        desk = LocalTasks(splits)
         slots = [Slot(assignment, desk, self.memory_bytes) for _ in range(self.workers)]
         for slot in slots:
             slot.thread.start()

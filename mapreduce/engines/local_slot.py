@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.attempts.slot_messages import Begin, Done, Failed, Reached, Work
-from mapreduce.attempts.slot_process import START_PAUSE_S, Patience, SlotProcess, StartError
+from mapreduce.attempts.slot_process import START_PAUSE_S, SlotProcess, StartError, StartPatience
 from mapreduce.deaths import Guilt, is_killed
 from mapreduce.engine import Advance, Assignment, Outcome, located
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.deaths import Strike
-    from mapreduce.engines.local_tasks import Desk
+    from mapreduce.engines.local_tasks import LocalTasks
     from mapreduce.plan import Piece
 
 SIGNATURES: Final = 3  # times to sign anew before an expired URL is the store's fault
@@ -48,7 +48,7 @@ class DeathError(MapReduceError):
 class Slot:
     """A thread and the process it feeds; the process is replaced when it dies."""
 
-    def __init__(self, assignment: Assignment, desk: Desk, memory_bytes: int) -> None:
+    def __init__(self, assignment: Assignment, desk: LocalTasks, memory_bytes: int) -> None:
         self.thread = threading.Thread(target=self._work, daemon=True, name="slot")
         self._assignment = assignment
         self._desk = desk
@@ -225,7 +225,7 @@ class Slot:
 
     def _start(self) -> None:
         """Have a process that is ready."""
-        patience = Patience()
+        patience = StartPatience()
         while True:
             try:
                 self._process.start()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HERE = ""  # the one host there is
 
 
-class Desk:
+class LocalTasks:
     """Where slots' threads take splits and put down what came of them.
 
     Attributes

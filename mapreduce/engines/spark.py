@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.engines.foreign_bundle import Shipment, shipment
-from mapreduce.engines.foreign_driver import Desk, checked, explained
+from mapreduce.engines.foreign_driver import PendingWork, checked, explained
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
 
@@ -105,7 +105,9 @@ class Spark:
         goods = shipment(assignment.job)
         with self._connected() as context:
             _ship(context, goods)
-            with contextlib.closing(Batches(context, Desk(assignment, goods), splits)) as batches:
+            with contextlib.closing(
+                Batches(context, PendingWork(assignment, goods), splits)
+            ) as batches:
                 yield from batches.events()
 
     @contextlib.contextmanager

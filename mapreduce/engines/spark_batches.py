@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark import Accumulator, SparkContext
 
     from mapreduce.engine import Event
-    from mapreduce.engines.foreign_driver import Desk
+    from mapreduce.engines.foreign_driver import PendingWork
 
 BATCHES: Final = 2  # at once: one fills the cores that the last tasks of another leave idle
 MOST_SPLITS: Final = 512  # in a batch
@@ -107,7 +107,7 @@ class Batches:
         The splits, as they are listed.
     """
 
-    def __init__(self, context: SparkContext, desk: Desk, splits: Iterator[Split]) -> None:
+    def __init__(self, context: SparkContext, desk: PendingWork, splits: Iterator[Split]) -> None:
         self._context = context
         self._desk = desk
         self._said: queue.Queue[Any] = queue.Queue()

@@ -20,7 +20,7 @@ from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import Field, FieldColumn, Text, shown_leaf
 from mapreduce.formats.line_blocks import BOM
 from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of
-from mapreduce.formats.record_type import Shape
+from mapreduce.formats.record_type import RecordType
 from mapreduce.formats.scanner import scanner
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.safe_text import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
@@ -48,7 +48,7 @@ class Json:
     def __init__(self, *, at: str, **fields: Field) -> None:
         self.at = at
         self.fields = fields
-        self.shape = Shape(_checked(fields))
+        self.shape = RecordType(_checked(fields))
         outer: Any = list[self.shape.type]  # type: ignore[name-defined]
         way = keys_of(at, "records at") if at else []
         for part in reversed(way):
@@ -130,7 +130,7 @@ class JsonLines:
 
     def __init__(self, **fields: Field) -> None:
         self.fields = fields
-        self.shape = Shape(_checked(fields))
+        self.shape = RecordType(_checked(fields))
         self._decoder = msgspec.json.Decoder(self.shape.type)
 
     def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:
@@ -203,7 +203,7 @@ class _Scanned:
 
 
 def read_again(
-    shape: Shape,
+    shape: RecordType,
     raws: Iterable[bytes],
     *,
     allow_nan: bool = False,

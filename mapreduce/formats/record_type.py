@@ -1,6 +1,7 @@
 """The record type of a job's fields: decoded as narrowly as can be, and taken apart into leaves.
 
-A `Shape` names only the wanted fields of a record; what is not named is skipped, but still checked.
+A `RecordType` names only the wanted fields of a record; what is not named is skipped, but still
+checked.
 A record that the narrow type refuses is read by itself, member by member, so that one bad leaf
 costs that leaf. It knows paths and types of fields, not what their values mean.
 """
@@ -58,7 +59,7 @@ class _Node:
     members: Any = None
 
 
-class Shape:
+class RecordType:
     """A record type that names only the wanted fields, and how to get each field's leaves.
 
     Parameters

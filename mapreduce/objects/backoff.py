@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from mapreduce.objects.patience import Retry
+    from mapreduce.objects.patience import RetryPolicy
 
 _MOST_DOUBLINGS = 30  # keeps 2**n a small number
 
@@ -25,7 +25,7 @@ class Backoff:
 
     __slots__ = ("_failures", "_retry", "_rng", "_since_s")
 
-    def __init__(self, retry: Retry, rng: Random) -> None:
+    def __init__(self, retry: RetryPolicy, rng: Random) -> None:
         self._retry = retry
         self._rng = rng
         self._failures = 0

@@ -2,7 +2,7 @@
 
 Entries come in the order of their keys, one folder in memory at a time along the way down. Keys
 are paths below the folder with `/` between parts. No file is listed twice by way of symbolic links:
-`links` says which of them are followed. Whatever else is found is listed: a broken link or a file
+`symlinks` says which of them are followed. Whatever else is found is listed: a broken link or a file
 that may not be read is an entry too, so that it is accounted for when read. Nothing is opened here.
 """
 
@@ -17,7 +17,7 @@ from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.file_body import file_etag
 from mapreduce.objects.file_names import text_of
-from mapreduce.objects.symlinks import Links, Place
+from mapreduce.objects.symlinks import FoundAt, Symlinks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ class Directory:
         except OSError as error:
             raise StoreError(f"cannot list {self.name}: {error.strerror}") from error
         if self._root == self.path:
-            with contextlib.closing(Links(os.fspath(self.path))) as links:
+            with contextlib.closing(Symlinks(os.fspath(self.path))) as links:
                 yield from _below(os.fspath(self.path), "", links.top, links)
         else:
             yield Entry(text_of(self.path.name), status.st_size, file_etag(status))
@@ -78,7 +78,7 @@ class Directory:
         return Location(path=f"{text_of(os.fspath(self._root)).rstrip('/')}/{entry.key}")
 
 
-def _below(folder: str, prefix: str, place: Place, links: Links) -> Iterator[Entry]:
+def _below(folder: str, prefix: str, place: FoundAt, links: Symlinks) -> Iterator[Entry]:
     """Entries of one folder, found at `place`; keys begin with `prefix`."""
     try:
         with os.scandir(folder) as found:

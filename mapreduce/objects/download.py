@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
     from mapreduce.objects.node_health import Nodes
     from mapreduce.objects.node_waits import Waits
-    from mapreduce.objects.patience import Retry
+    from mapreduce.objects.patience import RetryPolicy
     from mapreduce.objects.request_count import Count
 
 _OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
@@ -45,11 +45,11 @@ _ERROR_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DownloadContext:
     """What all downloads of a reader share: connections, patience, and the wish to stop."""
 
     pools: PoolManager
-    retry: Retry
+    retry: RetryPolicy
     rng: Random
     stopped: Event
     slow_downs: Count  # answers that asked for fewer requests
@@ -109,7 +109,7 @@ class Download:
 
     def __init__(
         self,
-        line: Line,
+        line: DownloadContext,
         entry: Entry,
         url: str,
         start: int,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from mapreduce.objects.checksum import check_of, needs_part_size
-from mapreduce.objects.download import Download, Line, is_plain, part_size
+from mapreduce.objects.download import Download, DownloadContext, is_plain, part_size
 from mapreduce.objects.node_health import Nodes
 from mapreduce.objects.node_waits import Waits
 from mapreduce.objects.request_count import Count
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.verified_body import Answered
 
 
-class Web:
+class HttpPool:
     """Opens URLs.
 
     Parameters
@@ -55,9 +55,9 @@ class Web:
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
         )
         rng = Random(patience.seed)  # noqa: S311 - spreads pauses, guards nothing
-        self._line = Line(pools, patience.retry, rng, stopped, Count(), Nodes(), Waits())
+        self._line = DownloadContext(pools, patience.retry, rng, stopped, Count(), Nodes(), Waits())
         self._altered = Count()
-        self._trusted_line: Line | None = None
+        self._trusted_line: DownloadContext | None = None
         self._trusted_origin = ""
         if trusted is not None:
             pools = urllib3.PoolManager(

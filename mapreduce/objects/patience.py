@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryPolicy:
     """How patient a reader is.
 
     Parameters
@@ -40,7 +40,7 @@ class Patience:
         Of the chance in back-off; None for the system's.
     """
 
-    retry: Retry = Retry()
+    retry: RetryPolicy = RetryPolicy()
     connections: int = 16
     connect_s: float = 10.0
     read_s: float = 60.0

@@ -17,7 +17,7 @@ from mapreduce.objects.patience import Patience
 if TYPE_CHECKING:
     from mapreduce.objects import Awaited, Entry, Location
     from mapreduce.objects.body import Body
-    from mapreduce.objects.http_pool import Web
+    from mapreduce.objects.http_pool import HttpPool
     from mapreduce.objects.trusted import Trusted
 
 
@@ -36,7 +36,7 @@ class Reader:
         self._patience = patience or Patience()
         self._trusted = trusted
         self._stopped = Event()
-        self._web: Web | None = None
+        self._web: HttpPool | None = None
         self._making = Lock()
 
     @property
@@ -98,12 +98,12 @@ class Reader:
         if self._web is not None:
             self._web.close()
 
-    def _online(self) -> Web:
+    def _online(self) -> HttpPool:
         with self._making:
             if self._web is None:
-                from mapreduce.objects.http_pool import Web  # noqa: PLC0415 - loads the HTTP client
+                from mapreduce.objects.http_pool import HttpPool  # noqa: PLC0415 - loads the HTTP client
 
-                self._web = Web(self._patience, self._stopped, self._trusted)
+                self._web = HttpPool(self._patience, self._stopped, self._trusted)
             return self._web
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
 """The connections over which a bucket is listed: impatient until the store has answered once.
 
 Pages are asked for again with growing pauses when the store is busy; one that has never answered is
-given up soon. What comes as a page is shown to `pages`.
+given up soon. What comes as a page is shown to `s3_pages`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from mapreduce.objects.selection import ignored
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FoundAt:
     """Where something found on the way down is: its path without links.
 
     `linked` is whether a link was on the way, `shut` whether it is not to be gone into.
@@ -28,7 +28,7 @@ class Place:
     shut: bool = False
 
 
-class Links:
+class Symlinks:
     """Decides about what is found on the way down from a folder.
 
     Attributes
@@ -38,7 +38,7 @@ class Links:
     """
 
     def __init__(self, folder: str) -> None:
-        self.top = Place(os.path.realpath(folder))
+        self.top = FoundAt(os.path.realpath(folder))
         self._below = self.top.real.rstrip("/") + "/"
         self._seen = Seen()
 
@@ -46,7 +46,7 @@ class Links:
         """Give back what is kept on disk."""
         self._seen.close()
 
-    def place(self, child: os.DirEntry[str], key: str, parent: Place) -> Place | None:
+    def place(self, child: os.DirEntry[str], key: str, parent: FoundAt) -> FoundAt | None:
         """Say where a child of a folder is; None where it is listed under another name.
 
         `key` is what it would be listed as.
@@ -54,17 +54,17 @@ class Links:
         real = f"{parent.real.rstrip('/')}/{child.name}"
         link = child.is_symlink()
         if not (link or parent.linked):
-            return Place(real)
+            return FoundAt(real)
         if ignored(key.rstrip("/")):  # under this name it would not be read: another may lead there
-            return Place(real, linked=True, shut=True)
+            return FoundAt(real, linked=True, shut=True)
         if link:
             try:
                 real = os.path.realpath(child.path, strict=True)
             except OSError:
-                return Place(real, linked=True)  # it leads nowhere: told when it is read
+                return FoundAt(real, linked=True)  # it leads nowhere: told when it is read
         if self._has_own_name(real) or not self._seen.add(real):
             return None
-        return Place(real, linked=True)
+        return FoundAt(real, linked=True)
 
     def _has_own_name(self, real: str) -> bool:
         """Whether the folder lists it without any link, and not as hidden."""

@@ -1,6 +1,6 @@
 """The coordinator's end of a run: outcomes in, one partial and one ledger out.
 
-Partials are merged in tiers (`tiers`), a few times a row and in bounded memory. A divided object's
+Partials are merged in tiers (`tables.accumulator`), a few times a row and in bounded memory. A divided object's
 pieces are held until all are here: if one is bad the object is quarantined whole and none of its
 rows counts. The order in which outcomes come never shows in the result.
 """
@@ -34,7 +34,7 @@ class HopelessError(JobError):
     """The first objects, or all, brought nothing: there is nothing to go on with, or to write."""
 
 
-class Gather:
+class Aggregator:
     """Merges outcomes as they come.
 
     Parameters

@@ -24,7 +24,7 @@ from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
-from mapreduce.runs.aggregator import Gather, HopelessError
+from mapreduce.runs.aggregator import Aggregator, HopelessError
 from mapreduce.runs.fingerprint import identity_of
 from mapreduce.runs.folder import folder_named
 from mapreduce.runs.folder_lock import made
@@ -179,7 +179,7 @@ class _Run:
         self.before = self.journal.last_commit()  # of an earlier run that was interrupted
         self.resumed = self.journal.resumed()
         self.lister = Lister(self.journal, self.store, self.retry or options.selection, planner)
-        self.gather = Gather(self.schemas, options.limits.max_keys)
+        self.gather = Aggregator(self.schemas, options.limits.max_keys)
         self.started = time.monotonic()
         self.phases = Phases()
         self.mapped_bytes = 0

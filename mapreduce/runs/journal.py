@@ -22,8 +22,8 @@ from mapreduce.runs.fingerprint import difference
 from mapreduce.runs.folder_lock import claimed
 from mapreduce.runs.journal_file import (
     NAME,
-    Committed,
     DamageError,
+    Extent,
     progress_of,
     remove,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["NAME", "Committed", "Journal", "Listing", "progress_of", "remove"]
+__all__ = ["NAME", "Extent", "Journal", "Listing", "progress_of", "remove"]
 
 
 class Journal:

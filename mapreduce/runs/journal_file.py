@@ -200,7 +200,7 @@ def private(path: Path) -> None:
             path.chmod(0o600)
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Extent(msgspec.Struct, frozen=True):
     """How far a run is: splits committed and planned, and whether the listing is complete."""
 
     committed: int
@@ -209,7 +209,7 @@ class Committed(msgspec.Struct, frozen=True):
     run: str = ""  # its name, as the receipt will have it
 
 
-def progress_of(folder: Path, *, whole: bool = False) -> Committed:
+def progress_of(folder: Path, *, whole: bool = False) -> Extent:
     """Look into a run's journal, also while the run is at work; `whole` checks all of it.
 
     Raises
@@ -223,7 +223,7 @@ def progress_of(folder: Path, *, whole: bool = False) -> Committed:
         with contextlib.closing(sqlite3.connect(where, uri=True)) as base:
             base.execute("begin")  # all of it as it was at one moment
             if is_new(base):
-                return Committed(0, 0, listed=False)
+                return Extent(0, 0, listed=False)
             head = check(base, whole=True) if whole else _head(base)
             (committed,) = base.execute("select count(*) from committed").fetchone()
             (splits,) = base.execute("select count(*) from splits").fetchone()
@@ -231,7 +231,7 @@ def progress_of(folder: Path, *, whole: bool = False) -> Committed:
         raise damaged(path, error) from None
     except sqlite3.DatabaseError as error:
         raise told(path, error, reading=True) from None
-    return Committed(committed, splits, head.listing is not None, head.id)
+    return Extent(committed, splits, head.listing is not None, head.id)
 
 
 def _head(base: sqlite3.Connection) -> Head:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NOTICE_S: Final = 5.0  # how long a page under way may take to notice that the run is over
 
 
-class Choice(Protocol):
+class ObjectChoice(Protocol):
     """Which of the listed objects are wanted."""
 
     def take(self, entries: Iterable[Entry], prefix: str = "") -> Iterator[Entry]:
@@ -47,7 +47,9 @@ class Lister:
         Packs objects into splits.
     """
 
-    def __init__(self, journal: Journal, store: Store, selection: Choice, planner: Planner) -> None:
+    def __init__(
+        self, journal: Journal, store: Store, selection: ObjectChoice, planner: Planner
+    ) -> None:
         self._journal = journal
         self._store = store
         self._selection = selection

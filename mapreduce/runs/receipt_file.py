@@ -44,7 +44,7 @@ class Counted(msgspec.Struct, frozen=True):
     dropped: dict[str, Count]
 
 
-class Written(msgspec.Struct, frozen=True):
+class ReceiptFile(msgspec.Struct, frozen=True):
     """A file as it was written."""
 
     bytes: Count
@@ -58,7 +58,7 @@ class Receipt(msgspec.Struct, frozen=True):
     digest: Named
     objects: Objects
     records: Counted
-    files: dict[str, Written]
+    files: dict[str, ReceiptFile]
     checksum: Named
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mapreduce.objects import Entry
-    from mapreduce.runs.aggregator import Gather
+    from mapreduce.runs.aggregator import Aggregator
     from mapreduce.runs.kept import Kept
     from mapreduce.tables.table import Schema
 
@@ -56,7 +56,7 @@ class Retry:
         """Give the objects to be tried, as they are listed now."""
         return (entry for entry in entries if entry.key in self._bad)
 
-    def begin(self, gather: Gather, schemas: Sequence[Schema]) -> None:
+    def begin(self, gather: Aggregator, schemas: Sequence[Schema]) -> None:
         """Have the kept sums and account gathered."""
         rest = msgspec.structs.replace(self.kept.ledger, quarantined=[])
         gather.keep(encoding.unpack(self.kept.partial, schemas), rest)

@@ -12,7 +12,7 @@ from roadspeed.inspect.leaves import float_ids, likely, odd_ids, shown, text_spe
 from roadspeed.trip import PATHS
 
 if TYPE_CHECKING:
-    from roadspeed.inspect.inspect import Findings, Place
+    from roadspeed.inspect.inspect import Findings, RecordPlace
     from roadspeed.inspect.leaves import Keys
 
 MOST_NAMED: Final = 3
@@ -96,7 +96,7 @@ def _advice(found: Findings, source: str) -> list[str]:
     return [*said, f"  {_command(found, source, links, speeds)}"]
 
 
-def _no_link(place: Place) -> str:
+def _no_link(place: RecordPlace) -> str:
     if (floats := float_ids(place.leaves)) is not None:
         return (
             f"{shown(floats)} holds ids as floats, such as {place.leaves[floats].example}, as "
@@ -111,7 +111,7 @@ def _no_link(place: Place) -> str:
     return "No field looks like a link id: name it with --link PATH."
 
 
-def _no_speed(place: Place) -> str:
+def _no_speed(place: RecordPlace) -> str:
     if (keys := text_speed(place.leaves)) is not None:
         return (
             f"{shown(keys)} holds speeds as text, such as {in_line(place.leaves[keys].example)}: a"

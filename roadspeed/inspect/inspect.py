@@ -45,7 +45,7 @@ LINES: Final = frozenset(("LineString", "MultiLineString"))
 
 
 @dataclass(slots=True)
-class Place:
+class RecordPlace:
     """The records of the lists at one path."""
 
     records: int = 0
@@ -70,7 +70,7 @@ class Findings:
     not_finite_beside: bool = False
     """Whether NaN or Infinity stands beside the records of a document."""
     faults: list[str] = field(default_factory=list)
-    places: dict[Keys, Place] = field(default_factory=dict)
+    places: dict[Keys, RecordPlace] = field(default_factory=dict)
     roads: list[str] = field(default_factory=list)
     """Keys of objects that hold lines for a map, and no trips."""
 
@@ -84,9 +84,9 @@ class Findings:
         return max(found, key=lambda k: (found[k].is_likely, found[k].records), default=None)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RecordPlace:
         """What is at that path."""
-        return Place() if self.at is None else self.places[self.at]
+        return RecordPlace() if self.at is None else self.places[self.at]
 
 
 def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECTS) -> Findings:
@@ -216,7 +216,7 @@ def _lists(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, list[Any]]]:
 
 
 def _take(records: list[Any], at: Keys, found: Findings) -> None:
-    place = found.places.setdefault(at, Place())
+    place = found.places.setdefault(at, RecordPlace())
     for record in records:
         place.records += 1
         if not isinstance(record, dict):

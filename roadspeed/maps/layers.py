@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from roadspeed.maps.strokes import Floats, Layer, Strokes
+from roadspeed.maps.strokes import Floats, StrokeLayer, Strokes
 from roadspeed.road_class import CASED_FROM
 
 if TYPE_CHECKING:
@@ -50,11 +50,15 @@ def widths_for(frame: Frame) -> Widths:
     return Widths(float(np.clip(MOTORWAY_M / frame.metres_per_px, low, high)))
 
 
-def context_layers(strokes: Strokes, shares: Floats, ground: Ground, widths: Widths) -> list[Layer]:
+def context_layers(
+    strokes: Strokes, shares: Floats, ground: Ground, widths: Widths
+) -> list[StrokeLayer]:
     """Roads beneath the links; `shares` as for the links, by the strokes' owner."""
     shares = shares[strokes.owner]
     return [
-        Layer(strokes.lines[shares == share], widths.context(share), None, ground.context, False)
+        StrokeLayer(
+            strokes.lines[shares == share], widths.context(share), None, ground.context, False
+        )
         for share in np.unique(shares)
     ]
 
@@ -67,7 +71,7 @@ def link_layers(
     shares: Floats,
     ground: Ground,
     widths: Widths,
-) -> list[Layer]:
+) -> list[StrokeLayer]:
     """Layers of the links.
 
     Parameters
@@ -84,7 +88,7 @@ def link_layers(
     mine_little, mine_share = little[strokes.owner], shares[strokes.owner]
     mine_shade = shade[strokes.owner]
     layers = [
-        Layer(strokes.lines[mine_little & (mine_share == share)], widths.little(share), None,
+        StrokeLayer(strokes.lines[mine_little & (mine_share == share)], widths.little(share), None,
               ground.little)
         for share in np.unique(mine_share[mine_little])
     ]  # fmt: skip
@@ -94,6 +98,6 @@ def link_layers(
         width_px = widths.measured(share)
         if ground.casing is not None and share >= CASED_FROM:
             wide = width_px * (1 + 2 * CASING_SHARE)
-            layers.append(Layer(strokes.lines[members], wide, None, ground.casing, False))
-        layers.append(Layer(strokes.lines[members], width_px, mine_shade[members], None))
+            layers.append(StrokeLayer(strokes.lines[members], wide, None, ground.casing, False))
+        layers.append(StrokeLayer(strokes.lines[members], width_px, mine_shade[members], None))
     return layers

@@ -37,7 +37,7 @@ Side = Literal["left", "center", "right"]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class LegendLine:
     """One grey line and what it stands for."""
 
     colour: str
@@ -55,7 +55,7 @@ class Legend:
     measure: str
     scale: Scale | None
     beyond: tuple[bool, bool]
-    keys: tuple[Key, ...]
+    keys: tuple[LegendLine, ...]
     paper_scale: str
     note: str
     attribution: str
@@ -203,7 +203,7 @@ def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None
             taken.append(box)
 
 
-def set_keys(sheet: Sheet, keys: tuple[Key, ...], x: float) -> None:
+def set_keys(sheet: Sheet, keys: tuple[LegendLine, ...], x: float) -> None:
     """Set the grey lines and their meaning, one below the other."""
     em = sheet.em
     for row, key in enumerate(keys):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from roadspeed.maps import paint
 from roadspeed.maps.colour import GROUNDS, ramp
-from roadspeed.maps.legend import Key, Legend, Sheet, scale_text, set_legend, strip_height_px
+from roadspeed.maps.legend import Legend, LegendLine, Sheet, scale_text, set_legend, strip_height_px
 from roadspeed.maps.typeface import Typeface, typeface_for
 from roadspeed.road_class import UNKNOWN_WIDTH
 
@@ -103,7 +103,7 @@ def counts_text(picture: Picture, links: Links, scene: Scene) -> str:
     return " · ".join(counts)
 
 
-def keys_of(picture: Picture, scene: Scene) -> tuple[Key, ...]:
+def keys_of(picture: Picture, scene: Scene) -> tuple[LegendLine, ...]:
     """Return the grey lines that occur on the map."""
     ground, widths, keys = GROUNDS[picture.background], scene.widths, []
     number = int((scene.shown & scene.little).sum())
@@ -111,9 +111,9 @@ def keys_of(picture: Picture, scene: Scene) -> tuple[Key, ...]:
         speed = picture.measure == "speed"
         why = f"fewer than {picture.min_fixes:,} fixes" if speed else "none counted"
         text = f"little data: {why} ({number:,} {plural('link', number)})"
-        keys.append(Key(ground.little, widths.little(UNKNOWN_WIDTH), text))
+        keys.append(LegendLine(ground.little, widths.little(UNKNOWN_WIDTH), text))
     if scene.has_context:
-        keys.append(Key(ground.context, widths.context(UNKNOWN_WIDTH), "no data"))
+        keys.append(LegendLine(ground.context, widths.context(UNKNOWN_WIDTH), "no data"))
     return tuple(keys)
 
 

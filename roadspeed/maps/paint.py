@@ -12,13 +12,13 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from roadspeed.maps.strokes import Floats, Ints, Layer
+    from roadspeed.maps.strokes import Floats, Ints, StrokeLayer
 
 POINTS_PER_INCH = 72.0
 
 
 def paint(
-    figure: Figure, layers: list[Layer], ramp: Floats, box: tuple[int, int, int, int]
+    figure: Figure, layers: list[StrokeLayer], ramp: Floats, box: tuple[int, int, int, int]
 ) -> None:
     """Paint layers onto a figure.
 

@@ -19,7 +19,7 @@ from roadspeed.maps.on_page import on_page
 from roadspeed.maps.strokes import (
     Floats,
     Ints,
-    Layer,
+    StrokeLayer,
     kinds_of,
     strokes_of,
 )
@@ -43,7 +43,7 @@ class Scene:
 
     frame: Frame
     scale: Scale | None
-    layers: list[Layer]
+    layers: list[StrokeLayer]
     widths: Widths
     located: npt.NDArray[np.bool_]
     shown: npt.NDArray[np.bool_]

@@ -27,7 +27,7 @@ class Strokes:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class StrokeLayer:
     """Strokes of one width that are painted together, in order.
 
     `lines` is object[k] of LineStrings in pixels. `shade` float64[k] is the place on the ramp

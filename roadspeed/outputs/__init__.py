@@ -1,7 +1,7 @@
 """Files people open: `speeds.csv`, `speeds.parquet`, `speeds.gpkg`, and the lists of what was left.
 
 A writer takes a `LinkTable` and a path, and leaves there either the whole file or what was there
-before (`whole`). Equal tables give equal bytes. Every column is described once, in `columns`.
+before (`whole`). Equal tables give equal bytes. Every column is described once, in `column_docs`.
 Nothing here computes a speed, joins, or knows where a number came from.
 """
 

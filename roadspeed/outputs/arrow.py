@@ -1,6 +1,6 @@
 """A `LinkTable` as Arrow record batches: what GeoParquet and the GeoPackage are written from.
 
-Columns and their descriptions come from `columns`; a number that is not defined is null, a
+Columns and their descriptions come from `column_docs`; a number that is not defined is null, a
 geometry is WKB. Nothing here touches a file.
 """
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mapreduce.errors import JobError
 from roadspeed.outputs import shapes
-from roadspeed.outputs.column_docs import COVERING, SPEEDS, Column
+from roadspeed.outputs.column_docs import COVERING, SPEEDS, ColumnDoc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def batches(
         yield pa.RecordBatch.from_arrays(arrays, schema=fields)
 
 
-def _field(column: Column, table: LinkTable) -> pa.Field:
+def _field(column: ColumnDoc, table: LinkTable) -> pa.Field:
     unit, meaning = column.unit_in(table.unit), column.meaning_in(table)
     metadata = {
         "description": meaning,

@@ -29,7 +29,7 @@ IN_THE_DOCS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnDoc:
     """One column of a table.
 
     Parameters
@@ -90,11 +90,11 @@ _MEAN = (
 _WHERE = "WGS 84, longitude then latitude"
 
 SPEEDS: Final = (
-    Column("link", "int64", "", _LINK, "link"),
-    Column("fixes", "int64", "fixes", _FIXES, "fixes"),
-    Column("trips", "int64", "trips", "Distinct trips (objects) with such a fix.", "trips"),
-    Column("mean", "float64", SPEED, _MEAN, "mean"),
-    Column(
+    ColumnDoc("link", "int64", "", _LINK, "link"),
+    ColumnDoc("fixes", "int64", "fixes", _FIXES, "fixes"),
+    ColumnDoc("trips", "int64", "trips", "Distinct trips (objects) with such a fix.", "trips"),
+    ColumnDoc("mean", "float64", SPEED, _MEAN, "mean"),
+    ColumnDoc(
         "std",
         "float64",
         SPEED,
@@ -102,7 +102,7 @@ SPEEDS: Final = (
         "null for one fix.",
         "std",
     ),
-    Column(
+    ColumnDoc(
         "ci95",
         "float64",
         SPEED,
@@ -110,16 +110,18 @@ SPEEDS: Final = (
         "independent. Those of one trip are not: read it as a lower bound. Null for one fix.",
         "ci95",
     ),
-    Column("min", "float64", SPEED, "Least speed of a fix on this link, to a millionth.", "min"),
-    Column("max", "float64", SPEED, "Greatest speed of a fix on this link, to a millionth.", "max"),
-    Column(
+    ColumnDoc("min", "float64", SPEED, "Least speed of a fix on this link, to a millionth.", "min"),
+    ColumnDoc(
+        "max", "float64", SPEED, "Greatest speed of a fix on this link, to a millionth.", "max"
+    ),
+    ColumnDoc(
         "road_class",
         "text",
         "",
         "Class of the road as the roads file names it; null where it says nothing.",
         "road_class",
     ),
-    Column(
+    ColumnDoc(
         "geometry",
         "geometry",
         _WHERE,
@@ -130,7 +132,7 @@ SPEEDS: Final = (
 )
 """Columns of `speeds.parquet` and `speeds.gpkg`."""
 
-COVERING: Final = Column(
+COVERING: Final = ColumnDoc(
     "bbox",
     "struct",
     _WHERE,
@@ -139,10 +141,10 @@ COVERING: Final = Column(
 """What GeoParquet has besides."""
 
 SPEEDS_CSV: Final = (
-    Column("linkID", "int64", "", _LINK, "link"),
-    Column("count(linkID)", "int64", "fixes", _FIXES, "fixes"),
-    Column("avg(absVelocity)", "float64", SPEED, _MEAN, "mean"),
-    Column(
+    ColumnDoc("linkID", "int64", "", _LINK, "link"),
+    ColumnDoc("count(linkID)", "int64", "fixes", _FIXES, "fixes"),
+    ColumnDoc("avg(absVelocity)", "float64", SPEED, _MEAN, "mean"),
+    ColumnDoc(
         "geom",
         "geometry",
         _WHERE,
@@ -153,18 +155,18 @@ SPEEDS_CSV: Final = (
 """Columns of `speeds.csv`: those of 2019, in their order."""
 
 QUARANTINE: Final = (
-    Column("key", "text", "", "Key of the object that was set aside."),
-    Column("etag", "text", "", "Its version as the store listed it."),
-    Column("reason", "text", "", "Why, in one word (`not_json`, `empty`, …)."),
-    Column("place", "text", "", "What was seen, and where."),
+    ColumnDoc("key", "text", "", "Key of the object that was set aside."),
+    ColumnDoc("etag", "text", "", "Its version as the store listed it."),
+    ColumnDoc("reason", "text", "", "Why, in one word (`not_json`, `empty`, …)."),
+    ColumnDoc("place", "text", "", "What was seen, and where."),
 )
 """Columns of `quarantine.csv`."""
 
 DROPPED: Final = (
-    Column("reason", "text", "", "Why the record was dropped (`no_link`, `bad_speed`, …)."),
-    Column("key", "text", "", "Key of the object that holds it."),
-    Column("place", "int64", "records", "Records before it in the object."),
-    Column(
+    ColumnDoc("reason", "text", "", "Why the record was dropped (`no_link`, `bad_speed`, …)."),
+    ColumnDoc("key", "text", "", "Key of the object that holds it."),
+    ColumnDoc("place", "int64", "records", "Records before it in the object."),
+    ColumnDoc(
         "value",
         "text",
         "",

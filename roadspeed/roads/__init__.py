@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.rows.answer import Joined, Named, RoadsError
+from roadspeed.roads.rows.answer import JoinedRoads, Named, RoadsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roadspeed.roads.rows.answer import BBox, Objects, OnRows
 
-__all__ = ["Joined", "Named", "RoadsError", "check", "context", "join", "unjoined"]
+__all__ = ["JoinedRoads", "Named", "RoadsError", "check", "context", "join", "unjoined"]
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -36,7 +36,7 @@ def join(
     class_column: str | None = None,
     crs: str | None = None,
     on_progress: OnRows | None = None,
-) -> Joined:
+) -> JoinedRoads:
     """Find the geometry of each id in a file or a PostGIS database.
 
     Parameters

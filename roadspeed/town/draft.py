@@ -24,7 +24,7 @@ _LONGEST_JOINED_M = 420.0
 
 
 @dataclass(slots=True)
-class Piece:
+class DraftLink:
     """One link in the making: end nodes, centre line in metres, class, street, direction."""
 
     a: int
@@ -40,7 +40,7 @@ class Draft:
     """Nodes in metres, and pieces between them."""
 
     xy: list[tuple[float, float]] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[DraftLink] = field(default_factory=list)
 
     def add_node(self, x: float, y: float) -> int:
         """Take a new node and return its number."""
@@ -72,7 +72,7 @@ def join(art: Arterials, streets: Streets) -> Draft:
             continue
         line = line.copy()  # noqa: PLW2901 - the piece's own line, its ends on its nodes
         line[0], line[-1] = draft.xy[start], draft.xy[end]
-        draft.pieces.append(Piece(start, end, line, highway, first_row + row))
+        draft.pieces.append(DraftLink(start, end, line, highway, first_row + row))
     return draft
 
 
@@ -103,7 +103,7 @@ def _cut(
     for i in range(len(marks) - 1):
         inner = steps[(steps > marks[i] + 0.5) & (steps < marks[i + 1] - 0.5)]
         part = along(line, np.concatenate(([marks[i]], inner, [marks[i + 1]])))
-        draft.pieces.append(Piece(names[i], names[i + 1], part, highway, street))
+        draft.pieces.append(DraftLink(names[i], names[i + 1], part, highway, street))
 
 
 def tidy(draft: Draft) -> Draft:
@@ -128,13 +128,13 @@ def tidy(draft: Draft) -> Draft:
         if start == end or float(stations(line)[-1]) > _LONGEST_JOINED_M:
             continue
         k, dropped = at.pop(node)
-        pieces[k] = Piece(start, end, line, first.highway, min(first.street, second.street))
+        pieces[k] = DraftLink(start, end, line, first.highway, min(first.street, second.street))
         gone.add(dropped)
         at[end] = [k if other == dropped else other for other in at[end]]
     return Draft(draft.xy, [piece for k, piece in enumerate(pieces) if k not in gone])
 
 
-def _connected(draft: Draft) -> list[Piece]:
+def _connected(draft: Draft) -> list[DraftLink]:
     group = list(range(len(draft.xy)))
 
     def root(node: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from roadspeed.town.arterials import RESIDENTIAL, Arterials
 from roadspeed.town.curves import Line, along, hermite, normals, stations
-from roadspeed.town.draft import Draft, Piece
+from roadspeed.town.draft import Draft, DraftLink
 from roadspeed.town.landscape import beside
 from roadspeed.town.mesh import VERGE
 
@@ -51,7 +51,7 @@ def build_motorway(draft: Draft, art: Arterials, ground: Landscape) -> None:
                 # Driving with the axis on the left carriageway, against it on the right one.
                 leaves = (offset < 0) == (sign > 0)
                 slip = _slip(draft, way, place, (node, target), sign=sign, leaves=leaves)
-                draft.pieces.append(Piece(*slip, "motorway_link", street + 1, one_way=True))
+                draft.pieces.append(DraftLink(*slip, "motorway_link", street + 1, one_way=True))
         cuts.append((float(stations(way)[-1]), ends[1]))
         _carriageway(draft, way, cuts, forward=sign > 0, street=street)
 
@@ -108,7 +108,7 @@ def _carriageway(
             line = along(way, _between(steps, float(marks[i]), float(marks[i + 1])))
             n, m = nodes[i], nodes[i + 1]
             piece = (n, m, line) if forward else (m, n, line[::-1])
-            draft.pieces.append(Piece(*piece, "motorway", street, one_way=True))
+            draft.pieces.append(DraftLink(*piece, "motorway", street, one_way=True))
 
 
 def _between(steps: NDArray[np.float64], start: float, stop: float) -> NDArray[np.float64]:
@@ -137,4 +137,4 @@ def build_ferry(draft: Draft, ground: Landscape) -> None:
     chord = (end - start) / max(math.dist(start, end), 1e-9)
     swing = np.array([-chord[1], chord[0]]) * 0.25
     line = hermite(start, end, chord + swing, chord - swing, spacing_m=60.0)
-    draft.pieces.append(Piece(a, b, line, "ferry", -1))
+    draft.pieces.append(DraftLink(a, b, line, "ferry", -1))

@@ -14,7 +14,7 @@ import shapely
 
 from roadspeed.town.arterials import draw_arterials
 from roadspeed.town.curves import Line, stations
-from roadspeed.town.draft import Draft, Piece, join, tidy
+from roadspeed.town.draft import Draft, DraftLink, join, tidy
 from roadspeed.town.landscape import Landscape
 from roadspeed.town.mesh import draw_mesh
 from roadspeed.town.motorway import build_ferry, build_motorway
@@ -119,6 +119,6 @@ def _freeze(draft: Draft, ground: Landscape, rng: np.random.Generator) -> Networ
     )
 
 
-def _thin(piece: Piece) -> Line:
+def _thin(piece: DraftLink) -> Line:
     line = shapely.simplify(shapely.LineString(piece.line), 0.4)
     return np.asarray(shapely.get_coordinates(line))

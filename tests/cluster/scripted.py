@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.protocol.framing import Broken, Wire
 from mapreduce.cluster.protocol.messages import (
@@ -31,7 +31,7 @@ from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost
 from mapreduce.limits import Limits
-from mapreduce.objects.patience import Patience, Retry
+from mapreduce.objects.patience import Patience, RetryPolicy
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.trusted import Trusted
 from mapreduce.runs.driver import Options, run
@@ -196,8 +196,8 @@ class Agent:
         assert self.job is not None
         origin = f"https://{self.config.address}:{self.config.port}/"
         trusted = Trusted(origin, self.context, self.config.server_name)
-        with Reader(Patience(Retry(deadline_s=PATIENCE_S)), trusted=trusted) as reader:
-            attempt = Attempt(self.job, reader, Limits())
+        with Reader(Patience(RetryPolicy(deadline_s=PATIENCE_S)), trusted=trusted) as reader:
+            attempt = AttemptRunner(self.job, reader, Limits())
             try:
                 partial, ledger = attempt.run(task.pieces, task.locations)
             finally:

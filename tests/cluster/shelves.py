@@ -15,7 +15,7 @@ from mapreduce.cluster import onhost
 from mapreduce.cluster.fleet import enrol
 from mapreduce.cluster.fleet.deploy import Plan
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.fleet.wheels import Cache, Platform, Wanted, platform_of
+from mapreduce.cluster.fleet.wheels import Cache, Platform, Requirements, platform_of
 from mapreduce.cluster.inventory.inventory import Inventory
 from tests.services.sshd import PYTHON, Shelf, shelf
 
@@ -65,7 +65,7 @@ def small_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, *, text: str = "x 
     wheel(wheels, "smalldep", "1.0", {"smalldep.py": "y = 2\n"})
     if str(packages) not in sys.path:
         monkeypatch.syspath_prepend(str(packages))
-    needs = Wanted(("smalldep==1.0",))
+    needs = Requirements(("smalldep==1.0",))
     cache = Cache(folder / "cache", ("--no-index", "--find-links", str(wheels)))
     there = folder / "cache" / needs.environment(this_platform(folder))  # as pip would leave it
     if not there.exists():

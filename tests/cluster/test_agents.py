@@ -17,7 +17,7 @@ from mapreduce.cluster.fleet import agent_control, operations
 from mapreduce.cluster.fleet.agent_control import start_agent, start_agents
 from mapreduce.cluster.fleet.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.operations import HostChoice
 from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.onhost import agents as onhost_agents
@@ -265,7 +265,7 @@ def test_logs_are_merged_by_host_and_followed_until_closed(deployed: Ready, caps
         folder = host.root / "runs" / "said" / host.name
         folder.mkdir(parents=True)
         (folder / "agent.log").write_text(f"one\ntwo of {host.name}\x1b[31m\n")
-    operations.show_logs(Choice(inventory.path), "said", lines=1, follow=False)
+    operations.show_logs(HostChoice(inventory.path), "said", lines=1, follow=False)
     said = sorted(capsys.readouterr().out.splitlines())
     assert said == ["pi1  two of pi1\\x1b[31m", "pi2  two of pi2\\x1b[31m"]
     later = hosts.hosts[0].root / "runs" / "a-later-one" / "pi1"
@@ -273,7 +273,7 @@ def test_logs_are_merged_by_host_and_followed_until_closed(deployed: Ready, caps
     (later / "agent.log").write_text("three\n")
     os.utime(hosts.hosts[0].root / "runs" / "said", (1e9, 1e9))
     os.utime(later.parent, (2e9, 2e9))
-    operations.show_logs(Choice(inventory.path, only=("pi1",)), None, lines=1, follow=False)
+    operations.show_logs(HostChoice(inventory.path, only=("pi1",)), None, lines=1, follow=False)
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if line.split()[1] in {"two", "three"}] == [
         "pi1  two of pi1\\x1b[31m",
@@ -308,9 +308,9 @@ def test_remove_ends_agents_and_deletes_what_is_ours_and_nothing_else(
         precious.mkdir()
         (precious / "thesis.tex").write_text("not ours")
         with pytest.raises(UsageError, match="Nobody can be asked here: --yes says"):
-            operations.remove_from_hosts(Choice(inventory.path))
+            operations.remove_from_hosts(HostChoice(inventory.path))
         with pytest.raises(FleetError, match=r"pi3: .* is not a folder of ours"):
-            operations.remove_from_hosts(Choice(inventory.path), yes=True)
+            operations.remove_from_hosts(HostChoice(inventory.path), yes=True)
         assert hosts.hosts[0].agents() == []
         assert not hosts.hosts[0].root.exists()
         assert not hosts.hosts[1].root.exists()
@@ -325,5 +325,5 @@ def test_hosts_that_share_a_home_run_an_agent_each(tmp_path: Path, monkeypatch: 
             with Remote(host, inventory) as remote:
                 start_agent(remote, "r", b"good", placed[host.name], module="smallpkg")
         assert len({p for h in hosts.hosts for p in h.agents()}) == 2
-        operations.remove_from_hosts(Choice(inventory.path), yes=True)
+        operations.remove_from_hosts(HostChoice(inventory.path), yes=True)
         assert [p for h in hosts.hosts for p in h.agents()] == []

@@ -65,5 +65,5 @@ def test_where_processes_could_be_started_before_it_is_waited_for(
 
 def test_patience_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slot_process, "START_PATIENCE_S", 0.0)
-    patience = slot_process.Patience()
+    patience = slot_process.StartPatience()
     assert [patience.is_over(ever=True) for _ in range(3)] == [False, False, True]

@@ -23,7 +23,7 @@ from mapreduce.cluster.fleet.release import name_of, overlay, own_packages, pack
 from mapreduce.cluster.fleet.wheels import (
     Cache,
     Platform,
-    Wanted,
+    Requirements,
     pip_download,
     platform_of,
     worker_needs,
@@ -386,14 +386,14 @@ def test_a_host_without_wheels_is_told_plainly(tmp_path: Path) -> None:
     with pytest.raises(
         HostError, match=r"no wheels for cp311-armv6l-glibc36 .*piwheels\.org reachable"
     ):
-        cache.get(Wanted(("numpy==2.0",)), old)
+        cache.get(Requirements(("numpy==2.0",)), old)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_version_without_wheels_gives_way_to_one_that_is_declared(tmp_path: Path) -> None:
     wheel(tmp_path, "smalldep", "1.5", {"smalldep.py": ""})
     cache = Cache(tmp_path / "cache", ("--no-index", "--find-links", str(tmp_path)))
-    (found,) = cache.get(Wanted(("smalldep==2.0",), ("smalldep>=1.0",)), platform_of(FACTS))
+    (found,) = cache.get(Requirements(("smalldep==2.0",), ("smalldep>=1.0",)), platform_of(FACTS))
     assert found.name == "smalldep-1.5-py3-none-any.whl"
 
 
@@ -410,7 +410,7 @@ def test_threads_that_want_the_same_wheels_fetch_them_once(
         return real(*args, **kwargs)
 
     monkeypatch.setattr(subprocess, "run", counted)
-    wanted = Wanted(("smalldep==1.0",))
+    wanted = Requirements(("smalldep==1.0",))
     threads = [
         threading.Thread(target=cache.get, args=(wanted, platform_of(FACTS))) for _ in range(3)
     ]
@@ -460,6 +460,6 @@ def test_wheels_that_another_run_fetched_meanwhile_are_taken(
             (folder / "a.whl").touch()
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    needs, pi = Wanted(("a==1",)), Platform((3, 11), "aarch64")
+    needs, pi = Requirements(("a==1",)), Platform((3, 11), "aarch64")
     monkeypatch.setattr(subprocess, "run", fetched_twice)
     assert [path.name for path in Cache(tmp_path).get(needs, pi)] == ["a.whl"]

@@ -15,7 +15,7 @@ from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.doctor import examine, judge, throttled_words
 from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.fleet.shared_folders import witnesses
-from mapreduce.cluster.inventory.hosts_toml import Store
+from mapreduce.cluster.inventory.hosts_toml import StoreTable
 from mapreduce.cluster.inventory.inventory import load
 from mapreduce.cluster.onhost import facts
 from mapreduce.errors import UsageError
@@ -129,7 +129,7 @@ def test_real_hosts_are_examined_and_hot_ones_found(tmp_path: Path, monkeypatch:
         hosts.overrides["pi1"] = {"endpoint": up}
         (tmp_path / "shared" / "deep").mkdir(parents=True)
         (tmp_path / "shared" / "deep" / "trip").write_bytes(b"{}")
-        shared = Store(shared=(str(tmp_path / "shared"),))
+        shared = StoreTable(shared=(str(tmp_path / "shared"),))
         inventory = replace(hosts.inventory(), store=shared)
         plan = small_plan(tmp_path, monkeypatch)
         deploy(inventory, inventory.hosts[:1], Quiet(), plan).check("deploy")
@@ -197,7 +197,7 @@ def test_an_address_that_is_not_this_machines_is_refused_before_hosts_are_asked(
     path = tmp_path / "hosts.toml"
     path.write_text('[cluster]\naddress = "192.0.2.77"\n[[hosts]]\nname = "pi1"\n')
     with pytest.raises(UsageError, match="hostname -I"):
-        operations.examine_hosts(operations.Choice(path))
+        operations.examine_hosts(operations.HostChoice(path))
     assert small_plan(tmp_path, monkeypatch).tree.files
 
 

@@ -10,7 +10,7 @@ from paramiko import RejectPolicy  # type: ignore[import-untyped]  # it ships no
 from mapreduce.cluster.fleet import enrol, operations
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.enrol import Trust
-from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.operations import HostChoice
 from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.ssh import route, ssh
@@ -106,13 +106,13 @@ def test_yes_never_takes_a_changed_key(two: Shelf) -> None:
     two.hosts[0].new_host_key()
     two.hosts[0].start()
     with pytest.raises(FleetError, match="pi1: its host key changed") as caught:
-        operations.enrol_hosts(Choice(inventory.path), yes=True)
+        operations.enrol_hosts(HostChoice(inventory.path), yes=True)
     assert [o.host for o in caught.value.failed] == ["pi1"]
     assert inventory.known_hosts.read_text() == before
     with pytest.raises(UsageError, match="--replace needs --only"):
-        operations.enrol_hosts(Choice(inventory.path), yes=True, replace=True)
+        operations.enrol_hosts(HostChoice(inventory.path), yes=True, replace=True)
     with pytest.raises(UsageError, match="Nobody can be asked here: --fingerprints FILE"):
-        operations.enrol_hosts(Choice(inventory.path, only=("pi1",)), yes=True, replace=True)
+        operations.enrol_hosts(HostChoice(inventory.path, only=("pi1",)), yes=True, replace=True)
     assert inventory.known_hosts.read_text() == before
 
 
@@ -127,7 +127,7 @@ def test_a_changed_key_is_replaced_when_a_person_saw_both(
     host.start()
     asked: list[str] = []
     monkeypatch.setattr(operations, "confirm", answering(asked, answer=True))
-    operations.enrol_hosts(Choice(inventory.path, only=("pi1",)), replace=True)
+    operations.enrol_hosts(HostChoice(inventory.path, only=("pi1",)), replace=True)
     assert capsys.readouterr().out.startswith("pi1  look  ")  # a changed key is not "ok"
     new = pinned(inventory.known_hosts)
     places = [pin_name(h.address, h.port) for h in two.hosts]
@@ -178,7 +178,7 @@ def test_hosts_that_refuse_or_hang_are_named_and_the_rest_enrolled(
             two.client_key = more.client_key
             inventory = two.inventory()
             with pytest.raises(FleetError) as caught:
-                operations.enrol_hosts(Choice(inventory.path), yes=True)
+                operations.enrol_hosts(HostChoice(inventory.path), yes=True)
             two.hosts.pop()
     finally:
         silent.close()
@@ -217,13 +217,13 @@ def test_install_key_asks_once_and_afterwards_the_key_works(
     inventory = at(tmp_path, by_password.port)
     asked: list[str] = []
     monkeypatch.setattr(getpass, "getpass", answering(asked, answer=by_password.password))
-    operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
+    operations.enrol_hosts(HostChoice(inventory.path), yes=True, install_key=True)
     assert asked == ["Password of ann on pi1: "]
     keys = by_password.home / ".ssh" / "authorized_keys"
     assert keys.read_text().strip() == (tmp_path / "id.pub").read_text().strip()
     assert keys.stat().st_mode & 0o777 == 0o600
     monkeypatch.setattr(getpass, "getpass", never_ask)  # the key is there: no password is needed
-    operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
+    operations.enrol_hosts(HostChoice(inventory.path), yes=True, install_key=True)
     assert keys.read_text().count("ssh-ed25519") == 1
     assert not any(by_password.password in c or "ssh-ed25519" in c for c in by_password.commands)
 
@@ -234,7 +234,7 @@ def test_a_wrong_password_is_told_and_never_repeated(
     inventory = at(tmp_path, by_password.port)
     monkeypatch.setattr(getpass, "getpass", lambda _: "canary-password")
     with pytest.raises(FleetError, match="refused this password of ann: type it again") as caught:
-        operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
+        operations.enrol_hosts(HostChoice(inventory.path), yes=True, install_key=True)
     assert "canary-password" not in str(caught.value) + "".join(capfd.readouterr())
     assert not (by_password.home / ".ssh").exists()
 
@@ -245,7 +245,7 @@ def test_an_identity_that_is_not_there_is_told_before_a_password_is_asked(
     inventory = at(tmp_path, by_password.port, identity="elsewhere/id")
     monkeypatch.setattr(getpass, "getpass", never_ask)
     with pytest.raises(UsageError, match="ssh-keygen -t ed25519"):
-        operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
+        operations.enrol_hosts(HostChoice(inventory.path), yes=True, install_key=True)
     assert by_password.attempts == []
 
 
@@ -272,7 +272,7 @@ def test_aliases_and_jumps_of_the_ssh_config_are_honoured_and_verified(
     place = pin_name(jump.address, jump.port)
     public = (jump.folder / "host_key.pub").read_text().split()
     (tmp_path / ".ssh" / "known_hosts").write_text(f"{place} {public[0]} {public[1]}\n")
-    operations.enrol_hosts(Choice(path), yes=True)
+    operations.enrol_hosts(HostChoice(path), yes=True)
     assert pinned(inventory.known_hosts).names() == [pin_name(inner.address, inner.port)]
     with Remote(inventory.hosts[0], inventory) as connected:
         assert connected.call("echo $SSH_CONNECTION").out.split()[2].decode() == inner.address
@@ -291,7 +291,7 @@ def test_without_an_identity_the_usual_key_is_installed(
         f"ssh_port = {by_password.port}\n"
     )
     monkeypatch.setattr(getpass, "getpass", lambda _: by_password.password)
-    operations.enrol_hosts(Choice(path), yes=True, install_key=True)
+    operations.enrol_hosts(HostChoice(path), yes=True, install_key=True)
     installed = (by_password.home / ".ssh" / "authorized_keys").read_text()
     assert installed.strip() == (user / ".ssh" / "id_ed25519.pub").read_text().strip()
 
@@ -332,11 +332,11 @@ def test_a_host_of_an_included_file_is_enrolled_beside_what_is_not_utf_8(
     )
     path = tmp_path / "hosts.toml"
     path.write_text('[cluster]\n[[hosts]]\nname = "labpi"\n')
-    operations.enrol_hosts(Choice(path), yes=True)
+    operations.enrol_hosts(HostChoice(path), yes=True)
     assert pinned(load(path).known_hosts).names() == [pin_name(host.address, host.port)]
     config.write_bytes(b"\xef\xbb\xbfInclude config.d/*\n")
     with pytest.raises(UsageError, match=r"config: line 1: .*byte order mark"):
-        operations.enrol_hosts(Choice(path), yes=True)
+        operations.enrol_hosts(HostChoice(path), yes=True)
 
 
 def test_a_key_that_could_not_be_used_is_told_before_a_password_is_asked(
@@ -348,7 +348,7 @@ def test_a_key_that_could_not_be_used_is_told_before_a_password_is_asked(
     subprocess.run(locked, check=True, capture_output=True)
     monkeypatch.setattr(getpass, "getpass", never_ask)
     with pytest.raises(UsageError, match=r"no key could log in to pi1 afterwards: .*ssh-add"):
-        operations.enrol_hosts(Choice(inventory.path), yes=True, install_key=True)
+        operations.enrol_hosts(HostChoice(inventory.path), yes=True, install_key=True)
     assert by_password.attempts == []
 
 
@@ -366,6 +366,6 @@ def test_the_key_of_the_users_configuration_is_the_one_that_is_installed(
     path = tmp_path / "hosts.toml"
     path.write_text('[cluster]\n[[hosts]]\nname = "lab"\n')
     monkeypatch.setattr(getpass, "getpass", lambda _: by_password.password)
-    operations.enrol_hosts(Choice(path), yes=True, install_key=True)
+    operations.enrol_hosts(HostChoice(path), yes=True, install_key=True)
     installed = (by_password.home / ".ssh" / "authorized_keys").read_text()
     assert installed.strip() == (tmp_path / ".ssh" / "lab.pub").read_text().strip()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mapreduce.cli import app
 from mapreduce.cluster.fleet.display import Screen
-from mapreduce.cluster.fleet.parallel import Done, FleetError, Outcome, on_each
+from mapreduce.cluster.fleet.parallel import FleetError, HostDone, HostOutcome, on_each
 from mapreduce.cluster.host_reasons import by_reason
 from mapreduce.cluster.inventory import template
 from mapreduce.cluster.inventory.inventory import Host, load
@@ -25,21 +25,21 @@ TOP = Path(__file__).parents[2]
 class Noted:
     def __init__(self) -> None:
         self.states: list[tuple[str, str]] = []
-        self.ended: list[Outcome[Any]] = []
+        self.ended: list[HostOutcome[Any]] = []
 
     def show(self, host: str, state: str) -> None:
         self.states.append((host, state))
 
-    def done(self, outcome: Outcome[Any]) -> None:
+    def done(self, outcome: HostOutcome[Any]) -> None:
         self.ended.append(outcome)
 
 
 def test_the_rest_goes_on_when_hosts_fail_and_one_error_names_them() -> None:
-    def act(host: Host, tell: Callable[[str], None]) -> Done[int]:
+    def act(host: Host, tell: Callable[[str], None]) -> HostDone[int]:
         tell("works")
         if host.name in {"pi3", "pi7"}:
             raise MapReduceError(f"{host.name} is sick")
-        return Done("fine", int(host.name[2:]))
+        return HostDone("fine", int(host.name[2:]))
 
     board = Noted()
     table = on_each(HOSTS, act, board)
@@ -51,8 +51,8 @@ def test_the_rest_goes_on_when_hosts_fail_and_one_error_names_them() -> None:
 
 
 def test_a_reason_that_hosts_share_is_told_once() -> None:
-    failed: list[Outcome[None]]
-    failed = [Outcome(h, False, why, 0.1) for h, why in (("a", "x"), ("b", "y\a"), ("c", "x"))]
+    failed: list[HostOutcome[None]]
+    failed = [HostOutcome(h, False, why, 0.1) for h, why in (("a", "x"), ("b", "y\a"), ("c", "x"))]
     assert str(FleetError("test", failed, 4)).endswith(":\n  a, c: x\n  b: y\\x07")
 
 
@@ -114,7 +114,7 @@ def test_no_more_hosts_than_allowed_are_busy_at_once() -> None:
     busy, most = 0, 0
     lock, full = threading.Lock(), threading.Barrier(3)
 
-    def act(_host: Host, _tell: Callable[[str], None]) -> Done[None]:
+    def act(_host: Host, _tell: Callable[[str], None]) -> HostDone[None]:
         nonlocal busy, most
         with lock:
             busy += 1
@@ -122,7 +122,7 @@ def test_no_more_hosts_than_allowed_are_busy_at_once() -> None:
         full.wait(10)
         with lock:
             busy -= 1
-        return Done("fine", None)
+        return HostDone("fine", None)
 
     assert not on_each(HOSTS, act, Noted(), at_once=3).failed
     assert most == 3
@@ -131,10 +131,10 @@ def test_no_more_hosts_than_allowed_are_busy_at_once() -> None:
 def test_a_host_that_hangs_is_given_up_and_holds_up_nobody() -> None:
     release = threading.Event()
 
-    def act(host: Host, _tell: Callable[[str], None]) -> Done[None]:
+    def act(host: Host, _tell: Callable[[str], None]) -> HostDone[None]:
         if host.name == "pi0":
             release.wait(60)
-        return Done("fine", None)
+        return HostDone("fine", None)
 
     try:
         table = on_each(HOSTS, act, Noted(), at_once=1, timeout_s=1.0)
@@ -147,7 +147,9 @@ def test_a_host_that_hangs_is_given_up_and_holds_up_nobody() -> None:
 def test_wrong_use_and_bugs_are_raised_as_they_are() -> None:
     for error in (UsageError("not so"), ZeroDivisionError("bug")):
 
-        def act(_host: Host, _tell: Callable[[str], None], error: Exception = error) -> Done[None]:
+        def act(
+            _host: Host, _tell: Callable[[str], None], error: Exception = error
+        ) -> HostDone[None]:
             raise error
 
         with pytest.raises(type(error)):
@@ -157,8 +159,8 @@ def test_wrong_use_and_bugs_are_raised_as_they_are() -> None:
 def test_a_pipe_gets_a_line_for_each_host(capsys: Any) -> None:
     with Screen("test", HOSTS[:2]) as board:
         board.show("pi0", "works")
-        board.done(Outcome("pi0", True, "fine", 1.0))
-        board.done(Outcome("pi1", False, "sick", 2.0))
+        board.done(HostOutcome("pi0", True, "fine", 1.0))
+        board.done(HostOutcome("pi1", False, "sick", 2.0))
     said = capsys.readouterr().out.splitlines()
     assert said == ["pi0  ok        1.0 s  fine", "pi1  failed    2.0 s  sick"]
 
@@ -167,7 +169,7 @@ def test_a_terminal_gets_a_table_in_which_hosts_cannot_paint(monkeypatch: Any, c
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     with Screen("test", HOSTS[:2]) as board:
         board.show("pi0", "[red]works")
-        board.done(Outcome("pi1", True, "\x1b[2Jfine", 1.0))
+        board.done(HostOutcome("pi1", True, "\x1b[2Jfine", 1.0))
     said = capsys.readouterr().out
     assert "[red]works" in said
     assert "\x1b[2J" not in said
@@ -180,7 +182,7 @@ def test_a_narrow_terminal_gets_every_reason_whole(monkeypatch: Any, capsys: Any
     reason = " ".join(f"word{i}" for i in range(60)) + " `sudo apt install python3`"
     with Screen("test", HOSTS) as board:
         for host in HOSTS:
-            board.done(Outcome(host.name, False, reason, 1.0))
+            board.done(HostOutcome(host.name, False, reason, 1.0))
     told = " ".join(capsys.readouterr().out.split())
     assert told.count("word59 `sudo apt") >= 1
     for host in HOSTS:
@@ -286,4 +288,4 @@ def test_both_command_lines_tell_who_failed_and_why(program: str) -> None:
 def test_hosts_can_be_worked_on_where_nobody_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     with Screen("test", HOSTS) as board:
-        board.done(Outcome(HOSTS[0].name, True, "well", 0.0))
+        board.done(HostOutcome(HOSTS[0].name, True, "well", 0.0))

@@ -8,7 +8,7 @@ import pytest
 
 from mapreduce.cluster.ssh import known_hosts
 from mapreduce.cluster.ssh.host_keys import pin, pinned
-from mapreduce.cluster.ssh.known_hosts import AUTHORITY, REVOKED, Key
+from mapreduce.cluster.ssh.known_hosts import AUTHORITY, REVOKED, HostKey
 from mapreduce.errors import UsageError
 from tests.services.sshd import keypair
 
@@ -123,7 +123,7 @@ def test_the_file_of_pins_refuses_a_line_that_is_none(tmp_path: Path, key_texts:
 def test_pinning_takes_a_name_out_of_its_lines_and_leaves_the_others(
     tmp_path: Path, key_texts: list[str]
 ) -> None:
-    old, new = (Key(t.split()[0], base64.b64decode(t.split()[1])) for t in key_texts)
+    old, new = (HostKey(t.split()[0], base64.b64decode(t.split()[1])) for t in key_texts)
     path = tmp_path / "known_hosts"
     path.write_text(f"A,b {key_texts[0]} mine\n@revoked a {key_texts[0]}\na {key_texts[1]}\n")
     subprocess.run(["ssh-keygen", "-H", "-f", str(path)], check=True, capture_output=True)

@@ -14,7 +14,7 @@ from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh import conversation as talk_module
 from mapreduce.cluster.ssh import ssh as remote_module
-from mapreduce.cluster.ssh.conversation import Talk
+from mapreduce.cluster.ssh.conversation import Conversation
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from tests.cluster.shelves import enrolled_shelf
 from tests.services.sshd import Shelf
@@ -162,7 +162,7 @@ def test_a_login_shell_that_reads_gets_nothing_of_ours(rigged: Rig, monkeypatch:
     monkeypatch.setattr(talk_module, "MOST_ANSWER_BYTES", 1 << 16)
     with (
         Remote(inventory.hosts[0], inventory) as remote,
-        contextlib.closing(Talk(remote)) as talk,
+        contextlib.closing(Conversation(remote)) as talk,
         pytest.raises(HostError, match="said more than 65,536 bytes before our script began"),
     ):
         talk.ask("facts", {})

@@ -11,7 +11,7 @@ import pytest
 from mapreduce.attempts.prefetch import Fetcher
 from mapreduce.errors import StoreError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.patience import Patience, Retry
+from mapreduce.objects.patience import Patience, RetryPolicy
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.trusted import Trusted
 from mapreduce.plan import Piece
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = b'{"data": []}'
-QUICK = Retry(first_s=0.01, longest_s=0.02, deadline_s=60.0)
-HASTY = Retry(first_s=0.01, longest_s=0.02, deadline_s=0.3)  # where it will not be answered
+QUICK = RetryPolicy(first_s=0.01, longest_s=0.02, deadline_s=60.0)
+HASTY = RetryPolicy(first_s=0.01, longest_s=0.02, deadline_s=0.3)  # where it will not be answered
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ def origin(authority: Authority) -> Iterator[str]:
 
 
 def _reader(
-    authority: Authority, origin: str, name: str = "127.0.0.1", retry: Retry = QUICK
+    authority: Authority, origin: str, name: str = "127.0.0.1", retry: RetryPolicy = QUICK
 ) -> Reader:
     context = client_context(authority.worker("w1"))
     return Reader(Patience(retry), trusted=Trusted(origin, context, name))

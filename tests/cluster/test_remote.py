@@ -11,7 +11,7 @@ from mapreduce.cluster.inventory.inventory import Host, Inventory, load
 from mapreduce.cluster.inventory.template import own_address
 from mapreduce.cluster.ssh import route
 from mapreduce.cluster.ssh.host_keys import pin, pin_name, pinned
-from mapreduce.cluster.ssh.known_hosts import Key
+from mapreduce.cluster.ssh.known_hosts import HostKey
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled_shelf
@@ -113,7 +113,7 @@ def test_what_is_no_ssh_server_is_told_and_gets_nothing_but_a_greeting(
     assert recorder.came.startswith(b"SSH-2.0-") or not recorder.came
 
 
-def as_text(key: Key) -> str:
+def as_text(key: HostKey) -> str:
     return f"{key.kind} {base64.b64encode(key.blob).decode()}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.operations import HostChoice
 from mapreduce.commands.cluster_run import demo_words, run_words
 from mapreduce.errors import UsageError
 
@@ -32,10 +32,10 @@ START = "from mapreduce.commands.cluster_run import start; start(['slow', 'to', 
 def test_hosts_that_are_left_out_are_left_out_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "hosts.toml"
     path.write_text(HOSTS)
-    left = Choice(path, only=("pi[1-3]",), without=("pi2",))
+    left = HostChoice(path, only=("pi[1-3]",), without=("pi2",))
     assert run_words(left, "trips", Path("out"))[-2:] == ["--only", "pi1,pi3"]
     assert demo_words(left, Path("out"), 9)[-2:] == ["--only", "pi1,pi3"]
-    chosen = Choice(path, only=("pi[1-3]",), tags=("pi4",))
+    chosen = HostChoice(path, only=("pi[1-3]",), tags=("pi4",))
     assert run_words(chosen, "trips", Path("out"))[-4:] == ["--only", "pi[1-3]", "--tag", "pi4"]
 
 
@@ -58,13 +58,13 @@ def test_a_run_that_is_interrupted_has_the_time_to_stop_its_hosts(tmp_path: Path
 
 
 def test_nan_is_allowed_over_the_hosts_by_the_same_word(tmp_path: Path) -> None:
-    choice = Choice(tmp_path / "hosts.toml", tags=("pi4",))
+    choice = HostChoice(tmp_path / "hosts.toml", tags=("pi4",))
     words = run_words(choice, "trips", Path("out"), allow_nan=True, detach=True)
     assert words[-2:] == ["--allow-nan", "--detach"]
 
 
 def test_options_of_the_runs_own_command_are_handed_on_as_they_stand(tmp_path: Path) -> None:
-    choice = Choice(tmp_path / "hosts.toml")
+    choice = HostChoice(tmp_path / "hosts.toml")
     words = run_words(choice, "trips", Path("out"), more=["--no-map", "--limit", "9"])
     assert words[-3:] == ["--no-map", "--limit", "9"]
     with pytest.raises(UsageError, match="expected SOURCE before --no-map"):

@@ -12,7 +12,7 @@ from mapreduce.cluster.ssh import ssh_config
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.ssh_config import way_to
 from mapreduce.cluster.ssh.ssh_files import Files, system_home
-from mapreduce.cluster.ssh.way import parts_of_jump, way_of
+from mapreduce.cluster.ssh.ssh_options import parts_of_jump, way_of
 from mapreduce.errors import UsageError
 
 # Files below ~/.ssh, and what holds for `lab`. `@` before an Include is nothing for us, and the

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from mapreduce.cluster.coordinator.agent_supervisor import Start
-from mapreduce.cluster.coordinator.status import Watch
+from mapreduce.cluster.coordinator.status import RunStatus
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.state import State
@@ -71,7 +71,7 @@ def _config(host: str, at: tuple[str, int]) -> AgentConfig:
 
 
 def _begun(script: Script, hosts: str) -> tuple[Start, Ended]:
-    watch, ended = Watch("r", hosts), Ended()
+    watch, ended = RunStatus("r", hosts), Ended()
     start = Start(hosts, script, None, watch, lost_s=0.0)
     watch.look(State(Rules(), 0.0), time.monotonic())
     start.begin(cast("Coordinator", ended), ("127.0.0.1", 1), _config)

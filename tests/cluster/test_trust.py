@@ -9,7 +9,7 @@ import pytest
 
 from mapreduce.cluster.fleet import enrol, operations
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.fleet.operations import Choice
+from mapreduce.cluster.fleet.operations import HostChoice
 from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
@@ -72,7 +72,7 @@ def test_a_list_that_contradicts_a_pinned_key_is_refused_and_both_are_named(
     listed = tmp_path / "prints"
     listed.write_text(f"{name.format(place=place(two.hosts[0]))} {OTHER}\n")
     with pytest.raises(FleetError) as caught:
-        operations.enrol_hosts(Choice(inventory.path), fingerprints=listed)
+        operations.enrol_hosts(HostChoice(inventory.path), fingerprints=listed)
     (failed,) = caught.value.failed
     assert failed.host == "pi1"
     assert own in failed.state
@@ -123,7 +123,7 @@ def test_a_host_of_another_kind_of_key_has_changed(two: Shelf, kind: str) -> Non
     with pytest.raises(HostError, match=r"its host key changed: pinned SHA256:.* found SHA256:"):
         Remote(inventory.hosts[0], inventory).__enter__()
     with pytest.raises(FleetError, match="pi1: its host key changed"):
-        operations.enrol_hosts(Choice(inventory.path), yes=True)
+        operations.enrol_hosts(HostChoice(inventory.path), yes=True)
     assert logins(two) == 1  # pi2's
 
 
@@ -179,7 +179,7 @@ def test_after_a_revocation_another_key_is_a_changed_one_not_a_new_one(two: Shel
         out.write(f"@revoked * {two.hosts[0].public_key}\n")
     two.hosts[0].restart_with_new_key()
     with pytest.raises(FleetError, match="pi1: its host key changed"):
-        operations.enrol_hosts(Choice(inventory.path, only=("pi1",)), yes=True)
+        operations.enrol_hosts(HostChoice(inventory.path, only=("pi1",)), yes=True)
 
 
 def test_two_hosts_of_one_place_do_not_undo_each_other(two: Shelf, home: Path) -> None:
@@ -200,7 +200,7 @@ def test_two_hosts_of_one_place_do_not_undo_each_other(two: Shelf, home: Path) -
 def test_a_hostkeyalias_names_the_pin(two: Shelf, home: Path) -> None:
     inventory = jumping(two, home, " HostKeyAlias shelf-inner\n")
     (home / ".ssh" / "known_hosts").write_text(f"{place(two.hosts[0])} {two.hosts[0].public_key}\n")
-    operations.enrol_hosts(Choice(inventory.path), yes=True)
+    operations.enrol_hosts(HostChoice(inventory.path), yes=True)
     assert pinned(inventory.known_hosts).names() == ["shelf-inner"]
 
 
@@ -215,7 +215,7 @@ def test_markers_in_the_users_known_hosts_are_no_traceback(two: Shelf, home: Pat
     assert f"{theirs}:1 vouches for the jump host {place(jump)} by @cert-authority" in said
     with theirs.open("a") as out:
         out.write(f"{place(jump)} {jump.public_key}\n")
-    operations.enrol_hosts(Choice(inventory.path), yes=True)
+    operations.enrol_hosts(HostChoice(inventory.path), yes=True)
     with theirs.open("a") as out:
         out.write(f"@revoked {place(jump)} {jump.public_key}\n")
     said = enrol.look(inventory, inventory.hosts, Quiet())["inner"].state
@@ -227,7 +227,7 @@ def test_a_jump_host_whose_key_changed_is_named(two: Shelf, home: Path) -> None:
     jump = two.hosts[0]
     theirs = home / ".ssh" / "known_hosts"
     theirs.write_text(f"{jump.address} {jump.public_key}\n")  # any port of it, as ssh takes it
-    operations.enrol_hosts(Choice(inventory.path), yes=True)
+    operations.enrol_hosts(HostChoice(inventory.path), yes=True)
     before = logins(two)
     jump.restart_with_new_key()
     with pytest.raises(HostError, match=r"the host key of the jump host .* changed: known SHA256"):
@@ -262,7 +262,7 @@ def test_a_proxycommand_is_run_as_ssh_runs_it(two: Shelf, home: Path) -> None:
     with pytest.raises(
         FleetError, match=r"failing: .*by ProxyCommand .sh -c .* .exit code 3: no way"
     ):
-        operations.enrol_hosts(Choice(path), yes=True)
+        operations.enrol_hosts(HostChoice(path), yes=True)
     with Remote(inventory.hosts[0], inventory) as remote:
         assert remote.call("echo in").out == b"in\n"
 

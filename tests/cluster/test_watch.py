@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from mapreduce.cluster.coordinator.status import Watch
+from mapreduce.cluster.coordinator.status import RunStatus
 from mapreduce.cluster.schedule.events import Joined, Offered, Planned
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.scheduler import Schedule
@@ -18,7 +18,7 @@ from mapreduce.plan import Piece, Split
 
 
 def test_the_speed_shown_is_true_from_the_first_second_of_reading() -> None:
-    watch, state = Watch("r1", ["pi1", "pi2"]), State(Rules(), 0.0)
+    watch, state = RunStatus("r1", ["pi1", "pi2"]), State(Rules(), 0.0)
     watch.look(state, 0.0)
     watch.look(state, 5.0)  # they start: nobody reads
     for second in range(6, 12):
@@ -32,7 +32,7 @@ def test_the_speed_shown_is_true_from_the_first_second_of_reading() -> None:
 
 
 def test_a_host_that_does_nothing_shows_no_speed() -> None:
-    watch, schedule = Watch("r1", ["pi1"]), Schedule(Rules(), 0.0)
+    watch, schedule = RunStatus("r1", ["pi1"]), Schedule(Rules(), 0.0)
     schedule.handle(Joined("pi1", 1, 1), 0.0)
     schedule.handle(Planned(Split(0, (Piece(0, "k", 10_000_000, "e"),))), 0.0)
     watch.look(schedule.state, 0.0)
@@ -50,7 +50,7 @@ def test_a_host_that_does_nothing_shows_no_speed() -> None:
 
 
 def test_a_silent_store_is_told_of_with_the_host_where_it_is_not_all() -> None:
-    watch, schedule = Watch("r1", ["pi1", "pi2"]), Schedule(Rules(), 0.0)
+    watch, schedule = RunStatus("r1", ["pi1", "pi2"]), Schedule(Rules(), 0.0)
     for number, host in enumerate(("pi1", "pi2")):
         schedule.handle(Joined(host, number, 1), 0.0)
         schedule.handle(Planned(Split(number, (Piece(number, "k", 1, "e"),))), 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.engine import Assignment, Event, Outcome, located
 from mapreduce.ledger import Cost
 from mapreduce.objects.reader import Reader
@@ -34,7 +34,7 @@ class Here:
         self.ran: list[int] = []
 
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
-        attempt = Attempt(assignment.job.load(), Reader(), assignment.limits)
+        attempt = AttemptRunner(assignment.job.load(), Reader(), assignment.limits)
         try:
             for split in list(splits) if self.all_listed else splits:
                 if len(self.ran) == self.stop_after:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import mapreduce as mr
 from mapreduce.attempts import attempt, combiner
-from mapreduce.attempts.attempt import Attempt
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.errors import JobError, StoreError
 from mapreduce.formats import line_blocks
 from mapreduce.ledger import SAMPLES_PER_REASON, Cost
@@ -23,7 +23,7 @@ from mapreduce.objects import Location
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece, Planner
-from mapreduce.runs.aggregator import Gather
+from mapreduce.runs.aggregator import Aggregator
 from mapreduce.tables import encoding, partial
 from tests.jobs.counting import Lines, Links, PlainRows, Rows
 from tests.jobs.deadly import Deadly
@@ -45,8 +45,8 @@ def done(
 ) -> tuple[Partial, Ledger]:
     """Run a job over objects in memory, split as told."""
     store = Memory(objects)
-    gather = Gather(job.schemas(), 10_000_000)
-    run = Attempt(job, Reader(), limits or Limits())
+    gather = Aggregator(job.schemas(), 10_000_000)
+    run = AttemptRunner(job, Reader(), limits or Limits())
     try:
         planner = Planner(split_bytes=split_bytes, divisible=divisible)
         for split in planner.splits_of(store.entries()):
@@ -253,7 +253,7 @@ def test_an_unbounded_key_is_refused() -> None:
 
 
 def test_a_fault_of_the_store_is_booked_on_no_object(tmp_path: Any) -> None:
-    run = Attempt(Links(), Reader(), Limits())
+    run = AttemptRunner(Links(), Reader(), Limits())
     piece = Piece(0, "k", 3, "etag")
     try:
         with pytest.raises(StoreError, match="is gone"):
@@ -264,7 +264,7 @@ def test_a_fault_of_the_store_is_booked_on_no_object(tmp_path: Any) -> None:
 
 def test_objects_are_told_of_before_they_are_decoded() -> None:
     seen: list[str] = []
-    run = Attempt(Links(), Reader(), Limits())
+    run = AttemptRunner(Links(), Reader(), Limits())
     objects = {f"{n}": trip((1, 1.0)) for n in range(9)}
     pieces = [Piece(int(k), k, len(v), "") for k, v in objects.items()]
     try:

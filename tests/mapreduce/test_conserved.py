@@ -10,7 +10,7 @@ import mapreduce as mr
 from mapreduce.errors import MapReduceError
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
-from mapreduce.runs.aggregator import Gather
+from mapreduce.runs.aggregator import Aggregator
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.accumulator import Tiers
 from mapreduce.tables.conservation import Conserved
@@ -75,7 +75,7 @@ def test_tiers_that_lose_a_partial_end_the_run(monkeypatch: pytest.MonkeyPatch) 
     from tests.mapreduce.test_gather import SCHEMAS as OTHERS  # noqa: PLC0415 - two of one name
     from tests.mapreduce.test_gather import _raw  # noqa: PLC0415 - as above
 
-    gather = Gather(OTHERS, 1000)
+    gather = Aggregator(OTHERS, 1000)
     for number in range(40):
         split = Split(number, (Piece(number, f"k{number}", 9, "e"),))
         gather.add([split], _raw(3), Ledger(ok=1, read=1, kept=1), Cost())

@@ -11,7 +11,7 @@ import mapreduce as mr
 from mapreduce.errors import JobError, PartialError
 from mapreduce.ledger import Cost, Dropped, Ledger, Quarantined
 from mapreduce.plan import Piece, Split
-from mapreduce.runs.aggregator import HOPELESS_AFTER, HOPELESS_CRASHES, Gather
+from mapreduce.runs.aggregator import HOPELESS_AFTER, HOPELESS_CRASHES, Aggregator
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.partial import Partial
 
@@ -40,7 +40,7 @@ def test_the_order_of_outcomes_never_shows() -> None:
     for seed in range(20):
         order = list(range(70))
         random.Random(seed).shuffle(order)
-        gather = Gather(SCHEMAS, 1000)
+        gather = Aggregator(SCHEMAS, 1000)
         for number in order:
             gather.add([_whole(number)], _raw(number % 9, number % 4), _kept(2), Cost(1.0))
         digests.add(encoding.digest(gather.result()))
@@ -50,7 +50,7 @@ def test_the_order_of_outcomes_never_shows() -> None:
 
 def test_a_divided_object_counts_once_all_its_pieces_are_here() -> None:
     for order in itertools.permutations([(0, 10), (10, 20), (20, 30)]):
-        gather = Gather(SCHEMAS, 1000)
+        gather = Aggregator(SCHEMAS, 1000)
         for number, (start, stop) in enumerate(order):
             assert gather.ledger.ok == 0
             lost = Ledger(
@@ -65,7 +65,7 @@ def test_a_divided_object_counts_once_all_its_pieces_are_here() -> None:
 
 
 def test_a_divided_object_with_one_bad_piece_leaves_no_trace_in_the_sums() -> None:
-    gather = Gather(SCHEMAS, 1000)
+    gather = Aggregator(SCHEMAS, 1000)
     bad = Ledger(quarantined=[Quarantined(5, "big", "e", "changed", "byte 12")])
     gather.add([_part(0, 20, 30)], _raw(1), _kept(), Cost())
     gather.add([_part(1, 10, 20)], _raw(), bad, Cost())
@@ -76,7 +76,7 @@ def test_a_divided_object_with_one_bad_piece_leaves_no_trace_in_the_sums() -> No
 
 
 def test_a_divided_object_is_set_aside_once_for_its_first_bad_piece() -> None:
-    gather = Gather(SCHEMAS, 1000)
+    gather = Aggregator(SCHEMAS, 1000)
     for number, start in enumerate((20, 0, 10)):
         bad = Ledger(quarantined=[Quarantined(5, "big", "e", "changed", f"byte {start}")])
         gather.add([_part(number, start, start + 10)], _raw(), bad if start else _kept(), Cost())
@@ -85,14 +85,14 @@ def test_a_divided_object_is_set_aside_once_for_its_first_bad_piece() -> None:
 
 
 def test_max_keys_holds_for_a_single_outcome() -> None:
-    gather = Gather(SCHEMAS, 3)
+    gather = Aggregator(SCHEMAS, 3)
     gather.add([_whole(0)], _raw(1, 2, 3, 4), _kept(), Cost())
     with pytest.raises(JobError, match="4 keys after 1 objects"):
         gather.result()
 
 
 def test_max_keys_holds_for_the_whole_however_few_outcomes() -> None:
-    gather = Gather(SCHEMAS, 3)
+    gather = Aggregator(SCHEMAS, 3)
     gather.listed_objects = 20
     gather.add([_whole(0)], _raw(1, 2), _kept(), Cost())
     gather.add([_whole(1)], _raw(3, 4), _kept(), Cost())
@@ -101,7 +101,7 @@ def test_max_keys_holds_for_the_whole_however_few_outcomes() -> None:
 
 
 def test_a_hundred_objects_without_a_record_stop_the_run() -> None:
-    gather = Gather(SCHEMAS, 1000)
+    gather = Aggregator(SCHEMAS, 1000)
     for number in range(HOPELESS_AFTER - 1):
         gather.add([_whole(number)], _raw(), Ledger(ok=1, read=1, dropped={"no_link": 1}), Cost())
     bad = Ledger(quarantined=[Quarantined(99, "k", "e", "not_json", "byte 3")])
@@ -110,7 +110,7 @@ def test_a_hundred_objects_without_a_record_stop_the_run() -> None:
 
 
 def test_ten_crashes_without_a_record_stop_the_run() -> None:
-    gather = Gather(SCHEMAS, 1000)
+    gather = Aggregator(SCHEMAS, 1000)
     crash = [Quarantined(n, "k", "e", "crashed", "exit code 1") for n in range(HOPELESS_CRASHES)]
     for number, bad in enumerate(crash[:-1]):
         gather.add([_whole(number)], _raw(), Ledger(quarantined=[bad]), Cost())
@@ -119,7 +119,7 @@ def test_ten_crashes_without_a_record_stop_the_run() -> None:
 
 
 def test_one_record_among_a_hundred_objects_is_hope() -> None:
-    gather = Gather(SCHEMAS, 1000)
+    gather = Aggregator(SCHEMAS, 1000)
     gather.add([_whole(0)], _raw(1), _kept(), Cost())
     for number in range(1, 300):
         gather.add([_whole(number)], _raw(), Ledger(ok=1), Cost())
@@ -127,7 +127,7 @@ def test_one_record_among_a_hundred_objects_is_hope() -> None:
 
 
 def test_bad_objects_done_before_their_good_neighbours_stop_nothing() -> None:
-    gather = Gather(SCHEMAS, 1000)
+    gather = Aggregator(SCHEMAS, 1000)
     for number in range(1, 300):
         gather.add([_whole(number)], _raw(), Ledger(ok=1), Cost())
     gather.add([_whole(0)], _raw(1), _kept(), Cost())
@@ -136,4 +136,4 @@ def test_bad_objects_done_before_their_good_neighbours_stop_nothing() -> None:
 
 def test_bytes_that_are_no_partial_of_this_job_are_refused() -> None:
     with pytest.raises(PartialError):
-        Gather(SCHEMAS, 1000).add([_whole(0)], _raw()[:-1], Ledger(), Cost())
+        Aggregator(SCHEMAS, 1000).add([_whole(0)], _raw()[:-1], Ledger(), Cost())

@@ -21,7 +21,8 @@ CALLS = {"eval", "exec", "compile", "__import__"}
 ALONE = {
     "minio": {f"mapreduce/objects/{name}.py" for name in ("s3", "s3_credentials")},
     "psycopg2": {
-        f"roadspeed/roads/postgis/{name}.py" for name in ("read", "errors", "queries", "session")
+        f"roadspeed/roads/postgis/{name}.py"
+        for name in ("read", "errors", "queries", "transaction")
     },
     "distributed": {f"mapreduce/engines/{name}.py" for name in ("dask", "dask_tree")},
     "pyspark": {f"mapreduce/engines/{name}.py" for name in ("spark", "spark_batches")},

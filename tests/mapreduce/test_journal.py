@@ -13,7 +13,7 @@ from mapreduce.errors import MapReduceError, StoreError, UsageError
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
 from mapreduce.runs.folder_lock import CLAIM, claimant, claimed, holding
-from mapreduce.runs.journal import NAME, Committed, Journal, Listing, progress_of
+from mapreduce.runs.journal import NAME, Extent, Journal, Listing, progress_of
 from mapreduce.runs.report import published
 
 if TYPE_CHECKING:
@@ -246,5 +246,5 @@ def test_progress_is_told_of_a_folder_of_any_name(tmp_path: Path) -> None:
     journal = Journal(folder, "me")
     journal.plan(_split(0))
     _commit(journal, 0)
-    assert progress_of(folder) == Committed(1, 1, listed=False, run=journal.run)
+    assert progress_of(folder) == Extent(1, 1, listed=False, run=journal.run)
     journal.close()

@@ -17,7 +17,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.engines.local import Local
-from mapreduce.engines.local_tasks import Desk
+from mapreduce.engines.local_tasks import LocalTasks
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects.memory import Memory
@@ -259,7 +259,7 @@ def test_a_slot_that_waits_for_the_listing_keeps_no_other_from_telling() -> None
         listed.wait()
         yield from ()
 
-    desk = Desk(splits())
+    desk = LocalTasks(splits())
     waiting = threading.Thread(target=desk.take)
     waiting.start()
     asked.wait()

@@ -15,7 +15,7 @@ from mapreduce.objects import Entry
 from mapreduce.objects.backoff import Backoff, retry_after_s
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
-from mapreduce.objects.patience import Retry
+from mapreduce.objects.patience import RetryPolicy
 from mapreduce.objects.s3_errors import refusal
 from mapreduce.objects.selection import Selection, ignored, parse_sample
 from mapreduce.objects.source import open_store
@@ -142,7 +142,7 @@ def test_a_secret_in_the_source_is_refused_and_not_repeated(scheme: str) -> None
 
 @given(st.integers(0, 2**32), st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=60))
 def test_pauses_keep_to_the_deadline(seed: int, asked: list[float | None]) -> None:
-    retry = Retry(first_s=0.1, longest_s=5, deadline_s=60)
+    retry = RetryPolicy(first_s=0.1, longest_s=5, deadline_s=60)
     backoff, now_s = Backoff(retry, Random(seed)), 1000.0
     for number, asked_s in enumerate(asked):
         wait_s = backoff.wait_s(now_s, asked_s)
@@ -156,7 +156,7 @@ def test_pauses_keep_to_the_deadline(seed: int, asked: list[float | None]) -> No
 
 
 def test_progress_gives_the_whole_patience_back() -> None:
-    backoff = Backoff(Retry(deadline_s=10), Random(1))
+    backoff = Backoff(RetryPolicy(deadline_s=10), Random(1))
     assert backoff.wait_s(0) is not None
     assert backoff.wait_s(11) is None
     backoff.progressed()
@@ -164,7 +164,7 @@ def test_progress_gives_the_whole_patience_back() -> None:
 
 
 def test_readers_do_not_come_back_at_once() -> None:
-    waits = {Backoff(Retry(), Random(seed)).wait_s(0) for seed in range(20)}
+    waits = {Backoff(RetryPolicy(), Random(seed)).wait_s(0) for seed in range(20)}
     assert len(waits) == 20
 
 

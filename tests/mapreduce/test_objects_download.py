@@ -16,7 +16,7 @@ import pytest
 from mapreduce.errors import ExpiredError, MapReduceError, ObjectError, StoreError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.gunzip import inflated, read_all
-from mapreduce.objects.patience import Patience, Retry
+from mapreduce.objects.patience import Patience, RetryPolicy
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tests.services.seaweed import Seaweed
 
 CONTENT = os.urandom(300_000)
-QUICK = Retry(first_s=0.01, longest_s=0.05, deadline_s=60.0)
-HASTY = Retry(first_s=0.01, longest_s=0.05, deadline_s=0.6)  # where it will not be answered
+QUICK = RetryPolicy(first_s=0.01, longest_s=0.05, deadline_s=60.0)
+HASTY = RetryPolicy(first_s=0.01, longest_s=0.05, deadline_s=0.6)  # where it will not be answered
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def test_a_store_that_is_restarted_is_waited_for(
     seaweed: Seaweed, proxy: Proxy, found: tuple[Entry, Location]
 ) -> None:
     assert seaweed.endpoint
-    with Reader(Patience(retry=Retry(first_s=0.01, longest_s=0.05, deadline_s=20))) as reader:
+    with Reader(Patience(retry=RetryPolicy(first_s=0.01, longest_s=0.05, deadline_s=20))) as reader:
         with reader.open(*found) as body:
             body.read()
         proxy.hang_up()  # the kept connection is dead now
@@ -270,7 +270,10 @@ def test_a_silent_server_is_asked_again(proxy: Proxy, found: tuple[Entry, Locati
 
 def test_stopping_ends_a_long_pause(proxy: Proxy, found: tuple[Entry, Location]) -> None:
     proxy.lay(Fault(status=503, headers={"Retry-After": "100"}))
-    with Reader(Patience(retry=Retry(deadline_s=100))) as reader, ThreadPoolExecutor(1) as pool:
+    with (
+        Reader(Patience(retry=RetryPolicy(deadline_s=100))) as reader,
+        ThreadPoolExecutor(1) as pool,
+    ):
         opening = pool.submit(reader.open, *found)
         while proxy.faults:  # until the refusal is on its way
             assert not opening.done()
@@ -300,7 +303,7 @@ def test_no_error_shows_a_signature(
     assert len(signature) == 64
     proxy.lay(*[fault] * 50)
     with (
-        Reader(Patience(retry=Retry(deadline_s=0.05))) as reader,
+        Reader(Patience(retry=RetryPolicy(deadline_s=0.05))) as reader,
         pytest.raises(MapReduceError) as caught,
     ):
         reader.open(*found)

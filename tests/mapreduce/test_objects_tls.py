@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from mapreduce.errors import StoreError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.patience import Patience, Retry
+from mapreduce.objects.patience import Patience, RetryPolicy
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HASTY = Retry(first_s=0.01, longest_s=0.05, deadline_s=5.0)
+HASTY = RetryPolicy(first_s=0.01, longest_s=0.05, deadline_s=5.0)
 HANDSHAKE = b"\x16"
 ALERT = b"\x15\x03\x01\0\x02\x02\x46"  # "protocol version", as OpenSSL answers
 BROKEN = b"\x15\x03\x03\0\x02\x02\x50"  # "internal error": of one connection, not of all
@@ -128,7 +128,7 @@ def test_a_certificate_that_nobody_trusts(what: object, secure: str) -> None:
 
 def test_a_handshake_that_breaks_is_tried_again() -> None:
     asked = []
-    retry = Retry(first_s=0.01, longest_s=0.05, deadline_s=1.0)
+    retry = RetryPolicy(first_s=0.01, longest_s=0.05, deadline_s=1.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

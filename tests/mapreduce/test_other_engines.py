@@ -13,10 +13,18 @@ pytest.importorskip("distributed")
 
 from mapreduce.engine import Assignment, Outcome
 from mapreduce.engines import foreign_task
-from mapreduce.engines.dask_tree import FAN_IN, FaultError, Tree, attempt
+from mapreduce.engines.dask_tree import FAN_IN, FaultError, TaskTree, attempt
 from mapreduce.engines.foreign_bundle import Shipment, release
-from mapreduce.engines.foreign_driver import Desk
-from mapreduce.engines.foreign_task import Answer, Fault, Work, decode_answer, encode, joined, run
+from mapreduce.engines.foreign_driver import PendingWork
+from mapreduce.engines.foreign_task import (
+    Fault,
+    Work,
+    WorkAnswer,
+    decode_answer,
+    encode,
+    joined,
+    run,
+)
 from mapreduce.errors import ObjectError
 from mapreduce.job.name import name_of
 from mapreduce.ledger import Cost, Ledger
@@ -35,10 +43,10 @@ ARCHIVE = "none.zip"
 work_of = msgspec.msgpack.Decoder(Work).decode
 
 
-def desk(locate: Callable[[Piece], Location]) -> Desk:
+def desk(locate: Callable[[Piece], Location]) -> PendingWork:
     name = name_of(JOB)
     goods = Shipment(ARCHIVE, b"", name, release())
-    return Desk(Assignment(name, Limits(), locate, SCHEMAS), goods)
+    return PendingWork(Assignment(name, Limits(), locate, SCHEMAS), goods)
 
 
 def split(number: int) -> Split:
@@ -89,7 +97,9 @@ class Losing:
             number = work_of(given[0]).number
             self.attempts.append(number)
             empty = encoding.pack(partial.empty(SCHEMAS))
-            return Done("finished", encode(Answer(Outcome((number,), empty, Ledger(ok=1), Cost()))))
+            return Done(
+                "finished", encode(WorkAnswer(Outcome((number,), empty, Ledger(ok=1), Cost())))
+            )
         answers = [decode_answer(one.came) for one in given]
         if self.lost is None:
             whole = answers[-1].whole
@@ -103,7 +113,7 @@ class Losing:
 def test_what_was_merged_with_an_attempt_that_fails_when_run_anew_is_run_again_too() -> None:
     client = Losing()
     numbers = range(FAN_IN)
-    tree = Tree(client, desk(lambda _: Location(body=b"")), map(split, numbers))  # type: ignore[arg-type]  # ours
+    tree = TaskTree(client, desk(lambda _: Location(body=b"")), map(split, numbers))  # type: ignore[arg-type]  # ours
     with contextlib.closing(tree):
         came = [event for event in tree.events() if isinstance(event, Outcome)]
     assert client.lost is not None

@@ -66,7 +66,7 @@ WRITERS: dict[str, Callable[[geopandas.GeoDataFrame, Path], None]] = {
 }
 
 
-def check(joined: roads.Joined) -> None:
+def check(joined: roads.JoinedRoads) -> None:
     """Compare with a plain dict over the rows."""
     frame = town()
     oracle: dict[int, set[str]] = {}

@@ -11,24 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadspeed import roads
-from roadspeed.roads.rows.align import Rows, align
+from roadspeed.roads.rows.align import RoadRows, align
 
 if TYPE_CHECKING:
-    from roadspeed.roads.rows.answer import Joined
+    from roadspeed.roads.rows.answer import JoinedRoads
 
 A = "LINESTRING (0 0, 1 1)"
 A_BACKWARDS = "LINESTRING (1 1, 0 0)"
 B = "LINESTRING (5 5, 6 6, 7 5)"
 
 
-def rows(*given_rows: tuple[int, str | None, str | None]) -> Rows:
+def rows(*given_rows: tuple[int, str | None, str | None]) -> RoadRows:
     positions = np.array([row[0] for row in given_rows], dtype=np.int64)
     texts = np.array([row[1] for row in given_rows], dtype=object)
     classes = np.array([row[2] for row in given_rows], dtype=object)
-    return Rows(positions, np.asarray(shapely.from_wkt(texts), dtype=object), classes)
+    return RoadRows(positions, np.asarray(shapely.from_wkt(texts), dtype=object), classes)
 
 
-def bytes_of(joined: Joined) -> list[Any]:
+def bytes_of(joined: JoinedRoads) -> list[Any]:
     return [*shapely.to_wkb(joined.geometry).tolist(), *joined.road_class.tolist()]
 
 

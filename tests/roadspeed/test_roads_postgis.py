@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.roads.postgis import errors, session
+from roadspeed.roads.postgis import errors, transaction
 from roadspeed.roads.postgis.url import address_of
 from roadspeed.roads.rows.answer import Named, RoadsError
 from tests.services.delay import delayed
@@ -58,7 +58,7 @@ def fill(cursor: Any, table: str = "roads", kind: str = "bigint", srid: int = 43
         cursor.execute(f"INSERT INTO {table} VALUES (%s, 'primary', {shape})", (link, text))
 
 
-def check(joined: roads.Joined) -> None:
+def check(joined: roads.JoinedRoads) -> None:
     for link, shape in zip(IDS.tolist(), joined.geometry, strict=True):
         if link in LINES:
             assert shapely.equals_exact(shape, shapely.from_wkt(LINES[link]), 1e-6), link
@@ -267,7 +267,7 @@ def test_context_is_what_touches_the_box(postgis: Postgis, cursor: Any) -> None:
 def test_a_dropped_line_is_tried_once_more(
     postgis: Postgis, cursor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "RETRY_PAUSE_S", 0.0)
+    monkeypatch.setattr(transaction, "RETRY_PAUSE_S", 0.0)
     cursor.execute(
         "CREATE TABLE roads AS SELECT g AS link_id, ST_SetSRID(ST_MakePoint(g % 180, 1), 4326)"
         "::geometry(Point, 4326) AS geom FROM generate_series(1, 50000) g"

@@ -14,7 +14,7 @@ from mapreduce.errors import UsageError
 from roadspeed import roads
 from roadspeed.roads.postgis.url import address_of
 from roadspeed.roads.rows.answer import Named
-from roadspeed.run import RoadSource, Wanted, run_speeds
+from roadspeed.run import RoadSource, RunRequest, run_speeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ REFUSED = {
 }
 
 
-def right(joined: roads.Joined) -> None:
+def right(joined: roads.JoinedRoads) -> None:
     for shape, line in zip(joined.geometry, LINES.values(), strict=True):
         assert shapely.equals_exact(shape, shapely.from_wkt(line), 1e-6)
 
@@ -120,7 +120,7 @@ def test_a_table_no_link_could_be_joined_to_is_refused_before_any_trip(
 
     monkeypatch.setattr("roadspeed.run.run", opened)
     cursor.execute(REFUSED[said])
-    wanted = Wanted(tmp_path / "out", roads=RoadSource(postgis.url()))
+    wanted = RunRequest(tmp_path / "out", roads=RoadSource(postgis.url()))
     with pytest.raises(UsageError, match=said):
         run_speeds(str(tmp_path), wanted, Local(1))
 

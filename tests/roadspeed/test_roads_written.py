@@ -13,7 +13,7 @@ import shapely
 from mapreduce.engines.local import Local
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.run import RoadSource, Wanted, run_speeds
+from roadspeed.run import RoadSource, RunRequest, run_speeds
 from tests.roadspeed import (
     road_files_arrow,
     road_files_crs,
@@ -96,7 +96,7 @@ def refused_before_any_trip(
         raise AssertionError("a trip was to be read")
 
     monkeypatch.setattr("roadspeed.run.run", opened)
-    wanted = Wanted(tmp_path / "out", roads=RoadSource(str(path), **written.options))
+    wanted = RunRequest(tmp_path / "out", roads=RoadSource(str(path), **written.options))
     with pytest.raises(UsageError, match=written.refused) as refused:
         run_speeds(str(tmp_path), wanted, Local(1))
     assert path.name.split(".")[0] in str(refused.value), "which file, is said"

@@ -18,7 +18,7 @@ from PIL import Image
 
 from mapreduce.engines.local import Local
 from mapreduce.runs.folder_lock import claimed
-from roadspeed.run import RoadSource, Wanted, run_speeds
+from roadspeed.run import RoadSource, RunRequest, run_speeds
 from roadspeed.town import make_town
 from tests.curitiba import CURITIBA, needs_curitiba
 
@@ -190,7 +190,7 @@ def test_nobody_else_runs_in_the_folder_while_a_run_joins(town: Path, tmp_path: 
                 refused.append(thread.submit(claimed, tmp_path / "out").exception())
 
     roads = RoadSource(str(town / "roads.geojson"))
-    wanted = Wanted(tmp_path / "out", roads=roads)
+    wanted = RunRequest(tmp_path / "out", roads=roads)
     receipt = run_speeds(str(town / "trips"), wanted, Local(1), somebody_else)
     assert "another run is at work" in str(refused[0])
     assert receipt["geometry"]["joined"]

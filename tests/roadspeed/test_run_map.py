@@ -18,7 +18,7 @@ from mapreduce.runs import receipt_file
 from roadspeed.maps import map_file
 from roadspeed.maps.picture import Picture
 from roadspeed.maps.redraw import redraw
-from roadspeed.run import RoadSource, Wanted, run_speeds
+from roadspeed.run import RoadSource, RunRequest, run_speeds
 from tests.roadspeed.test_outputs_whole import no_file_beyond
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def ran(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def mapped(trips: Path, roads: Path, out: Path, **picture: Any) -> dict[str, Any]:
     """Run without a command of its own; give what the receipt says of the map."""
     source, asked = RoadSource(str(roads)), Picture(width_px=600, **picture)
-    run_speeds(str(trips), Wanted(out, roads=source, picture=asked, context=True), Local(1))
+    run_speeds(str(trips), RunRequest(out, roads=source, picture=asked, context=True), Local(1))
     found: dict[str, Any] = receipt_of(out)["map"]
     return found
 
@@ -118,7 +118,9 @@ def test_roads_that_are_no_lines_are_told_as_such(
     tmp_path: Path, kind: str, at: Any, said: str
 ) -> None:
     roads, trips = written(tmp_path, {1: at, 2: at}, kind)
-    wanted = Wanted(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=600))
+    wanted = RunRequest(
+        tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=600)
+    )
     try:  # who reads roads may refuse them before any trip
         receipt = run_speeds(str(trips), wanted, Local(1))
     except UsageError as error:
@@ -154,7 +156,7 @@ def test_not_even_a_fault_of_the_painter_takes_the_tables_along(
 
     monkeypatch.setattr(map_file, "draw", torn)
     roads, trips = written(tmp_path, FIJI)
-    wanted = Wanted(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture())
+    wanted = RunRequest(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture())
     receipt = run_speeds(str(trips), wanted, Local(1))
     assert type(error).__name__ in receipt["map"]["why"]
     assert files_of(tmp_path / "out") == set(receipt_of(tmp_path / "out")["files"]) | {
@@ -170,7 +172,7 @@ def test_a_missing_library_is_told_before_the_first_trip(
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     roads, _ = written(tmp_path, FIJI)
-    asked = Wanted(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture())
+    asked = RunRequest(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture())
     with pytest.raises(UsageError, match=rf"pip install 'roadspeed\[{wanted}\]'"):
         run_speeds(str(tmp_path / "no such trips"), asked, Local(1))
     assert not (tmp_path / "out").exists()
@@ -224,7 +226,7 @@ def test_what_a_run_is_told_reaches_every_output(tmp_path: Path) -> None:
 
 def test_the_map_has_the_threshold_of_the_style(tmp_path: Path) -> None:
     roads, trips = written(tmp_path, FIJI)
-    wanted = Wanted(
+    wanted = RunRequest(
         tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=600, min_fixes=7)
     )
     assert run_speeds(str(trips), wanted, Local(1))["map"]["little"] == 5
@@ -247,7 +249,7 @@ def test_letters_that_no_font_has_are_told_before_the_first_trip(tmp_path: Path)
 def test_another_map_is_drawn_from_a_runs_tables(tmp_path: Path) -> None:
     roads, trips = written(tmp_path, FIJI)
     out, path = tmp_path / "out", tmp_path / "other.png"
-    asked = Wanted(out, roads=RoadSource(str(roads)), attribution="© the mappers")
+    asked = RunRequest(out, roads=RoadSource(str(roads)), attribution="© the mappers")
     first = run_speeds(str(trips), asked, Local(1))
     assert first["map"] is None  # none was wanted
     before = {p.name: p.read_bytes() for p in out.iterdir()}
@@ -264,7 +266,7 @@ def test_what_no_map_can_be_drawn_from_is_refused(tmp_path: Path) -> None:
     out, path = tmp_path / "out", tmp_path / "other.png"
     with pytest.raises(UsageError, match=r"receipt\.json: expected what a run"):
         redraw(out, path, Picture())
-    run_speeds(str(trips), Wanted(out), Local(1))
+    run_speeds(str(trips), RunRequest(out), Local(1))
     with pytest.raises(UsageError, match="this run was given none by --roads"):
         redraw(out, path, Picture())
     with pytest.raises(UsageError, match="choose another --out"):
@@ -288,7 +290,7 @@ def test_what_no_map_can_be_drawn_from_is_refused(tmp_path: Path) -> None:
 def test_a_disk_that_takes_the_tables_and_not_the_map(tmp_path: Path) -> None:
     roads, trips = written(tmp_path, FIJI)
     out = tmp_path / "out"
-    asked = Wanted(out, roads=RoadSource(str(roads)), picture=Picture(width_px=6000))
+    asked = RunRequest(out, roads=RoadSource(str(roads)), picture=Picture(width_px=6000))
     run_speeds(str(trips), asked, Local(1))
     sizes = {path.name: path.stat().st_size for path in out.iterdir()}
     picture = sizes.pop("map.png")
@@ -303,7 +305,7 @@ def test_a_disk_that_takes_the_tables_and_not_the_map(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_among_the_tables_leaves_the_run_before(tmp_path: Path) -> None:
     roads, trips = written(tmp_path, FIJI)
     out = tmp_path / "out"
-    asked = Wanted(out, roads=RoadSource(str(roads)), picture=Picture(width_px=600))
+    asked = RunRequest(out, roads=RoadSource(str(roads)), picture=Picture(width_px=600))
     run_speeds(str(trips), asked, Local(1))
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     (trips / "b.json").write_bytes((trips / "a.json").read_bytes())
@@ -322,7 +324,9 @@ def test_a_map_too_large_for_this_machine_is_told_before_the_first_trip(
 ) -> None:
     monkeypatch.setattr(map_file, "total_bytes", lambda: 4_000_000_000)  # as of a Pi
     roads, _ = written(tmp_path, FIJI)
-    asked = Wanted(tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=20_000))
+    asked = RunRequest(
+        tmp_path / "out", roads=RoadSource(str(roads)), picture=Picture(width_px=20_000)
+    )
     with pytest.raises(
         UsageError, match=r"5\.1 GB of memory to draw, and this machine has 4\.0 GB"
     ):

@@ -20,16 +20,16 @@ import msgspec
 
 from mapreduce.attempts.slot_messages import Begin, Done, Peer
 from mapreduce.attempts.slot_process import CancelledError
-from mapreduce.cluster.agent.attempts import Bench
 from mapreduce.cluster.agent.connection import Link, LostError, RefusedError, UntrustedError
 from mapreduce.cluster.agent.health import Gauges, default_slots
+from mapreduce.cluster.agent.held_attempts import Bench
 from mapreduce.cluster.agent.slots import Crew, End, Slot
 from mapreduce.cluster.protocol import messages as say
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits
 from mapreduce.machine import default_workers
 from mapreduce.objects.backoff import Backoff
-from mapreduce.objects.patience import Retry
+from mapreduce.objects.patience import RetryPolicy
 from mapreduce.tls import Identity, client_context
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Agent:
 
     async def _connected(self) -> None:
         """Connect, and connect again whenever that breaks."""
-        patience = Retry(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._config.patience_s)
+        patience = RetryPolicy(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._config.patience_s)
         backoff = Backoff(patience, Random())  # noqa: S311 - spreads pauses, guards nothing
         context = client_context(_identity(self._config))
         refused_since: float | None = None

@@ -17,9 +17,9 @@ from mapreduce.attempts.slot_process import (
     START_PAUSE_S,
     CancelledError,
     Death,
-    Patience,
     SlotProcess,
     StartError,
+    StartPatience,
 )
 from mapreduce.cluster.protocol.messages import Failed, Kind, Progress, Task
 from mapreduce.errors import JobError
@@ -84,7 +84,7 @@ class Slot:
 
     def _end_of(self, work: Work) -> End:
         self.awaited = Awaited()
-        patience = Patience()
+        patience = StartPatience()
         while True:
             try:
                 answer = self.process.run(work, self._on_reached, self._on_awaited)

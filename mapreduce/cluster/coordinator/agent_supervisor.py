@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.coordinator.launching import Launcher, Ways
     from mapreduce.cluster.coordinator.loop import Coordinator
-    from mapreduce.cluster.coordinator.status import HostStatus, Watch
+    from mapreduce.cluster.coordinator.status import HostStatus, RunStatus
     from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
 
@@ -70,7 +70,7 @@ class Start:
         hosts: Iterable[str],
         launcher: Launcher,
         ways: Ways | None,
-        watch: Watch,
+        watch: RunStatus,
         lost_s: float,
     ) -> None:
         self.watch = watch

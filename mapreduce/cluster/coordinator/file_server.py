@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from typing import Any
 
-    from mapreduce.cluster.coordinator.tls_connection import Line
+    from mapreduce.cluster.coordinator.tls_connection import TlsConnection
     from mapreduce.objects import Location
     from mapreduce.objects.body import Body
     from mapreduce.plan import Piece
@@ -77,7 +77,7 @@ class Serving:
         self._locate = locate
         self._spawn = spawn
 
-    def talk(self, line: Line) -> Counter:
+    def talk(self, line: TlsConnection) -> Counter:
         """Listen to a worker that asks for objects."""
         counter = Counter(self, line)
         self._spawn(counter.serve())
@@ -110,7 +110,7 @@ class Serving:
 class Counter:
     """One worker's line, on which it asks for objects one after the other."""
 
-    def __init__(self, serving: Serving, line: Line) -> None:
+    def __init__(self, serving: Serving, line: TlsConnection) -> None:
         self._serving = serving
         self._line = line
         self._buffer = bytearray()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from mapreduce.cluster.coordinator.offer import Terms
-    from mapreduce.cluster.coordinator.status import Watch
+    from mapreduce.cluster.coordinator.status import RunStatus
     from mapreduce.cluster.schedule.rules import Rules
     from mapreduce.plan import Split
 
@@ -71,7 +71,7 @@ class Coordinator:
         context: ssl.SSLContext,
         listen: tuple[str, int],
         rules: Rules,
-        watch: Watch,
+        watch: RunStatus,
     ) -> None:
         self.said: queue.SimpleQueue[Said] = queue.SimpleQueue()
         self.pool = ThreadPoolExecutor(THREADS, "coordinator")

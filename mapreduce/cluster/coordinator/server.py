@@ -14,12 +14,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mapreduce.cluster.coordinator.attempts import Handout
 from mapreduce.cluster.coordinator.file_server import Serving
+from mapreduce.cluster.coordinator.open_attempts import Handout
 from mapreduce.cluster.coordinator.run_errors import ENDS, StoppedError
-from mapreduce.cluster.coordinator.session import Connection
-from mapreduce.cluster.coordinator.tls_connection import Line, Talk
+from mapreduce.cluster.coordinator.tls_connection import Talk, TlsConnection
 from mapreduce.cluster.coordinator.unproven import Porch
+from mapreduce.cluster.coordinator.worker_session import Connection
 from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.schedule import commands as cmd
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from mapreduce.cluster.coordinator.offer import Terms
-    from mapreduce.cluster.coordinator.status import Watch
+    from mapreduce.cluster.coordinator.status import RunStatus
     from mapreduce.cluster.schedule.rules import Rules
     from mapreduce.engine import Event, Outcome
 
@@ -78,13 +78,13 @@ class Office:
     """
 
     def __init__(
-        self, terms: Terms, context: ssl.SSLContext, rules: Rules, watch: Watch, loop: Loop
+        self, terms: Terms, context: ssl.SSLContext, rules: Rules, watch: RunStatus, loop: Loop
     ) -> None:
         self.watch = watch
         self.schedule = Schedule(rules, time.monotonic())
         self.connections: dict[str, Connection] = {}
-        self._porch: Porch[Line] = Porch()
-        self.lines: set[Line] = set()
+        self._porch: Porch[TlsConnection] = Porch()
+        self.lines: set[TlsConnection] = set()
         self._terms = terms
         self._context = context
         self._rules = rules
@@ -179,27 +179,27 @@ class Office:
     def _hears(self, worker: str) -> bool:
         return self.schedule.state.roster.workers[worker].present
 
-    def dialled(self) -> Line:
+    def dialled(self) -> TlsConnection:
         """Make a line for somebody who dials."""
-        return Line(self._context, self)
+        return TlsConnection(self._context, self)
 
-    def came(self, line: Line) -> None:
+    def came(self, line: TlsConnection) -> None:
         """Let somebody wait until it has proven who it is."""
         self.lines.add(line)
         gone = self._porch.enter(line)
         if gone is not None:
             gone.end("too many wait")
 
-    def settled(self, line: Line) -> None:
+    def settled(self, line: TlsConnection) -> None:
         """Let somebody wait no more."""
         self._porch.leave(line)
 
-    def left(self, line: Line) -> None:
+    def left(self, line: TlsConnection) -> None:
         """Forget a line whose socket is closed."""
         self.lines.discard(line)
         self._left.set()
 
-    def talk(self, line: Line, first: bytes) -> Talk:
+    def talk(self, line: TlsConnection, first: bytes) -> Talk:
         """Listen to a proven peer: a worker, or a worker's slot that asks for an object."""
         if first.startswith(HTTP):
             return self._serving.talk(line)

@@ -89,7 +89,7 @@ class _Host:
     awaited_at: float = 0.0
 
 
-class Watch:
+class RunStatus:
     """What is known of the hosts of a run.
 
     Parameters

@@ -34,20 +34,20 @@ class Talk(Protocol):
 class Switch(Protocol):
     """Whoever is dialled."""
 
-    def came(self, line: Line) -> None:
+    def came(self, line: TlsConnection) -> None:
         """Take in that somebody has dialled."""
 
-    def talk(self, line: Line, first: bytes) -> Talk:
+    def talk(self, line: TlsConnection, first: bytes) -> Talk:
         """Say who listens to a proven peer that begins so."""
 
-    def settled(self, line: Line) -> None:
+    def settled(self, line: TlsConnection) -> None:
         """Take in that it is known what it wants, or that it has gone."""
 
-    def left(self, line: Line) -> None:
+    def left(self, line: TlsConnection) -> None:
         """Take in that its socket is closed."""
 
 
-class Line(asyncio.Protocol):
+class TlsConnection(asyncio.Protocol):
     """One connection.
 
     Attributes

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.fleet.parallel import Done, Outcome, on_each
+from mapreduce.cluster.fleet.parallel import HostDone, HostOutcome, on_each
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from mapreduce.output import say
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.cluster.fleet.deploy import Deployed
-    from mapreduce.cluster.fleet.parallel import Board, Table
+    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
     from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.conversation import Talk
+    from mapreduce.cluster.ssh.conversation import Conversation
 
 WORKER: Final = "mapreduce.cluster.agent"
 NICE: Final = 10
@@ -54,7 +54,7 @@ def start_agent(
     inputs: Sequence[str] = (),
     module: str = WORKER,
     timeout_s: int = START_S,
-    talk: Talk | None = None,
+    talk: Conversation | None = None,
 ) -> Started:
     """Start the agent of a run on a connected host, and wait until it says that it started.
 
@@ -99,15 +99,15 @@ def start_agents(
     placed: Mapping[str, Deployed],
     run_id: str,
     config_of: Callable[[Host], bytes],
-    board: Board,
+    board: Display,
     *,
     overlays: Mapping[str, Sequence[str]] | None = None,
     module: str = WORKER,
-) -> Table[Started]:
+) -> HostOutcomes[Started]:
     """Start an agent on every host that `deploy` gave, each with a configuration of its own."""
     hosts = [h for h in inventory.hosts if h.name in placed]
 
-    def start(host: Host, tell: Callable[[str], None]) -> Done[Started]:
+    def start(host: Host, tell: Callable[[str], None]) -> HostDone[Started]:
         tell("starts its agent")
         with Remote(host, inventory) as remote:
             extra = (overlays or {}).get(host.name, ())
@@ -115,15 +115,17 @@ def start_agents(
             done = start_agent(
                 remote, run_id, config_of(host), place, overlays=extra, module=module
             )
-        return Done(f"agent {done.pid} started", done)
+        return HostDone(f"agent {done.pid} started", done)
 
     return on_each(hosts, start, board, timeout_s=START_S + HOST_S)
 
 
-def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
+def status(
+    inventory: Inventory, hosts: Sequence[Host], board: Display
+) -> HostOutcomes[dict[str, Any]]:
     """Tell each host's release and runs."""
 
-    def tell_of(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
+    def tell_of(host: Host, tell: Callable[[str], None]) -> HostDone[dict[str, Any]]:
         tell("connects")
         with Remote(host, inventory) as remote:
             facts = remote.ask("facts", {})
@@ -131,7 +133,7 @@ def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[d
         living = [r["run"] for r in runs if r["alive"]]
         works = f"runs {', '.join(living)}" if living else "idle"
         state = f"{works}; release {facts['current'] or 'none: deploy first'}"
-        return Done(state, {"facts": facts, "runs": runs})
+        return HostDone(state, {"facts": facts, "runs": runs})
 
     return on_each(hosts, tell_of, board, timeout_s=HOST_S)
 
@@ -139,39 +141,41 @@ def status(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[d
 def stop(
     inventory: Inventory,
     hosts: Sequence[Host],
-    board: Board,
+    board: Display,
     *,
     run_id: str | None = None,
     patience_s: float = PATIENCE_S,
-) -> Table[dict[str, Any]]:
+) -> HostOutcomes[dict[str, Any]]:
     """Ask agents to drain and end; after `patience_s` kill them with all they started."""
     asked = {"act": "stop", "run": run_id and checked_run(run_id), "patience_s": patience_s}
 
-    def end(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
+    def end(host: Host, tell: Callable[[str], None]) -> HostDone[dict[str, Any]]:
         tell("drains")
         with Remote(host, inventory) as remote:
             own = {**asked, "host": host.name}
             told = remote.ask("agents", own, timeout_s=patience_s + SLACK_S)
         ended = f"ended {', '.join(told['ended'])}" if told["ended"] else "no agent was running"
         killed = f", killed {', '.join(told['killed'])}" if told["killed"] else ""
-        return Done(ended + killed, told)
+        return HostDone(ended + killed, told)
 
     return on_each(hosts, end, board, timeout_s=patience_s + HOST_S)
 
 
-def remove(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[dict[str, Any]]:
+def remove(
+    inventory: Inventory, hosts: Sequence[Host], board: Display
+) -> HostOutcomes[dict[str, Any]]:
     """End all agents, on every host before any ROOT is deleted: some may share one."""
     stopped = stop(inventory, hosts, Quiet())
     asked = {"act": "remove", "patience_s": PATIENCE_S}
 
-    def clear(host: Host, tell: Callable[[str], None]) -> Done[dict[str, Any]]:
+    def clear(host: Host, tell: Callable[[str], None]) -> HostDone[dict[str, Any]]:
         tell("removes")
         if not stopped[host.name].ok:
             raise HostError(stopped[host.name].state)
         with Remote(host, inventory) as remote:
             own = {**asked, "host": host.name}
             told = remote.ask("agents", own, timeout_s=2 * PATIENCE_S + SLACK_S)
-        return Done("removed" if told["removed"] else "nothing was there", told)
+        return HostDone("removed" if told["removed"] else "nothing was there", told)
 
     return on_each(hosts, clear, board, timeout_s=PATIENCE_S + HOST_S)
 
@@ -184,7 +188,7 @@ def logs(
     lines: int = 20,
     follow: bool = False,
     last: bool = False,
-) -> list[Outcome[None]]:
+) -> list[HostOutcome[None]]:
     """Write the agents' logs to standard output, each line after its host's name.
 
     With `last`, of each host's newest run alone.
@@ -198,7 +202,7 @@ def logs(
     asked = {"act": "logs", "run": run, "lines": lines, "follow": follow, "last": last}
     width = max(len(h.name) for h in hosts)
     lock = threading.Lock()
-    failed: list[Outcome[None]] = []
+    failed: list[HostOutcome[None]] = []
 
     def read(host: Host) -> None:
         try:
@@ -209,7 +213,7 @@ def logs(
                     write(host, whole)
                 write(host, [rest] if rest else [])
         except (HostError, UsageError) as error:
-            failed.append(Outcome(host.name, False, str(error), 0.0))
+            failed.append(HostOutcome(host.name, False, str(error), 0.0))
 
     def write(host: Host, said: list[bytes]) -> None:
         with lock:

@@ -14,12 +14,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.cluster.fleet.parallel import Done, on_each
-from mapreduce.cluster.fleet.release import Tree, packed, release
+from mapreduce.cluster.fleet.parallel import HostDone, on_each
+from mapreduce.cluster.fleet.release import FileTree, packed, release
 from mapreduce.cluster.fleet.wheels import (
     Cache,
     Platform,
-    Wanted,
+    Requirements,
     named_by_content,
     platform_of,
     unpacked_bytes,
@@ -30,7 +30,7 @@ from mapreduce.cluster.ssh.ssh import HostError, Remote
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mapreduce.cluster.fleet.parallel import Board, Table
+    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
     from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 SLOWEST_BYTES_PER_S: Final = 100_000
@@ -59,10 +59,10 @@ class Deployed:
 class Plan:
     """What is deployed to everyone: made once, used by all threads."""
 
-    needs: Wanted = field(default_factory=worker_needs)
+    needs: Requirements = field(default_factory=worker_needs)
     cache: Cache = field(default_factory=Cache)
     packages: Sequence[str] | None = None
-    tree: Tree = field(init=False)
+    tree: FileTree = field(init=False)
     _locks: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     def __post_init__(self) -> None:
@@ -81,12 +81,12 @@ class Plan:
 
 
 def deploy(
-    inventory: Inventory, hosts: Sequence[Host], board: Board, plan: Plan | None = None
-) -> Table[Deployed]:
+    inventory: Inventory, hosts: Sequence[Host], board: Display, plan: Plan | None = None
+) -> HostOutcomes[Deployed]:
     """Bring hosts to this machine's release; those that have it are left alone."""
     plan = plan or Plan()
 
-    def put(host: Host, tell: Callable[[str], None]) -> Done[Deployed]:
+    def put(host: Host, tell: Callable[[str], None]) -> HostDone[Deployed]:
         tell("connects")
         with Remote(host, inventory) as remote:
             return brought(remote, remote.ask("facts", plan.question), plan, tell)
@@ -96,7 +96,7 @@ def deploy(
 
 def brought(
     remote: Remote, facts: dict[str, Any], plan: Plan, tell: Callable[[str], None]
-) -> Done[Deployed]:
+) -> HostDone[Deployed]:
     """Bring a connected host, which has answered the plan's question, to the plan.
 
     Raises
@@ -108,7 +108,7 @@ def brought(
         tell("waits")  # for a host that shares its home, if there is one
         with plan.lock(facts["home"]):
             return _bring(remote, remote.ask("facts", plan.question), plan, tell)
-    return Done(f"unchanged: {plan.tree.id}", _deployed(facts, plan))
+    return HostDone(f"unchanged: {plan.tree.id}", _deployed(facts, plan))
 
 
 def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
@@ -159,12 +159,12 @@ def _deployed(facts: dict[str, Any], plan: Plan) -> Deployed:
 
 def _bring(
     remote: Remote, facts: dict[str, Any], plan: Plan, tell: Callable[[str], None]
-) -> Done[Deployed]:
+) -> HostDone[Deployed]:
     """Push what is missing, in an order in which each step may be the last."""
     lacks = missing(facts, plan)
     done = _deployed(facts, plan)
     if not lacks:
-        return Done(f"unchanged: shares its home, {plan.tree.id}", done)
+        return HostDone(f"unchanged: shares its home, {plan.tree.id}", done)
     if "environment" in lacks:
         put_wheels(remote, facts, plan.needs, plan.cache, done.environment, tell)
     if "release" in lacks:
@@ -185,13 +185,13 @@ def _bring(
     removed = remote.ask("unpack", step)["removed"]
     pruned = f", {len(removed)} old ones removed" if removed else ""
     anew = altered(facts)
-    return Done(f"deployed: {done.release} ({', '.join(lacks)}){pruned}{anew}", done)
+    return HostDone(f"deployed: {done.release} ({', '.join(lacks)}){pruned}{anew}", done)
 
 
 def put_wheels(
     remote: Remote,
     facts: dict[str, Any],
-    needs: Wanted,
+    needs: Requirements,
     cache: Cache,
     name: str,
     tell: Callable[[str], None],
@@ -253,13 +253,13 @@ class Overlay:
 def deploy_overlay(
     inventory: Inventory,
     hosts: Sequence[Host],
-    tree: Tree | None,
+    tree: FileTree | None,
     reference: str,
-    board: Board,
+    board: Display,
     *,
     requirements: Sequence[str] = (),
     cache: Cache | None = None,
-) -> Table[Overlay]:
+) -> HostOutcomes[Overlay]:
     """Bring a job's own code, and packages it requires, to hosts.
 
     Parameters
@@ -271,9 +271,9 @@ def deploy_overlay(
         named by their contents.
     """
     cache = cache or Cache()
-    needs = Wanted(tuple(requirements)) if requirements else None
+    needs = Requirements(tuple(requirements)) if requirements else None
 
-    def put(host: Host, tell: Callable[[str], None]) -> Done[Overlay]:
+    def put(host: Host, tell: Callable[[str], None]) -> HostDone[Overlay]:
         tell("connects")
         with Remote(host, inventory) as remote:
             facts = remote.ask("facts", question(tree))
@@ -282,7 +282,7 @@ def deploy_overlay(
     return on_each(hosts, put, board)
 
 
-def question(tree: Tree | None) -> dict[str, Any]:
+def question(tree: FileTree | None) -> dict[str, Any]:
     """Give what a host is asked about an overlay."""
     return {"mark": True, "whole": {} if tree is None else {f"overlays/{tree.id}": tree.sources}}
 
@@ -290,12 +290,12 @@ def question(tree: Tree | None) -> dict[str, Any]:
 def overlaid(
     remote: Remote,
     facts: dict[str, Any],
-    tree: Tree | None,
+    tree: FileTree | None,
     reference: str,
-    needs: Wanted | None,
+    needs: Requirements | None,
     cache: Cache,
     tell: Callable[[str], None],
-) -> Done[Overlay]:
+) -> HostDone[Overlay]:
     """Bring a connected host, which has answered the question about it, a job's own code.
 
     Raises
@@ -322,4 +322,4 @@ def overlaid(
     where, _, job = reference.rpartition(":")
     there = f"{facts['root']}/{paths[0]}/{where}" if where.endswith(".py") else where
     done = Overlay("" if tree is None else tree.id, f"{there}:{job}", tuple(paths))
-    return Done(f"{'pushed' if new else 'unchanged'}: {' '.join(paths)}", done)
+    return HostDone(f"{'pushed' if new else 'unchanged'}: {' '.join(paths)}", done)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.fleet.parallel import Done, on_each
+from mapreduce.cluster.fleet.parallel import HostDone, on_each
 from mapreduce.cluster.ssh.ssh import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mapreduce.cluster.fleet.parallel import Board, Table
+    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
     from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 LOOK_S: Final = 120.0  # counting small files takes its time on a card
@@ -54,14 +54,14 @@ class Use:
         return sum(kind.size_bytes for kind in self.kinds.values())
 
 
-def disk_use(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Use]:
+def disk_use(inventory: Inventory, hosts: Sequence[Host], board: Display) -> HostOutcomes[Use]:
     """Tell what ours takes on each host."""
     return _asked(inventory, hosts, board, {})
 
 
 def clean(
-    inventory: Inventory, hosts: Sequence[Host], board: Board, *, everything: bool = False
-) -> Table[Use]:
+    inventory: Inventory, hosts: Sequence[Host], board: Display, *, everything: bool = False
+) -> HostOutcomes[Use]:
     """Remove what is old on each host: what each start of an agent removes there anyway.
 
     Parameters
@@ -73,9 +73,9 @@ def clean(
 
 
 def _asked(
-    inventory: Inventory, hosts: Sequence[Host], board: Board, more: Mapping[str, bool]
-) -> Table[Use]:
-    def look(host: Host, tell: Callable[[str], None]) -> Done[Use]:
+    inventory: Inventory, hosts: Sequence[Host], board: Display, more: Mapping[str, bool]
+) -> HostOutcomes[Use]:
+    def look(host: Host, tell: Callable[[str], None]) -> HostDone[Use]:
         tell("connects")
         with Remote(host, inventory) as remote:
             tell("makes room" if more else "counts")
@@ -86,7 +86,7 @@ def _asked(
         }
         removed = tuple(told["removed"])
         use = Use(told["root"], kinds, told["disk_free_bytes"], removed, told["freed_bytes"])
-        return Done(_said(use, cleaned=bool(more)), use)
+        return HostDone(_said(use, cleaned=bool(more)), use)
 
     return on_each(hosts, look, board, timeout_s=HOST_S)
 

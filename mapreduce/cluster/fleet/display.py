@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mapreduce.cluster.fleet.parallel import Outcome
+from mapreduce.cluster.fleet.parallel import HostOutcome
 from mapreduce.output import say
 from mapreduce.safe_text import printable
 
@@ -38,7 +38,7 @@ class Screen:
 
     def __init__(self, title: str, hosts: Sequence[Host]) -> None:
         self._title = title
-        self._rows: dict[str, str | Outcome[Any]] = {h.name: "waits" for h in hosts}
+        self._rows: dict[str, str | HostOutcome[Any]] = {h.name: "waits" for h in hosts}
         self._width = max(len(h.name) for h in hosts)
         self._lock = threading.Lock()
         self._live: Live | None = None
@@ -63,10 +63,10 @@ class Screen:
     def show(self, host: str, state: str) -> None:
         """Tell what a host is at."""
         with self._lock:
-            if not isinstance(self._rows[host], Outcome):
+            if not isinstance(self._rows[host], HostOutcome):
                 self._rows[host] = state
 
-    def done(self, outcome: Outcome[Any]) -> None:
+    def done(self, outcome: HostOutcome[Any]) -> None:
         """Tell how it ended on a host."""
         with self._lock:
             self._rows[outcome.host] = outcome
@@ -83,7 +83,7 @@ class Screen:
         with self._lock:
             rows = list(self._rows.items())
         for name, row in rows:
-            if isinstance(row, Outcome):
+            if isinstance(row, HostOutcome):
                 style = ("yellow" if row.doubtful else "green") if row.ok else "red"
                 # Text, not markup: what a host says is shown, never interpreted.
                 table.add_row(name, Text(printable(row.state), style), f"{row.seconds:.1f} s")
@@ -98,5 +98,5 @@ class Quiet:
     def show(self, host: str, state: str) -> None:
         """Show nothing."""
 
-    def done(self, outcome: Outcome[Any]) -> None:
+    def done(self, outcome: HostOutcome[Any]) -> None:
         """Show nothing."""

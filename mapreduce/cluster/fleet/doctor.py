@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mapreduce.cluster.fleet.deploy import Plan
-from mapreduce.cluster.fleet.parallel import Done, on_each
+from mapreduce.cluster.fleet.parallel import HostDone, on_each
 from mapreduce.cluster.fleet.shared_folders import witnesses
 from mapreduce.cluster.fleet.wheels import platform_of
 from mapreduce.cluster.inventory.inventory import TUNNEL
@@ -29,7 +29,7 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from mapreduce.cluster.fleet.parallel import Board, Table
+    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
     from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 SKEW_S: Final = 5.0
@@ -68,7 +68,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class Diagnosis:
     """A host's facts, how far its clock is off, how fast it reads from here, what ails it."""
 
     facts: Mapping[str, Any]
@@ -78,8 +78,8 @@ class Health:
 
 
 def examine(
-    inventory: Inventory, hosts: Sequence[Host], board: Board, plan: Plan | None = None
-) -> Table[Health]:
+    inventory: Inventory, hosts: Sequence[Host], board: Display, plan: Plan | None = None
+) -> HostOutcomes[Diagnosis]:
     """Look at every host; one that can't run a worker has failed."""
     plan = plan or Plan()
     folders = witnesses(inventory)
@@ -87,7 +87,7 @@ def examine(
 
     with _listening(inventory) as port:
 
-        def look(host: Host, tell: Callable[[str], None]) -> Done[Health]:
+        def look(host: Host, tell: Callable[[str], None]) -> HostDone[Diagnosis]:
             tell("connects")
             with Remote(host, inventory) as remote:
                 tell("is asked how it is")
@@ -106,12 +106,12 @@ def examine(
             grave = [f for f in health.findings if f.grave]
             if grave:
                 raise HostError("; ".join(map(str, [*grave, *_mild(health)])))
-            return Done(told(health), health)
+            return HostDone(told(health), health)
 
         return on_each(hosts, look, board, timeout_s=EXAMINE_S)
 
 
-def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Health:
+def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Diagnosis:
     """Tell what ails a host from its facts: no I/O.
 
     Parameters
@@ -141,10 +141,10 @@ def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Health:
     elif "error" in (facts.get("numpy") or {}):
         said = facts["numpy"]["error"]
         found.append(Finding(f"import numpy: {said}", "mapreduce cluster deploy", grave=True))
-    return Health(facts, skew_s, rate, tuple(found))
+    return Diagnosis(facts, skew_s, rate, tuple(found))
 
 
-def told(health: Health) -> str:
+def told(health: Diagnosis) -> str:
     """Give a line on a host for people."""
     facts = health.facts
     parts = [f"Python {'.'.join(map(str, facts['python']))} {facts['machine']}"]
@@ -236,7 +236,7 @@ def _ssh_version(said: str | None, *, strict: bool) -> Iterator[Finding]:
     )
 
 
-def _mild(health: Health) -> list[Finding]:
+def _mild(health: Diagnosis) -> list[Finding]:
     return [f for f in health.findings if not f.grave]
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.fleet.parallel import Done, on_each
+from mapreduce.cluster.fleet.parallel import HostDone, on_each
 from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
@@ -39,9 +39,9 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mapreduce.cluster.fleet.parallel import Board, Table
+    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
     from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.known_hosts import Key, Known
+    from mapreduce.cluster.ssh.known_hosts import HostKey, Known
     from mapreduce.cluster.ssh.route import Hop
 
 
@@ -64,7 +64,7 @@ class Shown:
     host: str
     place: str
     address: str
-    key: Key
+    key: HostKey
     trust: Trust
     before: str | None = None
 
@@ -79,10 +79,10 @@ class Shown:
         return tuple(dict.fromkeys((self.host, self.place, self.address)))
 
 
-def look(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Shown]:
+def look(inventory: Inventory, hosts: Sequence[Host], board: Display) -> HostOutcomes[Shown]:
     """Fetch the host keys and compare them with those pinned; log in nowhere."""
 
-    def fetch(host: Host, tell: Callable[[str], None]) -> Done[Shown]:
+    def fetch(host: Host, tell: Callable[[str], None]) -> HostDone[Shown]:
         tell("fetches its key")
         connection = connection_to(host)
         place, known = place_of(connection.way), keys_known(connection.way, inventory)
@@ -96,12 +96,12 @@ def look(inventory: Inventory, hosts: Sequence[Host], board: Board) -> Table[Sho
             shown = Shown(host.name, place, connection.host, key, Trust.CHANGED, before)
         was = f", pinned was {shown.before}" if shown.before else ""
         state = f"{shown.trust.value}: {shown.fingerprint}{was}"
-        return Done(state, shown, doubtful=shown.trust is Trust.CHANGED)
+        return HostDone(state, shown, doubtful=shown.trust is Trust.CHANGED)
 
     return on_each(hosts, fetch, board, timeout_s=LOGIN_S)
 
 
-def host_key(connection: Hop, inventory: Inventory, host: Host, known: Known) -> Key:
+def host_key(connection: Hop, inventory: Inventory, host: Host, known: Known) -> HostKey:
     """Give the key a host shows in the key exchange, through its jump hosts if it has any.
 
     Raises
@@ -217,17 +217,17 @@ def _quarrels(shown: Iterable[Shown]) -> dict[str, str]:
 def log_in(
     inventory: Inventory,
     hosts: Sequence[Host],
-    board: Board,
+    board: Display,
     passwords: Mapping[str, str] | None = None,
-) -> Table[None]:
+) -> HostOutcomes[None]:
     """Log in by key; where a password is given and the key does not work, install the key."""
 
-    def enter(host: Host, tell: Callable[[str], None]) -> Done[None]:
+    def enter(host: Host, tell: Callable[[str], None]) -> HostDone[None]:
         tell("logs in")
         password = (passwords or {}).get(host.name)
         try:
             with Remote(host, inventory):
-                return Done("enrolled; the key works", None)
+                return HostDone("enrolled; the key works", None)
         except HostError:
             if password is None:
                 raise
@@ -241,7 +241,7 @@ def log_in(
             raise HostError(f"the key could not be installed: {said}")
         tell("logs in")
         with Remote(host, inventory):
-            return Done("enrolled; the key was installed and works", None)
+            return HostDone("enrolled; the key was installed and works", None)
 
     return on_each(hosts, enter, board, timeout_s=LOGIN_S)
 

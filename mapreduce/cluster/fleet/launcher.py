@@ -17,13 +17,13 @@ from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.fleet import agent_control
 from mapreduce.cluster.fleet.deploy import Deployed, Plan, brought, overlaid, question
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.fleet.release import Tree, overlay, own_packages
+from mapreduce.cluster.fleet.release import FileTree, overlay, own_packages
 from mapreduce.cluster.fleet.side_inputs import bring_inputs, place_of
-from mapreduce.cluster.fleet.wheels import Cache, Wanted, requirement
+from mapreduce.cluster.fleet.wheels import Cache, Requirements, requirement
 from mapreduce.cluster.inventory.inventory import TUNNEL
 from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.cluster.ssh.conversation import Talk
+from mapreduce.cluster.ssh.conversation import Conversation
 from mapreduce.cluster.ssh.ssh import LOOPBACK, Remote
 from mapreduce.cluster.ssh.tunnel import Tunnel
 from mapreduce.engine import Sites
@@ -62,13 +62,15 @@ class OverSSH:
         self._plan: Plan | None = None
         self._cache = Cache()
         self._job: JobName | None = None
-        self._own, self._reference = Tree("", {}), ""
+        self._own, self._reference = FileTree("", {}), ""
         self._placed: dict[str, Deployed] = {}
         self._overlays: dict[str, tuple[str, ...]] = {}
         self._tunnels: dict[str, Tunnel] = {}
         self._inputs: dict[str, tuple[str, ...]] = {}
         self._parted: frozenset[str] = frozenset()
-        self._talks: dict[str, tuple[Remote, Talk]] = {}  # between its placing and its start
+        self._talks: dict[
+            str, tuple[Remote, Conversation]
+        ] = {}  # between its placing and its start
 
     def prepare(self, job: JobName) -> None:
         """Name the release, and the overlay if the job is no part of it."""
@@ -87,7 +89,7 @@ class OverSSH:
         remote = Remote(self._hosts[host], self._inventory)
         remote.__enter__()
         try:
-            talk = Talk(remote)
+            talk = Conversation(remote)
             job = self._brought(remote, talk, self._plan, self._job)
         except BaseException:
             remote.close()
@@ -95,7 +97,7 @@ class OverSSH:
         self._talks[host] = remote, talk
         return None if job is self._job else job
 
-    def _brought(self, remote: Remote, talk: Talk, plan: Plan, job: JobName) -> JobName:
+    def _brought(self, remote: Remote, talk: Conversation, plan: Plan, job: JobName) -> JobName:
         """Bring a host what it lacks, asking one question where that is nothing."""
         host, own = remote.host.name, self._own if self.overlay else None
         asked = plan.question
@@ -103,7 +105,7 @@ class OverSSH:
         facts = talk.ask("facts", asked)
         self._placed[host] = brought(remote, facts, plan, _say_nothing).value
         if own is not None or self._requirements:
-            needs = Wanted(self._requirements) if self._requirements else None
+            needs = Requirements(self._requirements) if self._requirements else None
             code = own, self._reference, needs
             there = overlaid(remote, facts, *code, self._cache, _say_nothing).value
             self._overlays[host] = there.paths

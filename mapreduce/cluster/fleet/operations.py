@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mapreduce.cluster.fleet import agent_control, disk, doctor, enrol
 from mapreduce.cluster.fleet.deploy import Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet, Screen
-from mapreduce.cluster.fleet.parallel import FleetError, Outcome
+from mapreduce.cluster.fleet.parallel import FleetError, HostOutcome
 from mapreduce.cluster.fleet.wheels import Cache
 from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.ssh import host_keys
@@ -28,7 +28,7 @@ YES: Final = ("y", "yes")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class HostChoice:
     """Which inventory, and which of its hosts."""
 
     inventory: Path = Path(NAME)
@@ -43,7 +43,7 @@ class Choice:
 
 
 def enrol_hosts(
-    choice: Choice,
+    choice: HostChoice,
     *,
     yes: bool = False,
     replace: bool = False,
@@ -79,9 +79,9 @@ def enrol_hosts(
         replace=replace,
         trusted=fingerprints,
     )
-    failed: list[Outcome[Any]] = [
+    failed: list[HostOutcome[Any]] = [
         *shown.failed,
-        *(Outcome(h, False, why, 0.0) for h, why in refused.items()),
+        *(HostOutcome(h, False, why, 0.0) for h, why in refused.items()),
     ]
     enrolled = [h for h in hosts if h.name not in {o.host for o in failed}]
     if enrolled:
@@ -95,7 +95,7 @@ def enrol_hosts(
         raise FleetError("enrol", failed, len(hosts))
 
 
-def examine_hosts(choice: Choice) -> None:
+def examine_hosts(choice: HostChoice) -> None:
     """Tell of every host what it is and what ails it."""
     inventory, hosts = choice.read()
     with Screen("doctor", hosts) as board:
@@ -103,7 +103,7 @@ def examine_hosts(choice: Choice) -> None:
     table.check("doctor")
 
 
-def deploy_to_hosts(choice: Choice, *, sources: Sequence[str] = ()) -> None:
+def deploy_to_hosts(choice: HostChoice, *, sources: Sequence[str] = ()) -> None:
     """Bring hosts to this machine's release."""
     inventory, hosts = choice.read()
     plan = Plan(cache=Cache(sources=tuple(sources)))
@@ -112,7 +112,7 @@ def deploy_to_hosts(choice: Choice, *, sources: Sequence[str] = ()) -> None:
     table.check("deploy")
 
 
-def status_of_hosts(choice: Choice) -> None:
+def status_of_hosts(choice: HostChoice) -> None:
     """Tell each host's release and runs."""
     inventory, hosts = choice.read()
     with Screen("status", hosts) as board:
@@ -120,7 +120,7 @@ def status_of_hosts(choice: Choice) -> None:
     table.check("status")
 
 
-def stop_agents(choice: Choice, run: str | None, *, patience_s: float) -> None:
+def stop_agents(choice: HostChoice, run: str | None, *, patience_s: float) -> None:
     """Have agents drain and end."""
     inventory, hosts = choice.read()
     with Screen("stop", hosts) as board:
@@ -128,7 +128,7 @@ def stop_agents(choice: Choice, run: str | None, *, patience_s: float) -> None:
     table.check("stop")
 
 
-def remove_from_hosts(choice: Choice, *, yes: bool = False) -> None:
+def remove_from_hosts(choice: HostChoice, *, yes: bool = False) -> None:
     """Delete all that is ours on hosts, after asking."""
     inventory, hosts = choice.read()
     question = f"End all runs and delete {inventory.root} on {len(hosts)} hosts?"
@@ -139,7 +139,7 @@ def remove_from_hosts(choice: Choice, *, yes: bool = False) -> None:
     table.check("remove")
 
 
-def disk_of_hosts(choice: Choice) -> None:
+def disk_of_hosts(choice: HostChoice) -> None:
     """Tell what ours takes on each host's disk."""
     inventory, hosts = choice.read()
     with Screen("df", hosts) as board:
@@ -147,7 +147,7 @@ def disk_of_hosts(choice: Choice) -> None:
     table.check("df")
 
 
-def clean_hosts(choice: Choice, *, everything: bool = False, yes: bool = False) -> None:
+def clean_hosts(choice: HostChoice, *, everything: bool = False, yes: bool = False) -> None:
     """Make room on hosts; with `everything`, after asking, whatever no running agent uses."""
     inventory, hosts = choice.read()
     question = (
@@ -162,7 +162,7 @@ def clean_hosts(choice: Choice, *, everything: bool = False, yes: bool = False) 
 
 
 def show_logs(
-    choice: Choice, run: str | None, *, lines: int, follow: bool, last: bool = False
+    choice: HostChoice, run: str | None, *, lines: int, follow: bool, last: bool = False
 ) -> None:
     """Write the agents' logs, merged; with `last`, of each host's newest run alone.
 

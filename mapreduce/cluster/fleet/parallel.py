@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class HostOutcome(Generic[T]):
     """How it went on one host. `state` is for people; `value` is None where it failed.
 
     `doubtful`: what was asked was done, and a person should look at what came of it.
@@ -42,30 +42,30 @@ class Outcome(Generic[T]):
     doubtful: bool = False
 
 
-class Board(Protocol):
+class Display(Protocol):
     """Where a person sees how far each host is."""
 
     def show(self, host: str, state: str) -> None:
         """Tell what a host is at."""
 
-    def done(self, outcome: Outcome[Any]) -> None:
+    def done(self, outcome: HostOutcome[Any]) -> None:
         """Tell how it ended there."""
 
 
 class FleetError(MapReduceError):
     """Some hosts failed; the others did what was asked."""
 
-    def __init__(self, what: str, failed: Sequence[Outcome[Any]], of: int) -> None:
+    def __init__(self, what: str, failed: Sequence[HostOutcome[Any]], of: int) -> None:
         said = by_reason({o.host: o.state for o in failed})
         super().__init__(f"{what} failed on {len(failed)} of {of} hosts:{said}")
         self.failed = tuple(failed)
 
 
-class Table(dict[str, Outcome[T]]):
+class HostOutcomes(dict[str, HostOutcome[T]]):
     """Outcomes by host, in the order of the hosts."""
 
     @property
-    def failed(self) -> list[Outcome[T]]:
+    def failed(self) -> list[HostOutcome[T]]:
         """Those that failed."""
         return [o for o in self.values() if not o.ok]
 
@@ -80,7 +80,7 @@ class Table(dict[str, Outcome[T]]):
             raise FleetError(what, self.failed, len(self))
 
 
-class Done(Generic[T]):
+class HostDone(Generic[T]):
     """What an operation on a host returns: a state for people, a value, whether it is doubtful."""
 
     __slots__ = ("doubtful", "state", "value")
@@ -93,12 +93,12 @@ class Done(Generic[T]):
 
 def on_each(
     hosts: Sequence[Host],
-    act: Callable[[Host, Callable[[str], None]], Done[T]],
-    board: Board,
+    act: Callable[[Host, Callable[[str], None]], HostDone[T]],
+    board: Display,
     *,
     at_once: int = AT_ONCE,
     timeout_s: float = HOST_S,
-) -> Table[T]:
+) -> HostOutcomes[T]:
     """Do something on every host; `act` gets the host and a function that shows its state.
 
     Raises
@@ -109,17 +109,17 @@ def on_each(
     work: queue.SimpleQueue[Host] = queue.SimpleQueue()
     for host in hosts:
         work.put(host)
-    ended: queue.SimpleQueue[Outcome[T] | UsageError | Exception] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[HostOutcome[T] | UsageError | Exception] = queue.SimpleQueue()
     began: dict[str, float] = {}
     for i in range(min(at_once, len(hosts))):
         args = (work, act, board, ended, began)
         threading.Thread(target=_work, args=args, name=f"fleet-{i}", daemon=True).start()
-    outcomes: dict[str, Outcome[T]] = {}
+    outcomes: dict[str, HostOutcome[T]] = {}
     while len(outcomes) < len(hosts):
         try:
             end = ended.get(timeout=0.5)
         except queue.Empty:
-            overdue: list[Outcome[T]] = _overdue(began, outcomes, timeout_s)
+            overdue: list[HostOutcome[T]] = _overdue(began, outcomes, timeout_s)
             for late in overdue:
                 outcomes[late.host] = late
                 board.done(late)
@@ -131,14 +131,14 @@ def on_each(
         if end.host not in outcomes:
             outcomes[end.host] = end
             board.done(end)
-    return Table({h.name: outcomes[h.name] for h in hosts})
+    return HostOutcomes({h.name: outcomes[h.name] for h in hosts})
 
 
 def _work(
     work: queue.SimpleQueue[Host],
-    act: Callable[[Host, Callable[[str], None]], Done[T]],
-    board: Board,
-    ended: queue.SimpleQueue[Outcome[T] | UsageError | Exception],
+    act: Callable[[Host, Callable[[str], None]], HostDone[T]],
+    board: Display,
+    ended: queue.SimpleQueue[HostOutcome[T] | UsageError | Exception],
     began: dict[str, float],
 ) -> None:
     while True:
@@ -151,21 +151,21 @@ def _work(
         try:
             done = act(host, lambda state, name=name: board.show(name, state))  # type: ignore[misc]  # a default names this turn's host
             took_s = time.monotonic() - start
-            ended.put(Outcome(name, True, done.state, took_s, done.value, done.doubtful))
+            ended.put(HostOutcome(name, True, done.state, took_s, done.value, done.doubtful))
         except UsageError as error:
             ended.put(error)
         except MapReduceError as error:
-            ended.put(Outcome(name, False, str(error), time.monotonic() - start))
+            ended.put(HostOutcome(name, False, str(error), time.monotonic() - start))
         except Exception as error:  # noqa: BLE001 - raised again where the table is made
             ended.put(error)
 
 
 def _overdue(
     began: dict[str, float], outcomes: Iterable[str], timeout_s: float
-) -> list[Outcome[T]]:
+) -> list[HostOutcome[T]]:
     now, over = time.monotonic(), {*outcomes}
     return [
-        Outcome(name, False, f"gave no answer within {timeout_s:g} s", now - start)
+        HostOutcome(name, False, f"gave no answer within {timeout_s:g} s", now - start)
         for name, start in list(began.items())
         if name not in over and now - start > timeout_s
     ]

@@ -34,7 +34,7 @@ COMPILED: Final = (".c", ".h", ".so")  # of ours: an option of the machine that 
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class FileTree:
     """Files by relative path, and the name their contents make."""
 
     id: str
@@ -50,15 +50,15 @@ class Tree:
         return gzip.compress(packed(self.files), compresslevel=6, mtime=0)
 
 
-def release(needs: Sequence[str], packages: Sequence[str] | None = None) -> Tree:
+def release(needs: Sequence[str], packages: Sequence[str] | None = None) -> FileTree:
     """Give the release that this machine's own files make, pinned to what it needs."""
     files: dict[str, bytes] = {}
     for name in packages if packages is not None else own_packages():
         files |= {p: raw for p, raw in _package(name).items() if not p.endswith(COMPILED)}
-    return Tree(name_of(files, needs), files)
+    return FileTree(name_of(files, needs), files)
 
 
-def overlay(job: JobName, without: Sequence[str] = ()) -> tuple[Tree, str]:
+def overlay(job: JobName, without: Sequence[str] = ()) -> tuple[FileTree, str]:
     """Give the files that a job's own code needs, and how the job is named there.
 
     Parameters
@@ -94,7 +94,7 @@ def overlay(job: JobName, without: Sequence[str] = ()) -> tuple[Tree, str]:
         compare({f"{BY_PATH}{path.name}": own}, job.code)
         files[path.name] = own
     compare(files, job.code)
-    return Tree(name_of(files), files), reference
+    return FileTree(name_of(files), files), reference
 
 
 def name_of(files: Mapping[str, bytes], needs: Sequence[str] = ()) -> str:

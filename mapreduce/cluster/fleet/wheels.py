@@ -94,7 +94,7 @@ def platform_of(facts: Mapping[str, Any]) -> Platform:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Requirements:
     """Requirements of an environment: as pinned, and what they may give way to."""
 
     pinned: tuple[str, ...]
@@ -111,14 +111,14 @@ class Wanted:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def worker_needs() -> Wanted:
+def worker_needs() -> Requirements:
     """Give what a worker needs, in the versions that this machine runs."""
     pinned = tuple(f"{name}=={metadata.version(name)}" for name in WORKER)
     declared: list[str] = []
     for project in metadata.packages_distributions().get("mapreduce", []):
         required = [text for text in metadata.requires(project) or [] if ";" not in text]
         declared += [text for text in required if text.startswith(WORKER)]
-    return Wanted(pinned, tuple(sorted(declared)))
+    return Requirements(pinned, tuple(sorted(declared)))
 
 
 def _cache_folder() -> Path:
@@ -143,7 +143,7 @@ class Cache:
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, wanted: Wanted, platform: Platform) -> list[Path]:
+    def get(self, wanted: Requirements, platform: Platform) -> list[Path]:
         """Give the wheels of an environment, fetched if they are not here.
 
         Raises
@@ -160,7 +160,7 @@ class Cache:
                 self._fetch(wanted, platform, place)
             return sorted(place.glob("*.whl"))
 
-    def _fetch(self, wanted: Wanted, platform: Platform, place: Path) -> None:
+    def _fetch(self, wanted: Requirements, platform: Platform, place: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=".", dir=self.folder))
         try:

@@ -22,7 +22,7 @@ class ClusterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     python: str = "python3"
 
 
-class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StoreTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[store]`: S3-compatible storage that the hosts read, and folders that all of them see.
 
     Credentials are found elsewhere.
@@ -53,4 +53,4 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     cluster: ClusterTable
     hosts: tuple[HostTable, ...]
-    store: Store = Store()
+    store: StoreTable = StoreTable()

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mapreduce.cluster.inventory.host_range import expand
-from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, Store
-from mapreduce.cluster.inventory.mistakes import Written, shown
+from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, StoreTable
+from mapreduce.cluster.inventory.mistakes import TomlText, shown
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Inventory:
     listen_port: int
     known_hosts: Path
     root: str
-    store: Store
+    store: StoreTable
     hosts: tuple[Host, ...]
 
     def select(
@@ -148,7 +148,7 @@ class _Reading:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.written = Written(path, text)
+        self.written = TomlText(path, text)
         self.refusal = self.written.refusal
         self.folder = path.resolve().parent
         try:
@@ -195,7 +195,7 @@ class _Reading:
             expected = "expected no ':', which parts the places where Python looks for modules"
             raise self.refusal(c, 0, "root", expected, repr(table.root))
 
-    def _check_store(self, store: Store) -> None:
+    def _check_store(self, store: StoreTable) -> None:
         for url in store.endpoints:
             self._url("store", 0, "endpoints", url)
         for folder in store.shared:

@@ -1,6 +1,6 @@
 """The text of a hosts.toml: turns what is wrong with it, and where, into a line for people.
 
-It knows where tables and keys stand; what they may be is `tables`' and `inventory`'s.
+It knows where tables and keys stand; what they may be is `hosts_toml`'s and `inventory`'s.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, Store
+from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, StoreTable
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LONG: Final = 10**12  # nobody reads more digits than that
-TABLES: Final = {"cluster": ClusterTable, "store": Store, "hosts": HostTable}
+TABLES: Final = {"cluster": ClusterTable, "store": StoreTable, "hosts": HostTable}
 WORDS: Final = {
     "int": "a whole number",
     "float": "a number with a point",
@@ -30,7 +30,7 @@ WORDS: Final = {
 }
 
 
-class Written:
+class TomlText:
     """A text, and the path it is or will be at."""
 
     def __init__(self, path: Path, text: str) -> None:

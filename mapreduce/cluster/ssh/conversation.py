@@ -25,7 +25,7 @@ LOST: Final = "the connection ended"
 LEAST_S: Final = 0.001  # none at all would mean not to wait, and not that time is up
 
 
-class Talk:
+class Conversation:
     """A conversation, over a connection that whoever made it closes.
 
     Raises

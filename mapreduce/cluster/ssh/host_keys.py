@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.atomic_file import whole
 from mapreduce.cluster.ssh.known_hosts import ENCODING, fields, read, split
-from mapreduce.cluster.ssh.way import SSH_PORT
+from mapreduce.cluster.ssh.ssh_options import SSH_PORT
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mapreduce.cluster.ssh.known_hosts import Key, KnownHosts, Line
+    from mapreduce.cluster.ssh.known_hosts import HostKey, KnownHost, KnownHosts
 
 HEADER: Final = "# Host keys pinned by `mapreduce cluster enrol`. OpenSSH reads this file too.\n"
 BOM: Final = "\ufeff"
@@ -51,7 +51,7 @@ def pinned(path: Path) -> KnownHosts:
     return known
 
 
-def _wrong(line: Line) -> str:
+def _wrong(line: KnownHost) -> str:
     """Say what keeps a line from counting, though whoever wrote it may think that it does."""
     if line.names.startswith(BOM) or line.marker.startswith(BOM):
         return "a byte order mark: save the file without one"
@@ -61,7 +61,7 @@ def _wrong(line: Line) -> str:
     return f"{odd}, which nobody is called: write {odd[1 : odd.rindex(']')]}" if odd else ""
 
 
-def pin(path: Path, new: Mapping[str, Key]) -> None:
+def pin(path: Path, new: Mapping[str, HostKey]) -> None:
     """Put keys by their names into the file, each in the place of all others of that name.
 
     What else a line says stays: its other names keep their key, and what is revoked is revoked.
@@ -84,7 +84,7 @@ def pin(path: Path, new: Mapping[str, Key]) -> None:
         partial.write_text("".join(lines), **ENCODING)
 
 
-def _without(text: str, line: Line | None, names: Mapping[str, Key]) -> str:
+def _without(text: str, line: KnownHost | None, names: Mapping[str, HostKey]) -> str:
     """Take names out of a line of the file; give nothing where none is left of it."""
     fitting = [name for name in names if line is not None and line.fits(name)]
     if line is None or not fitting:
@@ -102,7 +102,9 @@ def _without(text: str, line: Line | None, names: Mapping[str, Key]) -> str:
     return f"{rest.names} {fields(text)[2]}\n" if left else ""
 
 
-def contradiction(shown: Key, names: Iterable[str], listed: Mapping[str, set[str]]) -> str | None:
+def contradiction(
+    shown: HostKey, names: Iterable[str], listed: Mapping[str, set[str]]
+) -> str | None:
     """Give what a list of fingerprints says of a host, where one of its names lacks this key."""
     for name in names:
         prints = listed[name.lower()]

@@ -29,7 +29,7 @@ OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class KeyFile:
     """A file of a key: the key where it can be used, its public half where that is known.
 
     `trouble` says why the file alone doesn't do, with the remedy; `there` whether it exists.
@@ -42,18 +42,18 @@ class Identity:
     there: bool = True
 
 
-def identity(path: Path) -> Identity:
+def identity(path: Path) -> KeyFile:
     """Read a private key, or find out what the file is."""
     public = public_half(path)
     try:
         if not path.exists():
-            return Identity(path, public=public, trouble=f"{path} is not there", there=False)
+            return KeyFile(path, public=public, trouble=f"{path} is not there", there=False)
         with path.open("rb") as file:
             body = file.read(MOST_BYTES)
             status = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        return Identity(path, public=public, trouble=f"{path} cannot be read ({why})")
+        return KeyFile(path, public=public, trouble=f"{path} cannot be read ({why})")
     public = public or _inside(body)
     trouble = _trouble(path, body, _exposed(status))
     key = None
@@ -66,9 +66,9 @@ def identity(path: Path) -> Identity:
             said = str(error).split("\n")[0][:80] or type(error).__name__
             trouble = f"{path} is no private key that can be read ({said})"
     if key is None:
-        return Identity(path, public=public, trouble=trouble)
+        return KeyFile(path, public=public, trouble=trouble)
     key.public_blob = None  # a certificate beside it is offered apart
-    return Identity(path, key, key.asbytes())
+    return KeyFile(path, key, key.asbytes())
 
 
 def public_half(path: Path) -> bytes | None:

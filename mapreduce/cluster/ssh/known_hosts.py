@@ -31,7 +31,7 @@ KRL: Final = "SSHKRL"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class HostKey:
     """A public key: its kind, and its bytes as they go over the line."""
 
     kind: str
@@ -45,7 +45,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class KnownHost:
     """A line that names hosts and a key; `key` is None where it cannot be read, `wrong` says why.
 
     `marker` is empty, `@revoked` or `@cert-authority`.
@@ -55,7 +55,7 @@ class Line:
     number: int
     marker: str
     names: str
-    key: Key | None
+    key: HostKey | None
     wrong: str = ""
 
     @property
@@ -86,12 +86,12 @@ class Known:
     `struck` are keys noted for it and revoked since.
     """
 
-    keys: tuple[Key, ...] = ()
-    authorities: tuple[Line, ...] = ()
-    revoked: tuple[Line, ...] = ()
-    struck: tuple[Key, ...] = ()
+    keys: tuple[HostKey, ...] = ()
+    authorities: tuple[KnownHost, ...] = ()
+    revoked: tuple[KnownHost, ...] = ()
+    struck: tuple[HostKey, ...] = ()
 
-    def revocation(self, key: Key) -> Line | None:
+    def revocation(self, key: HostKey) -> KnownHost | None:
         """Give the line that revokes a key for this name."""
         return next((line for line in self.revoked if line.key == key), None)
 
@@ -104,7 +104,7 @@ class Known:
             self.struck + other.struck,
         )
 
-    def without(self, revoked: tuple[Line, ...]) -> Known:
+    def without(self, revoked: tuple[KnownHost, ...]) -> Known:
         """Give the same, with more revoked."""
         every = self.revoked + revoked
         bad = {line.key for line in every}
@@ -125,7 +125,7 @@ class Known:
 class KnownHosts:
     """The lines of some files, in order."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[KnownHost, ...]
 
     @cached_property
     def _plain(self) -> frozenset[str]:
@@ -161,7 +161,7 @@ def read(paths: Iterable[Path]) -> KnownHosts:
     OSError
         Where a file that is there cannot be read.
     """
-    lines: list[Line] = []
+    lines: list[KnownHost] = []
     for path in paths:
         try:
             text = path.read_text(**ENCODING)
@@ -172,7 +172,7 @@ def read(paths: Iterable[Path]) -> KnownHosts:
     return KnownHosts(tuple(lines))
 
 
-def banned(paths: Iterable[Path]) -> tuple[Line, ...]:
+def banned(paths: Iterable[Path]) -> tuple[KnownHost, ...]:
     """Read files of RevokedHostKeys: public keys, one a line, that no host may show.
 
     Raises
@@ -182,7 +182,7 @@ def banned(paths: Iterable[Path]) -> tuple[Line, ...]:
     ValueError
         Where it is a list of `ssh-keygen -k`, or not of keys.
     """
-    lines: list[Line] = []
+    lines: list[KnownHost] = []
     for path in paths:
         text = path.read_text(**ENCODING)
         if text.startswith(KRL):
@@ -212,24 +212,26 @@ def fields(text: str) -> tuple[str, str, str]:
     return marker, names, rest
 
 
-def _line(path: Path, number: int, text: str) -> Line | None:
+def _line(path: Path, number: int, text: str) -> KnownHost | None:
     marker, names, rest = fields(text)
     if not marker and not names:
         return None
     if marker not in {"", REVOKED, AUTHORITY} or names.startswith("@"):
-        return Line(path, number, marker, "", None, f"the markers {text.split()[:2]}")
+        return KnownHost(path, number, marker, "", None, f"the markers {text.split()[:2]}")
     words = rest.split(None, 2)
     if not names or len(words) < 2 or words[0].startswith("#"):  # noqa: PLR2004 - kind and key
-        return Line(path, number, marker, names, None, "no kind and key after the names")
+        return KnownHost(path, number, marker, names, None, "no kind and key after the names")
     try:
         blob = base64.b64decode(words[1], validate=True)
         (length,) = struct.unpack(">I", blob[:LENGTH_BYTES])
         inside = blob[LENGTH_BYTES : LENGTH_BYTES + length].decode("ascii")
     except (binascii.Error, struct.error, ValueError):
-        return Line(path, number, marker, names, None, f"no base64 of a key after {words[0]}")
+        return KnownHost(path, number, marker, names, None, f"no base64 of a key after {words[0]}")
     if inside != words[0]:
-        return Line(path, number, marker, names, None, f"a key of {inside!r} told as {words[0]!r}")
-    return Line(path, number, marker, names, Key(words[0], blob))
+        return KnownHost(
+            path, number, marker, names, None, f"a key of {inside!r} told as {words[0]!r}"
+        )
+    return KnownHost(path, number, marker, names, HostKey(words[0], blob))
 
 
 def _cut(text: str) -> tuple[str, str]:

@@ -21,13 +21,13 @@ from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # as above
     SSHException,
 )
 
-from mapreduce.cluster.ssh.key_files import Identity, certified, identity
+from mapreduce.cluster.ssh.key_files import KeyFile, certified, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.ssh.way import Way
+    from mapreduce.cluster.ssh.ssh_options import Way
 
 AGENT_S: Final = 10.0
 SHOWN: Final = 4
@@ -38,14 +38,14 @@ class LoginError(AuthenticationException):  # type: ignore[misc]  # it ships no 
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OfferedKey:
     """A key, and where it is from."""
 
     key: Any
     shown: str
 
 
-class Agent(AgentSSH):  # type: ignore[misc]  # it ships no types
+class SshAgent(AgentSSH):  # type: ignore[misc]  # it ships no types
     """The SSH agent behind a socket; without keys where there is none."""
 
     def __init__(self, place: str | None) -> None:
@@ -108,7 +108,7 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
 
     def authenticate(self, transport: Any) -> None:
         """Offer keys until one is taken; raise where none is."""
-        agent = Agent(self.way.agent)
+        agent = SshAgent(self.way.agent)
         with contextlib.closing(agent):
             identities = self.identities()
             offers = list(self.offers(identities, agent))
@@ -121,12 +121,12 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
                 refused.append(said)
         raise LoginError(self._words(refused, troubles))
 
-    def identities(self) -> list[Identity]:
+    def identities(self) -> list[KeyFile]:
         """Read the files that may be used."""
         paths = self.way.identities if self.only is None else (self.only,)
         return [identity(path) for path in dict.fromkeys(paths)]
 
-    def offers(self, identities: Sequence[Identity], agent: Agent) -> Iterator[Offer]:
+    def offers(self, identities: Sequence[KeyFile], agent: SshAgent) -> Iterator[OfferedKey]:
         """Give the keys to offer, likely ones first."""
         held = {key.blob: key for key in agent.get_keys()}
         readable = [one for one in identities if one.key is not None]
@@ -135,15 +135,17 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
             yield from _with_certificate(path, readable)
         for one in identities:
             if one.public in held:
-                yield Offer(held.pop(one.public), f"{one.path} (of the agent)")
+                yield OfferedKey(held.pop(one.public), f"{one.path} (of the agent)")
             elif one.key is not None:
-                yield Offer(one.key, str(one.path))
+                yield OfferedKey(one.key, str(one.path))
         nameless = any(one.public is None and one.there for one in identities)
         if (self.only is None and not self.way.identities_only) or nameless:
             for key in held.values():
-                yield Offer(key, f"{key.comment or key.get_name()} (of the agent)")
+                yield OfferedKey(key, f"{key.comment or key.get_name()} (of the agent)")
 
-    def _try(self, transport: Any, offer: Offer, of: int, refused: Sequence[str]) -> str | None:
+    def _try(
+        self, transport: Any, offer: OfferedKey, of: int, refused: Sequence[str]
+    ) -> str | None:
         """Offer a key; give None where it lets us in, else how it is called."""
         user = self.way.user
         try:
@@ -193,14 +195,14 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
 def nothing_to_offer(way: Way, only: Path | None) -> str:
     """Say why no key at all could be offered; nothing where one could."""
     login = ByKey(way, only, "")
-    with contextlib.closing(Agent(way.agent)) as agent:
+    with contextlib.closing(SshAgent(way.agent)) as agent:
         identities = login.identities()
         offers = list(login.offers(identities, agent))
         troubles = _troubles(identities, offers, agent, named=only is not None)
     return "" if offers else "; ".join(troubles) or "there is none"
 
 
-def _with_certificate(path: Path, readable: Sequence[Identity]) -> Iterator[Offer]:
+def _with_certificate(path: Path, readable: Sequence[KeyFile]) -> Iterator[OfferedKey]:
     try:
         blob = PublicBlob.from_file(str(path))
     except (OSError, ValueError, IndexError):
@@ -209,11 +211,11 @@ def _with_certificate(path: Path, readable: Sequence[Identity]) -> Iterator[Offe
         if one.public and certified(one.public, blob.key_blob):
             key = identity(one.path).key  # one of its own, since the plain key is offered too
             key.load_certificate(str(path))
-            yield Offer(key, str(path))
+            yield OfferedKey(key, str(path))
 
 
 def _troubles(
-    identities: Sequence[Identity], offers: Sequence[Offer], agent: Agent, *, named: bool
+    identities: Sequence[KeyFile], offers: Sequence[OfferedKey], agent: SshAgent, *, named: bool
 ) -> list[str]:
     """Say why files were not offered; usual ones that are not there are no trouble."""
     offered = {offer.key.asbytes() for offer in offers}

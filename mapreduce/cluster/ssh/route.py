@@ -17,11 +17,11 @@ from fabric import Config, Connection
 from mapreduce.cluster.ssh import known_hosts
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.host_keys import pin_name, pinned
-from mapreduce.cluster.ssh.known_hosts import Key, Known
+from mapreduce.cluster.ssh.known_hosts import HostKey, Known
 from mapreduce.cluster.ssh.logins import ByKey, ByPassword
 from mapreduce.cluster.ssh.proxy import Proxy
 from mapreduce.cluster.ssh.ssh_config import way_to
-from mapreduce.cluster.ssh.way import Way, parts_of_jump
+from mapreduce.cluster.ssh.ssh_options import Way, parts_of_jump
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SAME_KIND: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 class KeyRefused(paramiko.SSHException):  # type: ignore[misc]  # it ships no types
     """A server showed a key that is not known for it, or a revoked one."""
 
-    def __init__(self, place: str, shown: Key, known: Known) -> None:
+    def __init__(self, place: str, shown: HostKey, known: Known) -> None:
         line = known.revocation(shown)
         self.revoked = line.place if line else None
         self.shown = shown.fingerprint
@@ -87,7 +87,7 @@ class Hop(Connection):  # type: ignore[misc]  # it ships no types
             way.host,
             user=way.user,
             port=way.port,
-            config=Config(ssh_config=paramiko.SSHConfig(), lazy=True),  # `way` says all
+            config=Config(ssh_config=paramiko.SSHConfig(), lazy=True),  # `ssh_options` says all
             gateway=gateway,
             connect_timeout=int(way.connect_s or CONNECT_S),
             connect_kwargs=known,
@@ -199,7 +199,7 @@ def keys_known(way: Way, inventory: Inventory, *, jump: bool = False) -> Known:
     return ours.without(own.revoked + banned)
 
 
-def refuse_revoked(place: str, shown: Key, known: Known) -> None:
+def refuse_revoked(place: str, shown: HostKey, known: Known) -> None:
     """Raise `KeyRefused` for a key that a file revokes."""
     if known.revocation(shown):
         raise KeyRefused(place, shown, known)
@@ -219,9 +219,9 @@ def preferring(kinds: tuple[str, ...]) -> Any:
     return made
 
 
-def key_of(shown: Any) -> Key:
+def key_of(shown: Any) -> HostKey:
     """Give a key of paramiko's as one to compare."""
-    return Key(shown.get_name(), shown.asbytes())
+    return HostKey(shown.get_name(), shown.asbytes())
 
 
 def _gateway(way: Way, seen: tuple[str, ...] = ()) -> Hop | None:

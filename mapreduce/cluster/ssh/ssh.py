@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.inventory.inventory import Host, Inventory
 
-__all__ = ["CHANNEL_S", "LOOPBACK", "Answer", "HostError", "Remote"]
+__all__ = ["CHANNEL_S", "LOOPBACK", "CommandAnswer", "HostError", "Remote"]
 
 STEP_S: Final = 30.0
 MOST_ANSWER_BYTES: Final = 8 << 20
@@ -37,7 +37,7 @@ LOOPBACK: Final = "127.0.0.1"  # of a host: nobody else reaches what listens the
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAnswer:
     """What a command said and how it ended."""
 
     status: int
@@ -134,7 +134,7 @@ class Remote:
         *,
         timeout_s: float = STEP_S,
         beginning: Beginning | None = None,
-    ) -> Answer:
+    ) -> CommandAnswer:
         """Run a command line that `shell` built, hand it input, wait for its end.
 
         Parameters
@@ -168,7 +168,7 @@ class Remote:
                 status = channel.recv_exit_status()
                 if sender.ident is not None:
                     sender.join(timeout_s)
-        return Answer(status, bytes(out), err.decode(errors="replace"))
+        return CommandAnswer(status, bytes(out), err.decode(errors="replace"))
 
     def stream(self, script: str, asked: Mapping[str, Any]) -> Iterator[bytes]:
         """Run one of our scripts and give what it writes as it comes; it ends when we close.

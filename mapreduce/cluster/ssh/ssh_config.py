@@ -22,7 +22,7 @@ from paramiko.ssh_exception import ConfigParseError  # type: ignore[import-untyp
 
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.ssh_files import Files
-from mapreduce.cluster.ssh.way import Way, way_of
+from mapreduce.cluster.ssh.ssh_options import Way, way_of
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
 from roadspeed.roads.rows.cells import decoded_text
 from roadspeed.roads.rows.crs import crs_said
 
@@ -55,7 +55,7 @@ def open_delimited(path: str) -> Layer:
 
     encoding = _encoding(head)
 
-    def read(selection: Selection) -> Iterator[Batch]:
+    def read(selection: ColumnSelection) -> Iterator[Batch]:
         return _batches(path, separator, names, encoding, selection)
 
     def crs_of(_column: str) -> Any:
@@ -82,7 +82,7 @@ def _encoding(head: bytes) -> str:
 
 
 def _batches(
-    path: str, separator: str, names: tuple[str, ...], encoding: str, selection: Selection
+    path: str, separator: str, names: tuple[str, ...], encoding: str, selection: ColumnSelection
 ) -> Iterator[Batch]:
     skipped = 0
 

@@ -18,7 +18,7 @@ import pyogrio
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.files import geojson_ids
-from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
 from roadspeed.roads.files.untouched import holds_empty, untouched
 from roadspeed.roads.rows.column_choice import listed
 from roadspeed.roads.rows.crs import REMEDY, crs_said
@@ -105,7 +105,7 @@ def open_vector(path: str, named: Named) -> Layer:
     native = (info["geometry_name"] or "geometry") if info["geometry_type"] else None
     features = int(info["features"])
 
-    def read(selection: Selection) -> Iterator[Batch]:
+    def read(selection: ColumnSelection) -> Iterator[Batch]:
         if number.members and number.column in selection.names:
             return geojson_ids.batches(path, selection, str(number.column))
         return _batches(path, layer, selection, number.column, native)
@@ -190,7 +190,7 @@ def _chosen(path: str, layers: dict[str, Any], layer: str | None) -> str:
 
 
 def _batches(
-    path: str, layer: str | None, selection: Selection, fid: str | None, native: str | None
+    path: str, layer: str | None, selection: ColumnSelection, fid: str | None, native: str | None
 ) -> Iterator[Batch]:
     fields = [name for name in (*selection.names, selection.geometry) if name not in {fid, native}]
     options: dict[str, Any] = {"bbox": selection.box} if selection.box else {}

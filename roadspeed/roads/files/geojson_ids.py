@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.files.layer import Batch, Selection
+from roadspeed.roads.files.layer import Batch, ColumnSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def is_members(path: str, driver: str) -> bool:
         return False
 
 
-def batches(path: str, selection: Selection, id_name: str) -> Iterator[Batch]:
+def batches(path: str, selection: ColumnSelection, id_name: str) -> Iterator[Batch]:
     """Read a selection whose column `id_name` is the features' own id."""
     features = iter(_features(path))
     while some := list(itertools.islice(features, BATCH_ROWS)):

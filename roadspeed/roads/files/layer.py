@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ColumnSelection:
     """What to read: columns by name, and where rows elsewhere may be left out unread.
 
     `box` is in the layer's own coordinates; `id_range` is the least and greatest id wanted. A
@@ -78,6 +78,6 @@ class Layer:
     native_geometry: str | None
     crs_of: Callable[[str], Any]
     rows: int | None
-    read: Callable[[Selection], Iterator[Batch]]
+    read: Callable[[ColumnSelection], Iterator[Batch]]
     unguessed: frozenset[str] = frozenset()
     elsewhere: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mapreduce.errors import UsageError
-from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
 from roadspeed.roads.rows.crs import crs_said
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def open_parquet(path: str) -> Layer:
             f"{path}: expected GeoParquet or an Arrow file, and it cannot be read ({error}){twice}"
         ) from error
 
-    def read(selection: Selection) -> Iterator[Batch]:
+    def read(selection: ColumnSelection) -> Iterator[Batch]:
         _refuse_mixture(path, dataset.schema, schemas, selection)
         column = said.get(selection.geometry, {})
         try:
@@ -114,7 +114,7 @@ def _refuse_versioned(path: str) -> None:
             )
 
 
-def _refuse_mixture(path: str, schema: Any, schemas: list[Any], selection: Selection) -> None:
+def _refuse_mixture(path: str, schema: Any, schemas: list[Any], selection: ColumnSelection) -> None:
     """Refuse files of one folder that say different things of the columns that are read."""
     wanted = _geo(schema)[1].get(selection.geometry)
     for other in schemas:
@@ -133,7 +133,7 @@ def _refuse_mixture(path: str, schema: Any, schemas: list[Any], selection: Selec
                 )
 
 
-def _batches(dataset: Any, selection: Selection, column: dict[str, Any]) -> Iterator[Batch]:
+def _batches(dataset: Any, selection: ColumnSelection, column: dict[str, Any]) -> Iterator[Batch]:
     kept = None
     name = selection.id_column
     wanted = list(dict.fromkeys([*selection.names, selection.geometry]))

@@ -19,10 +19,10 @@ import shapely
 from mapreduce.errors import UsageError
 from roadspeed.roads.files.delimited import open_delimited
 from roadspeed.roads.files.gdal import FORMATS, open_vector
-from roadspeed.roads.files.layer import Batch, Layer, Selection
+from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
 from roadspeed.roads.files.parquet import ARROW, open_parquet
 from roadspeed.roads.rows import cells, column_choice, matches, to_lonlat
-from roadspeed.roads.rows.align import Rows, touching
+from roadspeed.roads.rows.align import RoadRows, touching
 from roadspeed.roads.rows.crs import REMEDY, crs_named, crs_of_srid
 from roadspeed.roads.rows.decoding import decoded
 from roadspeed.roads.rows.preflight import Look
@@ -91,7 +91,7 @@ def _holds_parquet(folder: Path) -> bool:
 
 def matching(
     ids: NDArray[np.int64], path: str, named: Named, on_progress: OnRows | None
-) -> Iterator[Rows]:
+) -> Iterator[RoadRows]:
     """Read the rows whose id is wanted.
 
     Parameters
@@ -152,7 +152,7 @@ def unjoined(ids: NDArray[np.int64], path: str, named: Named) -> str:
     layer, id_column = _opened(path, named)
     names = [n for n in dict.fromkeys(_attributes(layer, named)) if layer.names.count(n) == 1]
     geometry = _selection(layer, named).geometry
-    selection = Selection(None, None, geometry, others=tuple(names[: matches.COLUMNS]))
+    selection = ColumnSelection(None, None, geometry, others=tuple(names[: matches.COLUMNS]))
     hit = {name: np.zeros(len(ids), dtype=np.bool_) for name in selection.names}
     examples: dict[str, list[int]] = {name: [] for name in selection.names}
     for batch in layer.read(selection):
@@ -173,7 +173,7 @@ def within(
     named: Named,
     _limit: int | None,
     on_progress: OnRows | None,
-) -> Iterator[Rows]:
+) -> Iterator[RoadRows]:
     """Read all rows that touch a box (EPSG:4326); those without geometry are left out."""
     layer = open_layer(path, named)
     selection = _selection(layer, named)
@@ -196,21 +196,23 @@ def _attributes(layer: Layer, named: Named) -> list[str]:
     return [n for n in layer.names if n not in (layer.native_geometry, named.geometry_column)]
 
 
-def _selection(layer: Layer, named: Named, id_column: str | None = None, **where: Any) -> Selection:
+def _selection(
+    layer: Layer, named: Named, id_column: str | None = None, **where: Any
+) -> ColumnSelection:
     geometry = layer.native_geometry
     if geometry is None or named.geometry_column not in (None, geometry):
         geometry = column_choice.choose_geometry(layer.names, named.geometry_column, layer.where)
     road_class = column_choice.choose_class(
         _attributes(layer, named), named.class_column, layer.where
     )
-    return Selection(id_column, road_class, geometry, **where)
+    return ColumnSelection(id_column, road_class, geometry, **where)
 
 
 class _Reading:
     """Turns batches into rows in EPSG:4326 and keeps count of what could not be read."""
 
     def __init__(
-        self, layer: Layer, named: Named, selection: Selection, on_progress: OnRows | None
+        self, layer: Layer, named: Named, selection: ColumnSelection, on_progress: OnRows | None
     ) -> None:
         self.layer = layer
         self.on_progress = on_progress
@@ -222,7 +224,7 @@ class _Reading:
 
     def rows(
         self, batch: Batch, rows: NDArray[np.int64], positions: NDArray[np.int64], bad_ids: int
-    ) -> Rows:
+    ) -> RoadRows:
         """Decode the chosen rows of a batch."""
         geometry, unreadable = decoded(cells.plain(batch.geometry).take(rows))
         known = int(np.count_nonzero(~shapely.is_missing(geometry)))
@@ -236,7 +238,7 @@ class _Reading:
         self.seen += len(batch.geometry)
         if self.on_progress is not None:
             self.on_progress(self.seen, self.layer.rows)
-        return Rows(positions, geometry, road_class, unreadable + bad_ids + batch.skipped)
+        return RoadRows(positions, geometry, road_class, unreadable + bad_ids + batch.skipped)
 
     def lonlat(self, geometry: Objects) -> Objects:
         """Project a batch; where nobody else says, geometries' own SRIDs tell from what."""

@@ -43,7 +43,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class DbColumn:
     """A column: its name, type (`int8`), category (`S` is text) and PostgreSQL's full words."""
 
     name: str
@@ -58,7 +58,7 @@ class Relation:
 
     schema: str
     table: str
-    columns: tuple[Column, ...]
+    columns: tuple[DbColumn, ...]
     geometry: str
     postgis_schema: str
 
@@ -107,7 +107,7 @@ class Relation:
             )
         return kind
 
-    def _column(self, name: str) -> Column:
+    def _column(self, name: str) -> DbColumn:
         return next(column for column in self.columns if column.name == name)
 
 
@@ -116,7 +116,7 @@ def unquoted(name: str) -> str:
     return QUOTED.sub(lambda part: part[1].replace('""', '"'), name)
 
 
-def _kind_of_id(column: Column) -> str | None:
+def _kind_of_id(column: DbColumn) -> str | None:
     return "text" if column.category == "S" else KINDS.get(column.type)
 
 
@@ -173,17 +173,17 @@ def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
     )
 
 
-def _columns(rows: Sequence[CatalogueRow]) -> tuple[Column, ...]:
-    return tuple(Column(*row[2:6]) for row in rows)
+def _columns(rows: Sequence[CatalogueRow]) -> tuple[DbColumn, ...]:
+    return tuple(DbColumn(*row[2:6]) for row in rows)
 
 
-def _may_be_lines(column: Column) -> bool:
+def _may_be_lines(column: DbColumn) -> bool:
     """Say whether a column is of geometry, and does not declare points or areas."""
     declared = DECLARED.search(column.words)
     return column.type in SPATIAL and not (declared and NO_LINES.match(declared["kind"]))
 
 
-def _geometry(columns: Sequence[Column], named: str | None, where: str) -> str:
+def _geometry(columns: Sequence[DbColumn], named: str | None, where: str) -> str:
     spatial = [column.name for column in columns if column.type in SPATIAL]
     if not spatial:
         raise UsageError(

@@ -28,7 +28,7 @@ GOING_AWAY = (
 )
 
 
-class Dropped(Exception):  # noqa: N818 - it names what happened; it never leaves this room
+class ConnectionLost(Exception):  # noqa: N818 - it names what happened; it never leaves this room
     """The server ended the conversation half-way: worth one more try."""
 
 
@@ -58,7 +58,7 @@ def connecting(dsn: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading(connection: Any, dsn: str, table: str) -> Iterator[None]:
-    """Turn a failure to read into `Dropped`, or into what to do about it."""
+    """Turn a failure to read into `ConnectionLost`, or into what to do about it."""
     try:
         yield
     except MapReduceError:
@@ -75,7 +75,7 @@ def reading(connection: Any, dsn: str, table: str) -> Iterator[None]:
         ) from error
     except psycopg2.Error as error:
         if connection.closed or isinstance(error, GOING_AWAY):
-            raise Dropped(_words(error)) from error
+            raise ConnectionLost(_words(error)) from error
         raise RoadsError(f"{dsn}: reading {table} failed ({_words(error)})") from error
 
 

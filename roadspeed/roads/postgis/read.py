@@ -1,4 +1,4 @@
-"""Roads from PostGIS. Beside `questions`, the only file that speaks SQL.
+"""Roads from PostGIS. Beside `queries`, the only file that speaks SQL.
 
 Rule: names go through `psycopg2.sql.Identifier`, ids travel as one array, never as literals, and
 rows come back by binary COPY inside one read-only transaction. Round trips after connecting: one
@@ -22,10 +22,10 @@ from mapreduce.errors import UsageError
 from roadspeed.roads.postgis import queries
 from roadspeed.roads.postgis.catalogue import Relation, chosen, unquoted
 from roadspeed.roads.postgis.copy_format import CopiedRows
-from roadspeed.roads.postgis.session import asked
+from roadspeed.roads.postgis.transaction import asked
 from roadspeed.roads.postgis.url import Address, address_of
 from roadspeed.roads.rows import column_choice, crs, matches, to_lonlat
-from roadspeed.roads.rows.align import Rows, touching
+from roadspeed.roads.rows.align import RoadRows, touching
 from roadspeed.roads.rows.decoding import from_wkb
 from roadspeed.roads.rows.preflight import Look
 
@@ -44,7 +44,7 @@ SAMPLE_ROWS = 1000
 
 def matching(
     ids: NDArray[np.int64], url: str, named: Named, on_progress: OnRows | None
-) -> list[Rows]:
+) -> list[RoadRows]:
     """Read the rows whose id is wanted.
 
     Parameters
@@ -65,9 +65,9 @@ def matching(
     if not len(ids):
         return []
 
-    def read(table: _Table) -> list[Rows]:
+    def read(table: _Table) -> list[RoadRows]:
         has_id, whole = table.id_column()
-        found: list[Rows] = []
+        found: list[RoadRows] = []
 
         def take(read_ids: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
             place = np.searchsorted(ids, read_ids)
@@ -111,12 +111,12 @@ def unjoined(ids: NDArray[np.int64], url: str, named: Named) -> str:
 
 def within(
     bbox: BBox | None, url: str, named: Named, limit: int | None, on_progress: OnRows | None
-) -> Iterable[Rows]:
+) -> Iterable[RoadRows]:
     """Read all rows whose box touches a box (EPSG:4326), at most `limit`, in any order."""
     address = address_of(url, named)
 
-    def read(table: _Table) -> list[Rows]:
-        found: list[Rows] = []
+    def read(table: _Table) -> list[RoadRows]:
+        found: list[RoadRows] = []
 
         def take(numbers: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
             found.append(table.rows(numbers, geometry, words))
@@ -229,16 +229,16 @@ class _Table:
         self.cursor.copy_expert(query + sql.SQL(" (FORMAT binary)"), copied)
         copied.close()
 
-    def rows(self, positions: NDArray[np.int64], wkb: Objects, words: Objects) -> Rows:
+    def rows(self, positions: NDArray[np.int64], wkb: Objects, words: Objects) -> RoadRows:
         """Decode what came, and project it if every row has the table's reference system."""
         geometry = from_wkb(wkb)
         known = np.count_nonzero(wkb != None)  # noqa: E711 - element by element
         if not self.mixed:
             geometry = to_lonlat.to_lonlat(geometry, self.crs, self.strays)
         lost = int(known - np.count_nonzero(~shapely.is_missing(geometry)))
-        return Rows(positions.astype(np.int64, copy=False), geometry, words, lost)
+        return RoadRows(positions.astype(np.int64, copy=False), geometry, words, lost)
 
-    def in_degrees(self, found: list[Rows], *, strict: bool = False) -> list[Rows]:
+    def in_degrees(self, found: list[RoadRows], *, strict: bool = False) -> list[RoadRows]:
         """Project rows that brought reference systems of their own; `strict`: all are known."""
         if not self.mixed:
             return found
@@ -257,7 +257,7 @@ class _Table:
         """Refuse a table in which no link could be joined to any row."""
         name, whole = self.id_column()
         look = Look(self.where, name, self.relation.geometry, self.attributes)
-        found: list[Rows] = []
+        found: list[RoadRows] = []
 
         def take(numbers: NDArray[np.int64], wkb: Objects, words: Objects) -> None:
             rows = self.rows(numbers, wkb, words)

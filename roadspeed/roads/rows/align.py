@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from roadspeed.roads.rows.answer import Joined
+from roadspeed.roads.rows.answer import JoinedRoads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,7 @@ POLYGON = shapely.GeometryType.POLYGON
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RoadRows:
     """Some rows of a source.
 
     Attributes
@@ -50,7 +50,7 @@ class Rows:
     unreadable: int = 0
 
 
-def align(count: int, batches: Iterable[Rows]) -> Joined:
+def align(count: int, batches: Iterable[RoadRows]) -> JoinedRoads:
     """Pair rows with the ids they belong to.
 
     Parameters
@@ -83,7 +83,7 @@ def align(count: int, batches: Iterable[Rows]) -> Joined:
         where, groups = np.unique(positions[repeated], return_inverse=True)
         shapes[where], merged, folded = _one_each(groups, geometry[repeated])
         classes[where] = _smallest_text(groups, road_class[repeated], len(where))
-    return Joined(
+    return JoinedRoads(
         geometry=shapes,
         road_class=classes,
         joined=len(starts),
@@ -94,7 +94,7 @@ def align(count: int, batches: Iterable[Rows]) -> Joined:
     )
 
 
-def _usable(batches: Iterable[Rows]) -> tuple[NDArray[np.int64], Objects, Objects, int]:
+def _usable(batches: Iterable[RoadRows]) -> tuple[NDArray[np.int64], Objects, Objects, int]:
     """Concatenate what has a geometry; flatten it to two dimensions."""
     positions = [np.empty(0, dtype=np.int64)]
     geometry = [np.empty(0, dtype=object)]
@@ -121,7 +121,7 @@ def flat(geometry: Objects) -> Objects:
     return geometry
 
 
-def touching(rows: Rows, bbox: BBox | None) -> Rows:
+def touching(rows: RoadRows, bbox: BBox | None) -> RoadRows:
     """Return the rows that have a geometry whose box touches a box (EPSG:4326)."""
     kept = ~(shapely.is_missing(rows.geometry) | shapely.is_empty(rows.geometry))
     if bbox is not None:
@@ -129,7 +129,7 @@ def touching(rows: Rows, bbox: BBox | None) -> Rows:
         with np.errstate(invalid="ignore"):
             kept &= (west <= bbox[2]) & (east >= bbox[0]) & (south <= bbox[3]) & (north >= bbox[1])
     geometry = flat(rows.geometry[kept])
-    return Rows(rows.positions[kept], geometry, rows.road_class[kept], rows.unreadable)
+    return RoadRows(rows.positions[kept], geometry, rows.road_class[kept], rows.unreadable)
 
 
 def _one_each(groups: NDArray[np.int64], geometry: Objects) -> tuple[Objects, int, int]:

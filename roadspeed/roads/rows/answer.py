@@ -36,7 +36,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedRoads:
     """Geometry and road class of each id, in the order of the ids.
 
     Attributes

@@ -3,7 +3,7 @@
 Rule: what a source says of its coordinates is believed unless the user says otherwise; a source
 that says nothing is taken for longitude and latitude only if every coordinate could be one.
 Whatever cannot be projected (it comes out infinite, or beyond the world) becomes None and is
-counted. PROJ's network stays off. How sources say it is `reference`'s business.
+counted. PROJ's network stays off. How sources say it is `crs`'s business.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mapreduce.errors import UsageError
 from roadspeed.roads.rows.crs import REMEDY, WGS84, is_lonlat, transformer
 
 if TYPE_CHECKING:
-    from roadspeed.roads.rows.align import Rows
+    from roadspeed.roads.rows.align import RoadRows
     from roadspeed.roads.rows.answer import BBox, Objects
 
 SLICE = 65_536
@@ -89,7 +89,7 @@ def to_lonlat(geometry: Objects, crs: Any, strays: Strays) -> Objects:
     return geometry
 
 
-def projected(rows: Rows, known: dict[int, Any], strays: Strays) -> Rows:
+def projected(rows: RoadRows, known: dict[int, Any], strays: Strays) -> RoadRows:
     """Project each row from its own SRID."""
     geometry = by_srid(rows.geometry, known, strays)
     before = np.count_nonzero(~shapely.is_missing(rows.geometry))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mapreduce.cluster.coordinator.locations import Places
-    from mapreduce.cluster.coordinator.session import Connection
-    from mapreduce.cluster.coordinator.status import Watch
+    from mapreduce.cluster.coordinator.status import RunStatus
+    from mapreduce.cluster.coordinator.worker_session import Connection
     from mapreduce.cluster.schedule.commands import Assign, Commit
     from mapreduce.engine import Outcome
     from mapreduce.ledger import Cost, Ledger, Quarantined
@@ -43,7 +43,7 @@ AT_ONCE: Final = 32  # attempts whose objects are located together
 class Loop(Protocol):
     """Whoever does this: what happened is told to it."""
 
-    watch: Watch
+    watch: RunStatus
 
     @property
     def pool(self) -> Executor:

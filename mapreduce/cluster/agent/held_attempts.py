@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class HeldResult:
     """A finished attempt: its offer, its packed partial, and how far it is."""
 
     offer: Offer
@@ -40,7 +40,7 @@ class Bench:
     budget_bytes: int
     waiting: dict[int, Task] = field(default_factory=dict)
     running: dict[int, Task] = field(default_factory=dict)
-    kept: dict[int, Kept] = field(default_factory=dict)
+    kept: dict[int, HeldResult] = field(default_factory=dict)
     unsaid: dict[int, Failed] = field(default_factory=dict)
     kept_bytes: int = 0
 
@@ -70,7 +70,7 @@ class Bench:
         offer = Offer(done.number, len(done.partial), done.ledger, done.cost)
         read_bytes = sum(p.read_bytes for p in task.pieces)
         progress = Progress(done.number, len(task.pieces), read_bytes)
-        self.kept[done.number] = Kept(offer, done.partial, progress)
+        self.kept[done.number] = HeldResult(offer, done.partial, progress)
         self.kept_bytes += len(done.partial)
         return offer
 

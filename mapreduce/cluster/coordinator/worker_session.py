@@ -12,7 +12,7 @@ from mapreduce.cluster.protocol.framing import Broken, Wire
 from mapreduce.cluster.protocol.messages import Hello
 
 if TYPE_CHECKING:
-    from mapreduce.cluster.coordinator.tls_connection import Line
+    from mapreduce.cluster.coordinator.tls_connection import TlsConnection
     from mapreduce.cluster.protocol.framing import Event
     from mapreduce.cluster.protocol.messages import FromCoordinator
 
@@ -41,7 +41,7 @@ class Connection:
         Whether it is a worker of this run.
     """
 
-    def __init__(self, number: int, line: Line, desk: Desk) -> None:
+    def __init__(self, number: int, line: TlsConnection, desk: Desk) -> None:
         self.number = number
         self.line = line
         self.welcomed = False

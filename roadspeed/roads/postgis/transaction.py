@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg2
 
-from roadspeed.roads.postgis.errors import Dropped, connecting, reading
+from roadspeed.roads.postgis.errors import ConnectionLost, connecting, reading
 from roadspeed.roads.rows.answer import RoadsError
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def asked(dsn: str, table: str, ask: Callable[[Any], T]) -> T:
     """
     try:
         return _in_thread(dsn, table, ask)
-    except Dropped:
+    except ConnectionLost:
         time.sleep(RETRY_PAUSE_S)
     try:
         return _in_thread(dsn, table, ask)
-    except Dropped as again:
+    except ConnectionLost as again:
         raise RoadsError(
             f"{dsn}: the server dropped the line twice while roads were read ({again}). Look into "
             "its log, then run the same command again"
