@@ -2,8 +2,9 @@
 
 Entries come in the order of their keys, one folder in memory at a time along the way down. Keys
 are paths below the folder with `/` between parts. No file is listed twice by way of symbolic links:
-`symlinks` says which of them are followed. Whatever else is found is listed: a broken link or a file
-that may not be read is an entry too, so that it is accounted for when read. Nothing is opened here.
+`symlinks` says which of them are followed. Whatever else is found is listed: a broken link, or a
+file that may not be read, is an entry too, so that it is accounted for when it is read. Nothing is
+opened here.
 """
 
 from __future__ import annotations

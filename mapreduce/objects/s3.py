@@ -1,7 +1,7 @@
 """A bucket of any S3-compatible storage, or what in it begins with a prefix.
 
 The only file that knows the `minio` client (its credentials apart), which lists and signs; it never
-reads an object. What comes as a page is looked at first (`s3_pages`), as is what it says of an object.
+reads an object. A page is looked at before it is believed (`s3_pages`).
 Of several nodes of one store the first that answers lists, and each signs for itself, since a
 signature covers the host. Credentials stay here: what leaves is presigned URLs, or plain ones
 where no credentials were found. Every fault is the store's (`StoreError`) and says what to do.

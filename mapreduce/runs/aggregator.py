@@ -1,8 +1,8 @@
 """The coordinator's end of a run: outcomes in, one partial and one ledger out.
 
-Partials are merged in tiers (`tables.accumulator`), a few times a row and in bounded memory. A divided object's
-pieces are held until all are here: if one is bad the object is quarantined whole and none of its
-rows counts. The order in which outcomes come never shows in the result.
+Partials are merged in tiers (`tables.accumulator`), a few times a row and in bounded memory. A
+divided object's pieces are held until all are here: if one is bad the object is quarantined whole
+and none of its rows counts. The order in which outcomes come never shows in the result.
 """
 
 from __future__ import annotations
