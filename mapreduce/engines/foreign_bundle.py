@@ -10,8 +10,6 @@ name made of its content.
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
-import importlib.util
 import io
 import zipfile
 from dataclasses import dataclass
@@ -25,11 +23,9 @@ from mapreduce.errors import UsageError
 from mapreduce.job.code_files import BY_PATH, OURS, digest, tops
 from mapreduce.job.code_guard import compare
 from mapreduce.job.side_file import Seal, copied
+from mapreduce.job.sources import files_of, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from importlib.resources.abc import Traversable
-
     from mapreduce.job.name import JobName
 
 MAX_BYTES: Final = 32 << 20
@@ -81,10 +77,10 @@ def shipment(job: JobName) -> Shipment:
     UsageError
         Where the job's package is too large to ship.
     """
-    files = dict(_sources(OURS))
-    release = _digest(files)
+    files = files_of(OURS, python_only=True)
+    release = name_of(files)
     for top in sorted(tops(job.code)):
-        files |= dict(_top(top))
+        files |= files_of(top, python_only=True)
     compare({**files, **_by_path(job)}, job.code)
     job, own = _named_by_content(job)
     files |= own
@@ -97,7 +93,7 @@ def shipment(job: JobName) -> Shipment:
             f"the sources of {', '.join(sorted(tops(job.code)))} are {size:,} bytes, more than the"
             f" {MAX_BYTES:,} that are sent to workers: put the job in a package or file of its own"
         )
-    return Shipment(f"{OURS}-{_digest(files)}.zip", _zipped(files), job, release, inputs)
+    return Shipment(f"{OURS}-{name_of(files)}.zip", _zipped(files), job, release, inputs)
 
 
 def input_name(seal: Seal) -> str:
@@ -107,7 +103,7 @@ def input_name(seal: Seal) -> str:
 
 def release() -> str:
     """Name the release of this package that this process runs, by its content."""
-    return _digest(dict(_sources(OURS)))
+    return name_of(files_of(OURS, python_only=True))
 
 
 def _by_path(job: JobName) -> dict[str, bytes]:
@@ -125,46 +121,13 @@ def _named_by_content(job: JobName) -> tuple[JobName, dict[str, bytes]]:
     own = f"{BY_PATH}{Path(where).name}" if where.endswith(".py") else f"{where}.py"
     if own not in job.code:  # a module of a package
         return job, {}
-    content = Path(where).read_bytes() if where.endswith(".py") else dict(_top(where))[own]
+    content = Path(where).read_bytes() if where.endswith(".py") else files_of(where)[own]
     stem = Path(own).stem.replace(".", "_")
     top = f"{OURS}_job_{hashlib.sha256(content).hexdigest()[:16]}"
     files = {f"{top}/__init__.py": b"", f"{top}/{stem}.py": content}
     code = {k: v for k, v in job.code.items() if k != own}
     code |= {path: digest(content) for path, content in files.items()}
     return msgspec.structs.replace(job, reference=f"{top}.{stem}:{name}", code=code), files
-
-
-def _top(name: str) -> Iterator[tuple[str, bytes]]:
-    """Give each source file of a top-level package, or of a module that belongs to none."""
-    spec = importlib.util.find_spec(name)
-    if spec is not None and spec.submodule_search_locations is not None:
-        yield from _sources(name)
-    elif spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
-        yield f"{name}.py", Path(spec.origin).read_bytes()
-    else:
-        raise UsageError(f"the source of {name!r} cannot be found, so no worker can be given it")
-
-
-def _sources(package: str) -> Iterator[tuple[str, bytes]]:
-    """Give each source file of a package by its path, from a folder or an archive."""
-    yield from _inside(importlib.resources.files(package), package)
-
-
-def _inside(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        inside = f"{path}/{entry.name}"
-        if entry.name.endswith(".py") and entry.is_file():
-            yield inside, entry.read_bytes()
-        elif entry.name.isidentifier() and entry.name != "__pycache__" and entry.is_dir():
-            yield from _inside(entry, inside)
-
-
-def _digest(files: dict[str, bytes]) -> str:
-    sha = hashlib.sha256()
-    for path, content in sorted(files.items()):
-        sha.update(f"{path}\0{len(content)}\0".encode())
-        sha.update(content)
-    return sha.hexdigest()[:16]
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:

@@ -19,7 +19,7 @@ from mapreduce.cluster.fleet import deploy as deploying
 from mapreduce.cluster.fleet.deploy import Plan, deploy, deploy_overlay
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.parallel import FleetError
-from mapreduce.cluster.fleet.release import name_of, overlay, own_packages, packed, release
+from mapreduce.cluster.fleet.release import overlay, own_packages, packed, release
 from mapreduce.cluster.fleet.wheels import (
     Cache,
     Platform,
@@ -34,6 +34,7 @@ from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job.code_files import digest
 from mapreduce.job.name import JobName
+from mapreduce.job.sources import name_of
 from tests.cluster.shelves import enrolled_shelf, small_plan, wheel
 from tests.services.sshd import Shelf
 
