@@ -35,7 +35,7 @@ def write_outputs(
     dict of str to Path
         Name of each file written -> where it is.
     """
-    # Imported here: geopandas' relatives take a second to load, and `--help` should not.
+    # Imported here: GDAL and Arrow take a second to load, and `--help` should not.
     from roadspeed.outputs.geopackage import write_geopackage  # noqa: PLC0415 - see above
     from roadspeed.outputs.parquet import write_parquet  # noqa: PLC0415 - see above
     from roadspeed.outputs.speeds_csv import write_csv  # noqa: PLC0415 - see above

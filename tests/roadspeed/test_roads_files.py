@@ -18,6 +18,7 @@ import shapely
 from mapreduce.errors import UsageError
 from roadspeed import roads
 from roadspeed.roads.files.delimited import separator_of
+from roadspeed.roads.files.parquet import _as_wkb
 from roadspeed.roads.rows import cells
 
 if TYPE_CHECKING:
@@ -51,6 +52,34 @@ def as_csv(frame: geopandas.GeoDataFrame, path: Path, separator: str, hexadecima
     table = pd.DataFrame(frame.drop(columns="geometry"))
     table["geom"] = frame.geometry.to_wkb(hex=True) if hexadecimal else frame.geometry.to_wkt()
     table.to_csv(path, sep=separator, index=False)
+
+
+NESTED = {
+    "point": ["POINT (1 2)", None, "POINT (3 4)"],
+    "linestring": ["LINESTRING (0 0, 1 1)", None, "LINESTRING EMPTY", "LINESTRING (2 2, 3 3, 4 5)"],
+    "polygon": ["POLYGON ((0 0, 9 0, 9 9, 0 0), (5 2, 6 2, 6 3, 5 2))", None],
+    "multipoint": ["MULTIPOINT (1 1, 2 2)", None],
+    "multilinestring": ["MULTILINESTRING ((0 0, 1 1), (2 2, 3 3))", None, "MULTILINESTRING EMPTY"],
+    "multipolygon": ["MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((5 5, 6 5, 6 6, 5 5)))", None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("raised", [False, True])
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("kind", NESTED)
+def test_geoarrow_is_what_geopandas_wrote(kind: str, *, interleaved: bool, raised: bool) -> None:
+    shapes = [None if text is None else shapely.from_wkt(text) for text in NESTED[kind]]
+    written = [shapely.force_3d(shape, 7.0) if raised else shape for shape in shapes]
+    frame = geopandas.GeoDataFrame(geometry=geopandas.GeoSeries(written))
+    table = pa.table(frame.to_arrow(geometry_encoding="geoarrow", interleaved=interleaved))
+    column = table["geometry"].chunk(0)
+    for first in (0, 1):  # a batch may be a slice of what was read
+        read = [shapely.from_wkb(raw) for raw in _as_wkb(column[first:], kind).to_pylist()]
+        assert [_drawn(shape) for shape in read] == [_drawn(shape) for shape in shapes[first:]]
+
+
+def _drawn(shape: shapely.Geometry | None) -> str | None:
+    return None if shape is None or shape.is_empty else shape.wkt
 
 
 WRITERS: dict[str, Callable[[geopandas.GeoDataFrame, Path], None]] = {

@@ -13,10 +13,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import geopandas
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import shapely
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
@@ -170,9 +171,29 @@ def _batches(dataset: Any, selection: ColumnSelection, column: dict[str, Any]) -
 
 
 def _as_wkb(shapes: Any, encoding: str) -> Any:
-    """Turn GeoArrow's nested lists of coordinates into WKB."""
+    """Turn GeoArrow's nested lists of coordinates into WKB.
+
+    The outermost list is of geometries, the innermost of points; shapely wants the offsets of the
+    innermost first (geoarrow.org/format).
+    """
     if isinstance(shapes, pa.ExtensionArray):
         shapes = shapes.storage
-    field = pa.field("geometry", shapes.type, metadata={EXTENSION: f"geoarrow.{encoding}".encode()})
-    frame = geopandas.GeoDataFrame.from_arrow(pa.table([shapes], schema=pa.schema([field])))
-    return pa.array(frame.geometry.to_wkb(), pa.binary())
+    offsets: list[Any] = []
+    inner = shapes
+    while pa.types.is_list(inner.type) or pa.types.is_large_list(inner.type):
+        bounds = np.asarray(inner.offsets)
+        offsets.insert(0, bounds - bounds[0])
+        inner = inner.values.slice(int(bounds[0]), int(bounds[-1] - bounds[0]))
+    if pa.types.is_struct(inner.type):
+        points = np.column_stack([np.asarray(inner.field(axis)) for axis in ("x", "y")])
+    else:
+        size = inner.type.list_size  # `values` knows nothing of a slice
+        values = inner.values.slice(inner.offset * size, len(inner) * size)
+        points = np.asarray(values).reshape(len(inner), size)
+    kind = shapely.GeometryType[encoding.upper()]
+    if not len(points):
+        return pa.nulls(len(shapes), pa.binary())
+    flat = np.ascontiguousarray(points[:, :2])
+    geometry = shapely.from_ragged_array(kind, flat, tuple(offsets) or None)
+    missing = np.asarray(shapes.is_null())
+    return pa.array(np.where(missing, None, shapely.to_wkb(geometry)), pa.binary())
