@@ -5,22 +5,30 @@ BIN    := $(VENV)/bin
 ROOT   := $(shell test "$$(id -u)" = 0 || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test lint bench clean
+.PHONY: help setup tools services demo test soak lint bench clean
 
 help:  ## what one can make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.installed  ## a virtual environment with everything in it
+setup: $(VENV)/.set-up  ## a virtual environment with what the programs need
 
-$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch])
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+tools: $(VENV)/.tools  ## and with what tests and lint need
+
+$(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch])
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV): about 170 MB to download, 530 MB on the disk"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c constraints.txt \
-	  --group test --group lint \
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 	  --config-settings editable_mode=compat -e '.[all]'
-	touch $@
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.set-up
+	@echo "Adding what tests need to $(VENV), Spark and Dask with it: about 600 MB to download"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
+	  --group test --group lint
+	@touch $@
 
 services:  ## the real PostGIS, sshd, shells, Java and Python that tests start (Debian, Ubuntu, Raspberry Pi OS)
 	@test -x /usr/bin/python3 || \
@@ -42,16 +50,20 @@ services:  ## the real PostGIS, sshd, shells, Java and Python that tests start (
 demo: setup  ## a town, its trips, every road's speed, a map: seconds, once set up
 	$(BIN)/roadspeed demo --out demo
 
-test: setup services  ## all tests, with the real services they need
+test: tools services  ## all tests, with the real services they need
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-lint: setup  ## ruff, mypy strict, import rules
+soak: tools services  ## what takes long: hosts that go wrong by seed, and the schedule's simulation
+	$(BIN)/python -m benchmarks.soak 100
+	$(BIN)/python -m tests.simulation.bursts 0 1000
+
+lint: tools  ## ruff, mypy strict, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## this project beside its peers on the same trips; writes docs/benchmarks.md
+bench: tools  ## this project beside its peers on the same trips; writes docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
 	$(BIN)/python -m benchmarks all --write
 

@@ -153,7 +153,9 @@ class Coordinator:
         """Start an agent."""
         command = ["-m", "mapreduce.cluster.agent"]
         if kept_bytes is not None:
-            code = f"from mapreduce.cluster import worker; worker.main(kept_bytes={kept_bytes})"
+            code = (
+                f"from mapreduce.cluster.agent.__main__ import main; main(kept_bytes={kept_bytes})"
+            )
             command = ["-c", code]
         log = self.folder / "agent.log"
         agent = AgentProcess([python, *command], config, log, framed=framed, environ=environ)

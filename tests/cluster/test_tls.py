@@ -164,7 +164,7 @@ def test_the_workers_order_of_ciphers_decides(authority: Authority, tmp_path: Pa
     settings.write_text(CHACHA_FIRST)
     identity, server = authority.worker("pi03"), tls.server_context(authority.coordinator(ADDRESS))
     program = (
-        "import json, socket, ssl, sys\nfrom mapreduce.cluster import tls\n"
+        "import json, socket, ssl, sys\nfrom mapreduce import tls\n"
         "port, *parts = json.load(sys.stdin)\n"
         "context = tls.client_context(tls.Identity(*parts))\n"
         "assert 'cryptography' not in sys.modules\n"
@@ -213,7 +213,7 @@ def test_keys_show_in_no_representation_and_no_traceback(authority: Authority) -
 
 LOADS_AND_DIES = """
 import json, os, pathlib, signal, ssl, sys
-from mapreduce.cluster import tls
+from mapreduce import tls
 load = ssl.SSLContext.load_cert_chain
 def dies(self, certificate, key):
     print(json.dumps([str(certificate), str(key)]), flush=True)

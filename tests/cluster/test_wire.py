@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 import time
 import tracemalloc
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,7 +17,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mapreduce.cluster
 from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.protocol.framing import (
     CHUNK_BYTES,
@@ -50,12 +47,6 @@ LEDGER = Ledger(
     [Quarantined(2, "ключ\n", "e", "empty", "")],
     [Dropped("no_link", 1, 4, "k")],
 )
-PURE = (
-    *("messages", "wire", "events", "commands", "rules", "tasks", "leases", "rates", "pacing"),
-    *("intake", "backlog", "roster", "verdicts", "state", "dispatch", "faults", "schedule"),
-    "invariants",
-)
-FORBIDDEN = {"socket", "asyncio", "threading", "time", "random", "ssl", "os", "subprocess"}
 
 
 def offer(attempt: int, size_bytes: int) -> msg.Offer:
@@ -410,19 +401,6 @@ def test_random_bytes_end_in_nothing_or_broken(parts: list[bytes], framed: bool)
     events = [e for p in parts for e in wire.feed(raw(CONTROL, p) if framed and p else p)]
     assert sum(isinstance(e, Broken) for e in events) <= 1
     assert wire.buffered_bytes <= sum(map(len, parts)) + 12
-
-
-@pytest.mark.parametrize("name", PURE)
-def test_what_decides_imports_no_clock_socket_or_chance(name: str) -> None:
-    tree = ast.parse((Path(mapreduce.cluster.__path__[0]) / f"{name}.py").read_text())
-    imported: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {a.name.split(".")[0] for a in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add((node.module or "").split(".")[0])
-    assert imported.isdisjoint(FORBIDDEN)
-    assert "pickle" not in imported
 
 
 def test_an_error_of_the_wire_is_one_of_ours() -> None:
