@@ -90,7 +90,6 @@ SAID_BY_COORDINATOR: list[msg.FromCoordinator] = [
     msg.Dropped(4, "late"),
     msg.Cancel(4),
     msg.Pace(3),
-    msg.Drain(),
     msg.Goodbye(""),
 ]
 
@@ -283,7 +282,7 @@ def test_what_this_side_does_wrong_is_its_own_fault() -> None:
         (worker, msg.Cancel(1)),
         (worker, HELLO),
         (Wire("worker"), msg.Heartbeat()),
-        (Wire("coordinator"), msg.Drain()),
+        (Wire("coordinator"), msg.Goodbye()),
     ):
         with pytest.raises(LocalError):
             wire.frame(message)
@@ -296,7 +295,7 @@ def test_a_worker_does_not_trust_the_coordinator_either() -> None:
     broken(worker.feed(raw(CONTROL, msg.encode(msg.Pull(3)))))
     _, worker = pair()
     broken(worker.feed(raw(PARTIAL, bytes(20))))
-    broken(Wire("worker").feed(raw(CONTROL, msg.encode(msg.Drain()))))
+    broken(Wire("worker").feed(raw(CONTROL, msg.encode(msg.Cancel(1)))))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +325,7 @@ def test_a_task_whose_places_do_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        (msgspec.structs.replace(HELLO, protocol=99), "protocol 99, the coordinator 1"),
+        (msgspec.structs.replace(HELLO, protocol=99), "protocol 99, the coordinator 2"),
         (msgspec.structs.replace(HELLO, release="r0"), "release 'r0', the coordinator 'r1'"),
         (msgspec.structs.replace(HELLO, overlay="o"), "overlay release 'o', the coordinator ''"),
     ],

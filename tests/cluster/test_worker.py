@@ -23,7 +23,6 @@ from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
     Accepted,
     Cancel,
-    Drain,
     Dropped,
     Failed,
     Goodbye,
@@ -507,25 +506,6 @@ def test_told_goodbye_it_answers_once_no_slot_is_left(
     assert all(map(gone, slots))
     assert agent.code() == 0
     assert "do not work" not in agent.said()
-
-
-def test_drained_it_finishes_what_it_has_and_leaves(
-    coordinator: Coordinator, trips: Directory
-) -> None:
-    agent = coordinator.start(coordinator.config(slots=1))
-    line, _ = coordinator.welcome(Links())
-    given = list(tasks(trips, 8))
-    for task in given:
-        line.say(task)
-    line.say(Drain())
-    offers = [line.hear(Offer) for _ in given]
-    assert not line.heard(Goodbye)
-    for offer in offers:
-        line.say(Pull(offer.attempt))
-        line.hear(Arrived)
-        line.say(Accepted(offer.attempt))
-    assert line.hear(Goodbye).why == "drained"
-    assert agent.code() == 0
 
 
 def test_no_attempt_begins_while_too_much_waits_to_be_pulled(

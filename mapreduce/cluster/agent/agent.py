@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import platform
 import sys
 import time
 from random import Random
@@ -95,7 +94,6 @@ class Agent:
         self._crew: Crew | None = None
         self._link: Link | None = None
         self._requests = 0
-        self._draining = False
         self._over = False
         self._last_word: str | None = None  # it said goodbye, and finishes what it is at
         self._leaving: asyncio.Future[None] | None = None
@@ -192,9 +190,6 @@ class Agent:
             config.release,
             config.host,
             self._slots,
-            platform.python_version(),
-            platform.machine(),
-            self._memory_bytes,
             config.overlay,
             self._bench.holding,
         )
@@ -261,8 +256,6 @@ class Agent:
                     self._crew.cancel(event.attempt)
             case say.Pace():
                 self._requests = event.requests
-            case say.Drain():
-                self._draining = True
             case say.Goodbye():
                 self._over = True
                 if self._crew is not None:
@@ -300,8 +293,6 @@ class Agent:
             return
         while (slot := self._crew.idle()) is not None and (task := self._bench.start()):
             slot.give(task, self._requests)
-        if self._draining and self._link is not None and not self._bench.holding:
-            self.leave(0, "drained")
 
     def _say(self, message: say.FromWorker) -> bool:
         """Say it, if there is anyone to hear."""

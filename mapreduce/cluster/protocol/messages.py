@@ -21,7 +21,7 @@ from mapreduce.ledger import Cost, Ledger
 from mapreduce.objects import Awaited, Location
 from mapreduce.plan import Piece
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 MAX_SLOTS: Final = 1024
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 62)]
@@ -67,9 +67,6 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     release: Annotated[str, Meta(max_length=256)]
     host: Annotated[str, Meta(max_length=256)]
     slots: Annotated[int, Meta(ge=1, le=MAX_SLOTS)]
-    python: Annotated[str, Meta(max_length=64)] = ""
-    arch: Annotated[str, Meta(max_length=64)] = ""
-    memory_bytes: Count = 0
     overlay: Annotated[str, Meta(max_length=256)] = ""
     holding: Annotated[tuple[Count, ...], Meta(max_length=8 * MAX_SLOTS)] = ()
 
@@ -182,13 +179,9 @@ class Pace(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     requests: Annotated[int, Meta(ge=1)]
 
 
-class Drain(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Finish the attempts you have; no more will come."""
-
-
 FromWorker: TypeAlias = Hello | Heartbeat | Offer | Failed | Goodbye
 FromCoordinator: TypeAlias = (
-    Welcome | Refused | Task | Pull | Accepted | Dropped | Cancel | Pace | Drain | Goodbye
+    Welcome | Refused | Task | Pull | Accepted | Dropped | Cancel | Pace | Goodbye
 )
 Message: TypeAlias = FromWorker | FromCoordinator
 
