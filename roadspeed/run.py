@@ -23,6 +23,7 @@ from roadspeed.maps.map_file import NAME as MAP_NAME
 from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.column_docs import FILES
+from roadspeed.roads import Named
 from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
 
@@ -45,21 +46,7 @@ class RoadSource:
     """Where geometry comes from, and what is called how there; see `roadspeed.roads.join`."""
 
     where: str
-    table: str | None = None
-    id_column: str | None = None
-    geometry_column: str | None = None
-    class_column: str | None = None
-    crs: str | None = None
-
-    def named(self) -> dict[str, str | None]:
-        """Give the names as `join` takes them."""
-        return {
-            "table": self.table,
-            "id_column": self.id_column,
-            "geometry_column": self.geometry_column,
-            "class_column": self.class_column,
-            "crs": self.crs,
-        }
+    named: Named = field(default_factory=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +193,7 @@ def _check_roads(roads: RoadSource | None) -> None:
         return
     from roadspeed.roads import check  # noqa: PLC0415 - shapely loads when it is needed
 
-    check(roads.where, **roads.named())
+    check(roads.where, roads.named)
 
 
 def _joined(
@@ -220,7 +207,7 @@ def _joined(
         tell(Progress("join", done, total, "roads"))
 
     links = cast("Any", result.rows["link"])
-    joined = join(links, roads.where, on_progress=on_rows, **roads.named())
+    joined = join(links, roads.where, roads.named, on_progress=on_rows)
     tell(Progress("join", len(links), len(links), "links"))
     return joined
 
@@ -234,7 +221,7 @@ def _unjoined(
     from roadspeed.roads import unjoined  # noqa: PLC0415 - shapely loads when it is needed
 
     try:
-        return {"note": unjoined(cast("Any", result.rows["link"]), roads.where, **roads.named())}
+        return {"note": unjoined(cast("Any", result.rows["link"]), roads.where, roads.named)}
     except MapReduceError as error:  # the tables are worth more than the reason
         return {"note": f"no link was joined to a road, and why could not be found out: {error}"}
 
@@ -284,9 +271,8 @@ def _context(roads: RoadSource, bbox: BBox | None) -> Beneath:
     from roadspeed.maps.frame import halves  # noqa: PLC0415 - as above
     from roadspeed.roads import context  # noqa: PLC0415 - as above
 
-    named = {k: v for k, v in roads.named().items() if k != "id_column"}
     boxes: list[BBox | None] = [None] if bbox is None else [*halves(bbox)]
-    parts = [context(roads.where, box, **named) for box in boxes]  # type: ignore[arg-type] # all text
+    parts = [context(roads.where, box, roads.named) for box in boxes]
     return Beneath(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

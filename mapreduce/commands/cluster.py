@@ -1,7 +1,7 @@
 """`mapreduce cluster …`: the hosts of hosts.toml, from the first key to the last log.
 
 Options alone; what they do is in `operations`, which `fab` calls as well; those about runs are in
-`cli_runs`. SSH loads inside a command, so that `--help` is quick.
+`cluster_runs`. SSH loads inside a command, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from mapreduce.commands import cluster_runs
-from mapreduce.commands.host_choice import HOSTS, InventoryPath, Only, Tags, Without, Yes, chosen
+from mapreduce.commands.groups import spread
+from mapreduce.commands.host_choice import Hosts, Yes
 from mapreduce.console.terminal import consequences
 from mapreduce.output import say
 
@@ -54,11 +55,9 @@ def init_command(
 
 
 @app.command("enrol")
+@spread
 def enrol_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     yes: Annotated[
         bool, typer.Option("--yes", help="Trust keys seen for the first time; never changed ones.")
     ] = False,
@@ -85,7 +84,7 @@ def enrol_command(
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
         operations.enrol_hosts(
-            chosen(inventory, only, without, tag),
+            hosts.chosen(),
             yes=yes,
             replace=replace,
             install_key=install_key,
@@ -94,22 +93,21 @@ def enrol_command(
 
 
 @app.command("doctor")
+@spread
 def doctor_command(
-    inventory: InventoryPath = HOSTS, only: Only = None, without: Without = None, tag: Tags = None
+    hosts: Hosts,
 ) -> None:
     """Look at every host, and say what to do about each trouble."""
     with consequences():
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.examine_hosts(chosen(inventory, only, without, tag))
+        operations.examine_hosts(hosts.chosen())
 
 
 @app.command("deploy")
+@spread
 def deploy_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     extra_index_url: Annotated[
         list[str] | None,
         typer.Option("--extra-index-url", help="Another index of wheels, as pip takes it."),
@@ -125,7 +123,7 @@ def deploy_command(
 
         sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
         sources += [w for place in find_links or () for w in ("--find-links", place)]
-        operations.deploy_to_hosts(chosen(inventory, only, without, tag), sources=sources)
+        operations.deploy_to_hosts(hosts.chosen(), sources=sources)
 
 
 HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -137,22 +135,21 @@ app.command("stop")(cluster_runs.stop_command)
 
 
 @app.command("df")
+@spread
 def df_command(
-    inventory: InventoryPath = HOSTS, only: Only = None, without: Without = None, tag: Tags = None
+    hosts: Hosts,
 ) -> None:
     """Tell what ours takes on each host's disk: releases, packages, overlays, inputs, logs."""
     with consequences():
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.disk_of_hosts(chosen(inventory, only, without, tag))
+        operations.disk_of_hosts(hosts.chosen())
 
 
 @app.command("clean")
+@spread
 def clean_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     everything: Annotated[
         bool, typer.Option("--all", help="Whatever no running agent uses, releases and logs too.")
     ] = False,
@@ -162,20 +159,18 @@ def clean_command(
     with consequences():
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        choice = chosen(inventory, only, without, tag)
+        choice = hosts.chosen()
         operations.clean_hosts(choice, everything=everything, yes=yes)
 
 
 @app.command("remove")
+@spread
 def remove_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     yes: Yes = False,
 ) -> None:
     """End all runs on hosts and delete everything of ours there."""
     with consequences():
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.remove_from_hosts(chosen(inventory, only, without, tag), yes=yes)
+        operations.remove_from_hosts(hosts.chosen(), yes=yes)

@@ -11,17 +11,9 @@ from typing import Annotated
 
 import typer
 
-from mapreduce.commands import options as given  # noqa: TC001 - typer reads the annotations
-from mapreduce.commands.host_choice import (
-    HOSTS,
-    InventoryPath,
-    Only,
-    Out,
-    Run,
-    Tags,
-    Without,
-    chosen,
-)
+from mapreduce.commands import options as given
+from mapreduce.commands.groups import spread
+from mapreduce.commands.host_choice import Hosts, Out, Run
 from mapreduce.console.terminal import consequences
 from mapreduce.output import say
 
@@ -32,12 +24,14 @@ def _ask(out: Path, what: str) -> str:
     return json.dumps(control_socket.ask(out, what), indent=1)
 
 
+@spread
 def run_command(
     context: typer.Context,
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder, or s3://bucket/prefix")
     ],
     out: given.OutOfJob,
+    hosts: Hosts,
     job: Annotated[
         str, typer.Option("--job", help="package.module:Job or ./file.py:Job; else speeds.")
     ] = "",
@@ -48,10 +42,6 @@ def run_command(
     requirements: Annotated[
         list[str] | None, typer.Option("--with", help="A package the job needs on the hosts.")
     ] = None,
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
     allow_nan: given.AllowNan = False,
     detach: Annotated[bool, typer.Option("--detach", help="In the background.")] = False,
 ) -> None:
@@ -70,7 +60,7 @@ def run_command(
 
         cluster_run.start(
             cluster_run.run_words(
-                chosen(inventory, only, without, tag),
+                hosts.chosen(),
                 source,
                 out,
                 job=job,
@@ -84,26 +74,22 @@ def run_command(
         )
 
 
+@spread
 def demo_command(
+    hosts: Hosts,
     out: given.OutOfAll = Path("demo"),
     trips: Annotated[int, typer.Option("--trips", help="How many trips.")] = 200,
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
 ) -> None:
     """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
     with consequences():
         from mapreduce.commands import cluster_run  # noqa: PLC0415 - SSH loads when it is needed
 
-        cluster_run.start(cluster_run.demo_words(chosen(inventory, only, without, tag), out, trips))
+        cluster_run.start(cluster_run.demo_words(hosts.chosen(), out, trips))
 
 
+@spread
 def status_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     out: Out = None,
 ) -> None:
     """Tell each host's release and runs; or, with --out, how a run and its hosts fare, as JSON."""
@@ -113,14 +99,12 @@ def status_command(
             return
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.status_of_hosts(chosen(inventory, only, without, tag))
+        operations.status_of_hosts(hosts.chosen())
 
 
+@spread
 def logs_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     run: Run = None,
     last: Annotated[bool, typer.Option("--last", help="Of each host's last run alone.")] = False,
     lines: Annotated[int, typer.Option("--lines", help="How many of each log's last.")] = 20,
@@ -130,15 +114,13 @@ def logs_command(
     with consequences():
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        choice = chosen(inventory, only, without, tag)
+        choice = hosts.chosen()
         operations.show_logs(choice, run, lines=lines, follow=follow, last=last)
 
 
+@spread
 def stop_command(
-    inventory: InventoryPath = HOSTS,
-    only: Only = None,
-    without: Without = None,
-    tag: Tags = None,
+    hosts: Hosts,
     run: Run = None,
     patience: Annotated[
         float, typer.Option("--patience", help="Seconds to drain before agents are killed.")
@@ -153,4 +135,4 @@ def stop_command(
             return
         from mapreduce.cluster.fleet import operations  # noqa: PLC0415 - SSH loads when it is needed
 
-        operations.stop_agents(chosen(inventory, only, without, tag), run, patience_s=patience)
+        operations.stop_agents(hosts.chosen(), run, patience_s=patience)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -41,10 +42,22 @@ Out: TypeAlias = Annotated[
 HOSTS = Path("hosts.toml")
 
 
-def chosen(
-    inventory: Path, only: list[str] | None, without: list[str] | None, tags: list[str] | None
-) -> HostChoice:
-    """Give the hosts chosen, as operations take them."""
-    from mapreduce.cluster.fleet.operations import HostChoice  # noqa: PLC0415 - SSH loads when it is needed
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Which hosts a command is about."""
 
-    return HostChoice(inventory, tuple(only or ()), tuple(without or ()), tuple(tags or ()))
+    inventory: InventoryPath = HOSTS
+    only: Only = None
+    without: Without = None
+    tag: Tags = None
+
+    def chosen(self) -> HostChoice:
+        """Give them as operations take them."""
+        from mapreduce.cluster.fleet.operations import HostChoice  # noqa: PLC0415 - SSH loads here
+
+        return HostChoice(
+            self.inventory,
+            tuple(self.only or ()),
+            tuple(self.without or ()),
+            tuple(self.tag or ()),
+        )

@@ -1,20 +1,24 @@
-"""Options that both command lines share, and what they mean to a run."""
+"""Options that both command lines share, alone and in groups, and what each group means."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from mapreduce.commands.program_name import ANEW, RETRY
+from mapreduce.console import tolerance
 from mapreduce.errors import UsageError
 from mapreduce.output import say
 from mapreduce.runs.folder import folder_named
 
 if TYPE_CHECKING:
-    from mapreduce.engines.registry import Where
+    from mapreduce.engine import Engine
+    from mapreduce.job.job import Job
+    from mapreduce.objects.selection import Selection
     from mapreduce.runs.driver import Options
 
 SELECTION = "Which objects"
@@ -43,6 +47,15 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+JobArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="JOB", help="package.module:Job or ./file.py:Job")
+]
+SourceArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A folder, a file, or s3://bucket/prefix")
+]
+FolderArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The --out of a run", parser=folder)
+]
 OutOfJob: TypeAlias = Annotated[
     Path,
     typer.Option(
@@ -230,16 +243,103 @@ Settings: TypeAlias = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Selecting:
+    """Which of the listed objects are read."""
+
+    sample: Sample = None
+    limit: Limit = None
+    match: Match = None
+    exclude: Exclude = None
+
+    def selection(self) -> Selection:
+        """Give it as a run takes it."""
+        from mapreduce.objects.selection import Selection, parse_sample  # noqa: PLC0415 - see above
+
+        share = None if self.sample is None else parse_sample(self.sample)
+        return Selection(tuple(self.match or ()), tuple(self.exclude or ()), share, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerating:
+    """How much may be bad before the exit code says so."""
+
+    max_bad_objects: MaxBad = "0"
+    max_dropped: MaxDropped = None
+
+    def check(self) -> None:
+        """Refuse what means nothing, before the work begins."""
+        tolerance.check_tolerances(self.max_bad_objects, self.max_dropped)
+
+    def end(self, receipt: dict[str, Any]) -> None:
+        """End a command whose run exceeded this."""
+        tolerance.end_over_limits(receipt, self.max_bad_objects, self.max_dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a run's attempts run: an engine, and what it can be told."""
+
+    engine: EngineName = "local"
+    workers: Workers = None
+    worker_memory: WorkerMemory = 0
+    inventory: Inventory = None
+    only: Only = None
+    tag: Tags = None
+    with_: With = None
+    scheduler: Scheduler = None
+    tls_ca: TlsCa = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
+    master: Master = None
+    spark_conf: SparkConf = None
+
+    def chosen(self, folder: Path) -> Engine:
+        """Give the engine for a run in a folder.
+
+        Raises
+        ------
+        UsageError
+            Where there is none of that name, or it was told what is another's.
+        """
+        from mapreduce.engines.registry import Where, engine_named  # noqa: PLC0415 - see above
+
+        where = Where(
+            worker_memory=self.worker_memory,
+            inventory=self.inventory,
+            only=tuple(self.only or ()),
+            tags=tuple(self.tag or ()),
+            requirements=tuple(self.with_ or ()),
+            folder=folder,
+            scheduler=self.scheduler,
+            tls_ca=self.tls_ca,
+            tls_cert=self.tls_cert,
+            tls_key=self.tls_key,
+            master=self.master,
+            spark_conf=tuple(self.spark_conf or ()),
+        )
+        return engine_named(self.engine, self.workers, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How objects are read, and what a record may be."""
+
+    endpoint: Endpoint = None
+    allow_nan: AllowNan = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a run begins: in the background, anew, or with what was quarantined."""
+
+    detach: Detach = False
+    anew: Anew = False
+    retry: Retry = False
+
+
 def run_options(
-    *,
-    sample: str | None = None,
-    limit: int | None = None,
-    match: list[str] | None = None,
-    exclude: list[str] | None = None,
-    max_keys: int,
-    on_map_error: str = "stop",
-    allow_nan: bool = False,
-    endpoint: str | None = None,
+    selecting: Selecting, reading: Reading, *, max_keys: int, on_map_error: str = "stop"
 ) -> Options:
     """Turn what was typed into what a run is told.
 
@@ -249,65 +349,31 @@ def run_options(
         For values that mean nothing.
     """
     from mapreduce.limits import Limits  # noqa: PLC0415 - numpy loads when it is needed
-    from mapreduce.objects.selection import Selection, parse_sample  # noqa: PLC0415 - as above
     from mapreduce.runs.driver import Options  # noqa: PLC0415 - as above
 
     if on_map_error not in {"stop", "quarantine"}:
         raise UsageError(f"--on-map-error is stop or quarantine, got {on_map_error!r}")
     if max_keys < 1:
         raise UsageError(f"--max-keys is 1 or more, got {max_keys}")
-    share = None if sample is None else parse_sample(sample)
     return Options(
-        selection=Selection(tuple(match or ()), tuple(exclude or ()), share, limit),
+        selection=selecting.selection(),
         limits=Limits(
             max_keys=max_keys,
             quarantine_map_errors=on_map_error == "quarantine",
-            allow_nan=allow_nan,
+            allow_nan=reading.allow_nan,
         ),
-        endpoint=endpoint,
+        endpoint=reading.endpoint,
     )
 
 
-def where(
-    *,
-    folder: Path,
-    worker_memory: int = 0,
-    inventory: str | None = None,
-    only: list[str] | None = None,
-    tags: list[str] | None = None,
-    requirements: list[str] | None = None,
-    scheduler: str | None = None,
-    tls_ca: str | None = None,
-    tls_cert: str | None = None,
-    tls_key: str | None = None,
-    master: str | None = None,
-    spark_conf: list[str] | None = None,
-) -> Where:
-    """Turn what was typed into what an engine is told; `worker_memory` in MiB."""
-    from mapreduce.engines.registry import Where  # noqa: PLC0415 - numpy loads when it is needed
+def job_named(reference: str, settings: list[str] | None) -> Job:
+    """Load the job that is meant, with its parameters as typed: `name=value`."""
+    from mapreduce.job.loader import load  # noqa: PLC0415 - numpy loads when it is needed
 
-    return Where(
-        worker_memory=worker_memory,
-        inventory=inventory,
-        only=tuple(only or ()),
-        tags=tuple(tags or ()),
-        requirements=tuple(requirements or ()),
-        folder=folder,
-        scheduler=scheduler,
-        tls_ca=tls_ca,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        master=master,
-        spark_conf=tuple(spark_conf or ()),
-    )
-
-
-def settings(given: list[str] | None) -> dict[str, str]:
-    """Turn `name=value` texts into a mapping."""
-    out = {}
-    for text in given or ():
+    values = {}
+    for text in settings or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"--set takes name=value, got {text!r}")
-        out[name] = value
-    return out
+        values[name] = value
+    return load(reference, values, text=True)

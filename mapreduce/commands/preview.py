@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.attempts.prefetch import entry_of
 from mapreduce.cluster.inventory.hosts_toml import StoreTable as Nodes
-from mapreduce.commands.run_command import texts
+from mapreduce.commands.run_steps import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError

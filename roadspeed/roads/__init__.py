@@ -9,6 +9,7 @@ Nothing here computes a speed, draws, or writes to a source. Heavy packages load
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,18 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["JoinedRoads", "Named", "RoadsError", "check", "context", "join", "unjoined"]
 
+UNNAMED = Named()
 SCHEMES = ("postgresql://", "postgres://")
 
 
 def join(
     ids: NDArray[np.int64],
     roads: str,
+    named: Named = UNNAMED,
     *,
-    table: str | None = None,
-    id_column: str | None = None,
-    geometry_column: str | None = None,
-    class_column: str | None = None,
-    crs: str | None = None,
     on_progress: OnRows | None = None,
 ) -> JoinedRoads:
     """Find the geometry of each id in a file or a PostGIS database.
@@ -45,12 +43,8 @@ def join(
         int64[n], strictly ascending.
     roads
         A path, or `postgresql://[user@]host[:port]/db[?table=&id=&geom=&class=&crs=]`.
-    table
-        Table or view (`name` or `schema.name`); of a file, its layer.
-    id_column, geometry_column, class_column
-        Column names; guessed when None.
-    crs
-        What the coordinates are in, `"EPSG:27700"`: only where the source does not say or errs.
+    named
+        Table and columns that the user named; the rest is guessed.
     on_progress
         Called now and then with (rows so far, rows in all or None).
 
@@ -67,62 +61,40 @@ def join(
     from roadspeed.roads.rows import align  # noqa: PLC0415 - shapely loads when used
 
     _check_ids(ids)
-    named = Named(table, id_column, geometry_column, class_column, crs)
     return align.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
 
 
-def check(
-    roads: str,
-    *,
-    table: str | None = None,
-    id_column: str | None = None,
-    geometry_column: str | None = None,
-    class_column: str | None = None,
-    crs: str | None = None,
-) -> None:
+def check(roads: str, named: Named = UNNAMED) -> None:
     """Find out what can be known before any id is: whether `join` could find roads at all.
 
     The columns are looked for, and rows are read until there is one with an id and a line.
     Parameters are those of `join`, and so are its errors.
     """
-    _source(roads).check(roads, Named(table, id_column, geometry_column, class_column, crs))
+    _source(roads).check(roads, named)
 
 
-def unjoined(
-    ids: NDArray[np.int64],
-    roads: str,
-    *,
-    table: str | None = None,
-    id_column: str | None = None,
-    geometry_column: str | None = None,
-    class_column: str | None = None,
-    crs: str | None = None,
-) -> str:
+def unjoined(ids: NDArray[np.int64], roads: str, named: Named = UNNAMED) -> str:
     """Say why `join` found a road for none of the ids, and which option would.
 
     Parameters are those of `join`, and so are its errors.
     """
-    named = Named(table, id_column, geometry_column, class_column, crs)
     return str(_source(roads).unjoined(ids, roads, named))
 
 
 def context(
     roads: str,
     bbox: BBox | None = None,
+    named: Named = UNNAMED,
     *,
     limit: int | None = None,
-    table: str | None = None,
-    geometry_column: str | None = None,
-    class_column: str | None = None,
-    crs: str | None = None,
     on_progress: OnRows | None = None,
 ) -> tuple[Objects, Objects]:
     """Return all roads that touch a box, to be drawn faintly beneath a map.
 
     Parameters
     ----------
-    roads, table, geometry_column, class_column, crs, on_progress
-        As for `join`.
+    roads, named, on_progress
+        As for `join`; a column of ids is not looked for.
     bbox
         West, south, east, north in degrees; None: everywhere.
     limit
@@ -140,7 +112,7 @@ def context(
     UsageError, RoadsError
         As for `join`.
     """
-    named = Named(table, None, geometry_column, class_column, crs)
+    named = replace(named, id_column=None)
     geometry, road_class = [], []
     left = limit
     for rows in _source(roads).within(bbox, roads, named, left, on_progress):

@@ -58,8 +58,8 @@ def test_damage_is_told_in_a_sentence_or_does_no_harm(written: Written, tmp_path
         file = damaged / chance.choice(files).relative_to(path.parent)
         file.write_bytes(mutated(file.read_bytes(), chance))
         with contextlib.suppress(MapReduceError):
-            roads.check(str(damaged / written.file), **written.options)
-            roads.join(IDS, str(damaged / written.file), **written.options)
+            roads.check(str(damaged / written.file), named=roads.Named(**written.options))
+            roads.join(IDS, str(damaged / written.file), named=roads.Named(**written.options))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_view_without_ids_in_some_rows_has_none_made_up(tmp_path: Path) -> Non
             " 0, 0)"
         )
     with pytest.raises(UsageError, match="no such column"):
-        roads.check(str(path), table="seen", id_column="way")
+        roads.check(str(path), named=roads.Named(table="seen", id_column="way"))
 
 
 def test_a_change_that_was_broken_off_is_not_read_and_nothing_is_mended(tmp_path: Path) -> None:

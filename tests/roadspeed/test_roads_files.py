@@ -122,7 +122,7 @@ def test_every_format_and_reference_system_gives_the_same_join(
     path = tmp_path / name
     WRITERS[name](town().to_crs(crs), path)
     plain = path.suffix in {".csv", ".tsv"}
-    joined = roads.join(WANTED, str(path), crs=crs if plain else None)
+    joined = roads.join(WANTED, str(path), named=roads.Named(crs=crs if plain else None))
     check(joined)
     if name != "native.parquet":  # explode() makes two rows of a row
         assert (joined.merged, joined.folded) == (1, 1)
@@ -214,9 +214,9 @@ def test_coordinates_of_no_known_system_are_refused_with_the_option(tmp_path: Pa
     path.write_text("link_id;geom\n3;LINESTRING (674000 7188000, 675000 7188000)\n")
     with pytest.raises(UsageError, match="--roads-crs EPSG:"):
         roads.join(WANTED, str(path))
-    assert roads.join(WANTED, str(path), crs="EPSG:31982").joined == 1
+    assert roads.join(WANTED, str(path), named=roads.Named(crs="EPSG:31982")).joined == 1
     with pytest.raises(UsageError, match="EPSG:27700"):
-        roads.join(WANTED, str(path), crs="nowhere")
+        roads.join(WANTED, str(path), named=roads.Named(crs="nowhere"))
 
 
 def test_which_id_is_meant_is_asked_where_two_could_be(tmp_path: Path) -> None:
@@ -227,13 +227,16 @@ def test_which_id_is_meant_is_asked_where_two_could_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"osm_id, edge_id.*--roads-id osm_id"):
         roads.check(str(path))
     with pytest.raises(UsageError, match="EPSG:27700"):
-        roads.check(str(path), id_column="edge_id", crs="nowhere")
-    roads.check(str(path), id_column="edge_id", crs="EPSG:4326")
+        roads.check(str(path), named=roads.Named(id_column="edge_id", crs="nowhere"))
+    roads.check(str(path), named=roads.Named(id_column="edge_id", crs="EPSG:4326"))
     with pytest.raises(UsageError, match=r"no such column.*--roads-id edge_id"):
-        roads.join(WANTED, str(path), id_column="EDGE_IDS")
+        roads.join(WANTED, str(path), named=roads.Named(id_column="EDGE_IDS"))
     with pytest.raises(UsageError, match=r"expected integers in the id column number, got 'x'"):
-        roads.join(WANTED, str(path), id_column="number")
-    assert roads.join(WANTED, str(path), id_column="edge_id").geometry[2] is not None
+        roads.join(WANTED, str(path), named=roads.Named(id_column="number"))
+    assert (
+        roads.join(WANTED, str(path), named=roads.Named(id_column="edge_id")).geometry[2]
+        is not None
+    )
 
 
 def test_a_layer_must_be_named_where_there_are_two(tmp_path: Path) -> None:
@@ -243,15 +246,15 @@ def test_a_layer_must_be_named_where_there_are_two(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"north, south.*--roads-table north"):
         roads.join(WANTED, str(path))
     with pytest.raises(UsageError, match="expected a layer 'east'"):
-        roads.join(WANTED, str(path), table="east")
-    check(roads.join(WANTED, str(path), table="south"))
+        roads.join(WANTED, str(path), named=roads.Named(table="east"))
+    check(roads.join(WANTED, str(path), named=roads.Named(table="south")))
 
 
 @pytest.mark.parametrize("name", ["comma.csv", "roads.parquet"])
 def test_a_table_is_not_named_where_there_is_but_one(name: str, tmp_path: Path) -> None:
     WRITERS[name](town(), tmp_path / name)
     with pytest.raises(UsageError, match=r"expected no --roads-table, got 'x': .* is one table"):
-        roads.join(WANTED, str(tmp_path / name), table="x")
+        roads.join(WANTED, str(tmp_path / name), named=roads.Named(table="x"))
 
 
 def test_a_features_own_number_serves_as_id_if_named(tmp_path: Path) -> None:
@@ -261,7 +264,10 @@ def test_a_features_own_number_serves_as_id_if_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     with pytest.raises(UsageError, match="--roads-id"):
         roads.join(WANTED, str(path))
-    assert roads.join(WANTED, str(path), id_column="fid").geometry[2].wkt == "LINESTRING (1 2, 3 4)"
+    assert (
+        roads.join(WANTED, str(path), named=roads.Named(id_column="fid")).geometry[2].wkt
+        == "LINESTRING (1 2, 3 4)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,11 +311,11 @@ def test_context_is_all_roads_that_touch_the_box(name: str, crs: str, tmp_path: 
     WRITERS[name](town().to_crs(crs), path)
     named = crs if name.endswith("csv") else None
     box = (-49.22, -25.44, -49.05, -25.35)
-    geometry, road_class = roads.context(str(path), box, crs=named)
+    geometry, road_class = roads.context(str(path), box, named=roads.Named(crs=named))
     assert road_class.tolist() == ["primary"] * 3
     assert shapely.intersects(geometry, shapely.box(*box)).all()
-    assert len(roads.context(str(path), crs=named)[0]) == 7
-    assert len(roads.context(str(path), limit=2, crs=named)[0]) == 2
+    assert len(roads.context(str(path), named=roads.Named(crs=named))[0]) == 7
+    assert len(roads.context(str(path), limit=2, named=roads.Named(crs=named))[0]) == 2
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

@@ -185,10 +185,12 @@ def test_hostile_names_are_only_names(postgis: Postgis, cursor: Any, name: str) 
     joined = roads.join(
         IDS,
         postgis.url(),
-        table=f"gis.{name}",
-        id_column=f"id {name}",
-        geometry_column=f"geom {name}",
-        class_column=f"class {name}",
+        named=roads.Named(
+            table=f"gis.{name}",
+            id_column=f"id {name}",
+            geometry_column=f"geom {name}",
+            class_column=f"class {name}",
+        ),
     )
     assert (joined.joined, joined.road_class[1]) == (1, "x")
     cursor.execute("SELECT count(*) FROM keep")

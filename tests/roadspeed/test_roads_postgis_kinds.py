@@ -141,7 +141,7 @@ def test_a_name_may_be_quoted_as_in_sql(postgis: Postgis, cursor: Any, typed: st
     cursor.execute('CREATE SCHEMA "My Maps";')
     try:
         cursor.execute(f'CREATE TABLE "My Maps"."The.Roads" AS SELECT * {NAMED}')
-        right(roads.join(IDS, postgis.url(), table=typed))
+        right(roads.join(IDS, postgis.url(), named=roads.Named(table=typed)))
     finally:
         cursor.execute('DROP SCHEMA "My Maps" CASCADE')
 

@@ -53,7 +53,9 @@ def test_columns_are_named_by_how_many_ids_they_hold(tmp_path: Path) -> None:
     assert "has such as 1, 2. The column link has 2 of the 3 ids: --roads-id link" in said
     assert "None of its columns has one" in roads.unjoined(np.array([5]), str(path))
     path.write_text(CSV.replace("LINESTRING (1 2, 3 4)", ""))
-    assert "empty or cannot be read" in roads.unjoined(IDS[:1], str(path), id_column="link")
+    assert "empty or cannot be read" in roads.unjoined(
+        IDS[:1], str(path), named=roads.Named(id_column="link")
+    )
 
 
 def test_a_servers_columns_are_named_too(postgis: Postgis, cursor: Any) -> None:
@@ -90,4 +92,4 @@ def test_a_tilde_is_part_of_a_name_where_there_is_such_a_file(
     for name in ("~roads.csv", "home.csv"):
         (tmp_path / name).write_text(CSV)
     for given in ("~roads.csv", "~/home.csv"):
-        assert roads.join(IDS, given, id_column="link").joined == 2
+        assert roads.join(IDS, given, named=roads.Named(id_column="link")).joined == 2

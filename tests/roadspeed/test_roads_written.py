@@ -73,8 +73,8 @@ def test_a_file_is_right_to_the_metre_or_refused_before_any_trip(
 
 
 def right(written: Written, path: Path) -> None:
-    roads.check(str(path), **written.options)
-    joined = roads.join(IDS, str(path), **written.options)
+    roads.check(str(path), named=roads.Named(**written.options))
+    joined = roads.join(IDS, str(path), named=roads.Named(**written.options))
     expected = {id_: shapely.from_wkt(text) for id_, text in (written.roads or {}).items()}
     got = {id_: shape for id_, shape in zip(IDS.tolist(), joined.geometry, strict=True) if shape}
     assert sorted(got) == sorted(expected)

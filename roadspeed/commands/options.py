@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -9,9 +10,12 @@ import typer
 
 from mapreduce.commands import options as given
 from mapreduce.errors import UsageError
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
 if TYPE_CHECKING:
     from roadspeed.maps.picture import Picture
+    from roadspeed.run import RoadSource
+    from roadspeed.speeds import Speeds
 
 TRIPS = "What the trips look like"
 MAP = "The map"
@@ -25,6 +29,9 @@ def option(name: str, text: str, panel: str | None = None) -> Any:
     return typer.Option(name, help=text, rich_help_panel=panel)
 
 
+TripsSource: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
+]
 Out: TypeAlias = Annotated[
     Path,
     typer.Option(
@@ -93,39 +100,104 @@ Attribution: TypeAlias = Annotated[
 ]
 
 
-def picture(
-    background: str,
-    measure: str,
-    width: int,
-    bbox: str | None,
-    centre: str | None,
-    scale: int | None,
-    min_fixes: int,
-    title: str,
-    attribution: str,
-) -> Picture:
-    """Give the picture that these options ask for.
+@dataclass(frozen=True, slots=True)
+class TripOptions:
+    """What the trips look like."""
 
-    Raises
-    ------
-    UsageError
-        Where it cannot be meant.
-    """
-    from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy loads when needed
+    unit: Unit = DEFAULT_SPEED_UNIT
+    max_speed: MaxSpeed = DEFAULT_MAX_SPEED
+    records_at: RecordsAt = PATHS.data
+    link: Link = PATHS.link
+    speed: Speed = PATHS.speed
 
-    asked = Picture(
-        measure=measure,  # type: ignore[arg-type] # checked below
-        background=background,  # type: ignore[arg-type] # checked below
-        width_px=width,
-        bbox=numbers(bbox, "--bbox", BBOX_NUMBERS),
-        centre=numbers(centre, "--centre", CENTRE_NUMBERS),
-        scale=scale,
-        min_fixes=min_fixes,
-        title=title,
-        attribution=attribution,
-    )
-    asked.check()
-    return asked
+    def job(self) -> Speeds:
+        """Give the job for such trips."""
+        from roadspeed.speeds import Speeds  # noqa: PLC0415 - numpy loads when needed
+
+        return Speeds(
+            unit=self.unit,
+            max_speed=self.max_speed,
+            records_at=self.records_at,
+            link=self.link,
+            speed=self.speed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RoadOptions:
+    """Where the roads are, and what is called how there."""
+
+    roads: Roads = None
+    roads_table: RoadsTable = None
+    roads_id: RoadsId = None
+    roads_geometry: RoadsGeometry = None
+    roads_class: RoadsClass = None
+    roads_crs: RoadsCrs = None
+
+    def source(self) -> RoadSource | None:
+        """Give the roads that are meant; None without.
+
+        Raises
+        ------
+        UsageError
+            Where an option says how roads are to be read and there are none.
+        """
+        from roadspeed.roads import Named  # noqa: PLC0415 - numpy loads when needed
+        from roadspeed.run import RoadSource  # noqa: PLC0415 - as above
+
+        if self.roads is None:
+            for field in fields(self):
+                if getattr(self, field.name) is not None:
+                    option = f"--{field.name.replace('_', '-')}"
+                    raise UsageError(f"{option} says how roads are read: it needs --roads")
+            return None
+        named = Named(
+            self.roads_table,
+            self.roads_id,
+            self.roads_geometry,
+            self.roads_class,
+            self.roads_crs,
+        )
+        return RoadSource(self.roads, named)
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """What the map shows, and how."""
+
+    background: Background = "dark"
+    measure: Measure = "speed"
+    width: Width = 2400
+    bbox: Bbox = None
+    centre: Centre = None
+    scale: Scale = None
+    min_fixes: MinFixes = 5
+    title: Title = ""
+    attribution: Attribution = ""
+
+    def picture(self) -> Picture:
+        """Give the picture that these options ask for.
+
+        Raises
+        ------
+        UsageError
+            Where it cannot be meant.
+        """
+        from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy loads when needed
+
+        asked = Picture(
+            measure=self.measure,  # type: ignore[arg-type] # checked below
+            background=self.background,  # type: ignore[arg-type] # checked below
+            width_px=self.width,
+            bbox=numbers(self.bbox, "--bbox", BBOX_NUMBERS),
+            centre=numbers(self.centre, "--centre", CENTRE_NUMBERS),
+            scale=self.scale,
+            min_fixes=self.min_fixes,
+            title=self.title,
+            attribution=self.attribution,
+        )
+        asked.check()
+        return asked
 
 
 def numbers(text: str | None, name: str, count: int) -> Any:
@@ -139,11 +211,3 @@ def numbers(text: str | None, name: str, count: int) -> Any:
     if len(found) != count:
         raise UsageError(f"{name} takes {count} numbers with commas between, got {text!r}")
     return found
-
-
-def refuse_without_roads(named: dict[str, str | None]) -> None:
-    """Refuse options that say how roads are to be read where there are none."""
-    for name, value in named.items():
-        if value is not None:
-            option = f"--roads-{name.removesuffix('_column')}"
-            raise UsageError(f"{option} says how roads are read: it needs --roads")
