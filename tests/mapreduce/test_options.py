@@ -68,15 +68,11 @@ def test_every_option_that_a_page_names_is_there() -> None:
     there = {"--help", "--version"}
     for app in (mapreduce_cli.app, roadspeed_cli.app):
         there |= _options(typer.main.get_command(app))
-    others = {"--list", "--except-", "--with-", "--set-", "--all-"}  # fab's own ways to spell
-    foreign = re.compile(
-        r"pip|pytest|docker|git |ssh-|spark-submit|dask |psql|ogr2ogr|benchmarks|mypy|fab "
-    )
-    for page in PAGES:
-        for line in page.read_text().splitlines():
-            if not foreign.search(line):
-                unknown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)) - there - others
-                assert not unknown, f"{page.name}: {line}"
+    typed = re.compile(r"^(?:\.venv/bin/)?(?:roadspeed|mapreduce) ")
+    lines = [line for page in PAGES for line in page.read_text().splitlines() if typed.match(line)]
+    assert len(lines) > 10
+    for line in lines:
+        assert not set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)) - there, line
 
 
 @pytest.mark.parametrize("program", ["mapreduce", "roadspeed"])

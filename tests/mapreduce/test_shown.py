@@ -48,7 +48,7 @@ def test_nothing_is_printed_but_by_the_one_who_makes_it_printable() -> None:
         r"typer\.echo\(|\bprint\(|std(?:out|err)\.write(?:lines)?\(|console\.print\("
     )
     # Rich prints what is printable already; what the last has runs on hosts, for us to read.
-    allowed = {"console/said.py", "console/terminal.py", "cluster/shell.py"}
+    allowed = {"output.py", "console/terminal.py", "cluster/ssh/command_line.py"}
     found = {
         path.relative_to(ROOT / "mapreduce").as_posix()
         for path in sources
