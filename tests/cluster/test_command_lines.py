@@ -110,7 +110,7 @@ def test_a_job_travels_with_its_file_its_packages_and_its_side_input(
             assert there.stat().st_mode & 0o777 == 0o400
             came = there.stat().st_ino
             assert came == at.setdefault(host.name, came), "it was sent again"
-    compiled = shelf.hosts[0].root / "current" / "mapreduce" / "cluster" / "__pycache__"
+    compiled = shelf.hosts[0].root / "current" / "mapreduce" / "cluster" / "agent" / "__pycache__"
     assert [*compiled.glob("agent.*.pyc")]
 
 
