@@ -96,7 +96,9 @@ def refused_before_any_trip(
         raise AssertionError("a trip was to be read")
 
     monkeypatch.setattr("roadspeed.run.run", opened)
-    wanted = RunRequest(tmp_path / "out", roads=RoadSource(str(path), **written.options))
+    wanted = RunRequest(
+        tmp_path / "out", roads=RoadSource(str(path), roads.Named(**written.options))
+    )
     with pytest.raises(UsageError, match=written.refused) as refused:
         run_speeds(str(tmp_path), wanted, Local(1))
     assert path.name.split(".")[0] in str(refused.value), "which file, is said"
