@@ -24,7 +24,7 @@ from unittest import mock
 import msgspec
 
 from mapreduce.cluster.coordinator import tls_connection as lines
-from mapreduce.cluster.coordinator.file_server import Serving
+from mapreduce.cluster.coordinator.file_server import FileServer
 from mapreduce.cluster.coordinator.tls_connection import TlsConnection
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import file_etag
@@ -87,7 +87,7 @@ class Counter:
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
         pool = ThreadPoolExecutor(8)
-        self._serving = Serving(
+        self._serving = FileServer(
             self, lambda p: Location(path=str(folder / p.key)), pool, self._spawn
         )
 

@@ -13,12 +13,12 @@ import resource
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.cluster.coordinator.agent_supervisor import Start
-from mapreduce.cluster.coordinator.control_socket import Control
-from mapreduce.cluster.coordinator.locations import Places
+from mapreduce.cluster.coordinator.agent_supervisor import AgentSupervisor
+from mapreduce.cluster.coordinator.control_socket import ControlSocket
+from mapreduce.cluster.coordinator.locations import Locations
 from mapreduce.cluster.coordinator.loop import Coordinator, Said
-from mapreduce.cluster.coordinator.offer import Terms
 from mapreduce.cluster.coordinator.status import RunStatus, Status
+from mapreduce.cluster.coordinator.terms import Terms
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
@@ -117,7 +117,7 @@ class Cluster:
             What ended the run; no agent is left by then.
         """
         watch, lost_s = RunStatus(_run_id(), self._hosts), self._rules.lease_s
-        start = Start(self._hosts, self._launcher, self._ways, watch, lost_s)
+        start = AgentSupervisor(self._hosts, self._launcher, self._ways, watch, lost_s)
         self._watch = start.watch
         _allow_files()
         self._launcher.prepare(assignment.job)
@@ -138,7 +138,7 @@ class Cluster:
         rules = dataclasses.replace(self._rules, asks=assignment.asks)
         coordinator = Coordinator(terms, splits, context, self._listen, rules, start.watch)
         if self._folder is not None:
-            control = Control(self._folder, lambda: start.watch.status, coordinator.drain)
+            control = ControlSocket(self._folder, lambda: start.watch.status, coordinator.drain)
             coordinator.beside(control.serve)
         port = coordinator.start()
         try:
@@ -158,8 +158,8 @@ class Cluster:
             finally:  # also where that was interrupted
                 start.end()
 
-    def _places(self, assignment: Assignment, origins: dict[str, str]) -> Places:
-        return Places(
+    def _places(self, assignment: Assignment, origins: dict[str, str]) -> Locations:
+        return Locations(
             assignment.locate,
             origins,
             spread=assignment.spread,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mapreduce.commands import options as given
-from mapreduce.commands.program_name import ANEW
+from mapreduce.commands.once import ANEW
 from mapreduce.console.terminal import consequences
 from mapreduce.output import say
 

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-from mapreduce.commands.program_name import DETACH
+from mapreduce.commands.once import DETACH
 from mapreduce.interpreter import command, environment
 from mapreduce.output import say
 from mapreduce.runs.folder import typed as typed_path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from mapreduce.commands.program_name import ANEW, RETRY
+from mapreduce.commands.once import ANEW, RETRY
 from mapreduce.console import tolerance
 from mapreduce.errors import UsageError
 from mapreduce.output import say

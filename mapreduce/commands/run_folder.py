@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mapreduce.commands import saved_command
 from mapreduce.commands.detach import LOG, last_words
-from mapreduce.commands.program_name import RETRY
+from mapreduce.commands.once import RETRY
 from mapreduce.console.summary import summary
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.runs import receipt_file

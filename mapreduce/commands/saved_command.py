@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import msgspec
 
-from mapreduce.commands.program_name import ONCE
+from mapreduce.commands.once import ONCE
 from mapreduce.errors import UsageError
 from mapreduce.interpreter import command, environment
 from mapreduce.json_file import write_json

@@ -82,11 +82,19 @@ def _all_of(name: str, places: Iterable[str]) -> Iterator[tuple[str, Traversable
             yield from _inside(importlib.resources.files(name), name)
 
 
-def _inside(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
+def _inside(
+    folder: Traversable, path: str, above: tuple[Path, ...] = ()
+) -> Iterator[tuple[str, Traversable]]:
+    """Give files by their path inside; a link that leads back to a folder above is not followed."""
+    if isinstance(folder, Path):
+        real = folder.resolve()
+        if real in above:
+            return
+        above = (*above, real)
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if entry.name in LEFT_OUT or entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _inside(entry, f"{path}/{entry.name}")
+            yield from _inside(entry, f"{path}/{entry.name}", above)
         elif entry.is_file():
             yield f"{path}/{entry.name}", entry

@@ -15,7 +15,7 @@ from mapreduce.errors import JobError
 from mapreduce.ledger import Cost, Ledger, absorb, merged
 from mapreduce.safe_text import in_line
 from mapreduce.tables import encoding, partial
-from mapreduce.tables.accumulator import Tiers
+from mapreduce.tables.accumulator import Accumulator
 from mapreduce.tables.conservation import Conserved
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Aggregator:
         self._schemas = tuple(schemas)
         self._max_keys = max_keys
         self.listed_objects: int | None = None
-        self._tiers = Tiers(schemas, self._check_keys)
+        self._tiers = Accumulator(schemas, self._check_keys)
         self._conserved = Conserved()
         self._divided: dict[int, _Divided] = {}
         self._first_objects = 0  # how many of the manifest's first are here
@@ -186,7 +186,7 @@ class _Divided:
     def __init__(self, schemas: Sequence[Schema]) -> None:
         self.got_bytes = 0
         self._schemas = schemas
-        self._tiers = Tiers(schemas, room_bytes=0)  # there may be many such objects
+        self._tiers = Accumulator(schemas, room_bytes=0)  # there may be many such objects
         self._ledgers: list[tuple[int, Ledger]] = []
 
     def add(self, piece: Piece, part: Partial, ledger: Ledger) -> None:

@@ -27,7 +27,7 @@ NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _kept: ContextVar[dict[Path, IO[str]] | None] = ContextVar("kept", default=None)
 
 
-class Claim:
+class FolderLock:
     """A folder that is held until this is closed, or the `holding` ends within which it is."""
 
     def __init__(self, path: Path, file: IO[str]) -> None:
@@ -91,7 +91,7 @@ def unusable(folder: Path, error: OSError) -> MapReduceError:
     )
 
 
-def claimed(folder: Path) -> Claim:
+def claimed(folder: Path) -> FolderLock:
     """Keep others from running in this folder until what is given is closed.
 
     Raises
@@ -105,7 +105,7 @@ def claimed(folder: Path) -> Claim:
     before = (_kept.get() or {}).pop(path, None)
     if before is not None:
         if _is_at(before, path):
-            return Claim(path, before)
+            return FolderLock(path, before)
         before.close()  # the step before has removed it: the run was over
     while True:
         claim = _opened(path)
@@ -119,7 +119,7 @@ def claimed(folder: Path) -> Claim:
             continue
         if _is_at(claim, path):
             _sign(claim, folder)
-            return Claim(path, claim)
+            return FolderLock(path, claim)
         claim.close()  # whoever had it has removed it since
 
 

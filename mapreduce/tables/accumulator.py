@@ -24,7 +24,7 @@ ROOM_BYTES: Final = 64 << 20
 QUARTER: Final = 4
 
 
-class Tiers:
+class Accumulator:
     """Partials of one job, merged as they come.
 
     Parameters

@@ -18,8 +18,8 @@ import msgspec
 import pytest
 
 from mapreduce.cluster.coordinator import control_socket
-from mapreduce.cluster.coordinator.tls_stream import Channel, ChannelError
-from mapreduce.cluster.coordinator.unproven import Porch
+from mapreduce.cluster.coordinator.tls_stream import TlsStream, TlsStreamError
+from mapreduce.cluster.coordinator.unproven import Unproven
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.protocol.framing import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.cluster.protocol.messages import (
@@ -478,21 +478,21 @@ def test_on_the_porch_the_commonest_address_gives_way() -> None:
         def __init__(self, address: str) -> None:
             self.address = address
 
-    porch: Porch[Peer] = Porch(3)
+    waiting: Unproven[Peer] = Unproven(3)
     many = [Peer("x"), Peer("x")]
     single = Peer("y")
-    assert porch.enter(single) is None
-    assert [porch.enter(p) for p in many] == [None, None]
-    assert porch.enter(Peer("z")) is many[0]
-    porch.leave(single)
-    porch.leave(single)
-    assert len(porch) == 2
+    assert waiting.enter(single) is None
+    assert [waiting.enter(p) for p in many] == [None, None]
+    assert waiting.enter(Peer("z")) is many[0]
+    waiting.leave(single)
+    waiting.leave(single)
+    assert len(waiting) == 2
 
 
 def test_a_channel_gives_nothing_before_the_proof() -> None:
     authority = Authority("r")
-    server = Channel(server_context(authority.coordinator("127.0.0.1")))
-    client = Channel(
+    server = TlsStream(server_context(authority.coordinator("127.0.0.1")))
+    client = TlsStream(
         client_context(authority.worker("w")), server_side=False, server_name="127.0.0.1"
     )
     assert server.feed(client.outgoing()) == b""
@@ -502,5 +502,5 @@ def test_a_channel_gives_nothing_before_the_proof() -> None:
     client.write(b"x" * 100_000)
     assert server.feed(client.outgoing()) == b"x" * 100_000
     assert server.open
-    with pytest.raises(ChannelError):
+    with pytest.raises(TlsStreamError):
         server.feed(struct.pack("!BHH", 23, 0x0303, 20) + b"\0" * 20)

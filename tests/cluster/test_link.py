@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from mapreduce.cluster.agent.connection import Link, LostError
+from mapreduce.cluster.agent.connection import Connection, LostError
 
 
 def test_a_line_that_breaks_right_after_the_welcome_is_lost_and_nothing_worse() -> None:
@@ -18,7 +18,7 @@ def test_a_line_that_breaks_right_after_the_welcome_is_lost_and_nothing_worse() 
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
             where = server.sockets[0].getsockname()
             reader, writer = await asyncio.open_connection(*where)
-            link = Link(reader, writer)
+            link = Connection(reader, writer)
             await reader.read()
             writer.close()
             with contextlib.suppress(OSError):

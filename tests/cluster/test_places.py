@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mapreduce.cluster.coordinator.locations import Places
+from mapreduce.cluster.coordinator.locations import Locations
 from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import Sites
@@ -61,7 +61,7 @@ def _hosts_of(location: Location) -> list[str]:
 
 
 def test_each_node_is_first_and_each_second_for_as_many_objects() -> None:
-    places = Places(_plain, {}, spread=_Nodes("a", "b", "c", "d"))
+    places = Locations(_plain, {}, spread=_Nodes("a", "b", "c", "d"))
     orders = [_hosts_of(places.there("pi", 1, _piece(n))) for n in range(24)]
     for place in range(3):
         asked = [order[place] for order in orders]
@@ -70,7 +70,7 @@ def test_each_node_is_first_and_each_second_for_as_many_objects() -> None:
 
 
 def test_a_host_asks_its_own_node_first_and_others_take_turns_behind_it() -> None:
-    places = Places(_plain, {}, spread=_Nodes("a", "b"), nearest={"pi1": "b", "pi2": "z"})
+    places = Locations(_plain, {}, spread=_Nodes("a", "b"), nearest={"pi1": "b", "pi2": "z"})
     first = [_hosts_of(places.there("pi1", 1, _piece(n))) for n in range(4)]
     assert first == [["b", "a"]] * 4
     second = [_hosts_of(places.there("pi2", 1, _piece(n))) for n in range(2)]
@@ -78,7 +78,7 @@ def test_a_host_asks_its_own_node_first_and_others_take_turns_behind_it() -> Non
 
 
 def test_a_store_of_one_node_is_asked_as_it_says_itself() -> None:
-    places = Places(_plain, {}, spread=_Nodes("a"))
+    places = Locations(_plain, {}, spread=_Nodes("a"))
     assert _hosts_of(places.there("pi", 1, _piece(3))) == ["plain"]
 
 
@@ -190,7 +190,7 @@ def test_hosts_read_a_shared_folder_by_themselves_and_the_rest_from_here() -> No
     def here(piece: Piece) -> Location:
         return Location(path=f"/mnt/{piece.key}")
 
-    places = Places(here, {"pi": "https://c/"}, shared=("/mnt/trips",))
+    places = Locations(here, {"pi": "https://c/"}, shared=("/mnt/trips",))
     inside = Piece(1, "trips/1", 10, "e")
     assert places.there("pi", 7, inside) == Location(path="/mnt/trips/1", elsewhere=True)
     beside = Piece(2, "trips-old/1", 10, "e")

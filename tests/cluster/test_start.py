@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mapreduce.cluster.coordinator.agent_supervisor import Start
+from mapreduce.cluster.coordinator.agent_supervisor import AgentSupervisor
 from mapreduce.cluster.coordinator.status import RunStatus
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
@@ -70,15 +70,15 @@ def _config(host: str, at: tuple[str, int]) -> AgentConfig:
     return AgentConfig(**named, server_name="x", release="r-test", **secret)  # type: ignore[arg-type]  # as named
 
 
-def _begun(script: Script, hosts: str) -> tuple[Start, Ended]:
+def _begun(script: Script, hosts: str) -> tuple[AgentSupervisor, Ended]:
     watch, ended = RunStatus("r", hosts), Ended()
-    start = Start(hosts, script, None, watch, lost_s=0.0)
+    start = AgentSupervisor(hosts, script, None, watch, lost_s=0.0)
     watch.look(State(Rules(), 0.0), time.monotonic())
     start.begin(cast("Coordinator", ended), ("127.0.0.1", 1), _config)
     return start, ended
 
 
-def _tended(start: Start, until: Callable[[], Any]) -> None:
+def _tended(start: AgentSupervisor, until: Callable[[], Any]) -> None:
     end = time.monotonic() + PATIENCE_S
     while not until():
         assert time.monotonic() < end

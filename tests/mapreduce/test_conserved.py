@@ -12,7 +12,7 @@ from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Piece, Split
 from mapreduce.runs.aggregator import Aggregator
 from mapreduce.tables import encoding, partial
-from mapreduce.tables.accumulator import Tiers
+from mapreduce.tables.accumulator import Accumulator
 from mapreduce.tables.conservation import Conserved
 from mapreduce.tables.partial import Partial
 from tests.mapreduce.test_partial import SCHEMAS, partials
@@ -64,14 +64,14 @@ def _sums(table: str) -> list[int]:
 
 
 def test_tiers_that_lose_a_partial_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    add, taken = Tiers.add, []
+    add, taken = Accumulator.add, []
 
-    def forgetful(self: Tiers, part: Partial) -> None:
+    def forgetful(self: Accumulator, part: Partial) -> None:
         taken.append(part)
         if len(taken) <= 32:
             add(self, part)
 
-    monkeypatch.setattr(Tiers, "add", forgetful)
+    monkeypatch.setattr(Accumulator, "add", forgetful)
     from tests.mapreduce.test_gather import SCHEMAS as OTHERS  # noqa: PLC0415 - two of one name
     from tests.mapreduce.test_gather import _raw  # noqa: PLC0415 - as above
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.errors import JobError
 from mapreduce.tables import encoding, merge, partial
-from mapreduce.tables.accumulator import Tiers
+from mapreduce.tables.accumulator import Accumulator
 from mapreduce.tables.partial import Partial, TablePartial
 from tests.mapreduce.test_partial import SCHEMAS, partials
 
@@ -44,7 +44,10 @@ def test_any_order_grouping_and_slice_gives_one_digest(
     expected = encoding.digest(partial.merge([partial.empty(SCHEMAS), *parts]))
     shuffled = dice.sample(parts, len(parts))
     with mock.patch.object(merge, "SLICE_ROWS", rows):
-        tiers, apart = Tiers(SCHEMAS, room_bytes=room_bytes), Tiers(SCHEMAS, room_bytes=room_bytes)
+        tiers, apart = (
+            Accumulator(SCHEMAS, room_bytes=room_bytes),
+            Accumulator(SCHEMAS, room_bytes=room_bytes),
+        )
         for part in shuffled:
             (tiers if dice.random() < 0.7 else apart).add(part)
         tiers.add(apart.result())
@@ -52,14 +55,14 @@ def test_any_order_grouping_and_slice_gives_one_digest(
 
 
 def test_nothing_added_is_the_identity() -> None:
-    assert encoding.digest(Tiers(SCHEMAS).result()) == encoding.digest(partial.empty(SCHEMAS))
+    assert encoding.digest(Accumulator(SCHEMAS).result()) == encoding.digest(partial.empty(SCHEMAS))
 
 
 @pytest.mark.parametrize("step", [0, 500, 1000])
 def test_what_waits_stays_within_its_room(step: int) -> None:
     """Keys all the same, half the same, or all different."""
     room_bytes = 5 * 1000 * ROW_BYTES
-    tiers, largest = Tiers([COUNTS.schema], room_bytes=room_bytes), 0
+    tiers, largest = Accumulator([COUNTS.schema], room_bytes=room_bytes), 0
     for number in range(100):
         tiers.add(_counts(range(number * step, number * step + 1000)))
         largest = (number * step + 1000) * ROW_BYTES
@@ -90,7 +93,7 @@ def test_what_outgrows_the_limit_is_refused_when_it_is_merged() -> None:
     def check(part: Partial) -> None:
         partial.check_keys(part, 1500, 2, None)
 
-    tiers = Tiers([COUNTS.schema], check, room_bytes=0)
+    tiers = Accumulator([COUNTS.schema], check, room_bytes=0)
     tiers.add(_counts(range(1000)))
     with pytest.raises(JobError, match="2,000 keys"):
         tiers.add(_counts(range(1000, 2000)))

@@ -82,7 +82,7 @@ def programs() -> Path:
             return place
     raise MissingPrograms(
         "expected PostgreSQL's programs initdb and postgres on PATH or under "
-        "/usr/lib/postgresql/*/bin and found none: `make setup` installs PostgreSQL and PostGIS"
+        "/usr/lib/postgresql/*/bin and found none: `make services` installs PostgreSQL and PostGIS"
     )
 
 
@@ -116,7 +116,7 @@ def _create_extension(server: Postgis) -> None:
         except psycopg2.Error as error:
             raise MissingPrograms(
                 f"PostgreSQL runs but has no PostGIS ({str(error).strip()}): "
-                "`make setup` installs it"
+                "`make services` installs it"
             ) from error
 
 

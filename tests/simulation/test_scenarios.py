@@ -248,7 +248,7 @@ def test_slow_downs_lower_the_requests_of_the_whole_cluster_and_they_recover() -
     world.chances.store_down = ((5.0, 12.0),)
     limits = []
     for second in range(0, 100, 2):
-        world.at(second, lambda: limits.append(world.schedule.state.pacing.limit))
+        world.at(second, lambda: limits.append(world.schedule.state.throttle.limit))
     same_end(world)
     assert limits[0] == 40
     assert min(limits) <= 10

@@ -1,4 +1,4 @@
-"""An agent: it talks with the coordinator and feeds a crew of slots.
+"""An agent: it talks with the coordinator and feeds a pool of slots.
 
 It decides nothing about tasks: it runs what it is given in that order, keeps what comes of it until
 that is accepted, and ends itself and its slots when told to, or when the coordinator is gone for
@@ -19,10 +19,10 @@ import msgspec
 
 from mapreduce.attempts.slot_messages import Begin, Done, Peer
 from mapreduce.attempts.slot_process import CancelledError
-from mapreduce.cluster.agent.connection import Link, LostError, RefusedError, UntrustedError
+from mapreduce.cluster.agent.connection import Connection, LostError, RefusedError, UntrustedError
 from mapreduce.cluster.agent.health import Gauges, default_slots
-from mapreduce.cluster.agent.held_attempts import Bench
-from mapreduce.cluster.agent.slots import Crew, End, Slot
+from mapreduce.cluster.agent.held_attempts import HeldAttempts
+from mapreduce.cluster.agent.slots import End, Slot, SlotPool
 from mapreduce.cluster.protocol import messages as say
 from mapreduce.errors import MapReduceError
 from mapreduce.limits import Limits
@@ -90,9 +90,9 @@ class Agent:
         )
         if kept_bytes is None:
             kept_bytes = self._memory_bytes // KEPT_SHARE or KEPT_BYTES
-        self._bench = Bench(kept_bytes)
-        self._crew: Crew | None = None
-        self._link: Link | None = None
+        self._held = HeldAttempts(kept_bytes)
+        self._pool: SlotPool | None = None
+        self._link: Connection | None = None
         self._requests = 0
         self._over = False
         self._last_word: str | None = None  # it said goodbye, and finishes what it is at
@@ -110,8 +110,8 @@ class Agent:
         finally:
             if self._link is not None:
                 await self._link.close()
-            if self._crew is not None:
-                self._crew.stop()
+            if self._pool is not None:
+                self._pool.stop()
         return 0
 
     def drain(self, why: str) -> None:
@@ -122,7 +122,7 @@ class Agent:
         if self._last_word is not None or not self._say(say.Goodbye(why)):
             self.leave(0, why)
             return
-        log.info("finishes %d attempts, then ends: %s", len(self._bench.running), why)
+        log.info("finishes %d attempts, then ends: %s", len(self._held.running), why)
         self._last_word = why
         self._feed()
 
@@ -145,10 +145,10 @@ class Agent:
         while True:
             refused = False
             try:
-                self._link = await Link.to(self._config, context)
+                self._link = await Connection.to(self._config, context)
                 await self._session(self._link, backoff)
             except UntrustedError as error:
-                if self._crew is None:
+                if self._pool is None:
                     raise LeaveError(2, str(error)) from error
                 why, refused = str(error), True
             except LostError as error:
@@ -167,7 +167,7 @@ class Agent:
             log.info("%s; trying again", why)
             await asyncio.sleep(wait_s)
 
-    async def _session(self, link: Link, backoff: Backoff) -> None:
+    async def _session(self, link: Connection, backoff: Backoff) -> None:
         answer = await link.greet(self._hello())
         if isinstance(answer, say.Refused):
             raise LeaveError(2, f"refused: {answer.reason}")
@@ -191,13 +191,13 @@ class Agent:
             config.host,
             self._slots,
             config.overlay,
-            self._bench.holding,
+            self._held.holding,
         )
 
-    def _welcomed(self, link: Link, welcome: Welcome) -> None:
+    def _welcomed(self, link: Connection, welcome: Welcome) -> None:
         """Begin, or go on: offer anew what is done, and say what failed meanwhile."""
         self._requests = welcome.requests
-        if self._crew is None:
+        if self._pool is None:
             loop = asyncio.get_running_loop()
 
             def on_end(slot: Slot, end: End) -> None:
@@ -205,16 +205,16 @@ class Agent:
 
             begin = self._begin(welcome)
             environ = {**dict.fromkeys(THREADS, "1"), **os.environ}
-            self._crew = Crew(self._slots, begin, environ, on_end)
+            self._pool = SlotPool(self._slots, begin, environ, on_end)
             log.info("welcomed to run %s with %d slots", welcome.run, self._slots)
             self._on_welcome(self._slots)
         else:
-            log.info("welcomed again, holding %d attempts", len(self._bench.holding))
-        for kept in self._bench.kept.values():
+            log.info("welcomed again, holding %d attempts", len(self._held.holding))
+        for kept in self._held.kept.values():
             link.say(kept.offer)
-        for failed in self._bench.unsaid.values():
+        for failed in self._held.unsaid.values():
             link.say(failed)
-        self._bench.unsaid.clear()
+        self._held.unsaid.clear()
         if self._last_word is not None:
             link.say(say.Goodbye(self._last_word))
         self._feed()
@@ -241,25 +241,25 @@ class Agent:
             ),
         )
 
-    async def _listen(self, link: Link) -> None:
+    async def _listen(self, link: Connection) -> None:
         while True:
             self._heard(link, await link.hear())
 
-    def _heard(self, link: Link, event: Event) -> None:
+    def _heard(self, link: Connection, event: Event) -> None:
         match event:
             case say.Task():
-                self._bench.waiting[event.attempt] = event
+                self._held.waiting[event.attempt] = event
             case say.Pull():
                 link.pull(event.attempt)
             case say.Accepted() | say.Dropped() | say.Cancel():
-                if self._bench.forget(event.attempt) and self._crew is not None:
-                    self._crew.cancel(event.attempt)
+                if self._held.forget(event.attempt) and self._pool is not None:
+                    self._pool.cancel(event.attempt)
             case say.Pace():
                 self._requests = event.requests
             case say.Goodbye():
                 self._over = True
-                if self._crew is not None:
-                    self._crew.stop()
+                if self._pool is not None:
+                    self._pool.stop()
                 link.say(say.Goodbye("as told"))  # once nothing is left to look after
                 raise LeaveError(0, f"the coordinator says goodbye {event.why}".rstrip())
         self._feed()
@@ -270,14 +270,14 @@ class Agent:
             return
         slot.attempt = None
         if isinstance(end, Done):
-            offer = self._bench.keep(end)
+            offer = self._held.keep(end)
             if offer is not None:
                 self._say(offer)
         elif isinstance(end, say.Failed):
-            if self._bench.fail(end):
+            if self._held.fail(end):
                 log.info("attempt %d failed (%s)", end.attempt, end.kind)
                 if self._say(end):
-                    del self._bench.unsaid[end.attempt]
+                    del self._held.unsaid[end.attempt]
         elif not isinstance(end, CancelledError):
             self.leave(2, f"its slots do not work: {end}")
             return
@@ -285,13 +285,13 @@ class Agent:
 
     def _feed(self) -> None:
         """Give every idle slot what comes next; leave where nothing is left and no more comes."""
-        if self._crew is None:
+        if self._pool is None:
             return
         if self._last_word is not None:
-            if not self._bench.at_hand:
+            if not self._held.at_hand:
                 self.leave(0, self._last_word)
             return
-        while (slot := self._crew.idle()) is not None and (task := self._bench.start()):
+        while (slot := self._pool.idle()) is not None and (task := self._held.start()):
             slot.give(task, self._requests)
 
     def _say(self, message: say.FromWorker) -> bool:
@@ -302,20 +302,20 @@ class Agent:
         return True
 
     def _partial_of(self, attempt: int) -> bytes | None:
-        kept = self._bench.kept.get(attempt)
+        kept = self._held.kept.get(attempt)
         return None if kept is None else kept.partial
 
-    async def _beat(self, link: Link, every_s: float) -> None:
+    async def _beat(self, link: Connection, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
             health = await asyncio.to_thread(self._gauges.read)
-            if self._crew is None or link.unsent_bytes > ENOUGH_WAITING:
+            if self._pool is None or link.unsent_bytes > ENOUGH_WAITING:
                 continue
-            running = (self._crew.progress(a) for a in self._bench.running)
-            waiting = (say.Progress(a) for a in self._bench.waiting)
-            kept = (k.progress for k in self._bench.kept.values())
-            crew = self._crew
-            of_store = (crew.new_slow_downs(), crew.silent_nodes, crew.awaited)
+            running = (self._pool.progress(a) for a in self._held.running)
+            waiting = (say.Progress(a) for a in self._held.waiting)
+            kept = (k.progress for k in self._held.kept.values())
+            pool = self._pool
+            of_store = (pool.new_slow_downs(), pool.silent_nodes, pool.awaited)
             link.say(say.Heartbeat((*running, *waiting, *kept), health, *of_store))
 
     @staticmethod

@@ -43,7 +43,7 @@ class UntrustedError(MapReduceError):
     """One side cannot prove to the other who it is: trying again will not help."""
 
 
-class Link:
+class Connection:
     """One connection.
 
     Attributes
@@ -62,7 +62,7 @@ class Link:
         self._pulled: asyncio.Queue[int] = asyncio.Queue()
 
     @classmethod
-    async def to(cls, config: AgentConfig, context: ssl.SSLContext) -> Link:
+    async def to(cls, config: AgentConfig, context: ssl.SSLContext) -> Connection:
         """Connect, and prove each to the other.
 
         Raises

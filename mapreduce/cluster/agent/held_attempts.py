@@ -26,7 +26,7 @@ class HeldResult:
 
 
 @dataclass(slots=True)
-class Bench:
+class HeldAttempts:
     """What a worker has.
 
     Attributes

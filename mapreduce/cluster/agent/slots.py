@@ -120,7 +120,7 @@ class Slot:
         self._known_slow_downs = slow_downs
 
 
-class Crew:
+class SlotPool:
     """All slots of a worker.
 
     Parameters

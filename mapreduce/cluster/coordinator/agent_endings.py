@@ -15,7 +15,7 @@ MOST_NAMED: Final = 8
 AGAIN_S: Final = 1.0
 
 
-class Ending:
+class AgentEnding:
     """The agents being ended, beside whoever waits for that."""
 
     def __init__(self, launcher: Launcher, hosts: Sequence[str], run: str) -> None:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from mapreduce.cluster.coordinator.agent_endings import CutShort, Ending, named
+from mapreduce.cluster.coordinator.agent_endings import AgentEnding, CutShort, named
 from mapreduce.cluster.coordinator.launching import Parting
 from mapreduce.cluster.coordinator.run_errors import NoWorkersError, StoppedError
 from mapreduce.cluster.host_reasons import by_reason
@@ -41,7 +41,7 @@ ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
 log = logging.getLogger("mapreduce.cluster")
 
 
-class Start:
+class AgentSupervisor:
     """The agents of one run.
 
     Parameters
@@ -169,7 +169,7 @@ class Start:
         cut = self._wait(short.hosts, f"ends agents that were being started on %s; {again}")
         if isinstance(self._launcher, Parting):
             self._launcher.parted(tuple(self.watch.parted))
-        ending = Ending(self._launcher, tuple(self._begun), self.watch.status.run)
+        ending = AgentEnding(self._launcher, tuple(self._begun), self.watch.status.run)
         given_up = self._wait(ending.hosts, f"ends the agents on %s; {again}", ENDING_S)
         if self._ways is not None:
             self._ways.close()

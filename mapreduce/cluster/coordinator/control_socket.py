@@ -31,7 +31,7 @@ ASK_BYTES: Final = 1 << 10
 ASK_S: Final = 5.0
 
 
-class Control:
+class ControlSocket:
     """Answers at a run's socket.
 
     Parameters

@@ -50,7 +50,7 @@ class Shelf(Protocol):
         """Give the piece of an attempt of this worker's; None where it is not its own."""
 
 
-class Serving:
+class FileServer:
     """Answers workers that ask for objects.
 
     Parameters
@@ -110,7 +110,7 @@ class Serving:
 class Counter:
     """One worker's line, on which it asks for objects one after the other."""
 
-    def __init__(self, serving: Serving, line: TlsConnection) -> None:
+    def __init__(self, serving: FileServer, line: TlsConnection) -> None:
         self._serving = serving
         self._line = line
         self._buffer = bytearray()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OTHERS: Final = 2  # nodes beside the first that a URL is signed for
 
 
-class Places:
+class Locations:
     """Where pieces are read.
 
     Parameters

@@ -2,7 +2,7 @@
 
 The run's own thread takes outcomes and advances from `said`, and tells what it has made durable.
 The loop listens on one named address, lets time pass, and leaves nothing behind when it ends: no
-listener, no connection, no thread. What workers say and what follows is the office's.
+listener, no connection, no thread. What workers say and what follows is the server's.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mapreduce.cluster.coordinator.server import Office
-from mapreduce.cluster.coordinator.split_feed import Supply
+from mapreduce.cluster.coordinator.server import Server
+from mapreduce.cluster.coordinator.split_feed import SplitFeed
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.engine import Event
 from mapreduce.errors import MapReduceError, UsageError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Iterator
 
-    from mapreduce.cluster.coordinator.offer import Terms
     from mapreduce.cluster.coordinator.status import RunStatus
+    from mapreduce.cluster.coordinator.terms import Terms
     from mapreduce.cluster.schedule.rules import Rules
     from mapreduce.plan import Split
 
@@ -77,7 +77,7 @@ class Coordinator:
         self.pool = ThreadPoolExecutor(THREADS, "coordinator")
         self._splits = splits
         self._listen = listen
-        self._office = Office(terms, context, rules, watch, self)
+        self._server = Server(terms, context, rules, watch, self)
         self._error: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._services: list[Service] = []
@@ -101,11 +101,11 @@ class Coordinator:
 
     def committed(self, task: int) -> None:
         """Tell that a task's outcome is durable."""
-        self._soon(lambda: self._office.happen(ev.Committed(task)))
+        self._soon(lambda: self._server.happen(ev.Committed(task)))
 
     def drain(self) -> None:
         """Let what runs finish, then stop."""
-        self._soon(lambda: self._office.happen(ev.Draining()))
+        self._soon(lambda: self._server.happen(ev.Draining()))
 
     def stop(self, error: BaseException | None = None) -> None:
         """Stop at once."""
@@ -116,7 +116,7 @@ class Coordinator:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    # For the office.
+    # For the server.
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that takes a while; if it fails, the run ends."""
@@ -159,7 +159,7 @@ class Coordinator:
         self._loop.set_exception_handler(self._unforeseen)
         server = await self._listening()
         closers: list[Callable[[], None]] = []
-        self._supply = Supply(self._splits, lambda split: self._soon(lambda: self._took(split)))
+        self._supply = SplitFeed(self._splits, lambda split: self._soon(lambda: self._took(split)))
         try:
             for service in self._services:
                 closers.append(await service())  # noqa: PERF401 - those begun are closed
@@ -169,7 +169,7 @@ class Coordinator:
         finally:
             server.close()
             why = "the run is over" if self._error is None else "the run has stopped"
-            await self._office.close(why, BYE_S)
+            await self._server.close(why, BYE_S)
             for close in closers:
                 close()
             for task in self._tasks:
@@ -181,7 +181,7 @@ class Coordinator:
         address, port = self._listen
         try:
             return await self._loop.create_server(
-                self._office.dialled, address, port, backlog=BACKLOG
+                self._server.dialled, address, port, backlog=BACKLOG
             )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -196,17 +196,17 @@ class Coordinator:
 
     def _tick(self) -> None:
         if not self._over.is_set():
-            self._office.tick(time.monotonic())
+            self._server.tick(time.monotonic())
             self._loop.call_later(TICK_S, self._tick)
 
     def _took(self, split: Split | BaseException | None) -> None:
         if isinstance(split, BaseException):
             self.end(split)
         elif split is None:
-            self._office.happen(ev.Listed())
+            self._server.happen(ev.Listed())
         else:
             self._supply.came()
-            self._office.happen(ev.Planned(split))
+            self._server.happen(ev.Planned(split))
 
     def _soon(self, act: Callable[[], object]) -> None:
         """Do something on the loop, from another thread; nothing once it is gone."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any
 
-    from mapreduce.cluster.coordinator.locations import Places
+    from mapreduce.cluster.coordinator.locations import Locations
     from mapreduce.cluster.coordinator.status import RunStatus
-    from mapreduce.cluster.coordinator.worker_session import Connection
+    from mapreduce.cluster.coordinator.worker_session import WorkerSession
     from mapreduce.cluster.schedule.commands import Assign, Commit
     from mapreduce.engine import Outcome
     from mapreduce.ledger import Cost, Ledger, Quarantined
@@ -55,7 +55,7 @@ class Loop(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that takes a while; if it fails, the run ends."""
 
-    def connection(self, worker: str) -> Connection | None:
+    def connection(self, worker: str) -> WorkerSession | None:
         """Give the worker's connection, if it has one."""
 
     def failed(self, worker: str, told: msg.Failed) -> None:
@@ -65,7 +65,7 @@ class Loop(Protocol):
         """Hand an outcome to the run."""
 
 
-class Handout:
+class OpenAttempts:
     """The attempts that are out.
 
     Parameters
@@ -78,7 +78,7 @@ class Handout:
         The tables that a partial has.
     """
 
-    def __init__(self, loop: Loop, places: Places, schemas: Sequence[Schema]) -> None:
+    def __init__(self, loop: Loop, places: Locations, schemas: Sequence[Schema]) -> None:
         self._loop = loop
         self._places = places
         self._schemas = schemas
@@ -248,7 +248,7 @@ class Handout:
                 found.append(error)
         return found
 
-    def _send(self, connection: Connection, given: Given, found: _Found | StoreError) -> None:
+    def _send(self, connection: WorkerSession, given: Given, found: _Found | StoreError) -> None:
         if isinstance(found, StoreError):
             self._loop.happen(ev.Failed(given.worker, given.attempt, "store", str(found)))
             self.forget(given.worker, given.attempt)

@@ -14,12 +14,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mapreduce.cluster.coordinator.file_server import Serving
-from mapreduce.cluster.coordinator.open_attempts import Handout
+from mapreduce.cluster.coordinator.file_server import FileServer
+from mapreduce.cluster.coordinator.open_attempts import OpenAttempts
 from mapreduce.cluster.coordinator.run_errors import ENDS, StoppedError
 from mapreduce.cluster.coordinator.tls_connection import Talk, TlsConnection
-from mapreduce.cluster.coordinator.unproven import Porch
-from mapreduce.cluster.coordinator.worker_session import Connection
+from mapreduce.cluster.coordinator.unproven import Unproven
+from mapreduce.cluster.coordinator.worker_session import WorkerSession
 from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.schedule import commands as cmd
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
-    from mapreduce.cluster.coordinator.offer import Terms
     from mapreduce.cluster.coordinator.status import RunStatus
+    from mapreduce.cluster.coordinator.terms import Terms
     from mapreduce.cluster.schedule.rules import Rules
     from mapreduce.engine import Event, Outcome
 
@@ -41,7 +41,7 @@ HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
 
 
 class Loop(Protocol):
-    """What an office stands on."""
+    """What a server stands on."""
 
     @property
     def pool(self) -> Executor:
@@ -60,7 +60,7 @@ class Loop(Protocol):
         """Ask for splits until so many are under way."""
 
 
-class Office:
+class Server:
     """Receives workers, reports to the schedule, and does as it is told.
 
     Parameters
@@ -82,15 +82,15 @@ class Office:
     ) -> None:
         self.watch = watch
         self.schedule = Schedule(rules, time.monotonic())
-        self.connections: dict[str, Connection] = {}
-        self._porch: Porch[TlsConnection] = Porch()
+        self.connections: dict[str, WorkerSession] = {}
+        self._unproven: Unproven[TlsConnection] = Unproven()
         self.lines: set[TlsConnection] = set()
         self._terms = terms
         self._context = context
         self._rules = rules
         self._loop = loop
-        self._handout = Handout(self, terms.places, terms.schemas)
-        self._serving = Serving(self._handout, terms.places.here, loop.pool, loop.spawn)
+        self._handout = OpenAttempts(self, terms.places, terms.schemas)
+        self._serving = FileServer(self._handout, terms.places.here, loop.pool, loop.spawn)
         self._told: set[str] = set()
         self._numbers = 0
         self._happened: deque[ev.Event] = deque()
@@ -121,7 +121,7 @@ class Office:
         """Do something that takes a while; if it fails, the run ends."""
         self._loop.spawn(work)
 
-    def connection(self, worker: str) -> Connection | None:
+    def connection(self, worker: str) -> WorkerSession | None:
         """Give a worker's connection, if it has one."""
         return self.connections.get(worker)
 
@@ -186,13 +186,13 @@ class Office:
     def came(self, line: TlsConnection) -> None:
         """Let somebody wait until it has proven who it is."""
         self.lines.add(line)
-        gone = self._porch.enter(line)
+        gone = self._unproven.enter(line)
         if gone is not None:
             gone.end("too many wait")
 
     def settled(self, line: TlsConnection) -> None:
         """Let somebody wait no more."""
-        self._porch.leave(line)
+        self._unproven.leave(line)
 
     def left(self, line: TlsConnection) -> None:
         """Forget a line whose socket is closed."""
@@ -204,9 +204,9 @@ class Office:
         if first.startswith(HTTP):
             return self._serving.talk(line)
         self._numbers += 1
-        return Connection(self._numbers, line, self)
+        return WorkerSession(self._numbers, line, self)
 
-    def greeted(self, connection: Connection, hello: msg.Hello) -> None:
+    def greeted(self, connection: WorkerSession, hello: msg.Hello) -> None:
         """Take a worker in, or say why not."""
         terms = self._terms
         if self._over or self._closing:  # the schedule hears no more of anybody
@@ -237,11 +237,11 @@ class Office:
         self.happen(ev.Joined(hello.worker, connection.number, hello.slots, hello.holding))
 
     @staticmethod
-    def _refuse(connection: Connection, reason: str) -> None:
+    def _refuse(connection: WorkerSession, reason: str) -> None:
         connection.send(msg.Refused(reason))
         connection.line.end(reason, gently=True)
 
-    def gone(self, connection: Connection, why: str) -> None:
+    def gone(self, connection: WorkerSession, why: str) -> None:
         """Take in that a connection has ended."""
         if not connection.welcomed:
             return
@@ -253,7 +253,7 @@ class Office:
             self.watch.say(connection.name, "left" if left else "gone", why)
         self.happen(ev.Lost(connection.name, connection.number, why))
 
-    def heard(self, connection: Connection, event: Any) -> None:
+    def heard(self, connection: WorkerSession, event: Any) -> None:
         """Take what a worker said."""
         worker = connection.name
         if self.connections.get(worker) is not connection:

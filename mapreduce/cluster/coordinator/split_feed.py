@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mapreduce.plan import Split
 
 
-class Supply:
+class SplitFeed:
     """Takes splits in a thread.
 
     Parameters

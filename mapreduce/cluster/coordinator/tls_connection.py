@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from mapreduce.cluster.coordinator.tls_stream import Channel, ChannelError
+from mapreduce.cluster.coordinator.tls_stream import TlsStream, TlsStreamError
 from mapreduce.tls import WrongNameError, peer_name
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TlsConnection(asyncio.Protocol):
         self._context = context
         self._switch = switch
         self._talk: Talk | None = None
-        self._channel: Channel | None = None
+        self._channel: TlsStream | None = None
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._deadline: asyncio.TimerHandle | None = None
@@ -90,12 +90,12 @@ class TlsConnection(asyncio.Protocol):
         if self.over:
             return
         if self._channel is None:  # a peer that says nothing costs nothing
-            self._channel = Channel(self._context)
+            self._channel = TlsStream(self._context)
         try:
             said = self._channel.feed(data)
             if self._channel.open and not self.name:
                 self.name = peer_name(self._channel.certificate)
-        except (ChannelError, WrongNameError) as error:
+        except (TlsStreamError, WrongNameError) as error:
             self.end(str(error))
             return
         self._flush()

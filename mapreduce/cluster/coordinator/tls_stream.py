@@ -14,11 +14,11 @@ RECORD_BYTES: Final = 1 << 14  # OpenSSL gives a record at a time
 HANDSHAKE_BYTES: Final = 1 << 16  # most that a peer may send before it has proven who it is
 
 
-class ChannelError(Exception):
+class TlsStreamError(Exception):
     """The peer did not prove who it is, or broke TLS; its own, never this program's fault."""
 
 
-class Channel:
+class TlsStream:
     """One TLS connection, seen from one side.
 
     Parameters
@@ -61,12 +61,12 @@ class Channel:
                 self._fed += len(data)
                 if not self._shake():
                     if self._fed > HANDSHAKE_BYTES:
-                        raise ChannelError(f"a handshake of more than {HANDSHAKE_BYTES:,} bytes")
+                        raise TlsStreamError(f"a handshake of more than {HANDSHAKE_BYTES:,} bytes")
                     return b""
             return self._read()
         except (ssl.SSLError, ssl.CertificateError) as error:
             self.ended = True
-            raise ChannelError(f"no proof of who it is ({_reason(error)})") from None
+            raise TlsStreamError(f"no proof of who it is ({_reason(error)})") from None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt what this side says."""

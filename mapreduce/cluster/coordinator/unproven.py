@@ -23,7 +23,7 @@ class Peer(Protocol):
 P = TypeVar("P", bound=Peer)
 
 
-class Porch(Generic[P]):
+class Unproven(Generic[P]):
     """The peers that wait, in the order in which they came."""
 
     def __init__(self, most: int = MOST) -> None:

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 class Desk(Protocol):
     """Whoever hears what workers say."""
 
-    def greeted(self, connection: Connection, hello: Hello) -> None:
+    def greeted(self, connection: WorkerSession, hello: Hello) -> None:
         """Answer a worker's hello; its name is proven."""
 
-    def heard(self, connection: Connection, event: Event) -> None:
+    def heard(self, connection: WorkerSession, event: Event) -> None:
         """Take what a worker said after that."""
 
-    def gone(self, connection: Connection, why: str) -> None:
+    def gone(self, connection: WorkerSession, why: str) -> None:
         """Take in that a connection has ended."""
 
 
-class Connection:
+class WorkerSession:
     """The wire on one line.
 
     Attributes

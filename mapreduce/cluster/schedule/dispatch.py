@@ -94,7 +94,7 @@ def _may_be_helped(fragment: Fragment) -> bool:
 
 
 def _may_run(state: State) -> bool:
-    return state.pacing.has_room(state.roster.running)
+    return state.throttle.has_room(state.roster.running)
 
 
 def _fill(state: State) -> None:
@@ -111,7 +111,7 @@ def _fill(state: State) -> None:
     roster.idle.update(dict.fromkeys(passed))
     enough = roster.slots if state.listed else 0  # near the end nobody hoards
     # what waits begins only when another ends: as many as may run may have one more waiting
-    within = state.pacing.has_room(roster.running - 1)
+    within = state.throttle.has_room(roster.running - 1)
     while within and roster.roomy and backlog.ready > enough:
         worker = roster.workers[next(iter(roster.roomy))]
         fragment = backlog.take(worker.name, roster.elsewhere)
@@ -180,7 +180,7 @@ def _pull(state: State) -> None:
 
 
 def _pace(state: State) -> None:
-    requests = state.pacing.requests_a_slot(state.roster.slots)
+    requests = state.throttle.requests_a_slot(state.roster.slots)
     if requests != state.requests:
         state.requests = requests
         state.say(Pace(requests))

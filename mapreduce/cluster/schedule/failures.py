@@ -144,7 +144,7 @@ def _bug(state: State, attempt: Attempt, message: str) -> None:
 def _signature_expired(state: State, attempt: Attempt, message: str) -> None:
     """Sign anew; where that keeps failing and nobody else is served either, it is the store."""
     troubles = attempt.fragment.troubles
-    if not troubles.expired or state.pacing.served > troubles.expired_since:
+    if not troubles.expired or state.throttle.served > troubles.expired_since:
         troubles.expired, troubles.expired_since = 0, state.now
     troubles.expired += 1
     troubles.expired_tries += 1
@@ -157,10 +157,10 @@ def _signature_expired(state: State, attempt: Attempt, message: str) -> None:
 
 
 def _store_failed(state: State, attempt: Attempt, message: str) -> None:
-    if state.pacing.failing_since is None:  # until now it served others
+    if state.throttle.failing_since is None:  # until now it served others
         _blame(state, state.roster.workers[attempt.worker], message)
-    state.pacing.failed(state.now)
-    since = state.pacing.failing_since
+    state.throttle.failed(state.now)
+    since = state.throttle.failing_since
     _try_later(state, attempt, message, 0.0 if since is None else state.now - since)
 
 

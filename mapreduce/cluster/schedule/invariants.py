@@ -142,7 +142,7 @@ def _check_intake(state: State) -> None:
 
 def _check_nobody_idles(state: State) -> None:
     roster, backlog = state.roster, state.backlog
-    if state.draining or not backlog.ready or not state.pacing.has_room(roster.running):
+    if state.draining or not backlog.ready or not state.throttle.has_room(roster.running):
         return
     for name in roster.idle:
         able = any(

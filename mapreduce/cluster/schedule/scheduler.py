@@ -125,7 +125,7 @@ class Schedule:
         if worker is None:
             return
         if event.slow_downs:
-            state.pacing.slow_down(state.now)
+            state.throttle.slow_down(state.now)
         for told in event.attempts:
             attempt = self._living(event.worker, told.attempt)
             if attempt is None:
@@ -137,7 +137,7 @@ class Schedule:
             progress = (told.objects, told.read_bytes)
             if progress > attempt.progress:
                 attempt.progress, attempt.moved = progress, state.now
-                state.pacing.succeeded(state.now)
+                state.throttle.succeeded(state.now)
             elif state.now - attempt.moved >= self.rules.stuck_s:
                 state.drop(attempt, "")
                 how = f"no progress in {self.rules.stuck_s:g} s"
@@ -162,7 +162,7 @@ class Schedule:
                 return
             state.proven = attempt.fragment.pieces
             state.roster.hold(attempt, state.now)
-            state.pacing.succeeded(state.now)
+            state.throttle.succeeded(state.now)
         elif attempt.stage is not Stage.RETURNING:
             return
         attempt.stage = Stage.OFFERED
@@ -255,7 +255,7 @@ class Schedule:
             return
         for attempt in state.leases.ended(state.now, state.living):
             self._expired(attempt)
-        state.pacing.tick(state.now)
+        state.throttle.tick(state.now)
         for worker in state.roster.workers.values():
             self._look_after(worker)
         if state.count_presence():

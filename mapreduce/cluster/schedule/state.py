@@ -22,7 +22,7 @@ from mapreduce.cluster.schedule.commands import (
 )
 from mapreduce.cluster.schedule.intake import Intake
 from mapreduce.cluster.schedule.leases import Leases
-from mapreduce.cluster.schedule.store_throttle import Pacing
+from mapreduce.cluster.schedule.store_throttle import StoreThrottle
 from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Place, Stage, Task, halves, parts
 from mapreduce.cluster.schedule.verdicts import Verdict
 from mapreduce.cluster.schedule.workers import Roster
@@ -63,13 +63,13 @@ class State:
         self.backlog = Backlog()
         self.leases = Leases()
         self.intake = Intake(rules.budget_bytes)
-        self.pacing = Pacing(rules)
+        self.throttle = StoreThrottle(rules)
         self.guests: dict[str, None] = {}  # workers that wait for, or run, a fragment alone
         self.listed = False
         self.draining = False
         self.over = False
         self.aborted = False
-        self.requests = self.pacing.requests_a_slot(0)
+        self.requests = self.throttle.requests_a_slot(0)
         self.nobody_since: float | None = now
         self.deaths = Deaths(rules.evidence)  # of processes
         self.proven: tuple[Piece, ...] = ()  # what was read well last

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FEWEST_UNPACED: Final = 2  # objects read at once by a slot where no store is asked: one ahead
 
 
-class Pacing:
+class StoreThrottle:
     """The limit, and since when the store fails.
 
     Attributes

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mapreduce.cluster.ssh.ssh_options import Way
+    from mapreduce.cluster.ssh.ssh_options import SshOptions
 
 AGENT_S: Final = 10.0
 SHOWN: Final = 4
@@ -71,7 +71,7 @@ class SshAgent(AgentSSH):  # type: ignore[misc]  # it ships no types
 class ByPassword(AuthStrategy):  # type: ignore[misc]  # it ships no types
     """One password, for `enrol --install-key`."""
 
-    def __init__(self, way: Way, password: str) -> None:
+    def __init__(self, way: SshOptions, password: str) -> None:
         super().__init__(ssh_config=None)
         self.way, self.password = way, password
 
@@ -102,7 +102,7 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
         What to do where no key is taken.
     """
 
-    def __init__(self, way: Way, only: Path | None, remedy: str) -> None:
+    def __init__(self, way: SshOptions, only: Path | None, remedy: str) -> None:
         super().__init__(ssh_config=None)
         self.way, self.only, self.remedy = way, only, remedy
 
@@ -192,7 +192,7 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
         return f"{tried}:{none} {self.remedy}"
 
 
-def nothing_to_offer(way: Way, only: Path | None) -> str:
+def nothing_to_offer(way: SshOptions, only: Path | None) -> str:
     """Say why no key at all could be offered; nothing where one could."""
     login = ByKey(way, only, "")
     with contextlib.closing(SshAgent(way.agent)) as agent:

@@ -21,7 +21,7 @@ from mapreduce.cluster.ssh.known_hosts import HostKey, Known
 from mapreduce.cluster.ssh.logins import ByKey, ByPassword
 from mapreduce.cluster.ssh.proxy import Proxy
 from mapreduce.cluster.ssh.ssh_config import way_to
-from mapreduce.cluster.ssh.ssh_options import Way, parts_of_jump
+from mapreduce.cluster.ssh.ssh_options import SshOptions, parts_of_jump
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class Hop(Connection):  # type: ignore[misc]  # it ships no types
         The ProxyCommand that is its line, where one was started.
     """
 
-    way: Way = Way("", "", "")
+    way: SshOptions = SshOptions("", "", "")
     proxy: Proxy | None = None
 
-    def __init__(self, way: Way, gateway: Hop | None, known: dict[str, Any]) -> None:
+    def __init__(self, way: SshOptions, gateway: Hop | None, known: dict[str, Any]) -> None:
         super().__init__(
             way.host,
             user=way.user,
@@ -171,12 +171,12 @@ def guard(connection: Hop, inventory: Inventory, name: str, *, jump: bool = Fals
         hop.connect_kwargs["transport_factory"] = preferring(known.kinds)
 
 
-def place_of(way: Way) -> str:
+def place_of(way: SshOptions) -> str:
     """Give the name under which a place's keys are known."""
     return way.key_name or pin_name(way.host, way.port)
 
 
-def keys_known(way: Way, inventory: Inventory, *, jump: bool = False) -> Known:
+def keys_known(way: SshOptions, inventory: Inventory, *, jump: bool = False) -> Known:
     """Give the keys a place may show; what any file revokes is in none of them.
 
     Raises
@@ -224,7 +224,7 @@ def key_of(shown: Any) -> HostKey:
     return HostKey(shown.get_name(), shown.asbytes())
 
 
-def _gateway(way: Way, seen: tuple[str, ...] = ()) -> Hop | None:
+def _gateway(way: SshOptions, seen: tuple[str, ...] = ()) -> Hop | None:
     """Make the hops before a place: its own jumps, and those that the first of them has."""
     gateway: Hop | None = None
     for i, text in enumerate(way.jumps):
@@ -247,7 +247,7 @@ def _patience() -> dict[str, Any]:
     return {"banner_timeout": BANNER_S, "auth_timeout": AUTH_S, "channel_timeout": CHANNEL_S}
 
 
-def _unknown(way: Way, known: Known, name: str, *, jump: bool) -> str:
+def _unknown(way: SshOptions, known: Known, name: str, *, jump: bool) -> str:
     place = place_of(way)
     where = f"the jump host {place}" if jump else place
     if known.revoked:
@@ -263,7 +263,7 @@ def _unknown(way: Way, known: Known, name: str, *, jump: bool) -> str:
     return f"{said}: `mapreduce cluster enrol --only {name}`"
 
 
-def _dialled(way: Way, timeout_s: float) -> socket.socket:
+def _dialled(way: SshOptions, timeout_s: float) -> socket.socket:
     """Dial a place, by its addresses in turn; the last fault is told."""
     places = socket.getaddrinfo(way.host, way.port, way.family, socket.SOCK_STREAM)
     fault: OSError = OSError("no address")

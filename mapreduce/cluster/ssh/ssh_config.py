@@ -22,7 +22,7 @@ from paramiko.ssh_exception import ConfigParseError  # type: ignore[import-untyp
 
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.ssh_files import Files
-from mapreduce.cluster.ssh.ssh_options import Way, way_of
+from mapreduce.cluster.ssh.ssh_options import SshOptions, way_of
 from mapreduce.errors import MapReduceError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ NOISE: Final = (": terminating, ", "Pseudo-terminal will not")
 INSTALL: Final = "sudo apt install openssh-client"
 
 
-def way_to(name: str, user: str | None = None, port: int | None = None) -> Way:
+def way_to(name: str, user: str | None = None, port: int | None = None) -> SshOptions:
     """Ask how a place is reached; user and port given here come before the configuration's.
 
     Raises
@@ -85,7 +85,7 @@ def _asked(command: Sequence[str], name: str) -> str:
     raise fault(f"ssh refuses its configuration (`ssh -G {name}`): {words}")
 
 
-def _way_without_ssh(name: str, user: str | None, port: int | None) -> Way:
+def _way_without_ssh(name: str, user: str | None, port: int | None) -> SshOptions:
     path = Path.home() / ".ssh" / "config"
     config = SSHConfig()
     if path.is_file():

@@ -34,7 +34,7 @@ _JUMP = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::(\d{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class SshOptions:
     """How a place is reached and logged in to. `name` is what was asked for.
 
     `key_name` is its HostKeyAlias; `agent` the agent's socket, None for no agent; `bind` the
@@ -59,7 +59,9 @@ class Way:
     connect_s: float | None = None
 
 
-def way_of(name: str, options: Mapping[str, Sequence[str]], at: Callable[[str], Path]) -> Way:
+def way_of(
+    name: str, options: Mapping[str, Sequence[str]], at: Callable[[str], Path]
+) -> SshOptions:
     """Make a way of what `ssh -G NAME` prints; `at` gives the path that a text stands for.
 
     Raises
@@ -82,7 +84,7 @@ def way_of(name: str, options: Mapping[str, Sequence[str]], at: Callable[[str], 
     def paths(key: str, texts: Sequence[str]) -> tuple[Path, ...]:
         return tuple(at(expanded(text, tokens, key)) for text in texts)
 
-    return Way(
+    return SshOptions(
         name=name,
         host=host,
         user=user,

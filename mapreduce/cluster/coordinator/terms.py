@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapreduce.cluster.coordinator.locations import Places
+    from mapreduce.cluster.coordinator.locations import Locations
     from mapreduce.job.name import JobName
     from mapreduce.limits import Limits
     from mapreduce.tables.table import Schema
@@ -42,6 +42,6 @@ class Terms:
     limits: Limits
     release: str
     overlay: str
-    places: Places
+    places: Locations
     names: Mapping[str, JobName]
     memory_bytes: int = 0
