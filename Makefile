@@ -19,14 +19,14 @@ $(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/fo
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): about 160 MB to download, 530 MB on the disk"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	  --config-settings editable_mode=compat -e '.[all]'
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.set-up
 	@echo "Adding what tests need to $(VENV), Spark and Dask with it: about 630 MB to download"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	  --group test --group lint
 	@touch $@
 

@@ -13,6 +13,7 @@ from mapreduce.cluster.fleet.operations import HostChoice
 from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.inventory.inventory import Inventory, load
 from mapreduce.cluster.ssh.host_keys import fingerprints, pin_name, pinned
+from mapreduce.cluster.ssh.proxy import MOST_BYTES, Proxy
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from tests.cluster.shelves import enrolled, never_ask
@@ -265,6 +266,20 @@ def test_a_proxycommand_is_run_as_ssh_runs_it(two: Shelf, home: Path) -> None:
         operations.enrol_hosts(HostChoice(path), yes=True)
     with Remote(inventory.hosts[0], inventory) as remote:
         assert remote.call("echo in").out == b"in\n"
+
+
+def test_a_proxycommand_that_closes_its_line_before_it_ends_is_told_all_the_same() -> None:
+    proxy = Proxy("sh -c 'exec 0<&- 1>&-; sleep 0.4; echo no way >&2; exit 3'")
+    assert proxy.line.recv(1) == b""
+    assert proxy.words() == "exit code 3: no way"
+    proxy.end()
+
+
+def test_of_what_a_proxycommand_says_the_last_is_kept() -> None:
+    proxy = Proxy("sh -c 'head -c 3000000 /dev/zero >&2; echo >&2; echo the end >&2; exit 4'")
+    assert proxy.words() == "exit code 4: the end"
+    assert len(proxy._said) <= MOST_BYTES
+    proxy.end()
 
 
 RELAY = """\

@@ -15,7 +15,9 @@ import threading
 from typing import Final
 
 ENDED_S: Final = 5.0
+CLOSING_S: Final = 2.0  # from a program's closing its line to its end
 MOST_CHARACTERS: Final = 200
+MOST_BYTES: Final = 1 << 16  # of its standard error, the last
 
 
 class Proxy:
@@ -56,8 +58,8 @@ class Proxy:
         self._waiter.join(ENDED_S)
 
     def words(self) -> str:
-        """Say how it ended, if it has."""
-        self._waiter.join(ENDED_S if self._process.poll() is not None else 0)
+        """Say how it ended, if it has: asked of a line that broke, so it may be just about to."""
+        self._waiter.join(CLOSING_S)
         code = self._process.returncode
         if code is None:
             return ""
@@ -65,4 +67,8 @@ class Proxy:
         return f"exit code {code}" + "".join(f": {said[:MOST_CHARACTERS]}" for said in last)
 
     def _wait(self) -> None:
-        _, self._said = self._process.communicate()
+        if self._process.stderr is not None:
+            with self._process.stderr as said:
+                while chunk := os.read(said.fileno(), MOST_BYTES):
+                    self._said = (self._said + chunk)[-MOST_BYTES:]
+        self._process.wait()
