@@ -1,6 +1,6 @@
 """`roadspeed …`: from trips to speeds, geometry and a map.
 
-Each command is in a file of `commands`; heavy packages load inside it, so that `--help` is quick.
+The commands and what each does; a command's own file loads when it is used.
 """
 
 from __future__ import annotations
@@ -8,36 +8,32 @@ from __future__ import annotations
 from mapreduce.console import early  # first: it hears Ctrl-C while the rest loads
 
 # isort: split
-import typer
+from typing import Final
 
-from mapreduce.commands import options
-from mapreduce.console.terminal import open_standard_streams
-from roadspeed.commands.demo import demo_command
-from roadspeed.commands.inspect import inspect_command
-from roadspeed.commands.map import map_command
-from roadspeed.commands.run import run_command
-from roadspeed.commands.town import town_command
+from mapreduce.commands.program import Version, add_commands, program
+from mapreduce.console.streams import open_standard_streams
 
-__all__ = ["app", "early", "main"]
+COMMANDS: Final = {
+    "run": "Compute the mean speed of every road link that trips drove on.",
+    "map": "Draw another map of a run that is done, from its tables: no trip is read.",
+    "inspect": "Look at a few trips: which fields there are, and the options to use.",
+    "town": "Make a town and trips through it, to play with: the same for everyone.",
+    "demo": "Make a town and its trips, run the whole job, draw the map: no service, no network.",
+}
 
-app = typer.Typer(
-    name="roadspeed",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="The speed of every road, from GPS trips: files for GIS, and maps to hang on a wall.",
+app = program(
+    "roadspeed",
+    "The speed of every road, from GPS trips: files for GIS, and maps to hang on a wall.",
 )
-app.command("run")(run_command)
-app.command("map")(map_command)
-app.command("inspect")(inspect_command)
-app.command("town")(town_command)
-app.command("demo")(demo_command)
+add_commands(app, "roadspeed.commands", COMMANDS)
 
 
 @app.callback()
-def _any_command(version: options.Version = False) -> None:
+def _any_command(version: Version = False) -> None:
     """Take what stands before a command's name."""
+
+
+__all__ = ["app", "early", "main"]
 
 
 def main() -> None:

@@ -1,226 +1,91 @@
 """The fleet commands as tasks for a fabfile: `fab deploy --only 'pi[01-04]'`.
 
-The same as `mapreduce cluster …`: both call `operations`. The connection that Fabric would hand
+Each is the command of `mapreduce cluster`, with its options. The connection that Fabric would hand
 to a task is not used, since Fabric's own trusts any host key.
 """
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from invoke.tasks import task
+from invoke.tasks import Task
 
-from mapreduce.cluster.fleet import operations
-from mapreduce.cluster.fleet.operations import HostChoice
-from mapreduce.commands import cluster_run
+from mapreduce.commands.cluster.clean import clean_command
+from mapreduce.commands.cluster.demo import demo_command
+from mapreduce.commands.cluster.deploy import deploy_command
+from mapreduce.commands.cluster.df import df_command
+from mapreduce.commands.cluster.doctor import doctor_command
+from mapreduce.commands.cluster.enrol import enrol_command
+from mapreduce.commands.cluster.logs import logs_command
+from mapreduce.commands.cluster.options import HostOptions, HostRun
+from mapreduce.commands.cluster.remove import remove_command
+from mapreduce.commands.cluster.status import status_command
+from mapreduce.commands.cluster.stop import stop_command
+from mapreduce.commands.cluster.typed import run_words, start
+from mapreduce.commands.command import command
 from mapreduce.console.terminal import consequences
 from mapreduce.runs.folder import folder_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from invoke.context import Context
 
-Words: TypeAlias = "Sequence[str] | None"  # the default decides what invoke makes of an option
-LISTS: Final = ("only", "except_", "tag")
-INVENTORY: Final = "hosts.toml"
 
-
-def _choice(inventory: str, only: Words, without: Words, tag: Words) -> HostChoice:
-    return HostChoice(
-        Path(inventory).expanduser(), tuple(only or ()), tuple(without or ()), tuple(tag or ())
-    )
-
-
-@task(iterable=LISTS)
-def enrol(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    fingerprints: str = "",
-    yes: bool = False,
-    replace: bool = False,
-    install_key: bool = False,
-) -> None:
-    """Show host keys, ask, pin them; then see that the login works."""
-    with consequences():
-        operations.enrol_hosts(
-            _choice(inventory, only, except_, tag),
-            yes=yes,
-            replace=replace,
-            install_key=install_key,
-            fingerprints=Path(fingerprints).expanduser() if fingerprints else None,
-        )
-
-
-@task(iterable=LISTS)
-def doctor(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-) -> None:
-    """Look at every host, and say what to do about each trouble."""
-    with consequences():
-        operations.examine_hosts(_choice(inventory, only, except_, tag))
-
-
-@task(iterable=[*LISTS, "extra_index_url", "find_links"])
-def deploy(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    extra_index_url: Words = None,
-    find_links: Words = None,
-) -> None:
-    """Bring hosts to this machine's release; unchanged ones are left alone."""
-    with consequences():
-        sources = [w for url in extra_index_url or () for w in ("--extra-index-url", url)]
-        sources += [w for place in find_links or () for w in ("--find-links", place)]
-        operations.deploy_to_hosts(_choice(inventory, only, except_, tag), sources=sources)
-
-
-@task(iterable=[*LISTS, "set_", "with_"])
-def run(
-    _c: Context,
-    source: str,
-    out: str,
-    job: str = "",
-    roads: str = "",
-    set_: Words = None,
-    with_: Words = None,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    allow_nan: bool = False,
-    detach: bool = False,
-) -> None:
+@command
+def run_command(run: HostRun, hosts: HostOptions) -> None:
     """Run a job over the hosts; without --job the speeds of roads, which --roads gives geometry."""
-    with consequences():
-        cluster_run.start(
-            cluster_run.run_words(
-                _choice(inventory, only, except_, tag),
-                source,
-                folder_named(out),
-                job=job,
-                roads=roads,
-                settings=set_ or (),
-                requirements=with_ or (),
-                allow_nan=allow_nan,
-                detach=detach,
-            )
-        )
+    start(run_words(hosts.chosen(), run))
 
 
-@task(iterable=LISTS)
-def demo(
-    _c: Context,
-    out: str = "demo",
-    trips: int = 200,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-) -> None:
-    """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
-    with consequences():
-        cluster_run.start(
-            cluster_run.demo_words(_choice(inventory, only, except_, tag), folder_named(out), trips)
-        )
+def _task(body: Callable[..., None]) -> Task[Any]:
+    """Make a task of a command; invoke knows an option by its parameter's name and default."""
+    options = inspect.signature(body).parameters.values()
+    kinds = {option.name: _kind(option.annotation) for option in options}
+
+    def task(_c: Context, **given: Any) -> None:
+        with consequences():
+            typed = {name: _value(name, kinds[name], value) for name, value in given.items()}
+        body(**typed)
+
+    context = inspect.Parameter("_c", inspect.Parameter.POSITIONAL_ONLY)
+    task.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # invoke reads it
+        [context, *(option.replace(default=_default(option.default)) for option in options)]
+    )
+    task.__doc__ = (body.__doc__ or "").partition("\n")[0]  # examples are of the other program
+    lists = [name for name, kind in kinds.items() if kind is list]
+    return Task(task, name=body.__name__.removesuffix("_command"), iterable=lists)
 
 
-@task(iterable=LISTS)
-def status(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-) -> None:
-    """Tell each host's release and runs."""
-    with consequences():
-        operations.status_of_hosts(_choice(inventory, only, except_, tag))
+def _kind(annotation: Any) -> type:
+    """Give the kind of value that an option takes: of `Annotated[list[str] | None, …]` a list."""
+    taken = get_args(annotation)[0]
+    kind: type = get_args(taken)[0] if isinstance(taken, UnionType) else taken
+    return get_origin(kind) or kind
 
 
-@task(iterable=LISTS)
-def logs(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    run: str = "",
-    last: bool = False,
-    lines: int = 20,
-    follow: bool = False,
-) -> None:
-    """Write the agents' logs, merged, each line after its host's name."""
-    with consequences():
-        choice = _choice(inventory, only, except_, tag)
-        operations.show_logs(choice, run or None, lines=lines, follow=follow, last=last)
+def _default(default: Any) -> Any:
+    return str(default) if isinstance(default, Path) else default
 
 
-@task(iterable=LISTS)
-def stop(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    run: str = "",
-    patience: float = 30.0,
-) -> None:
-    """Have agents finish what they are at, and end."""
-    with consequences():
-        choice = _choice(inventory, only, except_, tag)
-        operations.stop_agents(choice, run or None, patience_s=patience)
+def _value(name: str, kind: type, value: Any) -> Any:
+    """Give a value as the command takes it: a shell has not read every `~`."""
+    if kind is not Path or value is None:
+        return value
+    return folder_named(value) if name == "out" else Path(value).expanduser()
 
 
-@task(iterable=LISTS)
-def df(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-) -> None:
-    """Tell what ours takes on each host's disk."""
-    with consequences():
-        operations.disk_of_hosts(_choice(inventory, only, except_, tag))
-
-
-@task(iterable=LISTS)
-def clean(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    all_: bool = False,
-    yes: bool = False,
-) -> None:
-    """Remove old releases, packages, inputs and logs; with --all, whatever is not at work."""
-    with consequences():
-        choice = _choice(inventory, only, except_, tag)
-        operations.clean_hosts(choice, everything=all_, yes=yes)
-
-
-@task(iterable=LISTS)
-def remove(
-    _c: Context,
-    only: Words = None,
-    except_: Words = None,
-    tag: Words = None,
-    inventory: str = INVENTORY,
-    yes: bool = False,
-) -> None:
-    """End all runs on hosts and delete everything of ours there."""
-    with consequences():
-        operations.remove_from_hosts(_choice(inventory, only, except_, tag), yes=yes)
+clean = _task(clean_command)
+demo = _task(demo_command)
+deploy = _task(deploy_command)
+df = _task(df_command)
+doctor = _task(doctor_command)
+enrol = _task(enrol_command)
+logs = _task(logs_command)
+remove = _task(remove_command)
+run = _task(run_command)
+status = _task(status_command)
+stop = _task(stop_command)

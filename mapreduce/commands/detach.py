@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
 from mapreduce.commands.once import DETACH
+from mapreduce.commands.saved_command import become
 from mapreduce.interpreter import command, environment
 from mapreduce.output import say
 from mapreduce.runs.folder import typed as typed_path
@@ -74,6 +75,14 @@ def leave_running(folder: Path, program: str, *, hosts: bool, typed: Typed | Non
         f"  stop            {end}\n"
         f"  go on           mapreduce resume {shown}"
     )
+
+
+def type_again(folder: Path, typed: Typed, *, detach: bool) -> None:
+    """Type a command of a run again, here or in the background."""
+    if detach:
+        leave_running(folder, typed.program, hosts=typed.over_hosts, typed=typed)
+    else:
+        become(typed.program, typed.arguments, typed.folder)
 
 
 def _polled(process: subprocess.Popen[bytes]) -> int | None:

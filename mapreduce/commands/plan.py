@@ -1,32 +1,43 @@
-"""`mapreduce plan`: a whole run looked at from afar."""
+"""`mapreduce plan`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from mapreduce.commands import options as given
-from mapreduce.commands.groups import spread
-from mapreduce.console.terminal import consequences
+from mapreduce.commands.command import command
+from mapreduce.commands.options import (
+    ENGINE,
+    AllowNan,
+    Endpoint,
+    JobArgument,
+    SelectionOptions,
+    Settings,
+    SourceArgument,
+    Workers,
+    job_of,
+    option,
+    run_options,
+)
 from mapreduce.output import say
 
 
-@spread
+@command
 def plan_command(
-    job: given.JobArgument,
-    source: given.SourceArgument,
-    selecting: given.Selecting,
-    reading: given.Reading,
-    settings: given.Settings = None,
-    workers: given.Workers = None,
+    job: JobArgument,
+    source: SourceArgument,
+    *,
+    settings: Settings = None,
+    workers: Workers = None,
+    endpoint: Endpoint = None,
+    which: SelectionOptions,
+    allow_nan: AllowNan = False,
     inventory: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--inventory",
-            help="For a run over these hosts: their slots, and the store they name.",
-            rich_help_panel=given.ENGINE,
+            "For a run over these hosts: their slots, and the store they name.",
+            ENGINE,
         ),
     ] = None,
 ) -> None:
@@ -38,13 +49,12 @@ def plan_command(
 
         mapreduce plan roadspeed.speeds:Speeds s3://trips --inventory hosts.toml
     """
-    with consequences():
-        from mapreduce.commands import preview  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.commands.preview import planned
 
-        told = given.run_options(selecting, reading, max_keys=1)
-        hosts = None
-        if inventory is not None:
-            from mapreduce.cluster.inventory.inventory import load  # noqa: PLC0415 - as above
+    options = run_options(which, allow_nan=allow_nan, endpoint=endpoint)
+    hosts = None
+    if inventory is not None:
+        from mapreduce.cluster.inventory.inventory import load
 
-            hosts = load(inventory)
-        say(preview.planned(given.job_named(job, settings), source, told, workers, hosts))
+        hosts = load(inventory)
+    say(planned(job_of(job, settings), source, options, workers, hosts))

@@ -1,26 +1,39 @@
-"""`mapreduce run`: run a job over every object of a source."""
+"""`mapreduce run`."""
 
 from __future__ import annotations
 
-from mapreduce.commands import options as given
-from mapreduce.commands.groups import spread
-from mapreduce.console.terminal import consequences
+from mapreduce.commands.command import command
+from mapreduce.commands.options import (
+    AllowNan,
+    Endpoint,
+    EngineOptions,
+    JobArgument,
+    LimitOptions,
+    OnMapError,
+    OutOfJob,
+    SelectionOptions,
+    Settings,
+    SourceArgument,
+    StartOptions,
+    job_of,
+    run_options,
+)
 
 
-@spread
+@command
 def run_command(
-    job: given.JobArgument,
-    source: given.SourceArgument,
-    out: given.OutOfJob,
-    running: given.Running,
-    selecting: given.Selecting,
-    reading: given.Reading,
-    tolerating: given.Tolerating,
-    beginning: given.Beginning,
-    settings: given.Settings = None,
-    max_keys: given.MaxKeys = 10_000_000,
-    on_map_error: given.OnMapError = "stop",
-    as_json: given.AsJson = False,
+    job: JobArgument,
+    source: SourceArgument,
+    *,
+    out: OutOfJob,
+    settings: Settings = None,
+    where: EngineOptions,
+    endpoint: Endpoint = None,
+    which: SelectionOptions,
+    limits: LimitOptions,
+    on_map_error: OnMapError = "stop",
+    allow_nan: AllowNan = False,
+    start: StartOptions,
 ) -> None:
     """Run a job over every object of a source.
 
@@ -32,31 +45,32 @@ def run_command(
 
         mapreduce run examples/braking.py:HarshBraking s3://trips --out braking --set limit=2.5
     """
-    with consequences():
-        from mapreduce.commands.run_steps import (  # noqa: PLC0415 - numpy loads when it is needed
-            refuse_inside,
-            run_job,
-            tell,
-        )
+    from mapreduce.commands import run_steps
 
-        tolerating.check()
-        told = given.run_options(selecting, reading, max_keys=max_keys, on_map_error=on_map_error)
-        engine = running.chosen(out)
-        refuse_inside(out, source)
-        if beginning.detach:
-            from mapreduce.commands.detach import leave_running  # noqa: PLC0415 - as above
+    limits.check()
+    options = run_options(
+        which,
+        max_keys=limits.max_keys,
+        on_map_error=on_map_error,
+        allow_nan=allow_nan,
+        endpoint=endpoint,
+    )
+    engine = where.engine_of(out)
+    run_steps.refuse_inside(out, source)
+    if start.detach:
+        from mapreduce.commands.detach import leave_running
 
-            leave_running(out, "mapreduce", hosts=running.engine == "ssh")
-            return
-        receipt = run_job(
-            given.job_named(job, settings),
-            source,
-            out,
-            told,
-            engine,
-            quiet=as_json,
-            anew=beginning.anew,
-            retry=beginning.retry,
-        )
-        tell(receipt, out, as_json=as_json)
-        tolerating.end(receipt)
+        leave_running(out, "mapreduce", hosts=where.over_hosts)
+        return
+    receipt = run_steps.run_job(
+        job_of(job, settings),
+        source,
+        out,
+        options,
+        engine,
+        quiet=start.as_json,
+        anew=start.anew,
+        retry=start.retry,
+    )
+    run_steps.tell(receipt, out, as_json=start.as_json)
+    limits.end_over(receipt)

@@ -1,4 +1,4 @@
-"""`mapreduce try`: one object looked at closely."""
+"""`mapreduce try`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Annotated
 
 import typer
 
-from mapreduce.commands import options as given
-from mapreduce.commands.groups import spread
-from mapreduce.console.terminal import consequences
+from mapreduce.commands.command import command
+from mapreduce.commands.options import AllowNan, Endpoint, JobArgument, Settings, job_of
 from mapreduce.output import say
 
 
-@spread
+@command
 def try_command(
-    job: given.JobArgument,
+    job: JobArgument,
     object_: Annotated[str, typer.Argument(metavar="OBJECT", help="A file or s3://bucket/key")],
-    reading: given.Reading,
-    settings: given.Settings = None,
+    settings: Settings = None,
+    endpoint: Endpoint = None,
+    allow_nan: AllowNan = False,
 ) -> None:
     """Show the records and the partial sums of one object.
 
@@ -25,8 +25,6 @@ def try_command(
 
         mapreduce try examples/braking.py:HarshBraking trips/000/trip-000001.json
     """
-    with consequences():
-        from mapreduce.commands import preview  # noqa: PLC0415 - numpy loads when it is needed
+    from mapreduce.commands.preview import shown
 
-        made = given.job_named(job, settings)
-        say(preview.shown(made, object_, reading.endpoint, allow_nan=reading.allow_nan))
+    say(shown(job_of(job, settings), object_, endpoint, allow_nan=allow_nan))

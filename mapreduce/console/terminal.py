@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import signal
 import sys
 import threading
@@ -40,19 +39,6 @@ OVER_LIMIT: Final = 3
 INTERRUPTED: Final = 130
 PLAIN_EVERY_S: Final = 5.0
 MEGA: Final = 1e6
-
-
-def open_standard_streams() -> None:
-    """Where a standard stream is closed, put nothing in its place, lest a file gets its number.
-
-    Processes that we start inherit it, as they would the stream.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            nothing = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
-            os.set_inheritable(nothing, True)
 
 
 @contextlib.contextmanager

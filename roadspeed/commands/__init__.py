@@ -1,1 +1,1 @@
-"""What a person types: the commands of `roadspeed`, and their options."""
+"""What a person types after `roadspeed`: one command a file, and the options they share."""

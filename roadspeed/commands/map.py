@@ -1,4 +1,4 @@
-"""`roadspeed map`: another map of a run that is done."""
+"""`roadspeed map`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mapreduce.commands.groups import spread
-from mapreduce.console.terminal import consequences
+from mapreduce.commands.command import command
+from mapreduce.commands.options import option
 from mapreduce.output import say
-from roadspeed.commands import options as ours
+from roadspeed.commands.options import MapOptions
 
 
-@spread
+@command
 def map_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a run")],
-    out: Annotated[Path, ours.option("--out", "The picture, a PNG.")],
-    map_options: ours.MapOptions,
+    out: Annotated[Path, option("--out", "The picture, a PNG.")],
+    map_: MapOptions,
 ) -> None:
     """Draw another map of a run that is done, from its tables: no trip is read.
 
@@ -25,11 +25,10 @@ def map_command(
 
         roadspeed map speeds --out city.png --centre -5.93,54.6 --scale 25000
     """
-    with consequences():
-        from roadspeed.maps.map_file import lines_of  # noqa: PLC0415 - numpy loads when needed
-        from roadspeed.maps.redraw import redraw  # noqa: PLC0415 - as above
+    from roadspeed.maps.map_file import lines_of
+    from roadspeed.maps.redraw import redraw
 
-        account = redraw(folder, out, map_options.picture())
-        say(f"{account['drawn']:,} links in {out}")
-        for line in lines_of(account):
-            say(line)
+    account = redraw(folder, out, map_.picture())
+    say(f"{account['drawn']:,} links in {out}")
+    for line in lines_of(account):
+        say(line)

@@ -1,14 +1,13 @@
-"""Options that say what trips look like and what a map shows, declared once for every command."""
+"""Options that say what trips look like and what a map shows, each declared once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from mapreduce.commands import options as given
+from mapreduce.commands.options import option
 from mapreduce.errors import UsageError
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
@@ -23,96 +22,87 @@ ROADS = "Geometry"
 BBOX_NUMBERS = 4
 CENTRE_NUMBERS = 2
 
-
-def option(name: str, text: str, panel: str | None = None) -> Any:
-    """Give an option with its help, in a panel of the help."""
-    return typer.Option(name, help=text, rich_help_panel=panel)
-
-
-TripsSource: TypeAlias = Annotated[
+SourceArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
 ]
-Out: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        help="Folder for speeds, map and receipt.",
-        parser=given.folder,
-        metavar="<path>",
-    ),
-]
-TownOut: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        help="Folder for roads.geojson and trips/.",
-        parser=given.folder,
-        metavar="<path>",
-    ),
-]
-Roads: TypeAlias = Annotated[
-    str | None,
-    option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
-]
-RoadsTable: TypeAlias = Annotated[str | None, option("--roads-table", "Table or layer.", ROADS)]
-RoadsId: TypeAlias = Annotated[str | None, option("--roads-id", "Column of the link id.", ROADS)]
-RoadsGeometry: TypeAlias = Annotated[
-    str | None, option("--roads-geometry", "Column of the geometry.", ROADS)
-]
-RoadsClass: TypeAlias = Annotated[
-    str | None, option("--roads-class", "Column of the road's class.", ROADS)
-]
-RoadsCrs: TypeAlias = Annotated[
-    str | None, option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
-]
-Unit: TypeAlias = Annotated[
-    str, option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
-]
-MaxSpeed: TypeAlias = Annotated[
-    float, option("--max-speed", "Faster fixes, in --unit, are dropped and counted.", TRIPS)
-]
-RecordsAt: TypeAlias = Annotated[
-    str, option("--records-at", r"Path of the fixes; a dot within a key is \.", TRIPS)
-]
-Link: TypeAlias = Annotated[str, option("--link", "Path of the link id in a fix.", TRIPS)]
-Speed: TypeAlias = Annotated[str, option("--speed", "Path of the speed in a fix.", TRIPS)]
-Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]
-Context: TypeAlias = Annotated[
-    bool, option("--context", "Draw roads without data faintly beneath.", MAP)
-]
-Background: TypeAlias = Annotated[str, option("--background", "dark, light or none.", MAP)]
-Measure: TypeAlias = Annotated[
-    str, option("--measure", "speed; or coverage: trips, fixes.", MAP)
-]  # fmt: skip
-Width: TypeAlias = Annotated[int, option("--width", "Pixels.", MAP)]
-Bbox: TypeAlias = Annotated[
-    str | None,
-    option("--bbox", "WEST,SOUTH,EAST,NORTH; WEST above EAST: across 180 degrees.", MAP),
-]
-Centre: TypeAlias = Annotated[str | None, option("--centre", "LON,LAT, with --scale.", MAP)]
-Scale: TypeAlias = Annotated[int | None, option("--scale", "N of 1:N on paper.", MAP)]
-MinFixes: TypeAlias = Annotated[
-    int, option("--min-fixes", "Links with fewer are thin and grey, in QGIS too.", MAP)
-]
-Title: TypeAlias = Annotated[str, option("--title", "The place, for the legend.", MAP)]
-Attribution: TypeAlias = Annotated[
-    str, option("--attribution", "Whom to credit for the roads, in all files.", MAP)
-]
+TripCount: TypeAlias = Annotated[int, option("--trips", "How many trips.")]
+
+
+@dataclass(frozen=True, slots=True)
+class RoadOptions:
+    """Where the geometry comes from, and what is called how there."""
+
+    roads: Annotated[
+        str | None,
+        option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
+    ] = None
+    roads_table: Annotated[str | None, option("--roads-table", "Table or layer.", ROADS)] = None
+    roads_id: Annotated[str | None, option("--roads-id", "Column of the link id.", ROADS)] = None
+    roads_geometry: Annotated[
+        str | None, option("--roads-geometry", "Column of the geometry.", ROADS)
+    ] = None
+    roads_class: Annotated[
+        str | None, option("--roads-class", "Column of the road's class.", ROADS)
+    ] = None
+    roads_crs: Annotated[
+        str | None, option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
+    ] = None
+
+    def source(self) -> RoadSource | None:
+        """Give the roads that are meant, if any.
+
+        Raises
+        ------
+        UsageError
+            Where it is said how they are to be read, and not which.
+        """
+        from roadspeed.roads import Named
+        from roadspeed.run import RoadSource
+
+        if self.roads is None:
+            self._refuse_names()
+            return None
+        named = Named(
+            table=self.roads_table,
+            id_column=self.roads_id,
+            geometry_column=self.roads_geometry,
+            class_column=self.roads_class,
+            crs=self.roads_crs,
+        )
+        return RoadSource(self.roads, named)
+
+    def _refuse_names(self) -> None:
+        for name in (field.name for field in fields(self)):
+            if getattr(self, name) is not None:
+                given = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{given} says how roads are read: it needs --roads")
 
 
 @dataclass(frozen=True, slots=True)
 class TripOptions:
     """What the trips look like."""
 
-    unit: Unit = DEFAULT_SPEED_UNIT
-    max_speed: MaxSpeed = DEFAULT_MAX_SPEED
-    records_at: RecordsAt = PATHS.data
-    link: Link = PATHS.link
-    speed: Speed = PATHS.speed
+    unit: Annotated[
+        str, option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
+    ] = DEFAULT_SPEED_UNIT
+    max_speed: Annotated[
+        float, option("--max-speed", "Faster fixes, in --unit, are dropped and counted.", TRIPS)
+    ] = DEFAULT_MAX_SPEED
+    records_at: Annotated[
+        str, option("--records-at", r"Path of the fixes; a dot within a key is \.", TRIPS)
+    ] = PATHS.data
+    link: Annotated[str, option("--link", "Path of the link id in a fix.", TRIPS)] = PATHS.link
+    speed: Annotated[str, option("--speed", "Path of the speed in a fix.", TRIPS)] = PATHS.speed
 
     def job(self) -> Speeds:
-        """Give the job for such trips."""
-        from roadspeed.speeds import Speeds  # noqa: PLC0415 - numpy loads when needed
+        """Give the job that reads them.
+
+        Raises
+        ------
+        UsageError
+            Where a value means nothing.
+        """
+        from roadspeed.speeds import Speeds
 
         return Speeds(
             unit=self.unit,
@@ -123,74 +113,49 @@ class TripOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RoadOptions:
-    """Where the roads are, and what is called how there."""
-
-    roads: Roads = None
-    roads_table: RoadsTable = None
-    roads_id: RoadsId = None
-    roads_geometry: RoadsGeometry = None
-    roads_class: RoadsClass = None
-    roads_crs: RoadsCrs = None
-
-    def source(self) -> RoadSource | None:
-        """Give the roads that are meant; None without.
-
-        Raises
-        ------
-        UsageError
-            Where an option says how roads are to be read and there are none.
-        """
-        from roadspeed.roads import Named  # noqa: PLC0415 - numpy loads when needed
-        from roadspeed.run import RoadSource  # noqa: PLC0415 - as above
-
-        if self.roads is None:
-            for field in fields(self):
-                if getattr(self, field.name) is not None:
-                    option = f"--{field.name.replace('_', '-')}"
-                    raise UsageError(f"{option} says how roads are read: it needs --roads")
-            return None
-        named = Named(
-            self.roads_table,
-            self.roads_id,
-            self.roads_geometry,
-            self.roads_class,
-            self.roads_crs,
-        )
-        return RoadSource(self.roads, named)
+Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]
+Context: TypeAlias = Annotated[
+    bool, option("--context", "Draw roads without data faintly beneath.", MAP)
+]
 
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """What the map shows, and how."""
+    """What a map shows."""
 
-    background: Background = "dark"
-    measure: Measure = "speed"
-    width: Width = 2400
-    bbox: Bbox = None
-    centre: Centre = None
-    scale: Scale = None
-    min_fixes: MinFixes = 5
-    title: Title = ""
-    attribution: Attribution = ""
+    background: Annotated[str, option("--background", "dark, light or none.", MAP)] = "dark"
+    measure: Annotated[str, option("--measure", "speed; or coverage: trips, fixes.", MAP)] = "speed"
+    width: Annotated[int, option("--width", "Pixels.", MAP)] = 2400
+    bbox: Annotated[
+        str | None,
+        option("--bbox", "WEST,SOUTH,EAST,NORTH; WEST above EAST: across 180 degrees.", MAP),
+    ] = None
+    centre: Annotated[str | None, option("--centre", "LON,LAT, with --scale.", MAP)] = None
+    scale: Annotated[int | None, option("--scale", "N of 1:N on paper.", MAP)] = None
+    min_fixes: Annotated[
+        int, option("--min-fixes", "Links with fewer are thin and grey, in QGIS too.", MAP)
+    ] = 5
+    title: Annotated[str, option("--title", "The place, for the legend.", MAP)] = ""
+    attribution: Annotated[
+        str, option("--attribution", "Whom to credit for the roads, in all files.", MAP)
+    ] = ""
 
     def picture(self) -> Picture:
-        """Give the picture that these options ask for.
+        """Give the picture that is asked for.
 
         Raises
         ------
         UsageError
             Where it cannot be meant.
         """
-        from roadspeed.maps.picture import Picture  # noqa: PLC0415 - numpy loads when needed
+        from roadspeed.maps.picture import Picture
 
         asked = Picture(
             measure=self.measure,  # type: ignore[arg-type] # checked below
             background=self.background,  # type: ignore[arg-type] # checked below
             width_px=self.width,
-            bbox=numbers(self.bbox, "--bbox", BBOX_NUMBERS),
-            centre=numbers(self.centre, "--centre", CENTRE_NUMBERS),
+            bbox=_numbers(self.bbox, "--bbox", BBOX_NUMBERS),
+            centre=_numbers(self.centre, "--centre", CENTRE_NUMBERS),
             scale=self.scale,
             min_fixes=self.min_fixes,
             title=self.title,
@@ -200,7 +165,7 @@ class MapOptions:
         return asked
 
 
-def numbers(text: str | None, name: str, count: int) -> Any:
+def _numbers(text: str | None, name: str, count: int) -> Any:
     """Turn `1,2,3,4` into numbers."""
     if text is None:
         return None

@@ -1,31 +1,52 @@
-"""`roadspeed run`: the speed of every road that trips drove on."""
+"""`roadspeed run`."""
 
 from __future__ import annotations
 
-from mapreduce.commands import options as given
-from mapreduce.commands.groups import spread
-from mapreduce.console.terminal import OVER_LIMIT, Terminal, consequences
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from mapreduce.commands.command import command
+from mapreduce.commands.options import (
+    AllowNan,
+    Endpoint,
+    EngineOptions,
+    LimitOptions,
+    SelectionOptions,
+    StartOptions,
+    out_option,
+    run_options,
+)
 from mapreduce.output import say
-from roadspeed.commands import options as ours
-from roadspeed.trip import HELPS
+from roadspeed.commands.options import (
+    Context,
+    Draw,
+    MapOptions,
+    RoadOptions,
+    SourceArgument,
+    TripOptions,
+)
+
+if TYPE_CHECKING:
+    from mapreduce.engine import Engine
+    from roadspeed.run import RunRequest
 
 
-@spread
+@command
 def run_command(
-    source: ours.TripsSource,
-    out: ours.Out,
-    road_options: ours.RoadOptions,
-    trip_options: ours.TripOptions,
-    map_options: ours.MapOptions,
-    running: given.Running,
-    selecting: given.Selecting,
-    reading: given.Reading,
-    tolerating: given.Tolerating,
-    beginning: given.Beginning,
-    draw: ours.Draw = True,
-    context: ours.Context = False,
-    max_keys: given.MaxKeys = 10_000_000,
-    as_json: given.AsJson = False,
+    source: SourceArgument,
+    *,
+    out: Annotated[Path, out_option("Folder for speeds, map and receipt.")],
+    roads: RoadOptions,
+    trips: TripOptions,
+    draw: Draw = True,
+    context: Context = False,
+    map_: MapOptions,
+    where: EngineOptions,
+    endpoint: Endpoint = None,
+    which: SelectionOptions,
+    limits: LimitOptions,
+    allow_nan: AllowNan = False,
+    start: StartOptions,
 ) -> None:
     """Compute the mean speed of every road link that trips drove on.
 
@@ -41,47 +62,56 @@ def run_command(
 
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
-    with consequences():
-        from mapreduce.commands.run_steps import (  # noqa: PLC0415 - numpy loads when needed
-            begun_in,
-            refuse_inside,
-            tell,
-        )
-        from roadspeed.maps.map_file import lines_of, unsettable  # noqa: PLC0415 - as above
-        from roadspeed.run import RunRequest, run_speeds  # noqa: PLC0415 - as above
+    from mapreduce.commands.run_steps import refuse_inside
+    from roadspeed.run import RunRequest
 
-        tolerating.check()
-        picture = map_options.picture()
-        wanted = RunRequest(
-            out=out,
-            job=trip_options.job(),
-            roads=road_options.source(),
-            picture=picture if draw else None,
-            context=context,
-            anew=beginning.anew,
-            retry=beginning.retry,
-            min_fixes=map_options.min_fixes,
-            attribution=map_options.attribution,
-            options=given.run_options(selecting, reading, max_keys=max_keys),
-        )
-        engine = running.chosen(out)
-        refuse_inside(out, source)
-        if beginning.detach:
-            from mapreduce.commands.detach import leave_running  # noqa: PLC0415 - as above
+    limits.check()
+    geometry, picture = roads.source(), map_.picture()
+    wanted = RunRequest(
+        out=out,
+        job=trips.job(),
+        roads=geometry,
+        picture=picture if draw else None,
+        context=context,
+        anew=start.anew,
+        retry=start.retry,
+        min_fixes=map_.min_fixes,
+        attribution=map_.attribution,
+        options=run_options(
+            which, max_keys=limits.max_keys, allow_nan=allow_nan, endpoint=endpoint
+        ),
+    )
+    engine = where.engine_of(out)
+    refuse_inside(out, source)
+    if start.detach:
+        from mapreduce.commands.detach import leave_running
 
-            leave_running(out, "roadspeed", hosts=running.engine == "ssh")
-            return
-        with Terminal(quiet=as_json, engine=engine) as terminal:
-            for line in unsettable(wanted.picture):
-                terminal.say(line)
-            begun = begun_in(out, "roadspeed", terminal)
-            receipt = run_speeds(source, wanted, engine, terminal, on_begun=begun)
-        tell(receipt, out, as_json=as_json, helps=HELPS)
-        for line in lines_of(receipt["map"]):
-            say(line, err=as_json)
-        unjoined = receipt["geometry"].get("note")
-        if unjoined:
-            say(unjoined, err=True)
-        tolerating.end(receipt)
-        if unjoined:
-            raise SystemExit(OVER_LIMIT)
+        leave_running(out, "roadspeed", hosts=where.over_hosts)
+        return
+    _run(source, wanted, engine, limits, as_json=start.as_json)
+
+
+def _run(
+    source: str, wanted: RunRequest, engine: Engine, limits: LimitOptions, *, as_json: bool
+) -> None:
+    """Run it, and tell what came of it."""
+    from mapreduce.commands.run_steps import begun_in, tell
+    from mapreduce.console.terminal import OVER_LIMIT, Terminal
+    from roadspeed.maps.map_file import lines_of, unsettable
+    from roadspeed.run import run_speeds
+    from roadspeed.trip import HELPS
+
+    with Terminal(quiet=as_json, engine=engine) as terminal:
+        for line in unsettable(wanted.picture):
+            terminal.say(line)
+        begun = begun_in(wanted.out, "roadspeed", terminal)
+        receipt = run_speeds(source, wanted, engine, terminal, on_begun=begun)
+    tell(receipt, wanted.out, as_json=as_json, helps=HELPS)
+    for line in lines_of(receipt["map"]):
+        say(line, err=as_json)
+    unjoined = receipt["geometry"].get("note")
+    if unjoined:
+        say(unjoined, err=True)
+    limits.end_over(receipt)
+    if unjoined:
+        raise SystemExit(OVER_LIMIT)

@@ -1,22 +1,24 @@
-"""`roadspeed town`: a made-up town and trips through it."""
+"""`roadspeed town`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from mapreduce.commands import options as given
-from mapreduce.console.terminal import Terminal, consequences
+from mapreduce.commands.command import command
+from mapreduce.commands.options import Workers, option, out_option
 from mapreduce.output import say
-from roadspeed.commands import options as ours
+from roadspeed.commands.options import TripCount
 
 
+@command
 def town_command(
-    out: ours.TownOut,
-    trips: Annotated[int, ours.option("--trips", "How many trips.")] = 200,
-    seed: Annotated[int | None, ours.option("--seed", "Another number, another town.")] = None,
-    size: Annotated[float, ours.option("--size", "1 is some 4,000 links; 50 is a city.")] = 1.0,
-    compress: Annotated[bool, ours.option("--compress", "Write .json.gz.")] = False,
-    workers: given.Workers = None,
+    out: Annotated[Path, out_option("Folder for roads.geojson and trips/.")],
+    trips: TripCount = 200,
+    seed: Annotated[int | None, option("--seed", "Another number, another town.")] = None,
+    size: Annotated[float, option("--size", "1 is some 4,000 links; 50 is a city.")] = 1.0,
+    compress: Annotated[bool, option("--compress", "Write .json.gz.")] = False,
+    workers: Workers = None,
 ) -> None:
     """Make a town and trips through it, to play with: the same for everyone.
 
@@ -24,11 +26,12 @@ def town_command(
 
         roadspeed town --trips 1000 --out town
     """
-    with consequences(), Terminal() as terminal:
-        from mapreduce import Progress  # noqa: PLC0415 - loads when needed
-        from mapreduce.engines.local import Local  # noqa: PLC0415 - as above
-        from roadspeed.town import DEFAULT_SEED, make_town  # noqa: PLC0415 - as above
+    from mapreduce import Progress
+    from mapreduce.console.terminal import Terminal
+    from mapreduce.engines.local import Local
+    from roadspeed.town import DEFAULT_SEED, make_town
 
+    with Terminal() as terminal:
         made = make_town(
             out,
             trips,

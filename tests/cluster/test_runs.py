@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mapreduce.cluster.fleet.operations import HostChoice
-from mapreduce.commands.cluster_run import demo_words, run_words
+from mapreduce.commands.cluster.options import HostRun
+from mapreduce.commands.cluster.typed import demo_words, run_words
 from mapreduce.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +27,22 @@ except KeyboardInterrupt:
     print("told its hosts", flush=True)
     sys.exit(130)
 """
-START = "from mapreduce.commands.cluster_run import start; start(['slow', 'to', 'stop'])"
+START = "from mapreduce.commands.cluster.typed import start; start(['slow', 'to', 'stop'])"
 
 
 def test_hosts_that_are_left_out_are_left_out_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "hosts.toml"
     path.write_text(HOSTS)
     left = HostChoice(path, only=("pi[1-3]",), without=("pi2",))
-    assert run_words(left, "trips", Path("out"))[-2:] == ["--only", "pi1,pi3"]
+    assert run_words(left, HostRun("trips", Path("out")))[-2:] == ["--only", "pi1,pi3"]
     assert demo_words(left, Path("out"), 9)[-2:] == ["--only", "pi1,pi3"]
     chosen = HostChoice(path, only=("pi[1-3]",), tags=("pi4",))
-    assert run_words(chosen, "trips", Path("out"))[-4:] == ["--only", "pi[1-3]", "--tag", "pi4"]
+    assert run_words(chosen, HostRun("trips", Path("out")))[-4:] == [
+        "--only",
+        "pi[1-3]",
+        "--tag",
+        "pi4",
+    ]
 
 
 def test_a_run_that_is_interrupted_has_the_time_to_stop_its_hosts(tmp_path: Path) -> None:
@@ -59,13 +65,13 @@ def test_a_run_that_is_interrupted_has_the_time_to_stop_its_hosts(tmp_path: Path
 
 def test_nan_is_allowed_over_the_hosts_by_the_same_word(tmp_path: Path) -> None:
     choice = HostChoice(tmp_path / "hosts.toml", tags=("pi4",))
-    words = run_words(choice, "trips", Path("out"), allow_nan=True, detach=True)
+    words = run_words(choice, HostRun("trips", Path("out"), allow_nan=True, detach=True))
     assert words[-2:] == ["--allow-nan", "--detach"]
 
 
 def test_options_of_the_runs_own_command_are_handed_on_as_they_stand(tmp_path: Path) -> None:
     choice = HostChoice(tmp_path / "hosts.toml")
-    words = run_words(choice, "trips", Path("out"), more=["--no-map", "--limit", "9"])
+    words = run_words(choice, HostRun("trips", Path("out")), more=["--no-map", "--limit", "9"])
     assert words[-3:] == ["--no-map", "--limit", "9"]
     with pytest.raises(UsageError, match="expected SOURCE before --no-map"):
-        run_words(choice, "--no-map", Path("out"), more=["trips"])
+        run_words(choice, HostRun("--no-map", Path("out")), more=["trips"])

@@ -17,24 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mapreduce.cluster.fleet.operations import HostChoice
+    from mapreduce.commands.cluster.options import HostRun
 
 FRAMEWORK: Final = "mapreduce"
 APPLICATION: Final = "roadspeed"  # what runs where no job is named, and has a demo
 
 
-def run_words(
-    choice: HostChoice,
-    source: str,
-    out: Path,
-    *,
-    job: str = "",
-    roads: str = "",
-    settings: Sequence[str] = (),
-    requirements: Sequence[str] = (),
-    allow_nan: bool = False,
-    detach: bool = False,
-    more: Sequence[str] = (),
-) -> list[str]:
+def run_words(choice: HostChoice, run: HostRun, more: Sequence[str] = ()) -> list[str]:
     """Give the command that runs a job over the chosen hosts: the program, then its arguments.
 
     Without a job it is the application's, which alone takes roads. `more` is handed on.
@@ -44,19 +33,19 @@ def run_words(
     UsageError
         Where what is given does not go together.
     """
-    if source.startswith("-"):
-        raise UsageError(f"expected SOURCE before {source}, an option of the run's own command")
-    if job and roads:
-        raise UsageError(f"--roads is for the application's own job: leave out --job {job}")
-    if settings and not job:
+    if run.source.startswith("-"):
+        raise UsageError(f"expected SOURCE before {run.source}, an option of the run's own command")
+    if run.job and run.roads:
+        raise UsageError(f"--roads is for the application's own job: leave out --job {run.job}")
+    if run.set_ and not run.job:
         raise UsageError("--set is for a --job: the application's own has options of its own")
-    words = [FRAMEWORK, "run", job] if job else [APPLICATION, "run"]
-    words += [source, "--out", str(out), *_over(choice)]
-    words += ["--roads", roads] if roads else []
-    words += [word for text in settings for word in ("--set", text)]
-    words += [word for text in requirements for word in ("--with", text)]
-    words += ["--allow-nan"] if allow_nan else []
-    words += ["--detach"] if detach else []
+    words = [FRAMEWORK, "run", run.job] if run.job else [APPLICATION, "run"]
+    words += [run.source, "--out", str(run.out), *_over(choice)]
+    words += ["--roads", run.roads] if run.roads else []
+    words += [word for text in run.set_ or () for word in ("--set", text)]
+    words += [word for text in run.with_ or () for word in ("--with", text)]
+    words += ["--allow-nan"] if run.allow_nan else []
+    words += ["--detach"] if run.detach else []
     return [*words, *more]
 
 

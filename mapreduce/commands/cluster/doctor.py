@@ -1,0 +1,14 @@
+"""`mapreduce cluster doctor`."""
+
+from __future__ import annotations
+
+from mapreduce.commands.cluster.options import HostOptions
+from mapreduce.commands.command import command
+
+
+@command
+def doctor_command(hosts: HostOptions) -> None:
+    """Look at every host, and say what to do about each trouble."""
+    from mapreduce.cluster.fleet import operations
+
+    operations.examine_hosts(hosts.chosen())

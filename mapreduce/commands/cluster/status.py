@@ -1,0 +1,22 @@
+"""`mapreduce cluster status`."""
+
+from __future__ import annotations
+
+import json
+
+from mapreduce.commands.cluster.options import HostOptions, Out
+from mapreduce.commands.command import command
+from mapreduce.output import say
+
+
+@command
+def status_command(hosts: HostOptions, out: Out = None) -> None:
+    """Tell each host's release and runs; or, with --out, how a run and its hosts fare, as JSON."""
+    if out is not None:
+        from mapreduce.cluster.coordinator import control_socket
+
+        say(json.dumps(control_socket.ask(out, "status"), indent=1))
+        return
+    from mapreduce.cluster.fleet import operations
+
+    operations.status_of_hosts(hosts.chosen())

@@ -1,0 +1,31 @@
+"""`mapreduce cluster stop`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mapreduce.commands.cluster.options import HostOptions, Out, Run
+from mapreduce.commands.command import command
+from mapreduce.commands.options import option
+from mapreduce.output import say
+
+
+@command
+def stop_command(
+    hosts: HostOptions,
+    run: Run = None,
+    patience: Annotated[
+        float, option("--patience", "Seconds to drain before agents are killed.")
+    ] = 30.0,
+    out: Out = None,
+) -> None:
+    """Have agents finish what they are at, and end; or, with --out, one run and all its agents."""
+    if out is not None:
+        from mapreduce.cluster.coordinator import control_socket
+
+        control_socket.ask(out, "stop")
+        say(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
+        return
+    from mapreduce.cluster.fleet import operations
+
+    operations.stop_agents(hosts.chosen(), run, patience_s=patience)

@@ -1,0 +1,15 @@
+"""`mapreduce status`."""
+
+from __future__ import annotations
+
+from mapreduce.commands.command import command
+from mapreduce.commands.options import FolderArgument
+from mapreduce.output import say
+
+
+@command
+def status_command(folder: FolderArgument) -> None:
+    """Say how far the run of a folder is."""
+    from mapreduce.commands.run_folder import status
+
+    say(status(folder))
