@@ -26,6 +26,7 @@ MIN_RANGE_BYTES: Final = 1 << 16  # of a divided object: each range is a request
 SPLITS_A_STEP: Final = 16
 MAX_OBJECTS: Final = 1024
 TO_THE_END: Final = -1
+PACKED_ENDINGS: Final = (".gz", ".zst", ".bz2", ".xz")  # by name not to be divided
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -90,7 +91,11 @@ class Planner:
             piece = Piece(self.objects, entry.key, entry.size_bytes, entry.etag)
             self.objects += 1
             self.object_bytes += entry.size_bytes
-            if self.divisible and entry.size_bytes > 2 * self._range and not _is_gzip(entry.key):
+            if (
+                self.divisible
+                and entry.size_bytes > 2 * self._range
+                and not entry.key.endswith(PACKED_ENDINGS)
+            ):
                 yield from self._flush()
                 yield from self._divided(piece)
                 continue
@@ -108,6 +113,10 @@ class Planner:
             return self.split_bytes
         step = min(self.splits // SPLITS_A_STEP, 8)
         return min(FIRST_SPLIT_BYTES << step, SPLIT_BYTES)
+
+    def _is_divided(self, entry: Entry) -> bool:
+        packed = entry.key.endswith(PACKED_ENDINGS)
+        return self.divisible and not packed and entry.size_bytes > 2 * self._range
 
     @property
     def _range(self) -> int:
@@ -161,7 +170,3 @@ class Cover:
             raise MapReduceError(
                 f"the plan is broken: {objects} objects listed, splits cover {self._next}"
             )
-
-
-def _is_gzip(key: str) -> bool:
-    return key.endswith(".gz")

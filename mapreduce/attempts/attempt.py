@@ -26,8 +26,9 @@ from mapreduce.job.side_file import side_files
 from mapreduce.job.views import Records
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.limits import Limits, MapError
+from mapreduce.objects.compression import compression_of
 from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed, refusing
-from mapreduce.objects.gunzip import inflated
+from mapreduce.objects.unpacked import unpacked
 from mapreduce.objects.verified_body import READS, settle
 from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.tables.table import Rows
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from mapreduce.objects.reader import Reader
     from mapreduce.tables.partial import Partial
 
-GZIP: Final = b"\x1f\x8b\x08"
 LEAST_BLOCK_BYTES: Final = 1 << 12
 NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 
@@ -186,9 +186,9 @@ class AttemptRunner:
             raise ObjectError("empty", "0 bytes")
         start = piece.start
         stop: int | None = piece.stop
-        packed = not piece.whole and self._is_gzip(piece, location)
+        packed = not piece.whole and self._is_packed(piece, location)
         if packed and start:
-            return  # the piece at its beginning reads all of it: gzip has no other way in
+            return  # the piece at its beginning reads all of it: there is no other way in
         if packed or stop in (TO_THE_END, piece.size_bytes):
             stop = None
         cap = self._limits.line_cap_bytes
@@ -196,7 +196,7 @@ class AttemptRunner:
         at_once = min(line_blocks.BLOCK_BYTES, most)
         with self._reader.open(entry_of(piece), location, line_blocks.first_byte(start)) as body:
             reading.body, reading.unchecked = body, body.unchecked
-            content = inflated(body, piece.key) if packed or piece.whole else body
+            content = unpacked(body, piece.key) if packed or piece.whole else body
             read = refusing(content.read, piece.key) if packed or piece.whole else body.read
             for block, too_long in line_blocks.blocks(
                 read, start, stop, block_bytes=at_once, cap_bytes=cap
@@ -208,18 +208,18 @@ class AttemptRunner:
                 if block:
                     yield deep_stack.parsed(self._parse, block)
 
-    def _is_gzip(self, piece: Piece, location: Location) -> bool:
-        """Tell whether an object that was divided, going by its name, is gzip all the same.
+    def _is_packed(self, piece: Piece, location: Location) -> bool:
+        """Tell whether an object that was divided, going by its name, is packed all the same.
 
         Raises
         ------
         ObjectError
-            It is packed otherwise.
+            It is packed in a way that is not read here.
         """
         with self._reader.open(entry_of(piece), location, 0, HEAD_BYTES) as body:
             head = body.read()
         refuse_packed(head, piece.key)
-        return head.startswith(GZIP)
+        return compression_of(head) is not None
 
     def _take(self, piece: Piece, parsed: Parsed, account: _Account, combiner: Combiner) -> None:
         first_row = account.read

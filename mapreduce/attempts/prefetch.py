@@ -1,10 +1,10 @@
 """Objects fetched ahead, while the one before is decoded.
 
 What has a URL is read by threads; of files the kernel is told, and reads them ahead by itself.
-Order is kept; what is held is bounded in objects and in bytes. They are held as they are stored:
-gzip is taken off when an object's turn comes, so that of many bombs one at a time unfolds. An
-object's own fault is handed on in its place, a fault of the store is raised. Objects to be
-streamed are not fetched ahead: they are opened when their turn comes.
+Order is kept; what is held is bounded in objects and in bytes. Objects are held as they are stored
+and unpacked when their turn comes, so that of many bombs one at a time unfolds. An object's own
+fault is handed on in its place, a fault of the store is raised. Objects to be streamed are not
+fetched ahead: they are opened when their turn comes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.body import BytesBody
 from mapreduce.objects.file_body import announce
-from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed
+from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed_again
 from mapreduce.objects.foreign_answers import described
-from mapreduce.objects.gunzip import read_all
+from mapreduce.objects.unpacked import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -167,9 +167,7 @@ def _refuse_other(document: bytes, key: str) -> None:
     ObjectError
         `not_json`, or `unreadable` for what is packed otherwise.
     """
-    refuse_packed(document[:HEAD_BYTES], key)
+    refuse_packed_again(document[:HEAD_BYTES], key)
     head = document[:64].lstrip()
     if head.startswith(b"<"):
         raise ObjectError("not_json", f"it is {described(document[:4096])}, no JSON")
-    if head.startswith(b"\x1f\x8b"):
-        raise ObjectError("not_json", "it is packed with gzip twice: unpack it once")

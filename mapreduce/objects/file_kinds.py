@@ -1,6 +1,7 @@
 """What content is that is no text, by how it begins: so that it is told by its name.
 
-Pure. Only what no JSON and no text begins with is named; of gzip others take care.
+Pure. Only what no JSON and no text begins with is named. Compressions that are taken off are no
+matter of this file, but where content is packed twice.
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
+from mapreduce.objects.compression import compression_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAD_BYTES: Final = 512  # enough to tell all of them
-_UNPACK = "decompress it first (only gzip is read as it is)"
+_UNPACK = "decompress it first (gzip, zstd, bzip2 and xz are read as they are)"
 _PACKED: Final = {
-    b"\xfd7zXZ\0": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
     b"\x02\x21\x4c\x18": "lz4",
     b"\xff\x06\0\0sNaPpY": "snappy",
@@ -43,11 +43,8 @@ _FILES: Final = {
     b"\x89PNG\r\n": "a picture",
     b"\xff\xd8\xff": "a picture",
 }
-_BZIP2: Final = tuple(b"BZh%d" % n + rest for n in range(1, 10)
-                      for rest in (b"1AY&SY", b"\x17rE8P\x90"))  # fmt: skip
 _SIGNS: Final = (
     {sign: f"it is compressed with {name}: {_UNPACK}" for sign, name in _PACKED.items()}
-    | dict.fromkeys(_BZIP2, f"it is compressed with bzip2: {_UNPACK}")
     | {sign: f"it is a {name} archive: unpack it first" for sign, name in _ARCHIVES.items()}
     | {
         sign: f"it is {name}, which is not read here: name a source of JSON or text"
@@ -71,6 +68,20 @@ def refuse_packed(head: bytes, key: str) -> None:
         raise ObjectError("unreadable", f"{key}: {what}")
 
 
+def refuse_packed_again(head: bytes, key: str) -> None:
+    """Refuse what was unpacked and begins as no text does, or as something that is still packed.
+
+    Raises
+    ------
+    ObjectError
+        `unreadable`, with what it is.
+    """
+    refuse_packed(head, key)
+    if (inner := compression_of(head)) is not None:
+        told = f"{key}: its content is packed again, with {inner.name}: unpack it once"
+        raise ObjectError("unreadable", told)
+
+
 def refusing(read: Callable[[int], bytes], key: str) -> Callable[[int], bytes]:
     """Give the same way to read what was unpacked; it refuses such content at its first piece."""
     first = [True]
@@ -79,11 +90,7 @@ def refusing(read: Callable[[int], bytes], key: str) -> Callable[[int], bytes]:
         piece = read(n)
         if first:
             first.clear()
-            refuse_packed(piece, key)
-            if piece.startswith(b"\x1f\x8b\x08"):
-                raise ObjectError(
-                    "unreadable", f"{key}: it is packed with gzip twice: unpack it once"
-                )
+            refuse_packed_again(piece, key)
         return piece
 
     return looked_at

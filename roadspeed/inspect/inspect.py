@@ -18,10 +18,10 @@ from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
 from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed
-from mapreduce.objects.gunzip import read_all
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
+from mapreduce.objects.unpacked import read_all
 from roadspeed.inspect.leaves import Leaf, likely
 from roadspeed.trip import PATHS
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pytest
+from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +32,7 @@ from tests.jobs.counting import Lines, Links, PlainRows, Rows
 from tests.jobs.deadly import Deadly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mapreduce.ledger import Ledger
     from mapreduce.tables.partial import Partial
@@ -160,9 +163,12 @@ def test_a_divided_object_gives_what_a_whole_one_gives(named: str) -> None:
     assert (ledger.ok, ledger.ok_bytes, ledger.kept) == (1, len(body), 100_000)
 
 
-def test_gzip_without_the_name_is_not_read_as_lines_when_it_is_divided() -> None:
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstd.compress, lzma.compress])
+def test_what_is_packed_without_the_name_is_read_once_when_it_is_divided(
+    pack: Callable[[bytes], bytes],
+) -> None:
     content = np.random.default_rng(2).integers(0, 1000, 200_000)
-    body = gzip.compress(b"\n".join(b'{"id":%d}' % n for n in content.tolist()), 1)
+    body = pack(b"\n".join(b'{"id":%d}' % n for n in content.tolist()))
     plan = list(Planner(split_bytes=1, divisible=True).splits_of(Memory({"x": body}).entries()))
     assert len(plan) > 3
     whole, ledger = done(PlainRows(), {"x": body})

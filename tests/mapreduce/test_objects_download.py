@@ -15,11 +15,11 @@ import pytest
 
 from mapreduce.errors import ExpiredError, MapReduceError, ObjectError, StoreError
 from mapreduce.objects import Entry, Location
-from mapreduce.objects.gunzip import inflated, read_all
 from mapreduce.objects.patience import Patience, RetryPolicy
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
+from mapreduce.objects.unpacked import read_all, unpacked
 from tests.services.proxy import Fault, Proxy, proxied
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def test_gzip_cut_on_its_way_is_gone_on_with_and_right(
     with reader.open(entry, store.locate(entry)) as body:
         assert read_all(body, entry.key, 1 << 22) == text * 2
     proxy.lay(Fault(cut_at=1), Fault(cut_at=1), Fault(cut_at=1000))
-    with inflated(reader.open(entry, store.locate(entry)), entry.key) as stream:
+    with unpacked(reader.open(entry, store.locate(entry)), entry.key) as stream:
         assert b"".join(iter(lambda: stream.read(4096), b"")) == text * 2
 
 

@@ -15,10 +15,10 @@ from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.file_names import name_of, text_of
-from mapreduce.objects.gunzip import read_all
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader
+from mapreduce.objects.unpacked import read_all
 
 
 def fill(folder: Path, *keys: str) -> None:

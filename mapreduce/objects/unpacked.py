@@ -1,32 +1,31 @@
-"""gzip taken off, and a cap on how many bytes may come: never a bomb.
+"""Compression taken off, and a cap on how many bytes may come: never a bomb.
 
-Content is gzip if it begins like gzip or its key ends in `.gz`; anything else passes through
-untouched. Several members after one another are one content, as gzip says (RFC 1952, section 2.2).
-Zeros and white space behind a member are padding; anything else may be a member that was damaged,
-and is refused. At no moment is more in memory than a step of input and what was asked for, so a
-bomb costs its cap at most.
+Content is compressed if it begins so or its key ends so; anything else passes through untouched.
+Several members after one another are one content, as gzip says (RFC 1952, section 2.2). Zeros and
+white space behind a member are padding; anything else may be a member that was damaged, and is
+refused. At no moment is more in memory than a step of input and what was asked for, so a bomb
+costs its cap at most.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Self
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects.body import BytesBody
+from mapreduce.objects.compression import HEAD_BYTES, compression_of, failures, meant_by
 from mapreduce.objects.file_kinds import refuse_packed
 
 if TYPE_CHECKING:
     from mapreduce.objects.body import Body
+    from mapreduce.objects.compression import Compression
 
-_MAGIC = b"\x1f\x8b\x08"
 _PADDING = b"\0 \t\r\n"  # what is put behind a member, by tapes and by editors
 _STEP_BYTES = 1 << 16  # of input: small, since what follows a member is copied at its end
 _PIECE_BYTES = 1 << 20  # of output, where all is asked for
-_GZIP = 31  # zlib's wbits: gzip framing, the largest window
 
 
-def inflated(body: Body, key: str, cap_bytes: int | None = None) -> Capped:
+def unpacked(body: Body, key: str, cap_bytes: int | None = None) -> Capped:
     """Read a body as what it holds, as a stream.
 
     Parameters
@@ -41,7 +40,9 @@ def inflated(body: Body, key: str, cap_bytes: int | None = None) -> Capped:
     Raises
     ------
     ObjectError
-        `unreadable` for broken gzip, `too_large` past the cap; from `read`.
+        `unreadable` for damaged content, `too_large` past the cap; from `read`.
+    JobError
+        Where nothing here reads its compression.
     """
     return _opened(body, _head(body, _STEP_BYTES), key, cap_bytes)
 
@@ -49,10 +50,10 @@ def inflated(body: Body, key: str, cap_bytes: int | None = None) -> Capped:
 def read_all(body: Body, key: str, cap_bytes: int) -> bytes:
     """Read a whole object as what it holds: one read and no copy where it is plain.
 
-    Parameters and errors are those of `inflated`; the body is left open.
+    Parameters and errors are those of `unpacked`; the body is left open.
     """
     data = _head(body, cap_bytes + 1)
-    if len(data) <= cap_bytes and not _is_gzip(data, key):
+    if len(data) <= cap_bytes and _compression(data, key) is None:
         more = body.read(cap_bytes + 1 - len(data))
         if not more:
             return data
@@ -125,8 +126,8 @@ class Capped:
         return piece
 
 
-class Inflater:
-    """Content of gzip, member after member.
+class Unpacked:
+    """Content of compressed members, one after the other.
 
     Parameters
     ----------
@@ -134,15 +135,19 @@ class Inflater:
         Body of compressed bytes; closed with this.
     key
         For messages.
+    compression
+        Of its first member, and so of all.
     """
 
-    __slots__ = ("_input", "_key", "_member", "_stored")
+    __slots__ = ("_compression", "_failures", "_input", "_key", "_member", "_stored")
 
-    def __init__(self, stored: Body, key: str) -> None:
+    def __init__(self, stored: Body, key: str, compression: Compression) -> None:
         self._stored = stored
         self._key = key
+        self._compression = compression
         self._input = b""
-        self._member = zlib.decompressobj(_GZIP)
+        self._member = compression.decompressor()
+        self._failures = failures()
 
     def read(self, n: int = -1, /) -> bytes:
         """Up to `n` bytes of content (a piece, if `n` is negative); `b""` at the end.
@@ -150,21 +155,20 @@ class Inflater:
         Raises
         ------
         ObjectError
-            `unreadable`: not gzip, damaged, or cut off.
+            `unreadable`: damaged, or cut off.
         """
         while n:
             if self._member.eof and not self._next_member():
                 return b""
-            self._input = self._input or self._stored.read(_STEP_BYTES)
-            if not self._input:
-                raise ObjectError("unreadable", f"gzip of {self._key} ends in the middle")
+            if self._member.needs_input and not self._input:
+                self._input = self._stored.read(_STEP_BYTES)
+                if not self._input:
+                    raise ObjectError("unreadable", f"{self._named} ends in the middle")
+            given, self._input = self._input, b""
             try:
-                piece = self._member.decompress(self._input, n if n > 0 else _PIECE_BYTES)
-            except zlib.error as error:
-                raise ObjectError(
-                    "unreadable", f"gzip of {self._key} is damaged: {error}"
-                ) from error
-            self._input = self._member.unconsumed_tail
+                piece = self._member.decompress(given, n if n > 0 else _PIECE_BYTES)
+            except self._failures as error:
+                raise ObjectError("unreadable", f"{self._named} is damaged: {error}") from error
             if piece:
                 return piece
         return b""
@@ -184,43 +188,48 @@ class Inflater:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _named(self) -> str:
+        return f"{self._compression.name} of {self._key}"
+
     def _next_member(self) -> bool:
         """Go on to another member, over what pads the last one; False at the end."""
         rest = self._member.unused_data.lstrip(_PADDING)
-        while len(rest) < len(_MAGIC):
+        while len(rest) < HEAD_BYTES:
             more = self._stored.read(_STEP_BYTES)
             if not more:
                 break
             rest = (rest + more).lstrip(_PADDING)
         if not rest:
             return False
-        if not rest.startswith(_MAGIC[: len(rest)]):
+        if not self._compression.goes_on(rest):
             raise ObjectError(
                 "unreadable",
-                f"gzip of {self._key} is followed by other bytes ({rest[:8]!r}), perhaps of a"
-                " damaged part: cut them off or pack it anew",
+                f"{self._named} is followed by other bytes ({rest[:8]!r}), perhaps of a damaged"
+                " part: cut them off or pack it anew",
             )
         self._input = rest
-        self._member = zlib.decompressobj(_GZIP)
+        self._member = self._compression.decompressor()
         return True
 
 
 def _head(body: Body, n: int) -> bytes:
-    """First bytes of a body: enough to tell gzip, whatever pieces it comes in."""
+    """First bytes of a body: enough to tell a compression, whatever pieces it comes in."""
     head = body.read(n)
-    while 0 < len(head) < len(_MAGIC) and (more := body.read(n - len(head))):
+    while 0 < len(head) < HEAD_BYTES and (more := body.read(n - len(head))):
         head += more
     return head
 
 
-def _is_gzip(head: bytes, key: str) -> bool:
-    return head.startswith(_MAGIC) or (bool(head) and key.endswith(".gz"))
+def _compression(head: bytes, key: str) -> Compression | None:
+    return compression_of(head) or (meant_by(key) if head else None)
 
 
 def _opened(body: Body, head: bytes, key: str, cap_bytes: int | None) -> Capped:
-    if not _is_gzip(head, key):
+    compression = _compression(head, key)
+    if compression is None:
         return Capped(head, body, key, cap_bytes)
-    if not head.startswith(_MAGIC):
+    if compression_of(head) is None:
         refuse_packed(head, key)
     stored = Capped(head, body, key, None)
-    return Capped(b"", Inflater(stored, key), key, cap_bytes)
+    return Capped(b"", Unpacked(stored, key, compression), key, cap_bytes)
