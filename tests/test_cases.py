@@ -183,9 +183,7 @@ def test_what_stands_behind_a_gzip_member(case: Callable[[str], Path]) -> None:
     said = ran(folder, "t", code=3)
     with (said.out / "quarantine.csv").open(newline="") as file:
         bad = {row["key"]: row for row in csv.DictReader(file)}
-    assert "30_garbage_newline.json.gz" not in bad
-    for key, name in (("17_bz2.json.bz2", "bzip2"), ("18_xz.json.xz", "xz")):
-        assert name in bad[key]["place"]
+    assert set(bad) == {"04_garbage.json.gz"}  # bzip2 and xz are read
 
 
 def test_hidden_folders(case: Callable[[str], Path]) -> None:

@@ -125,7 +125,7 @@ def test_the_frames_that_a_parallel_zstd_writes_are_read() -> None:
 
 
 def test_what_asks_for_too_much_memory_is_unreadable() -> None:
-    windows = {zstd.CompressionParameter.window_log: 28}
+    windows: dict[int, int] = {zstd.CompressionParameter.window_log: 28}
     packer = zstd.ZstdCompressor(options=windows)  # as a stream: its length is not known ahead
     stored = packer.compress(random.Random(1).randbytes(1 << 20)) + packer.flush()
     with pytest.raises(ObjectError, match="too much memory"):
