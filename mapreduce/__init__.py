@@ -20,8 +20,10 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from mapreduce.formats.csv import Csv
     from mapreduce.formats.fields import Float, Int, Text
     from mapreduce.formats.formats import Format, Json, JsonLines, Lines
+    from mapreduce.formats.parquet import Parquet
     from mapreduce.job.job import Job
     from mapreduce.job.loader import load
     from mapreduce.job.side_file import SideFile
@@ -53,6 +55,7 @@ _HOMES = {
     "PartialError": "mapreduce.errors",
     "StoreError": "mapreduce.errors",
     "UsageError": "mapreduce.errors",
+    "Csv": "mapreduce.formats.csv",
     "Float": "mapreduce.formats.fields",
     "Int": "mapreduce.formats.fields",
     "Text": "mapreduce.formats.fields",
@@ -67,6 +70,7 @@ _HOMES = {
     "Json": "mapreduce.formats.formats",
     "JsonLines": "mapreduce.formats.formats",
     "Lines": "mapreduce.formats.formats",
+    "Parquet": "mapreduce.formats.parquet",
     "Options": "mapreduce.runs.driver",
     "Progress": "mapreduce.runs.progress",
     "Resumed": "mapreduce.runs.progress",
@@ -100,6 +104,7 @@ if not TYPE_CHECKING:  # else a type checker would take any name for one of ours
 __all__ = [
     "Array",
     "Columns",
+    "Csv",
     "Distinct",
     "Float",
     "Format",
@@ -118,6 +123,7 @@ __all__ = [
     "Min",
     "ObjectError",
     "Options",
+    "Parquet",
     "PartialError",
     "Progress",
     "Records",

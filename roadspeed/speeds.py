@@ -13,8 +13,9 @@ from typing import Final
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
-from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS, SPEED_UNITS
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, FORMATS, PATHS, SPEED_UNITS
 
+TAB: Final = "\t"
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
 
@@ -28,7 +29,13 @@ class Speeds(mr.Job):
     max_speed
         Faster fixes are dropped as `speed_out_of_range`, as negative ones are.
     records_at, link, speed
-        Dotted paths of the list of fixes, of the link id in a fix, and of its speed.
+        Dotted paths of the list of fixes, of the link id in a fix, and of its speed. In CSV the
+        names of columns as they stand.
+    format
+        Of an object: `json`, a document with a list of fixes; `json-lines`, a fix a line;
+        `json-documents`, such a document a line; `csv`; `parquet`.
+    delimiter, decimal
+        Of CSV: between columns, and in a number.
     """
 
     unit: str = DEFAULT_SPEED_UNIT
@@ -36,6 +43,9 @@ class Speeds(mr.Job):
     records_at: str = PATHS.data
     link: str = PATHS.link
     speed: str = PATHS.speed
+    format: str = "json"
+    delimiter: str = ","
+    decimal: str = "."
 
     links = mr.Table(
         key="link",
@@ -55,16 +65,31 @@ class Speeds(mr.Job):
             raise mr.UsageError(
                 f"--max-speed is above 0 and at most {MAX_SPEED:g}, got {self.max_speed:g}"
             )
+        if self.format not in FORMATS:
+            raise mr.UsageError(f"--format is one of {', '.join(FORMATS)}, got {self.format!r}")
         try:
             self.records  # noqa: B018 - whether its paths can be read
         except mr.JobError as error:
-            raise mr.UsageError(f"--records-at, --link, --speed: {error}") from None
+            raise mr.UsageError(
+                f"--records-at, --link, --speed, --delimiter, --decimal: {error}"
+            ) from None
 
     @property
-    def records(self) -> mr.Json:
-        """The trip document: a list of fixes."""
+    def records(self) -> mr.Format:
+        """The fixes of a trip, or of many."""
+        link = mr.Int(self.link)
         speed = mr.Float(self.speed, low=0.0, high=self.max_speed)
-        return mr.Json(at=self.records_at, link=mr.Int(self.link), speed=speed)
+        match self.format:
+            case "json-lines":
+                return mr.JsonLines(link=link, speed=speed)
+            case "json-documents":
+                return mr.JsonLines(records_at=self.records_at, link=link, speed=speed)
+            case "csv":
+                delimiter = TAB if self.delimiter == "tab" else self.delimiter
+                return mr.Csv(delimiter=delimiter, decimal=self.decimal, link=link, speed=speed)
+            case "parquet":
+                return mr.Parquet(link=link, speed=speed)
+        return mr.Json(at=self.records_at, link=link, speed=speed)
 
     def map(self, r: mr.Records) -> mr.Rows:
         """Fold the fixes of a trip: `r.link` int64[n], `r.speed` float64[n] in `unit`."""

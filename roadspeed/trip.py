@@ -23,6 +23,7 @@ METRES_PER_SECOND: Mapping[str, float] = MappingProxyType(
 SPEED_UNITS = tuple(METRES_PER_SECOND)
 DEFAULT_SPEED_UNIT = "km/h"
 DEFAULT_MAX_SPEED = 400.0  # in the unit of the input
+FORMATS = ("json", "json-lines", "json-documents", "csv", "parquet")
 
 # Field of a fix -> unit or kind of its value. Every one may be null or absent.
 FIX_FIELDS: Mapping[str, str] = MappingProxyType(

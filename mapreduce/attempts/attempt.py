@@ -20,14 +20,21 @@ from mapreduce.attempts.prefetch import Fetcher, entry_of
 from mapreduce.attempts.reading import Reading
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.formats import deep_stack, line_blocks
-from mapreduce.formats.formats import TEXT_BYTES, text_bytes
+from mapreduce.formats.formats import TEXT_BYTES, Json, text_bytes
+from mapreduce.formats.parquet import MAGIC, Parquet
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
 from mapreduce.job.side_file import side_files
 from mapreduce.job.views import Records
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
 from mapreduce.limits import Limits, MapError
 from mapreduce.objects.compression import compression_of
-from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed, refusing
+from mapreduce.objects.file_kinds import (
+    HEAD_BYTES,
+    refuse_other_than,
+    refuse_packed,
+    refusing,
+)
+from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.unpacked import unpacked
 from mapreduce.objects.verified_body import READS, settle
 from mapreduce.plan import TO_THE_END, Piece
@@ -36,6 +43,7 @@ from mapreduce.tables.table import Rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from mapreduce.formats.formats import LineFormat
     from mapreduce.job.job import Job
     from mapreduce.objects import Location
     from mapreduce.objects.reader import Reader
@@ -75,7 +83,6 @@ class AttemptRunner:
     def __init__(self, job: Job, reader: Reader, limits: Limits) -> None:
         self._job = job
         self._format = job.records
-        self._parse = partial(job.records.parse, allow_nan=limits.allow_nan)
         self._tables = job.tables()
         self._side_files = side_files(job)
         self._reader = reader
@@ -116,8 +123,7 @@ class AttemptRunner:
         ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
         combiner = Combiner(self._tables, self._limits.max_keys)
         sampled: dict[str, int] = {}
-        read = self._by_line if self._format.by_line else self._whole
-        for reading in read(pieces, locations):
+        for reading in self._readings(pieces, locations):
             piece = reading.piece
             on_object(piece)
             try:
@@ -163,24 +169,39 @@ class AttemptRunner:
                 settle(reading.body)
             raise
 
-    def _whole(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[Reading]:
-        for piece, document in self._fetcher.documents(pieces, locations):
-            yield Reading(piece, self._document(document), unchecked=self._fetcher.unchecked)
-            del document
-
-    def _document(self, document: bytes | ObjectError) -> Generator[Parsed]:
-        if isinstance(document, ObjectError):
-            raise document
-        yield deep_stack.parsed(self._parse, document)
-
-    def _by_line(self, pieces: Sequence[Piece], locations: Sequence[Location]) -> Iterator[Reading]:
+    def _readings(
+        self, pieces: Sequence[Piece], locations: Sequence[Location]
+    ) -> Iterator[Reading]:
+        format_ = self._format
+        if isinstance(format_, Json):
+            parse = partial(format_.parse, allow_nan=self._limits.allow_nan)
+            for piece, document in self._fetcher.documents(pieces, locations):
+                yield Reading(piece, _document(parse, document), unchecked=self._fetcher.unchecked)
+                del document
+            return
         for piece, location in zip(pieces, locations, strict=True):
             reading = Reading(piece, _nothing())
-            reading.again = partial(self._blocks, reading, location)
+            if isinstance(format_, Parquet):
+                reading.again = partial(self._groups, format_, reading, location)
+            else:
+                reading.again = partial(self._blocks, format_, reading, location)
             reading.blocks = reading.again()
             yield reading
 
-    def _blocks(self, reading: Reading, location: Location) -> Generator[Parsed]:
+    def _groups(self, format_: Parquet, reading: Reading, location: Location) -> Generator[Parsed]:
+        piece = reading.piece
+        if piece.size_bytes == 0:
+            raise ObjectError("empty", "0 bytes")
+        stop = None if piece.stop in (TO_THE_END, piece.size_bytes) else piece.stop
+        with ObjectFile(self._reader, entry_of(piece), location) as file:
+            refuse_other_than(MAGIC, "a Parquet file", file.read(HEAD_BYTES), piece.key)
+            with file.fault_raised():
+                yield from format_.batches(file, piece.start, stop)
+            reading.unchecked = file.unchecked
+
+    def _blocks(
+        self, format_: LineFormat, reading: Reading, location: Location
+    ) -> Generator[Parsed]:
         piece = reading.piece
         if piece.size_bytes == 0:
             raise ObjectError("empty", "0 bytes")
@@ -192,7 +213,12 @@ class AttemptRunner:
         if packed or stop in (TO_THE_END, piece.size_bytes):
             stop = None
         cap = self._limits.line_cap_bytes
-        most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(self._format.fields)))
+        parse = format_.begin(allow_nan=self._limits.allow_nan)
+        header_to_come = format_.has_header
+        if header_to_come and start:
+            parse(self._first_line(piece, location))
+            header_to_come = False
+        most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(format_.fields)))
         at_once = min(line_blocks.BLOCK_BYTES, most)
         with self._reader.open(entry_of(piece), location, line_blocks.first_byte(start)) as body:
             reading.body, reading.unchecked = body, body.unchecked
@@ -201,12 +227,27 @@ class AttemptRunner:
             for block, too_long in line_blocks.blocks(
                 read, start, stop, block_bytes=at_once, cap_bytes=cap
             ):
+                if too_long and header_to_come:
+                    raise ObjectError("wrong_shape", f"a first line of over {cap:,} bytes")
+                header_to_come = False
                 if too_long:
                     few = range(min(too_long, SAMPLES_PER_REASON))
                     lost = [(NOT_A_RECORD, n, f"a line of over {cap:,} bytes") for n in few]
                     yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long}, lost)
                 if block:
-                    yield deep_stack.parsed(self._parse, block)
+                    yield deep_stack.parsed(parse, block)
+            if header_to_come:
+                raise ObjectError("empty", "no line that names the columns")
+
+    def _first_line(self, piece: Piece, location: Location) -> bytes:
+        """Read the line that names the columns of an object that was divided."""
+        cap = self._limits.line_cap_bytes
+        with self._reader.open(entry_of(piece), location) as body:
+            for block, _ in line_blocks.blocks(
+                body.read, 0, 1, block_bytes=LEAST_BLOCK_BYTES, cap_bytes=cap
+            ):
+                return block
+        return b""
 
     def _is_packed(self, piece: Piece, location: Location) -> bool:
         """Tell whether an object that was divided, going by its name, is packed all the same.
@@ -275,6 +316,12 @@ class AttemptRunner:
 
 def _nothing() -> Generator[Parsed]:
     yield from ()
+
+
+def _document(parse: Callable[[bytes], Parsed], document: bytes | ObjectError) -> Generator[Parsed]:
+    if isinstance(document, ObjectError):
+        raise document
+    yield deep_stack.parsed(parse, document)
 
 
 def _book(ledger: Ledger, piece: Piece, account: _Account, sampled: dict[str, int]) -> None:

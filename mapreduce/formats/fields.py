@@ -10,21 +10,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats.nan_tokens import UNMARKED
 from mapreduce.safe_text import shortened, shown_value
-from mapreduce.tables.table import INT64_MAX
+from mapreduce.tables.table import INT64_MAX, MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mapreduce.tables.table import Array
 
 
+TAKEN: Final = frozenset(("has", "object", "part", "rows"))  # `r` has these names already
 Mask: TypeAlias = npt.NDArray[np.bool_]
 ScanLeaf: TypeAlias = tuple[str, int]  # how the `scanner` reads a field: kind, bytes of a value
 
@@ -39,6 +41,8 @@ MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would b
 
 
 WRONG_BYTES: Final = 64
+SHOWN_NAMES: Final = 20
+Unit: TypeAlias = Literal["document", "line", "group"]  # what of an object is read at once
 
 
 class Wrong(bytes):
@@ -104,7 +108,7 @@ class Int:
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into an int64 column."""
         array = np.frombuffer(values, np.int64)
-        return _column(array, *_masks(states, seen), self.low, self.high, places=array)
+        return column_of(array, *_masks(states, seen), self.low, self.high, places=array)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into an int64 column."""
@@ -116,7 +120,7 @@ class Int:
         if len(array) and array.min() <= BAD_INT:
             absent, bad = array == ABSENT_INT, array == BAD_INT
             array[absent | bad] = 0
-        return _column(array, _some(absent), _some(bad), self.low, self.high)
+        return column_of(array, some(absent), some(bad), self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class Float:
         if absent is not None:
             array[absent] = np.nan
         places = array.view(np.int64)
-        return _column(array, absent, bad, self.low, self.high, places=places)
+        return column_of(array, absent, bad, self.low, self.high, places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
@@ -153,13 +157,13 @@ class Float:
         except OverflowError:
             return self._mixed(values)
         absent = np.isnan(array) if NoneType in kinds else None
-        return _column(array, absent, None, self.low, self.high)
+        return column_of(array, absent, None, self.low, self.high)
 
     def _mixed(self, values: Sequence[Any]) -> FieldColumn:
         array = np.fromiter(map(_number, values), np.float64, len(values))
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
         bad = ~np.isfinite(array) & ~absent
-        return _column(array, _some(absent), _some(bad), self.low, self.high)
+        return column_of(array, some(absent), some(bad), self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ class Text:
         n, cell = len(states), len(values) // max(1, len(states))
         array: Array = np.ndarray(n, f"S{self.width}", values, strides=(cell,))
         places = np.ndarray(n, np.int64, values, strides=(cell,))
-        return _column(np.ascontiguousarray(array), *_masks(states, seen), places=places)
+        return column_of(np.ascontiguousarray(array), *_masks(states, seen), places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
@@ -200,7 +204,7 @@ class Text:
             short = [v if len(v) <= self.width and b"\0" not in v else None for v in whole]
             bad |= np.fromiter((v is None for v in short), np.bool_, len(values))
             array = np.array([v or b"" for v in short], dtype=f"S{self.width}")
-        return _column(array, _some(absent), _some(bad))
+        return column_of(array, some(absent), some(bad))
 
 
 Field: TypeAlias = Int | Float | Text
@@ -247,11 +251,12 @@ def _masks(states: bytes, seen: int) -> tuple[Mask | None, Mask | None]:
     )
 
 
-def _some(mask: Mask | None) -> Mask | None:
+def some(mask: Mask | None) -> Mask | None:
+    """Give a mask, or None where nothing is so."""
     return mask if mask is not None and mask.any() else None
 
 
-def _column(
+def column_of(
     array: Array,
     absent: Mask | None,
     bad: Mask | None,
@@ -270,4 +275,41 @@ def _column(
         for other in (absent, bad):
             if other is not None:
                 outside &= ~other
-    return FieldColumn(array, absent, bad, _some(outside), places)
+    return FieldColumn(array, absent, bad, some(outside), places)
+
+
+def checked(fields: Mapping[str, Field]) -> dict[str, Field]:
+    """Give the fields of a format.
+
+    Raises
+    ------
+    JobError
+        There is none, or one with a name that it cannot have.
+    """
+    for name, one in fields.items():
+        check_name(name)
+        if not isinstance(one, Field):
+            raise JobError(f"field {name!r}: expected Int, Float or Text of a path, got {one!r}")
+        if isinstance(one, Text) and one.width is not None and not 0 < one.width <= MAX_KEY_WIDTH:
+            raise JobError(
+                f"field {name!r}: a width is 1 to {MAX_KEY_WIDTH} bytes, got {one.width}"
+            )
+    if not fields:
+        raise JobError("a format needs at least one field: Json(at='data', link=Int('linkID'))")
+    return dict(fields)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no attribute of `r` can have, or that it has already."""
+    if not name.isidentifier() or name.startswith("_") or name in TAKEN:
+        raise JobError(
+            f"field {name!r}: expected a Python identifier that begins with a letter and is not"
+            f" one of {', '.join(sorted(TAKEN))}, which `r` has already"
+        )
+
+
+def missing(path: str, names: Sequence[str]) -> ObjectError:
+    """Make the error for an object without a wanted column, from the names it has."""
+    few = ", ".join(map(shown_value, names[:SHOWN_NAMES]))
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ObjectError("wrong_shape", f"no column {shown_value(path)}; there are: {few}{more}")

@@ -1,36 +1,38 @@
 """Formats: the bytes of an object to columns of the wanted fields, and an account of the rest.
 
-Three formats, declared by a job: `Json` (a document with a list of records), `JsonLines` and
-`Lines` (one record a line, any size of object). One strict grammar judges all input. Each record
-is kept or dropped for one reason, the first that applies in the order the fields are declared; a
-document that fails as a whole is read again record by record. Nothing here opens or reads.
+Formats that a job declares: `Json` (a document with a list of records); `JsonLines`, `Csv` and
+`Lines` (one record a line, any size of object); `Parquet` (row groups, any size of object). Input
+is judged strictly. Each record is kept or dropped for one reason, the first that applies in the
+order the fields are declared; a document that fails as a whole is read again record by record.
+Nothing here opens or reads. CSV and Parquet have files of their own.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import msgspec
 import numpy as np
 
-from mapreduce.errors import JobError, ObjectError
+from mapreduce.errors import ObjectError
 from mapreduce.formats import nan_tokens, salvage
+from mapreduce.formats.csv import Csv
 from mapreduce.formats.field_path import keys_of
-from mapreduce.formats.fields import Field, FieldColumn, Text, shown_leaf
+from mapreduce.formats.fields import Field, FieldColumn, Text, Unit, check_name, checked, shown_leaf
 from mapreduce.formats.line_blocks import BOM
-from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of
+from mapreduce.formats.parquet import Parquet
+from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of, joined, not_a_record
 from mapreduce.formats.record_type import RecordType
 from mapreduce.formats.scanner import scanner
 from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.safe_text import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_value
-from mapreduce.tables.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-TAKEN: Final = frozenset(("has", "object", "part", "rows"))
 TEXT_BYTES: Final = 512 << 20  # of the text columns of what is read at once
 UNSUSPICIOUS: Final = salvage.MAX_DEPTH // 2  # so many brackets can't nest too deep
 
@@ -43,12 +45,12 @@ class Json:
     >>> Json(at="data", link=Int("dbResponse.linkID"), speed=Float("absVelocity"))
     """
 
-    by_line: ClassVar[bool] = False
+    unit: ClassVar[Unit] = "document"
 
     def __init__(self, *, at: str, **fields: Field) -> None:
         self.at = at
         self.fields = fields
-        self.shape = RecordType(_checked(fields))
+        self.shape = RecordType(checked(fields))
         outer: Any = list[self.shape.type]  # type: ignore[name-defined]
         way = keys_of(at, "records at") if at else []
         for part in reversed(way):
@@ -73,13 +75,13 @@ class Json:
         document = document.removeprefix(BOM)
         if self._scanner and (found := self._scanner.read(document, allow_nan=allow_nan)):
             columns, n, is_ascii = found
-            if is_ascii or _is_utf8(document):
+            if is_ascii or salvage.is_utf8(document):
                 return assembled(self.fields, columns, n, shown=_Scanned(document, columns))
         return self._parse_strictly(document, allow_nan=allow_nan)
 
     def _parse_strictly(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read what is not plain, or what no scanner is here for: msgspec is the judge."""
-        if not salvage.is_ascii(document) and not _is_utf8(document):
+        if not salvage.is_ascii(document) and not salvage.is_utf8(document):
             return self._parse_again(document, allow_nan=allow_nan)
         opened = salvage.openers(document)
         if opened > salvage.MAX_RECORDS:  # perhaps more records than memory should hold
@@ -121,21 +123,31 @@ class Json:
 
 
 class JsonLines:
-    """One JSON record a line; blank lines are no records.
+    """One JSON record a line; or one document a line, with a list of records at `records_at`.
 
-    A line that is not a record costs one record (`not_a_record`).
+    A line that is not a record, or no such document, costs one record (`not_a_record`); blank
+    lines are no records.
     """
 
-    by_line: ClassVar[bool] = True
+    unit: ClassVar[Unit] = "line"
+    has_header: ClassVar[bool] = False
 
-    def __init__(self, **fields: Field) -> None:
+    def __init__(self, *, records_at: str | None = None, **fields: Field) -> None:
         self.fields = fields
-        self.shape = RecordType(_checked(fields))
+        self.shape = RecordType(checked(fields))
         self._decoder = msgspec.json.Decoder(self.shape.type)
+        self._documents = None if records_at is None else Json(at=records_at, **fields)
+
+    def begin(self, *, allow_nan: bool = False) -> Callable[[bytes], Parsed]:
+        """Give what parses the blocks of one object."""
+        return partial(self.parse, allow_nan=allow_nan)
 
     def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
-        if salvage.is_ascii(block) or _is_utf8(block):
+        if self._documents is not None:
+            read = partial(_document, self._documents, allow_nan=allow_nan)
+            return joined([read(line) for line in block.split(b"\n") if line.strip()], self.fields)
+        if salvage.is_ascii(block) or salvage.is_utf8(block):
             try:
                 found = self._decoder.decode_lines(nan_tokens.masked(block) if allow_nan else block)
             except msgspec.MsgspecError:
@@ -153,17 +165,30 @@ class JsonLines:
         return read_again(self.shape, lines, allow_nan=allow_nan, refused=salvage.too_deep)
 
 
+def _document(form: Json, line: bytes, *, allow_nan: bool) -> Parsed:
+    """Read a line's document; one that cannot be read is one record that is none."""
+    try:
+        return form.parse(line, allow_nan=allow_nan)
+    except ObjectError as error:
+        return not_a_record(form.fields, f"{error.place or error.reason}: {shown_raw(line)}")
+
+
 class Lines:
     """Plain text: one record a line, as bytes without its line end, in the named field."""
 
-    by_line: ClassVar[bool] = True
+    unit: ClassVar[Unit] = "line"
+    has_header: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
-        _check_name(name)
+        check_name(name)
         self.name = name
         self.fields: dict[str, Field] = {}
 
-    def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:  # noqa: ARG002 - no JSON
+    def begin(self, *, allow_nan: bool = False) -> Callable[[bytes], Parsed]:  # noqa: ARG002 - no JSON
+        """Give what parses the blocks of one object."""
+        return self.parse
+
+    def parse(self, block: bytes) -> Parsed:
         """Read a block of whole lines."""
         lines = block.split(b"\n")
         if lines and not lines[-1]:
@@ -173,7 +198,8 @@ class Lines:
         return Parsed({self.name: column}, {}, np.arange(len(lines)), len(lines))
 
 
-Format: TypeAlias = Json | JsonLines | Lines
+LineFormat: TypeAlias = JsonLines | Lines | Csv
+Format: TypeAlias = Json | LineFormat | Parquet
 
 
 def _of_leaves(fields: Mapping[str, Field], leaves: Mapping[str, Sequence[Any]], n: int) -> Parsed:
@@ -217,7 +243,7 @@ def read_again(
     nan: list[tuple[int, Any, bytes]] = []  # records that would be some, but for NaN or Infinity
     none: dict[int, str] = {}
     for place, raw in enumerate(raws):
-        readable = not refused(raw) and _is_utf8(raw)
+        readable = not refused(raw) and salvage.is_utf8(raw)
         record = shape.record(raw) if readable else None
         if (
             readable
@@ -271,33 +297,3 @@ def text_bytes(fields: Mapping[str, Field]) -> int:
 def _refuse_deep(document: bytes) -> None:
     if salvage.too_deep(document):
         raise ObjectError("too_deep", f"nested deeper than {salvage.MAX_DEPTH}")
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _checked(fields: Mapping[str, Field]) -> dict[str, Field]:
-    for name, one in fields.items():
-        _check_name(name)
-        if not isinstance(one, Field):
-            raise JobError(f"field {name!r}: expected Int, Float or Text of a path, got {one!r}")
-        if isinstance(one, Text) and one.width is not None and not 0 < one.width <= MAX_KEY_WIDTH:
-            raise JobError(
-                f"field {name!r}: a width is 1 to {MAX_KEY_WIDTH} bytes, got {one.width}"
-            )
-    if not fields:
-        raise JobError("a format needs at least one field: Json(at='data', link=Int('linkID'))")
-    return dict(fields)
-
-
-def _check_name(name: str) -> None:
-    if not name.isidentifier() or name.startswith("_") or name in TAKEN:
-        raise JobError(
-            f"field {name!r}: expected a Python identifier that begins with a letter and is not"
-            f" one of {', '.join(sorted(TAKEN))}, which `r` has already"
-        )

@@ -7,6 +7,7 @@ masks and columns, not the bytes they came from.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -116,6 +117,52 @@ def assembled(
         n,
         dropped,
         samples,
+    )
+
+
+def not_a_record(fields: Mapping[str, Field], told: str) -> Parsed:
+    """Give one record that is none; `told` is what is shown of it."""
+    columns = {name: field.column([]).values for name, field in fields.items()}
+    samples = [(NOT_A_RECORD, 0, told)]
+    return Parsed(columns, {}, np.arange(0), 1, {NOT_A_RECORD: 1}, samples)
+
+
+def joined(parts: Sequence[Parsed], fields: Mapping[str, Field]) -> Parsed:
+    """Give parts of one object as one, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(part.read for part in parts)]).tolist()
+    places = list(zip(parts, starts, strict=False))
+    dropped: Counter[str] = Counter()
+    for part in parts:
+        dropped.update(part.dropped)
+    nans = [(part.nan, start) for part, start in places if part.nan is not None]
+    return Parsed(
+        {name: np.concatenate([f.column([]).values, *(p.columns[name] for p in parts)])
+         for name, f in fields.items()},
+        {name: np.concatenate([_present(p, name) for p in parts])
+         for name in fields if any(name in p.present for p in parts)},
+        np.concatenate([np.arange(0), *(p.rows + start for p, start in places)]),
+        starts[-1],
+        dropped,
+        [(reason, row + start, value) for p, start in places for reason, row, value in p.samples],
+        _nan_of(nans),
+    )  # fmt: skip
+
+
+def _present(part: Parsed, name: str) -> Mask:
+    mask = part.present.get(name)
+    return np.ones(len(part.rows), np.bool_) if mask is None else mask
+
+
+def _nan_of(found: Sequence[tuple[Nan, int]]) -> Nan | None:
+    """Add up; the first is of the first part that has a record to be kept, else of the first."""
+    if not found:
+        return None
+    nan, start = next(((n, s) for n, s in found if n.unused), found[0])
+    row, told = nan.first
+    return Nan(
+        sum(n.records for n, _ in found), sum(n.unused for n, _ in found), (row + start, told)
     )
 
 

@@ -60,6 +60,15 @@ def is_ascii(document: bytes) -> bool:
     return int(np.frombuffer(document, dtype=np.uint8).max()) <= LAST_ASCII
 
 
+def is_utf8(raw: bytes) -> bool:
+    """Tell whether bytes are UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def openers(document: bytes) -> int:
     """Count the brackets that open, also those inside strings: no document nests deeper."""
     if len(document) < SMALL_BYTES:

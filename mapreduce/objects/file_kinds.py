@@ -33,7 +33,6 @@ _ARCHIVES: Final = {
     b"Rar!\x1a\x07": "rar",
 }
 _FILES: Final = {
-    b"PAR1": "a Parquet file",
     b"Obj\x01": "an Avro file",
     b"ORC\x0a": "an ORC file",
     b"ARROW1\0": "an Arrow file",
@@ -50,6 +49,7 @@ _SIGNS: Final = (
         sign: f"it is {name}, which is not read here: name a source of JSON or text"
         for sign, name in _FILES.items()
     }
+    | {b"PAR1": "it is a Parquet file: say so (--format parquet; in a job mr.Parquet)"}
 )
 _SUFFIXES: Final = {".br": "brotli", ".sz": "snappy", ".snappy": "snappy", ".zz": "zlib"}
 _TAR: Final = slice(257, 262)
@@ -66,6 +66,21 @@ def refuse_packed(head: bytes, key: str) -> None:
     """
     if (what := named(head, key)) is not None:
         raise ObjectError("unreadable", f"{key}: {what}")
+
+
+def refuse_other_than(sign: bytes, what: str, head: bytes, key: str) -> None:
+    """Refuse content that begins otherwise than what is expected.
+
+    Raises
+    ------
+    ObjectError
+        `unreadable`, with what came instead where that can be told.
+    """
+    if not head.startswith(sign):
+        packed = compression_of(head)
+        told = f"it is packed with {packed.name}: unpack it" if packed else named(head, key)
+        told = told or f"it begins with {head[:8]!r}"
+        raise ObjectError("unreadable", f"{key}: expected {what}, but {told}")
 
 
 def refuse_packed_again(head: bytes, key: str) -> None:

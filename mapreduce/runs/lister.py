@@ -118,6 +118,6 @@ class Lister:
 
 
 def is_divisible(job: Job) -> bool:
-    """Whether large objects may be divided: lines, and no table that counts distinct objects."""
+    """Whether large objects may be divided: no document, and no table of distinct objects."""
     rules = [rule for table in job.tables().values() for rule in table.values.values()]
-    return job.records.by_line and Rule.DISTINCT not in rules
+    return job.records.unit != "document" and Rule.DISTINCT not in rules

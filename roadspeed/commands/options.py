@@ -91,8 +91,27 @@ class TripOptions:
     records_at: Annotated[
         str, option("--records-at", r"Path of the fixes; a dot within a key is \.", TRIPS)
     ] = PATHS.data
-    link: Annotated[str, option("--link", "Path of the link id in a fix.", TRIPS)] = PATHS.link
-    speed: Annotated[str, option("--speed", "Path of the speed in a fix.", TRIPS)] = PATHS.speed
+    link: Annotated[
+        str, option("--link", "Path of the link id in a fix; in CSV a column.", TRIPS)
+    ] = PATHS.link
+    speed: Annotated[
+        str, option("--speed", "Path of the speed in a fix; in CSV a column.", TRIPS)
+    ] = PATHS.speed
+    format_: Annotated[
+        str,
+        option(
+            "--format",
+            "Of an object: json, json-lines (a fix a line), json-documents (a trip a line), csv or"
+            " parquet.",
+            TRIPS,
+        ),
+    ] = "json"
+    delimiter: Annotated[
+        str, option("--delimiter", 'Between columns of CSV: ",", ";", "|" or tab.', TRIPS)
+    ] = ","
+    decimal: Annotated[
+        str, option("--decimal", 'Decimal sign in numbers of CSV: "." or ",".', TRIPS)
+    ] = "."
 
     def job(self) -> Speeds:
         """Give the job that reads them.
@@ -110,6 +129,9 @@ class TripOptions:
             records_at=self.records_at,
             link=self.link,
             speed=self.speed,
+            format=self.format_,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
         )
 
 

@@ -60,6 +60,8 @@ def run_command(
 
         roadspeed run s3://trips/2019 --roads "postgresql://gis/roads?table=links" --out speeds
 
+        roadspeed run fixes.csv --format csv --link road --speed kmh --roads roads.gpkg --out speeds
+
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
     from mapreduce.commands.run_steps import refuse_inside

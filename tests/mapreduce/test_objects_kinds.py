@@ -77,7 +77,7 @@ KINDS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "bz2 in.gz": (lambda c: gzip.compress(bz2.compress(c)), "packed again, with bzip2"),
     "gzip in.bz2": (lambda c: bz2.compress(gzip.compress(c)), "packed again, with gzip"),
     "really lz4.gz": (with_arrow("lz4"), "compressed with lz4: decompress it first (gzip, zstd"),
-    "a.parquet": (parquet, "a Parquet file, which is not read here"),
+    "a.parquet": (parquet, "a Parquet file: say so (--format parquet"),
     "a.pdf": (lambda _: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF"),
 }
 

@@ -312,7 +312,7 @@ def test_text_lines_keep_their_bytes() -> None:
 @pytest.mark.parametrize("name", ["object", "rows", "has", "part", "_x", "a b", "1a"])
 def test_names_that_records_have_already_are_refused(name: str) -> None:
     with pytest.raises(JobError, match="expected a Python identifier"):
-        JsonLines(**{name: mr.Int("x")})
+        Json(at="", **{name: mr.Int("x")})
     with pytest.raises(JobError, match="expected a Python identifier"):
         Lines(name)
 
@@ -361,7 +361,7 @@ def test_text_columns_that_would_not_fit_are_refused_before_they_are_made(bad: b
 class WideLines(mr.Job):
     """Lines with texts that are declared much wider than they are."""
 
-    records = JsonLines(**WIDE)
+    records = JsonLines(records_at=None, **WIDE)
     words = mr.Table(key="n", seen=mr.Sum)
 
     def map(self, r: Any) -> mr.Rows:

@@ -1,0 +1,334 @@
+"""CSV: one record a line, columns named by the first line or by the job.
+
+Quotes are those of RFC 4180: a field is quoted as a whole or not at all, a quote within it is
+doubled. No field holds a line end, so that a large object can be divided by lines. A line with a
+quote left open, or with more or fewer fields than there are columns, costs one record
+(`not_a_record`); empty lines are no records; an empty field is absent, quoted or not. Numbers are
+as JSON writes them, but may begin or end with the decimal sign and have blanks about them.
+
+Two readers give the same columns: pyarrow's, which takes blocks that are plain, and one in Python,
+which judges all others line by line, and every block where pyarrow is not installed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from mapreduce.errors import JobError, ObjectError
+from mapreduce.formats import salvage
+from mapreduce.formats.arrow import arrow_csv, pyarrow
+from mapreduce.formats.fields import (
+    BAD_INT,
+    Field,
+    FieldColumn,
+    Float,
+    Int,
+    Text,
+    Unit,
+    checked,
+    column_of,
+    missing,
+    shown_leaf,
+)
+from mapreduce.formats.parsed import Parsed, assembled, columns_of
+from mapreduce.safe_text import shown_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mapreduce.tables.table import Array
+
+BLANKS: Final = " \t"
+_QUOTE, _LF = 0x22, 0x0A
+_NO_ROWS: Final = np.zeros(0, np.int64)
+
+
+class Csv:
+    r"""Delimited text with a column a field; a field's path is the column's name as it stands.
+
+    Parameters
+    ----------
+    names
+        The columns, where the first line does not name them.
+    delimiter
+        One ASCII character: ",", ";", "\t", "|".
+    encoding
+        Of the text: UTF-8, or one whose ASCII characters are bytes of their own (latin-1, cp1252).
+    decimal
+        The decimal sign of numbers: "." or ",".
+    **fields
+        As of `Json`.
+
+    Examples
+    --------
+    >>> Csv(link=Int("road_id"), speed=Float("kmh"), delimiter=";", decimal=",")
+    """
+
+    unit: ClassVar[Unit] = "line"
+
+    def __init__(
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        decimal: str = ".",
+        **fields: Field,
+    ) -> None:
+        self.fields = checked(fields)
+        self.names = None if names is None else tuple(names)
+        self.delimiter = delimiter
+        self.encoding = _checked_encoding(encoding)
+        self.decimal = decimal
+        if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0 ' + decimal:
+            raise JobError(
+                f"Csv: a delimiter is one character such as , ; | or tab, got {delimiter!r}"
+            )
+        if decimal not in {".", ","}:
+            raise JobError(f"Csv: a decimal sign is . or , got {decimal!r}")
+        self.number = re.compile(_NUMBER.replace("\\.", re.escape(decimal)), re.ASCII)
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first line of an object names its columns."""
+        return self.names is None
+
+    def begin(self, *, allow_nan: bool = False) -> Callable[[bytes], Parsed]:  # noqa: ARG002 - no JSON
+        """Give what parses the blocks of one object; the first line comes first, where it names."""
+        return _CsvReader(self).parse
+
+
+class _CsvReader:
+    """Reads one object, whose columns are known once its first line is."""
+
+    def __init__(self, format_: Csv) -> None:
+        self._format = format_
+        self._fields = format_.fields
+        self._places: dict[str, int] = {}
+        self._width = 0
+        if format_.names is not None:
+            self._take_names(format_.names)
+
+    def parse(self, block: bytes) -> Parsed:
+        """Read a block of whole lines; places are counted within the block.
+
+        Raises
+        ------
+        ObjectError
+            `wrong_shape` where a wanted column is missing or there twice; `bad_encoding`.
+        """
+        if not self._width:
+            block = self._take_header(block)
+        if not block:
+            return Parsed(dict.fromkeys(self._fields, _NO_ROWS), {}, _NO_ROWS, 0)
+        if self._format.encoding != "utf-8":
+            block = block.decode(self._format.encoding, "replace").encode()
+        return self._plain(block) or self._line_by_line(block)
+
+    def _take_header(self, block: bytes) -> bytes:
+        line, _, rest = block.partition(b"\n")
+        try:
+            text = line.removesuffix(b"\r").decode(self._format.encoding)
+        except UnicodeDecodeError as error:
+            told = f"the first line, which names the columns, is no {self._format.encoding}"
+            raise ObjectError("bad_encoding", f"{told}: {error}. Say which: encoding=") from None
+        cells = _cells(text, self._format.delimiter)
+        if not cells:
+            raise ObjectError("wrong_shape", "the first line names no columns as CSV has them")
+        self._take_names(cells)
+        return rest
+
+    def _take_names(self, names: Sequence[str]) -> None:
+        names = [name.strip(BLANKS) for name in names]
+        counts = Counter(names)
+        for name, field in self._fields.items():
+            if counts[field.path] > 1:
+                told = f"column {field.path!r} is there {counts[field.path]} times"
+                raise ObjectError("wrong_shape", told)
+            if counts[field.path]:
+                self._places[name] = names.index(field.path)
+            elif not field.optional:
+                raise missing(field.path, names)
+        self._width = len(names)
+
+    def _plain(self, block: bytes) -> Parsed | None:
+        """Read a block with pyarrow; None where it might judge otherwise than line by line."""
+        arrow = arrow_csv()
+        if arrow is None or not _is_plain(block, self._format.delimiter):
+            return None
+        try:
+            table = arrow.read_csv(pyarrow().py_buffer(block), *self._options(arrow, len(block)))
+        except (pyarrow().ArrowInvalid, pyarrow().ArrowKeyError):
+            return None
+        columns, texts, n = {}, {}, table.num_rows
+        for name, field in self._fields.items():
+            array = self._array(table, name)
+            if array is None:
+                columns[name] = field.column([None] * n)
+            elif isinstance(field, Text):
+                texts[name] = [v if v is None else v.decode() for v in array.to_pylist()]
+                columns[name] = field.column(texts[name])
+            else:
+                column = _numbers(field, array)
+                if column is None:
+                    return None
+                columns[name] = column
+        return assembled(
+            self._fields,
+            columns,
+            table.num_rows,
+            shown=lambda name, at: shown_leaf(texts[name][at]),
+        )
+
+    def _array(self, table: Any, name: str) -> Any | None:
+        """Give a field's values, None where the object has no such column."""
+        place = self._places.get(name)
+        return None if place is None else table.column(f"c{place}").combine_chunks()
+
+    def _options(self, arrow: Any, size: int) -> tuple[Any, Any, Any]:
+        types = {f"c{self._places[n]}": _arrow_type(self._fields[n]) for n in self._places}
+        read = arrow.ReadOptions(
+            use_threads=False,
+            block_size=size + 1,
+            column_names=[f"c{n}" for n in range(self._width)],
+        )
+        parse = arrow.ParseOptions(delimiter=self._format.delimiter)
+        convert = arrow.ConvertOptions(
+            check_utf8=False,  # it is, or the block is not plain
+            column_types=types,
+            null_values=[""],
+            strings_can_be_null=True,
+            include_columns=list(types),
+            decimal_point=self._format.decimal,
+        )
+        return read, parse, convert
+
+    def _line_by_line(self, block: bytes) -> Parsed:
+        """Read each line by itself, strictly."""
+        lines = [line.removesuffix(b"\r") for line in block.split(b"\n")]
+        raws = [line for line in lines if line]
+        rows = [self._row(raw) for raw in raws]
+        not_records = np.fromiter((row is None for row in rows), np.bool_, len(rows))
+        leaves = {name: self._leaves(name, rows) for name in self._fields}
+
+        def shown(name: str, place: int) -> str:
+            return shown_leaf(leaves[name][place]) if name else shown_raw(raws[place])
+
+        columns = columns_of(self._fields, leaves)
+        return assembled(self._fields, columns, len(rows), not_records, shown=shown)
+
+    def _row(self, raw: bytes) -> list[str] | None:
+        if not salvage.is_utf8(raw):
+            return None
+        cells = _cells(raw.decode(), self._format.delimiter)
+        return cells if cells is not None and len(cells) == self._width else None
+
+    def _leaves(self, name: str, rows: Sequence[list[str] | None]) -> list[Any]:
+        """Give a field's values, None where they are absent; a number where it is one."""
+        place, field = self._places.get(name), self._fields[name]
+        if place is None:
+            return [None] * len(rows)
+        texts = [None if row is None else row[place] or None for row in rows]
+        if isinstance(field, Text):
+            return texts
+        stripped = [None if text is None else text.strip(BLANKS) for text in texts]
+        return [self._number(text) for text in stripped] if isinstance(field, Float) else stripped
+
+    def _number(self, text: str | None) -> float | str | None:
+        if text is None or not self._format.number.fullmatch(text):
+            return text
+        number = float(text.replace(self._format.decimal, "."))
+        return number if math.isfinite(number) else text
+
+
+_NUMBER: Final = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
+
+def _arrow_type(field: Field) -> Any:
+    kinds = {Int: "int64", Float: "float64", Text: "binary"}
+    return getattr(pyarrow(), kinds[type(field)])()
+
+
+def _numbers(field: Int | Float, array: Any) -> FieldColumn | None:
+    """Give a column of numbers; None where one is no value of the field's."""
+    absent = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    filled = array.fill_null(0 if isinstance(field, Int) else np.nan)
+    values: Array = filled.to_numpy(zero_copy_only=False)
+    bad = values <= BAD_INT if isinstance(field, Int) else ~np.isfinite(values)
+    if absent is not None:
+        bad &= ~absent
+    return None if bad.any() else column_of(values, absent, None, field.low, field.high)
+
+
+def _cells(text: str, delimiter: str) -> list[str] | None:
+    """Split one line into its fields; None where quotes are not as they should be."""
+    if "\r" in text:
+        return None
+    if '"' not in text:
+        return text.split(delimiter)
+    cell, cells, at = _cell_of(delimiter), [], 0
+    while found := cell.match(text, at):
+        quoted, bare, end = found.groups()
+        cells.append(bare if quoted is None else quoted.replace('""', '"'))
+        if not end:
+            return cells
+        at = found.end()
+    return None
+
+
+@cache
+def _cell_of(delimiter: str) -> re.Pattern[str]:
+    """Give what matches one field and what ends it."""
+    d = re.escape(delimiter)
+    return re.compile(rf'(?:"([^"]*(?:""[^"]*)*)"|((?!")[^{d}]*))({d}|\Z)', re.DOTALL)
+
+
+def _is_plain(block: bytes, delimiter: str) -> bool:
+    """Whether pyarrow reads a block as it would be read line by line.
+
+    It takes hexadecimal integers, a lone carriage return for a line's end, and quotes that open or
+    close within a field; text that is no UTF-8 it would not find in columns that nobody asked for.
+    """
+    if block.count(b"\r") != block.count(b"\r\n") or b"0x" in block or b"0X" in block:
+        return False
+    if not salvage.is_ascii(block) and not salvage.is_utf8(block):
+        return False
+    return b'"' not in block or _quotes_are_whole(block, delimiter)
+
+
+def _quotes_are_whole(block: bytes, delimiter: str) -> bool:
+    """Whether every quote opens a field, closes one, or is one of a pair within it.
+
+    In each line quotes open and close in turn: one that opens stands at the beginning of a field
+    or behind another quote, one that closes at the end of a field or before another quote.
+    """
+    raw = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    (quotes,) = (raw == _QUOTE).nonzero()
+    (ends,) = (raw == _LF).nonzero()
+    before_line = np.searchsorted(quotes, ends)  # quotes before each line's end
+    if (np.diff(before_line) % 2).any():
+        return False
+    beside = np.zeros(256, np.bool_)
+    beside[[_QUOTE, _LF, 0x0D, ord(delimiter)]] = True
+    return bool(beside[raw[quotes[::2] - 1]].all() and beside[raw[quotes[1::2] + 1]].all())
+
+
+def _checked_encoding(name: str) -> str:
+    try:
+        found = codecs.lookup(name).name
+        alone = 'a,;"\n0'.encode(found) == b'a,;"\n0'
+    except (LookupError, UnicodeError):
+        alone = False
+    if not alone:
+        raise JobError(
+            f"Csv: an encoding is UTF-8 or one that keeps ASCII as it is (latin-1, cp1252), got"
+            f" {name!r}"
+        )
+    return found

@@ -1,0 +1,273 @@
+"""Parquet: wanted columns alone, a row group at a time, a batch of rows at a time.
+
+A row group belongs to the byte range in which it begins, so a large object is divided like lines.
+A value is as strict as in JSON: an integer is one, or text that holds one, and no float; a float
+is finite; nothing is coerced. A null is absent. Bounded in memory by a batch and the pages it is
+made of. pyarrow reads; it is asked for what a footer says is there, and errors of its own are the
+object's fault.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from mapreduce.errors import MapReduceError, ObjectError
+from mapreduce.formats.arrow import arrow_parquet, pyarrow
+from mapreduce.formats.field_path import keys_of
+from mapreduce.formats.fields import (
+    BAD_INT,
+    Field,
+    FieldColumn,
+    Float,
+    Int,
+    Unit,
+    checked,
+    column_of,
+    missing,
+    some,
+)
+from mapreduce.formats.parsed import Parsed, assembled
+from mapreduce.safe_text import shown_raw, shown_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mapreduce.formats.fields import Mask
+    from mapreduce.tables.table import Array
+
+BATCH_ROWS: Final = 1 << 16
+PAGE_BYTES: Final = 1 << 20  # read at once of a column
+MAGIC: Final = b"PAR1"
+_DECIMAL_DIGITS: Final = 18  # all of so many fit int64
+
+
+class Parquet:
+    """A Parquet file whose rows are the records; a field's path names a column, or one within it.
+
+    Examples
+    --------
+    >>> Parquet(link=Int("match.road_id"), speed=Float("kmh"))
+    """
+
+    unit: ClassVar[Unit] = "group"
+
+    def __init__(self, **fields: Field) -> None:
+        self.fields = checked(fields)
+        self.keys = {name: keys_of(f.path, f"field {name!r}") for name, f in fields.items()}
+
+    def batches(self, file: Any, start: int = 0, stop: int | None = None) -> Iterator[Parsed]:
+        """Read the row groups that begin in a range of bytes.
+
+        Parameters
+        ----------
+        file
+            Seekable, of the whole object.
+        start, stop
+            The range; None means to the end.
+
+        Raises
+        ------
+        ObjectError
+            `unreadable`, or `wrong_shape` where a wanted column is missing.
+        JobError
+            pyarrow is not installed.
+        """
+        parquet = arrow_parquet()
+        try:
+            opened = parquet.ParquetFile(file, buffer_size=PAGE_BYTES, pre_buffer=False)
+            names, absent = self._columns(opened.schema_arrow)
+            opened = parquet.ParquetFile(
+                file,
+                metadata=opened.metadata,
+                buffer_size=PAGE_BYTES,
+                pre_buffer=False,
+                read_dictionary=names,  # of texts: a long one is held once
+            )
+            groups = _groups_in(opened.metadata, start, stop)
+            if not groups:
+                return
+            for batch in opened.iter_batches(
+                BATCH_ROWS, row_groups=groups, columns=names, use_threads=False
+            ):
+                yield self._parsed(batch, absent)
+        except MapReduceError:
+            raise
+        except (pyarrow().ArrowException, OSError, OverflowError, MemoryError) as error:
+            raise ObjectError("unreadable", f"Parquet is damaged: {_told(error)}") from error
+
+    def _columns(self, schema: Any) -> tuple[list[str], frozenset[str]]:
+        """Give the columns to read, and the fields that have none."""
+        wanted, absent = [], set()
+        for name, keys in self.keys.items():
+            kind = _kind_at(schema, keys)
+            if kind is None and not self.fields[name].optional:
+                raise missing(self.fields[name].path, schema.names)
+            if kind is None:
+                absent.add(name)
+            elif pyarrow().types.is_nested(kind):
+                path = self.fields[name].path
+                raise ObjectError("wrong_shape", f"column {path!r} is a {kind}, expected one value")
+            else:
+                wanted.append(".".join(keys))
+        return wanted, frozenset(absent)
+
+    def _parsed(self, batch: Any, absent: frozenset[str]) -> Parsed:
+        n = batch.num_rows
+        arrays: dict[str, Any] = {}
+        columns: dict[str, FieldColumn] = {}
+        for name, field in self.fields.items():
+            if name in absent:
+                columns[name] = field.column([None] * n)
+                continue
+            arrays[name] = _array_at(batch, self.keys[name])
+            columns[name] = column_from(field, arrays[name])
+        return assembled(self.fields, columns, n, shown=lambda name, at: _shown(arrays[name][at]))
+
+
+def column_from(field: Field, array: Any) -> FieldColumn:
+    """Turn an Arrow array, of any type, into a field's column."""
+    types, kind = pyarrow().types, array.type
+    if types.is_dictionary(kind):
+        return _of_dictionary(field, array)
+    absent = some(array.is_null().to_numpy(zero_copy_only=False))
+    if isinstance(field, Int) and (types.is_integer(kind) or _is_whole_decimal(kind)):
+        return _of_integers(field, array, absent)
+    if isinstance(field, Float) and (types.is_floating(kind) or types.is_integer(kind)):
+        numbers = array.cast("float64", safe=False).fill_null(np.nan)
+        values: Array = numbers.to_numpy(zero_copy_only=False)
+        bad = ~np.isfinite(values)
+        if absent is not None:
+            bad &= ~absent
+        return column_of(values, absent, some(bad), field.low, field.high)
+    if isinstance(field, Float) and types.is_decimal(kind):
+        return field.column([None if v is None else float(v) for v in array.to_pylist()])
+    if not isinstance(field, Float) and _is_text(kind):
+        return field.column(_texts(array))
+    return field.column([None if known else _OTHER for known in _nulls(array)])
+
+
+_OTHER: Final = object()  # a value of a type that a field does not take
+
+
+def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:
+    kind = "uint64" if array.type == pyarrow().uint64() else "int64"
+    values: Array = array.fill_null(0).cast(kind).to_numpy(zero_copy_only=False)
+    values = values.view(np.int64)
+    bad = some(values < 0) if kind == "uint64" else some(values <= BAD_INT)
+    if bad is not None:
+        values = np.where(bad, 0, values)
+    return column_of(values, absent, bad, field.low, field.high)
+
+
+def _of_dictionary(field: Field, array: Any) -> FieldColumn:
+    """Turn each distinct value into the field's once, however many rows have it."""
+    absent = some(array.is_null().to_numpy(zero_copy_only=False))
+    if not len(array.dictionary):
+        return field.column([None] * len(array))
+    places = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    once = column_from(field, array.dictionary)
+    at = [None if m is None else m[places] for m in (once.absent, once.bad, once.outside)]
+    missing_there, bad, outside = at
+    if absent is not None:
+        missing_there = absent if missing_there is None else missing_there | absent
+        bad, outside = (None if mask is None else mask & ~absent for mask in (bad, outside))
+    return FieldColumn(once.values[places], some(missing_there), some(bad), some(outside))
+
+
+def _shown(scalar: Any) -> str:
+    """Give a bad value for people."""
+    try:
+        value = scalar.as_py()
+    except (ValueError, OverflowError):  # a date that Python has not
+        return str(scalar.type)
+    if isinstance(value, bytes):
+        return shown_raw(value)
+    return shown_value(value if isinstance(value, (str, int, float)) else str(value))
+
+
+def _is_whole_decimal(kind: Any) -> bool:
+    decimal = bool(pyarrow().types.is_decimal(kind))
+    return decimal and bool(kind.scale == 0 and kind.precision <= _DECIMAL_DIGITS)
+
+
+def _is_text(kind: Any) -> bool:
+    types = pyarrow().types
+    return any(
+        known(kind)
+        for known in (
+            types.is_string,
+            types.is_large_string,
+            types.is_string_view,
+            types.is_binary,
+            types.is_large_binary,
+            types.is_binary_view,
+            types.is_fixed_size_binary,
+        )
+    )
+
+
+def _texts(array: Any) -> list[Any]:
+    """Give texts; what is bytes and no UTF-8 is no text."""
+    found: list[Any] = []
+    for value in array.to_pylist():
+        if isinstance(value, bytes):
+            try:
+                value = value.decode()  # noqa: PLW2901 - the same, as text
+            except UnicodeDecodeError:
+                value = _OTHER  # noqa: PLW2901
+        found.append(value)
+    return found
+
+
+def _nulls(array: Any) -> list[bool]:
+    nulls: list[bool] = array.is_null().to_pylist()
+    return nulls
+
+
+def _kind_at(schema: Any, keys: list[str]) -> Any | None:
+    """Give the type at a path, None where there is nothing."""
+    places = schema.get_all_field_indices(keys[0])
+    if len(places) > 1:
+        raise ObjectError("wrong_shape", f"column {keys[0]!r} is there {len(places)} times")
+    if not places:
+        return None
+    kind = schema.field(places[0]).type
+    for key in keys[1:]:
+        if not pyarrow().types.is_struct(kind) or kind.get_field_index(key) < 0:
+            return None
+        kind = kind.field(key).type
+    return kind
+
+
+def _array_at(batch: Any, keys: list[str]) -> Any:
+    """Give the values at a path: null where anything on the way to them is."""
+    array = batch.column(batch.schema.get_field_index(keys[0]))
+    for key in keys[1:]:
+        array = array.flatten()[array.type.get_field_index(key)]
+    return array
+
+
+def _groups_in(metadata: Any, start: int, stop: int | None) -> list[int]:
+    """Give the row groups whose first byte is in the range."""
+    found = []
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        first = min(
+            (_first_byte(group.column(c)) for c in range(group.num_columns)), default=len(MAGIC)
+        )
+        if start <= first and (stop is None or first < stop):
+            found.append(number)
+    return found
+
+
+def _first_byte(column: Any) -> int:
+    offsets = [column.data_page_offset]
+    if column.dictionary_page_offset:  # 0 and None are written for none
+        offsets.append(column.dictionary_page_offset)
+    return int(min(offsets))
+
+
+def _told(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

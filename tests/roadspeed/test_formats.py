@@ -1,0 +1,148 @@
+"""The same trips in every format, packed in every way, divided or not: one digest, one account."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from backports import zstd
+
+import mapreduce as mr
+from mapreduce.objects.s3 import S3
+from mapreduce.objects.s3_settings import Keys, Settings
+from mapreduce.plan import MIN_RANGE_BYTES
+from roadspeed.speeds import Speeds
+from tests.curitiba import CURITIBA, needs_curitiba
+from tests.jobs.driven import Driven
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.services.seaweed import Seaweed
+
+pytestmark = needs_curitiba
+Trips = dict[str, list[dict[str, Any]]]
+
+
+@cache
+def trips() -> Trips:
+    return {
+        path.stem: json.loads(path.read_bytes())["data"]
+        for path in sorted((CURITIBA / "trips").glob("*.json"))
+    }
+
+
+def flat(fixes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"link": (f["dbResponse"] or {}).get("linkID"), "v": f["absVelocity"], "word": 'a,"b"'}
+        for f in fixes
+    ]
+
+
+def as_lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"\n".join(json.dumps(row).encode() for row in rows)
+
+
+def as_csv(rows: list[dict[str, Any]], delimiter: str = ",", decimal: str = ".") -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter)
+    writer.writerow(["word", "v", "link"])
+    for row in rows:
+        writer.writerow(
+            [
+                row["word"],
+                "" if row["v"] is None else str(row["v"]).replace(".", decimal),
+                row["link"],
+            ]
+        )
+    return out.getvalue().encode()
+
+
+def as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=100)
+    return out.getvalue()
+
+
+def each(make: Callable[[list[dict[str, Any]]], bytes], ending: str) -> dict[str, bytes]:
+    return {f"{name}.{ending}": make(flat(fixes)) for name, fixes in trips().items()}
+
+
+def documents() -> dict[str, bytes]:
+    return {f"{name}.json": json.dumps({"data": fixes}).encode() for name, fixes in trips().items()}
+
+
+FLAT: dict[str, Any] = {"link": "link", "speed": "v"}
+FORMS: dict[str, tuple[Callable[[], dict[str, bytes]], Speeds]] = {
+    "json": (documents, Speeds()),
+    "json-lines": (lambda: each(as_lines, "jsonl"), Speeds(format="json-lines", **FLAT)),
+    "json-documents": (documents, Speeds(format="json-documents")),
+    "csv": (lambda: each(as_csv, "csv"), Speeds(format="csv", **FLAT)),
+    "csv with semicolons": (
+        lambda: each(lambda rows: as_csv(rows, ";", ","), "csv"),
+        Speeds(format="csv", delimiter=";", decimal=",", **FLAT),
+    ),
+    "csv with tabs": (
+        lambda: each(lambda rows: as_csv(rows, "\t"), "tsv"),
+        Speeds(format="csv", delimiter="tab", **FLAT),
+    ),
+    "parquet": (lambda: each(as_parquet, "parquet"), Speeds(format="parquet", **FLAT)),
+}
+
+
+@cache
+def known() -> mr.Result:
+    return mr.run(Speeds(), CURITIBA / "trips", workers=1)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_format_gives_the_digest_of_2019s(name: str) -> None:
+    make, job = FORMS[name]
+    got = mr.run(job, mr.Memory(make()), workers=2)
+    assert got.digest == known().digest
+    assert (got.ledger.read, got.ledger.kept) == (18_014, 17_888)
+    assert got.ledger.dropped == known().ledger.dropped
+    assert got.ledger.quarantined == []
+
+
+@pytest.mark.parametrize("name", ["json", "json-lines", "json-documents", "csv"])
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bz2.compress, lzma.compress])
+def test_packed_objects_give_it_too(name: str, pack: Callable[[bytes], bytes]) -> None:
+    make, job = FORMS[name]
+    got = mr.run(job, mr.Memory({k: pack(v) for k, v in make().items()}), workers=2)
+    assert got.digest == known().digest
+
+
+ALL_AT_ONCE: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], Driven]] = {
+    "json-lines": (as_lines, Driven(format="json-lines")),
+    "csv": (as_csv, Driven(format="csv")),
+    "parquet": (as_parquet, Driven(format="parquet")),
+}
+
+
+@pytest.mark.parametrize("name", ALL_AT_ONCE)
+def test_one_large_object_is_divided_wherever_it_lies(name: str, seaweed: Seaweed) -> None:
+    make, job = ALL_AT_ONCE[name]
+    rows = [row for fixes in trips().values() for row in flat(fixes)] * 20
+    alone = mr.run(Driven(format="json-lines"), mr.Memory({"all": as_lines(rows)}), workers=1)
+    content = make(rows)
+    some = mr.Options(split_bytes=1)
+    assert len(content) > 4 * MIN_RANGE_BYTES  # so it is
+    divided = mr.run(job, mr.Memory({"all": content}), workers=2, options=some)
+    bucket = seaweed.bucket()
+    seaweed.put(bucket, {"all": content})
+    settings = Settings(endpoint=seaweed.endpoint, keys=Keys(seaweed.access, seaweed.secret))
+    stored = mr.run(job, S3(bucket, settings=settings), workers=2, options=some)
+    for got in (divided, stored):
+        assert got.digest == alone.digest
+        assert (got.ledger.read, got.ledger.kept) == (alone.ledger.read, alone.ledger.kept)
+        assert got.receipt["objects"]["ok"] == 1
