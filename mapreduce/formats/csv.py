@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mapreduce.tables.table import Array
 
 BLANKS: Final = " \t"
-_QUOTE, _LF = 0x22, 0x0A
+_QUOTE, _LF, _CR = 0x22, 0x0A, 0x0D
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
 
@@ -168,6 +168,8 @@ class _CsvReader:
         except (pyarrow().ArrowInvalid, pyarrow().ArrowKeyError):
             return None
         columns, texts, n = {}, {}, table.num_rows
+        if b'"' in block and not _is_a_row_each(n, block):
+            return None
         for name, field in self._fields.items():
             array = self._array(table, name)
             if array is None:
@@ -296,7 +298,9 @@ def _is_plain(block: bytes, delimiter: str) -> bool:
     It takes hexadecimal integers, a lone carriage return for a line's end, and quotes that open or
     close within a field; text that is no UTF-8 it would not find in columns that nobody asked for.
     """
-    if block.count(b"\r") != block.count(b"\r\n") or b"0x" in block or b"0X" in block:
+    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+        return False
+    if any(x in block and b"0" + x in block for x in (b"x", b"X")):  # a byte is found much sooner
         return False
     if not salvage.is_ascii(block) and not salvage.is_utf8(block):
         return False
@@ -304,20 +308,25 @@ def _is_plain(block: bytes, delimiter: str) -> bool:
 
 
 def _quotes_are_whole(block: bytes, delimiter: str) -> bool:
-    """Whether every quote opens a field, closes one, or is one of a pair within it.
+    """Whether quotes open and close fields in turn, or are one of a pair within one.
 
-    In each line quotes open and close in turn: one that opens stands at the beginning of a field
-    or behind another quote, one that closes at the end of a field or before another quote.
+    One that opens stands at the beginning of a field or behind another quote, one that closes at
+    the end of a field or before another quote. Line ends within quotes are another matter.
     """
     raw = np.frombuffer(b"\n" + block + b"\n", np.uint8)
-    (quotes,) = (raw == _QUOTE).nonzero()
-    (ends,) = (raw == _LF).nonzero()
-    before_line = np.searchsorted(quotes, ends)  # quotes before each line's end
-    if (np.diff(before_line) % 2).any():
+    quotes = np.flatnonzero(raw == _QUOTE)
+    if len(quotes) % 2:
         return False
     beside = np.zeros(256, np.bool_)
-    beside[[_QUOTE, _LF, 0x0D, ord(delimiter)]] = True
+    beside[[_QUOTE, _LF, _CR, ord(delimiter)]] = True
     return bool(beside[raw[quotes[::2] - 1]].all() and beside[raw[quotes[1::2] + 1]].all())
+
+
+def _is_a_row_each(rows: int, block: bytes) -> bool:
+    """Whether there are as many rows as lines that are not empty: no quote held a line's end."""
+    return rows == block.count(b"\n") + (not block.endswith(b"\n")) or rows == sum(
+        line not in {b"", b"\r"} for line in block.split(b"\n")
+    )
 
 
 def _checked_encoding(name: str) -> str:
