@@ -21,7 +21,7 @@ import msgspec
 from mapreduce.atomic_file import whole
 from mapreduce.errors import UsageError
 from mapreduce.job.code_files import BY_PATH, OURS, digest, tops
-from mapreduce.job.code_guard import compare
+from mapreduce.job.code_guard import compare, own_folders
 from mapreduce.job.side_file import Seal, copied
 from mapreduce.job.sources import files_of, name_of
 
@@ -36,7 +36,8 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # an archive's bytes say nothing of when i
 class Shipment:
     """An archive of sources: its file name (of its content), its bytes, and the job's name there.
 
-    `release` names this package's part of it.
+    `release` names this package's part of it; `folders` are where the job's files lie here, which
+    workers may see too.
     """
 
     archive: str
@@ -44,6 +45,7 @@ class Shipment:
     job: JobName
     release: str
     inputs: tuple[Seal, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> Path:
         """Write the archive into a folder and say where."""
@@ -82,6 +84,7 @@ def shipment(job: JobName) -> Shipment:
     for top in sorted(tops(job.code)):
         files |= files_of(top, python_only=True)
     compare({**files, **_by_path(job)}, job.code)
+    folders = tuple(sorted({str(f) for f in own_folders(job.reference, tops(job.code))}))
     job, own = _named_by_content(job)
     files |= own
     inputs = tuple(job.files.values())
@@ -93,7 +96,8 @@ def shipment(job: JobName) -> Shipment:
             f"the sources of {', '.join(sorted(tops(job.code)))} are {size:,} bytes, more than the"
             f" {MAX_BYTES:,} that are sent to workers: put the job in a package or file of its own"
         )
-    return Shipment(f"{OURS}-{name_of(files)}.zip", _zipped(files), job, release, inputs)
+    archive = f"{OURS}-{name_of(files)}.zip"
+    return Shipment(archive, _zipped(files), job, release, inputs, folders)
 
 
 def input_name(seal: Seal) -> str:

@@ -92,6 +92,7 @@ class PendingWork:
                 shipment.job,
                 assignment.limits,
                 assignment.schemas,
+                shipment.folders,
             )
         )
         self._locate = assignment.locate

@@ -26,6 +26,7 @@ from mapreduce.engines.foreign_bundle import release
 from mapreduce.engines.local import Local
 from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job.code_files import tops
+from mapreduce.job.code_guard import Watch, watched
 from mapreduce.job.name import JobName
 from mapreduce.job.side_file import verified
 from mapreduce.ledger import Cost, merged
@@ -49,7 +50,8 @@ KINDS: Final = ((MapError, "map"), (ExpiredError, "expired"), (StoreError, "stor
 class Order(msgspec.Struct, frozen=True):
     """What is the same for all tasks of a run.
 
-    `archive` is the file that workers were sent, `release` names this package's part of it.
+    `archive` is the file that workers were sent, `release` names this package's part of it;
+    `folders` are where the job's files lie on the coordinator's machine.
     """
 
     archive: str
@@ -57,6 +59,7 @@ class Order(msgspec.Struct, frozen=True):
     job: JobName
     limits: Limits
     schemas: tuple[Schema, ...]
+    folders: tuple[str, ...] = ()
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -129,7 +132,8 @@ def answered(order: Order, work: Work, raw_order: bytes) -> WorkAnswer:
     try:
         _check_folders(work.locations)
         _ready(order)
-        outcome = _apart(order, work) if work.apart else _attempt(order, work, raw_order)
+        with watched(_watch(order)):
+            outcome = _apart(order, work) if work.apart else _attempt(order, work, raw_order)
     except MemoryError:
         return WorkAnswer(faults=(Fault(work.number, "killed", "out of memory"),))
     except Exception as error:  # noqa: BLE001 - said to the coordinator, whole
@@ -210,11 +214,19 @@ def _ready(order: Order) -> None:
         mine = [p for p in sys.path if Path(p).name == order.archive]
         sys.path[:] = [*mine, *(p for p in sys.path if p not in mine)]
         for top in others:
-            if not _is_from(sys.modules.get(top), mine):
-                for name in [n for n in sys.modules if n == top or n.startswith(f"{top}.")]:
+            loaded = [n for n in sys.modules if n == top or n.startswith(f"{top}.")]
+            # Dask loads an archive's packages again, and leaves the modules in them as they were.
+            if not all(_is_from(sys.modules[name], mine) for name in loaded):
+                for name in loaded:
                     del sys.modules[name]
             _archive_of[top] = order.archive
         importlib.invalidate_caches()
+
+
+def _watch(order: Order) -> Watch:
+    """Watch the files of the archive, and of the folders it was made from: they may be here too."""
+    here = [p for p in sys.path if Path(p).name == order.archive]
+    return Watch(order.job.code, tuple(Path(one).absolute() for one in (*here, *order.folders)))
 
 
 def _placed(order: Order) -> JobName:
@@ -234,7 +246,7 @@ def _placed(order: Order) -> JobName:
     return msgspec.structs.replace(order.job, files=files)
 
 
-def _is_from(module: ModuleType | None, archives: Sequence[str]) -> bool:
+def _is_from(module: ModuleType, archives: Sequence[str]) -> bool:
     where = getattr(module, "__path__", None) or [getattr(module, "__file__", "")]
     return any(str(path).startswith(archive) for path in where for archive in archives)
 

@@ -4,11 +4,19 @@ Installed in a slot before it loads the job, a guard compares each of the job's 
 it had when the run began, at the moment it is imported, which may be in the middle of `map`. It
 compiles the source it has compared: Python's cache of compiled code knows a file by its size and
 whole seconds alone.
+
+Workers of other engines outlive a run, and are sent files that were compared when they were packed.
+They watch what is run while a task lasts (`watched`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,11 +33,11 @@ from mapreduce.job.code_files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import CodeType, ModuleType
 
 
-_HOME: Final = Path(__file__).parents[1]
+_HOME: Final = Path(__file__).absolute().parents[1]  # Spark says where from its folder
 _UNKNOWN: Final = (
     "{} is code of the job's own that the run did not know of when it began: it is new, or loaded"
     " by its path or by a name made at run time. Import it by its name in the job's file, so that"
@@ -70,6 +78,81 @@ def _compare(name: str, where: str, content: bytes, began: Mapping[str, str]) ->
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Sees that no file of the job's own is run that the run did not begin with.
+
+    Attributes
+    ----------
+    began
+        The hash of each file of the job, as `JobCode.digests` has them.
+    folders
+        Those that the job's own files lie in; an archive is one.
+    """
+
+    began: Mapping[str, str]
+    folders: tuple[Path, ...]
+
+    def look(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Refuse a file: whatever runs one tells Python's audit, imports by path among them."""
+        if event != "exec" or not self.folders:
+            return
+        said = str(getattr(arguments[0], "co_filename", ""))
+        if not said.endswith(".py"):
+            return
+        where = Path(os.path.abspath(said))  # noqa: PTH100 - keeps links, which have names too
+        if is_installed(str(where)) or where.is_relative_to(_HOME):
+            return
+        names = {
+            place.relative_to(folder).as_posix()
+            for folder in self.folders
+            for place in (where, where.resolve())
+            if place.is_relative_to(folder)
+        }
+        known = names | {f"{BY_PATH}{name}" for name in names}
+        if names and known.isdisjoint(self.began):
+            raise ChangedCodeError(_UNKNOWN.format(where))
+
+
+def own_folders(reference: str, tops: Iterable[str]) -> Iterator[Path]:
+    """Give the folders that a job's top-level packages and modules, or its file, lie in."""
+    where = reference.rpartition(":")[0]
+    if where.endswith(".py"):
+        yield Path(where).resolve().parent
+    for top in tops:
+        for finder in sys.meta_path:
+            if (spec := finder.find_spec(top, None)) is not None:
+                found = [spec.origin] if spec.has_location else []
+                places = list(spec.submodule_search_locations or found)
+                yield from (Path(str(place)).parent for place in places)
+                break
+
+
+_watching: ContextVar[Watch | None] = ContextVar("_watching", default=None)
+
+
+@contextlib.contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Have a watch look at what this thread runs meanwhile: others may run other jobs."""
+    _listen()
+    token = _watching.set(watch)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
+
+
+@functools.cache
+def _listen() -> None:
+    """Ask the watch of the thread, once a process: such a hook stays for good."""
+
+    def asked(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "exec" and (watch := _watching.get()) is not None:
+            watch.look(event, arguments)
+
+    sys.addaudithook(asked)
+
+
 class Guard:
     """Finds a job's modules as other finders do, and compares them.
 
@@ -84,8 +167,7 @@ class Guard:
     def __init__(self, began: Mapping[str, str], reference: str) -> None:
         self._began = began
         self._tops = tops(began)
-        self._reference = reference.rpartition(":")[0]
-        self._folders: tuple[Path, ...] = ()  # that the job's own files lie in
+        self._reference = reference
 
     def install(self) -> None:
         """Compare from now on, this framework at once.
@@ -102,37 +184,9 @@ class Guard:
                 " began with: it was updated meanwhile. Put them back and type the same command"
                 " again, or begin anew with another --out"
             )
-        self._folders = tuple(self._own_folders())
+        folders = tuple(own_folders(self._reference, self._tops))
         sys.meta_path.insert(0, self)
-        sys.addaudithook(self._audit)
-
-    def _own_folders(self) -> Iterator[Path]:
-        """Give the folders that the job's top-level packages and modules, or its file, lie in."""
-        if self._reference.endswith(".py"):
-            yield Path(self._reference).resolve().parent
-        for top in self._tops:
-            for finder in sys.meta_path:
-                if (spec := finder.find_spec(top, None)) is not None:
-                    found = [spec.origin] if spec.has_location else []
-                    places = list(spec.submodule_search_locations or found)
-                    yield from (Path(str(place)).parent for place in places)
-                    break
-
-    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
-        """See that no file of the job's own is run that the run did not begin with.
-
-        Whatever runs a file tells Python's audit, imports by path among them.
-        """
-        if event != "exec" or not self._folders:
-            return
-        where = str(getattr(arguments[0], "co_filename", ""))
-        if not where.endswith(".py") or is_installed(where) or Path(where).is_relative_to(_HOME):
-            return
-        above = [folder for folder in self._folders if Path(where).is_relative_to(folder)]
-        names = {Path(where).relative_to(folder).as_posix() for folder in above}
-        known = names | {f"{BY_PATH}{name}" for name in names}
-        if above and known.isdisjoint(self._began):
-            raise ChangedCodeError(_UNKNOWN.format(where))
+        sys.addaudithook(Watch(self._began, folders).look)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

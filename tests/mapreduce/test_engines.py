@@ -175,6 +175,55 @@ def test_a_module_beside_the_job_comes_along_in_todays_version(
     sys.path.remove(str(tmp_path))
 
 
+HIDDEN = """
+import importlib, importlib.util, runpy
+import mapreduce as mr
+import of_{name}.known
+
+def by_path():
+    spec = importlib.util.spec_from_file_location("loaded", {path!r})
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.STEP
+
+def by_runpy():
+    return runpy.run_path({path!r})["STEP"]
+
+def by_name():
+    return importlib.import_module("of_{name}." + "hidden").STEP
+
+class Mine(mr.Job):
+    records = mr.Json(at="data", link=mr.Int("link"))
+    links = mr.Table(key="link", n=mr.Sum)
+
+    def map(self, r):
+        return self.links.fold(r.link, n={how}())
+"""
+
+
+@OTHERS
+@pytest.mark.parametrize("how", ["by_path", "by_runpy", "by_name"])
+def test_a_file_of_the_jobs_own_that_no_import_names_is_refused(
+    engine: Engine, name: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package, mine = tmp_path / f"of_{name}", tmp_path / "mine.py"
+    package.mkdir()
+    for part in ("__init__", "known", "hidden"):
+        (package / f"{part}.py").write_text("STEP = 2\n")
+    text = HIDDEN.format(name=name, how=how, path=str(package / "hidden.py"))
+    mine.write_text(text)
+    said = rf"of_{name}/hidden\.py is code of the job's own.*Import it by its name"
+    with pytest.raises(JobError, match=said):
+        run(mr.load(f"{mine}:Mine"), Memory(GOOD), engine=engine, options=ONE_EACH)
+    mine = tmp_path / "named.py"
+    mine.write_text(text.replace(".known", ".hidden"))
+    got = run(mr.load(f"{mine}:Mine"), Memory(GOOD), engine=engine, options=ONE_EACH)
+    assert int(got.rows["n"].sum()) == 2 * 2 * len(GOOD)
+    for loaded in [one for one in sys.modules if one.partition(".")[0] == f"of_{name}"]:
+        del sys.modules[loaded]
+
+
 @ALL
 def test_lines_divided_by_ranges_among_whole_objects(engine: Engine) -> None:
     long = b"".join(b'{"id": %d}\n' % (n % 900) for n in range(40_000))

@@ -221,6 +221,7 @@ def test_a_module_imported_by_a_name_made_at_run_time_is_refused_with_the_remedy
             "held = {{1: importlib.util.module_from_spec(_s)}}\n_s.loader.exec_module(held[1])"
         ),
         "import runpy\nheld = {{1: type('N', (), runpy.run_path({path!r}))}}",
+        "import os, runpy\nheld = {{1: type('N', (), runpy.run_path(os.path.relpath({path!r})))}}",
     ],
 )
 def test_a_file_beside_the_job_that_no_import_names_is_refused(
