@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import shlex
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.safe_text import in_line
-from roadspeed.inspect.inspect import MARK
+from roadspeed.inspect.inspect import MARK, Where
 from roadspeed.inspect.leaves import float_ids, likely, odd_ids, shown, text_speed
 from roadspeed.trip import PATHS
 
@@ -42,8 +43,8 @@ def told(found: Findings, source: str) -> str:
         lines.append(f"  no JSON objects: {place.not_records:,} of these records")
     lines += [f"  {in_line(fault)}" for fault in found.faults]
     lines += [f"  {in_line(key)}: lines for a map, as roads are; no trip" for key in found.roads]
-    others = {keys: p for keys, p in found.places.items() if p is not place}
-    lines += [f"  also {p.records:,} records at '{shown(k)}'" for k, p in others.items()]
+    others = {where: p for where, p in found.places.items() if p is not place}
+    lines += [f"  also {p.records:,} records{_placed(where)}" for where, p in others.items()]
     lines += ["", *_advice(found, source)]
     return "\n".join(lines)
 
@@ -51,15 +52,19 @@ def told(found: Findings, source: str) -> str:
 def _covered(found: Findings) -> str:
     read = found.objects - found.unreadable
     objects = f"{read:,} of {found.objects:,}" if found.unreadable else f"{found.objects:,}"
-    return f"{objects} objects, {found.place.records:,} records" + (
-        f" at '{shown(found.at)}'" if found.at is not None else ""
-    )
+    records = f"{objects} objects, {found.place.records:,} records"
+    return records + (_placed(found.at) if found.at is not None else "")
+
+
+def _placed(where: Where) -> str:
+    """Say where records are: in JSON by the path of their list, else by the format."""
+    if where.format in {"json", "json-documents"}:
+        return f" at '{shown(where.keys)}'" + (" a line" if where.format != "json" else "")
+    return f" of {where.format}"
 
 
 def _advice(found: Findings, source: str) -> list[str]:
     place = found.place
-    if found.lines:
-        return ["These are JSON Lines: trips are documents; a job of your own may read JsonLines."]
     if not place.records:
         alone = "These are roads: name the trips here, and this file with --roads."
         return [alone if found.roads else "There is no record to tell link id and speed by."]
@@ -150,12 +155,18 @@ def _of_not_finite(found: Findings, used: list[Keys]) -> list[str]:
 
 
 def _command(found: Findings, source: str, links: list[Keys], speeds: list[Keys]) -> str:
+    at = found.at or Where()
+    nested = at.format in {"json", "json-documents"}
+    named = path_of if at.format != "csv" else operator.itemgetter(0)  # a column as it stands
     options = [
         f"--{name} {shlex.quote(value)}"
         for name, value, default in (
-            ("records-at", path_of(found.at or ()), PATHS.data),
-            ("link", path_of(links[0]) if links else "PATH", PATHS.link),
-            ("speed", path_of(speeds[0]) if speeds else "PATH", PATHS.speed),
+            ("format", at.format, "json"),
+            ("delimiter", "tab" if at.delimiter == "\t" else at.delimiter, ","),
+            ("decimal", at.decimal, "."),
+            ("records-at", path_of(at.keys) if nested else PATHS.data, PATHS.data),
+            ("link", named(links[0]) if links else "PATH", PATHS.link),
+            ("speed", named(speeds[0]) if speeds else "PATH", PATHS.speed),
         )
         if value != default
     ]

@@ -17,21 +17,27 @@ import msgspec
 from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
-from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed
+from mapreduce.formats.parquet import MAGIC
+from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed_again
 from mapreduce.objects.listing import wanted
+from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
-from mapreduce.objects.unpacked import read_all
+from mapreduce.objects.unpacked import unpacked
 from roadspeed.inspect.leaves import Leaf, likely
+from roadspeed.inspect.tables import csv_look, parquet_records
 from roadspeed.trip import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mapreduce.objects import Entry, Location
+    from mapreduce.objects.body import Body
     from roadspeed.inspect.leaves import Keys
 
 OBJECTS: Final = 20
 MOST_BYTES: Final = 256 << 20
+FIRST_BYTES: Final = 4 << 20  # of an object of lines: it may be of any size
 RECORDS_AN_OBJECT: Final = 5_000
 MOST_DIGITS: Final = 400  # of an integer
 BOM: Final = b"\xef\xbb\xbf"
@@ -44,9 +50,19 @@ MARKED: Final = {word: f'"{MARK}{word.decode()}"'.encode() for word in WORDS}
 LINES: Final = frozenset(("LineString", "MultiLineString"))
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where records are, and how they are read: the format, and the path of their list."""
+
+    format: str = "json"
+    keys: Keys = ()
+    delimiter: str = ","
+    decimal: str = "."
+
+
 @dataclass(slots=True)
 class RecordPlace:
-    """The records of the lists at one path."""
+    """The records of one format, of the lists at one path."""
 
     records: int = 0
     not_records: int = 0
@@ -66,17 +82,16 @@ class Findings:
 
     objects: int = 0
     unreadable: int = 0
-    lines: bool = False
     not_finite_beside: bool = False
     """Whether NaN or Infinity stands beside the records of a document."""
     faults: list[str] = field(default_factory=list)
-    places: dict[Keys, RecordPlace] = field(default_factory=dict)
+    places: dict[Where, RecordPlace] = field(default_factory=dict)
     roads: list[str] = field(default_factory=list)
     """Keys of objects that hold lines for a map, and no trips."""
 
     @property
-    def at(self) -> Keys | None:
-        """The path of the list that a run should read, None where there was no list.
+    def at(self) -> Where | None:
+        """The format and path that a run should read, None where there was no list.
 
         That with a likely link id and speed, else with the most records.
         """
@@ -103,10 +118,7 @@ def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECT
         for entry in itertools.islice(wanted(store), objects):
             found.objects += 1
             try:
-                with reader.open(entry, store.locate(entry)) as body:
-                    raw = read_all(body, entry.key, MOST_BYTES)
-                refuse_packed(raw[:HEAD_BYTES], entry.key)
-                fault = _look(raw.removeprefix(BOM), entry.key, found)
+                fault = _looked(reader, entry, store.locate(entry), found)
             except ObjectError as error:
                 found.unreadable += 1
                 fault = f"could not be read: {error}"
@@ -115,6 +127,31 @@ def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECT
     if not found.objects:
         raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
     return found
+
+
+def _looked(reader: Reader, entry: Entry, location: Location, found: Findings) -> str | None:
+    """Look at an object, whatever its format; raises and returns as `_look`."""
+    with ObjectFile(reader, entry, location) as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            _take(parquet_records(file, RECORDS_AN_OBJECT), Where("parquet"), found)
+            return None
+    with reader.open(entry, location) as body:
+        content = unpacked(body, entry.key, MOST_BYTES)
+        raw = _first(content)
+        refuse_packed_again(raw[:HEAD_BYTES], entry.key)
+        raw = raw.removeprefix(BOM)
+        if len(raw) >= FIRST_BYTES and _take_lines(raw[: raw.rfind(b"\n") + 1], found):
+            return None
+        return _look(raw + content.read(), entry.key, found)
+
+
+def _first(content: Body) -> bytes:
+    """Read the first bytes."""
+    pieces, size = [], 0
+    while size < FIRST_BYTES and (piece := content.read(FIRST_BYTES - size)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _look(raw: bytes, key: str, found: Findings) -> str | None:
@@ -128,12 +165,7 @@ def _look(raw: bytes, key: str, found: Findings) -> str | None:
     try:
         document = _decoded(raw)
     except (ValueError, RecursionError) as error:  # of msgspec, json and UTF-8
-        lines = _lines(raw)
-        if lines is None:
-            return _drops(raw, error)
-        found.lines = True
-        _take(lines, (), found)
-        return None
+        return None if _take_lines(raw, found) else _drops(raw, error)
     if _is_roads(document):
         found.roads.append(key)
         return None
@@ -143,9 +175,8 @@ def _look(raw: bytes, key: str, found: Findings) -> str | None:
     longest = max(lists, key=lambda keys: len(lists[keys]))
     if all(map(is_nameable, longest)):
         _judged(raw, path_of(longest), found)
-    of_objects = [k for k, one in lists.items() if any(isinstance(r, dict) for r in one)]
-    for at in of_objects or [longest]:
-        _take(lists[at][:RECORDS_AN_OBJECT], at, found)
+    for keys in _of_objects(lists) or [longest]:
+        _take(lists[keys][:RECORDS_AN_OBJECT], Where("json", keys), found)
     return None
 
 
@@ -197,14 +228,31 @@ def _judged(raw: bytes, at: str, found: Findings) -> None:
         found.not_finite_beside = True
 
 
-def _lines(raw: bytes) -> list[Any] | None:
-    """Read JSON Lines; None where these are none."""
+def _take_lines(raw: bytes, found: Findings) -> bool:
+    """Take records of JSON Lines, documents a line, or CSV; tell whether it is one of these."""
     lines = [line for line in raw.split(b"\n")[:RECORDS_AN_OBJECT] if line.strip()]
     try:
         records = [_decoded(line) for line in lines]
     except (ValueError, RecursionError):
-        return None
-    return records if len(records) > 1 else None
+        look = csv_look(raw, RECORDS_AN_OBJECT)
+        if look is not None:
+            _take(look.records, Where("csv", (), look.delimiter, look.decimal), found)
+        return look is not None
+    if len(records) < 2:  # noqa: PLR2004 - a single one is a document
+        return False
+    within = [keys for keys in _of_objects(dict(_lists(records[0]))) if keys]
+    if not within:
+        _take(records, Where("json-lines"), found)
+    for keys in within:
+        for record in records:
+            of_it = dict(_lists(record)).get(keys, [])
+            _take(of_it[:RECORDS_AN_OBJECT], Where("json-documents", keys), found)
+    return True
+
+
+def _of_objects(lists: Mapping[Keys, list[Any]]) -> list[Keys]:
+    """Give the paths of lists that have objects in them."""
+    return [k for k, one in lists.items() if any(isinstance(r, dict) for r in one)]
 
 
 def _lists(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, list[Any]]]:
@@ -215,7 +263,7 @@ def _lists(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, list[Any]]]:
             yield from _lists(below, (*keys, key))
 
 
-def _take(records: list[Any], at: Keys, found: Findings) -> None:
+def _take(records: list[Any], at: Where, found: Findings) -> None:
     place = found.places.setdefault(at, RecordPlace())
     for record in records:
         place.records += 1

@@ -25,7 +25,7 @@ INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 WHOLE_FLOAT: Final = re.compile(r"-?[0-9]+\.0+", re.ASCII)
 NUMBER: Final = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 NAMES: Final = {
-    "link": re.compile(r"(link|edge|way|segment|road).?_?id$", re.IGNORECASE),
+    "link": re.compile(r"(link|edge|way|segment|road)(.?_?id)?$", re.IGNORECASE),
     "speed": re.compile(r"(speed|velocity|velocidade|kph|mph)", re.IGNORECASE),
 }
 NOT_SPEED: Final = re.compile(r"(limit|lim$|max)", re.IGNORECASE)

@@ -19,7 +19,7 @@ class Driven(mr.Job):
     def records(self) -> mr.Format:
         """Of the wanted format."""
         form: mr.Format = FORMATS[self.format](
-            link=mr.Int("link"), speed=mr.Float("v", low=0.0, high=400.0)
+            link=mr.Int("link"), speed=mr.Float("speed", low=0.0, high=400.0)
         )
         return form
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mapreduce.ledger import Ledger
 
-GOOD_CSV = b"link,v\n1,2.5\n2,3\n"
+GOOD_CSV = b"link,speed\n1,2.5\n2,3\n"
 
 
 def parquet(columns: Mapping[str, Any], **how: Any) -> bytes:
@@ -33,14 +33,14 @@ def parquet(columns: Mapping[str, Any], **how: Any) -> bytes:
 
 def orc() -> bytes:
     out = io.BytesIO()
-    pyarrow.orc.write_table(pa.table({"link": [1], "v": [2.5]}), out)
+    pyarrow.orc.write_table(pa.table({"link": [1], "speed": [2.5]}), out)
     return out.getvalue()
 
 
 def same_name_twice() -> bytes:
     out = io.BytesIO()
     columns = [pa.array([1]), pa.array([2]), pa.array([2.5])]
-    pq.write_table(pa.Table.from_arrays(columns, ["link", "link", "v"]), out)
+    pq.write_table(pa.Table.from_arrays(columns, ["link", "link", "speed"]), out)
     return out.getvalue()
 
 
@@ -51,29 +51,29 @@ def damaged(content: bytes, start: int, stop: int | None = None) -> bytes:
     return content[:start] + bytes(stop - start) + content[stop:]
 
 
-GOOD_PARQUET = parquet({"link": [1, 2], "v": [2.5, 3.0]})
-LARGE = parquet({"link": np.arange(100_000), "v": np.linspace(0, 9, 100_000)})
+GOOD_PARQUET = parquet({"link": [1, 2], "speed": [2.5, 3.0]})
+LARGE = parquet({"link": np.arange(100_000), "speed": np.linspace(0, 9, 100_000)})
 
 CSVS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "empty"),
     "bom alone": (b"\xef\xbb\xbf", "empty"),
     "nothing.gz": (gzip.compress(b""), "empty"),
-    "blank line first": (b"\nlink,v\n1,2\n", "wrong_shape"),
+    "blank line first": (b"\nlink,speed\n1,2\n", "wrong_shape"),
     "other names": (b"road,kmh\n1,2\n", "wrong_shape"),
     "one name": (b"link\n1\n", "wrong_shape"),
-    "name twice": (b"link,v,v\n1,2,3\n", "wrong_shape"),
-    "capitals": (b"Link,V\n1,2\n", "wrong_shape"),
-    "other delimiter": (b"link;v\n1;2\n", "wrong_shape"),
-    "tabs": (b"link\tv\n1\t2\n", "wrong_shape"),
+    "name twice": (b"link,speed,speed\n1,2,3\n", "wrong_shape"),
+    "capitals": (b"Link,Speed\n1,2\n", "wrong_shape"),
+    "other delimiter": (b"link;speed\n1;2\n", "wrong_shape"),
+    "tabs": (b"link\tspeed\n1\t2\n", "wrong_shape"),
     "no names": (b"1,2.5\n2,3\n", "wrong_shape"),
-    "quote open in the names": (b'"link,v\n1,2\n', "wrong_shape"),
-    "quote within a name": (b'"li"nk,v\n1,2\n', "wrong_shape"),
-    "old line ends": (b"link,v\r1,2\r2,3\r", "wrong_shape"),
-    "utf-16": ("link,v\n1,2\n".encode("utf-16"), "bad_encoding"),
-    "latin-1 names": ("link,v,straße\n1,2,3\n".encode("latin-1"), "bad_encoding"),
-    "json": (b'{"data": [{"link": 1, "v": 2}]}', "wrong_shape"),
+    "quote open in the names": (b'"link,speed\n1,2\n', "wrong_shape"),
+    "quote within a name": (b'"li"nk,speed\n1,2\n', "wrong_shape"),
+    "old line ends": (b"link,speed\r1,2\r2,3\r", "wrong_shape"),
+    "utf-16": ("link,speed\n1,2\n".encode("utf-16"), "bad_encoding"),
+    "latin-1 names": ("link,speed,straße\n1,2,3\n".encode("latin-1"), "bad_encoding"),
+    "json": (b'{"data": [{"link": 1, "speed": 2}]}', "wrong_shape"),
     "web page": (b"<html><body>no</body></html>", "wrong_shape"),
-    "huge first line": (b"link,v," + b"x" * 5000 + b"\n1,2,3\n", "wrong_shape"),
+    "huge first line": (b"link,speed," + b"x" * 5000 + b"\n1,2,3\n", "wrong_shape"),
     "cut.csv.gz": (gzip.compress(GOOD_CSV * 50)[:-9], "unreadable"),
     "packed twice": (gzip.compress(gzip.compress(GOOD_CSV)), "unreadable"),
     "parquet": (GOOD_PARQUET, "unreadable"),
@@ -102,7 +102,7 @@ LINES: dict[str, tuple[bytes, dict[str, int]]] = {
     "nul": (b"1,2\0\n", {"bad_speed": 1}),
     "latin-1": (b"1,\xff\n", {"not_a_record": 1}),
     "carriage return": (b"1\r,2\n", {"not_a_record": 1}),
-    "names again": (b"link,v\n", {"bad_link": 1}),
+    "names again": (b"link,speed\n", {"bad_link": 1}),
     "comment": (b"# end\n", {"not_a_record": 1}),
     "long line": (b"1," + b"2" * 5000 + b"\n", {"not_a_record": 1}),
     "blank lines": (b"\n\r\n\n", {}),
@@ -121,36 +121,36 @@ PARQUETS: dict[str, tuple[bytes, str]] = {
     "pages": (damaged(LARGE, 1000, 200_000), "unreadable"),
     "encrypted": (b"PARE" + GOOD_PARQUET[4:-4] + b"PARE", "unreadable"),
     "csv": (GOOD_CSV, "unreadable"),
-    "json": (b'[{"link": 1, "v": 2}]', "unreadable"),
+    "json": (b'[{"link": 1, "speed": 2}]', "unreadable"),
     "orc": (orc(), "unreadable"),
     "gz": (gzip.compress(GOOD_PARQUET), "unreadable"),
     "other names": (parquet({"road": [1], "kmh": [2.5]}), "wrong_shape"),
     "one name": (parquet({"link": [1]}), "wrong_shape"),
-    "capitals": (parquet({"Link": [1], "V": [2.5]}), "wrong_shape"),
+    "capitals": (parquet({"Link": [1], "Speed": [2.5]}), "wrong_shape"),
     "no columns": (parquet({}), "wrong_shape"),
-    "lists": (parquet({"link": [[1, 2]], "v": [[2.5, 3.0]]}), "wrong_shape"),
-    "structs": (parquet({"link": [{"id": 1}], "v": [2.5]}), "wrong_shape"),
+    "lists": (parquet({"link": [[1, 2]], "speed": [[2.5, 3.0]]}), "wrong_shape"),
+    "structs": (parquet({"link": [{"id": 1}], "speed": [2.5]}), "wrong_shape"),
     "maps": (
-        parquet({"link": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "v": [2.5]}),
+        parquet({"link": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "speed": [2.5]}),
         "wrong_shape",
     ),
     "name twice": (same_name_twice(), "wrong_shape"),
 }
 ROWS: dict[str, tuple[Mapping[str, Any], dict[str, int]]] = {
-    "nulls": ({"link": [1, None], "v": [None, 2.5]}, {"no_link": 1, "no_speed": 1}),
-    "all null": ({"link": pa.nulls(3), "v": pa.nulls(3)}, {"no_link": 3}),
-    "floats for ids": ({"link": [1.0, 2.0], "v": [2.5, 3.0]}, {"bad_link": 2}),
-    "texts": ({"link": ["7x", "x"], "v": [2.5, 3.0]}, {"bad_link": 2}),
-    "texts for speeds": ({"link": [1], "v": ["2.5"]}, {"bad_speed": 1}),
-    "booleans": ({"link": [True], "v": [2.5]}, {"bad_link": 1}),
-    "dates": ({"link": pa.array([1], pa.date32()), "v": [2.5]}, {"bad_link": 1}),
-    "nan": ({"link": [1, 2], "v": [float("nan"), float("inf")]}, {"bad_speed": 2}),
-    "too fast": ({"link": [1, 2], "v": [401.0, -1.0]}, {"speed_out_of_range": 2}),
-    "too large": ({"link": pa.array([2**63], pa.uint64()), "v": [1.0]}, {"bad_link": 1}),
-    "bytes": ({"link": [b"\xff"], "v": [1.0]}, {"bad_link": 1}),
-    "a text that goes on": ({"link": ["9" * 100_000], "v": [1.0]}, {"bad_link": 1}),
-    "far date": ({"link": pa.array([2**62], pa.timestamp("us")), "v": [1.0]}, {"bad_link": 1}),
-    "no rows": ({"link": pa.array([], pa.int64()), "v": pa.array([], pa.float64())}, {}),
+    "nulls": ({"link": [1, None], "speed": [None, 2.5]}, {"no_link": 1, "no_speed": 1}),
+    "all null": ({"link": pa.nulls(3), "speed": pa.nulls(3)}, {"no_link": 3}),
+    "floats for ids": ({"link": [1.0, 2.0], "speed": [2.5, 3.0]}, {"bad_link": 2}),
+    "texts": ({"link": ["7x", "x"], "speed": [2.5, 3.0]}, {"bad_link": 2}),
+    "texts for speeds": ({"link": [1], "speed": ["2.5"]}, {"bad_speed": 1}),
+    "booleans": ({"link": [True], "speed": [2.5]}, {"bad_link": 1}),
+    "dates": ({"link": pa.array([1], pa.date32()), "speed": [2.5]}, {"bad_link": 1}),
+    "nan": ({"link": [1, 2], "speed": [float("nan"), float("inf")]}, {"bad_speed": 2}),
+    "too fast": ({"link": [1, 2], "speed": [401.0, -1.0]}, {"speed_out_of_range": 2}),
+    "too large": ({"link": pa.array([2**63], pa.uint64()), "speed": [1.0]}, {"bad_link": 1}),
+    "bytes": ({"link": [b"\xff"], "speed": [1.0]}, {"bad_link": 1}),
+    "a text that goes on": ({"link": ["9" * 100_000], "speed": [1.0]}, {"bad_link": 1}),
+    "far date": ({"link": pa.array([2**62], pa.timestamp("us")), "speed": [1.0]}, {"bad_link": 1}),
+    "no rows": ({"link": pa.array([], pa.int64()), "speed": pa.array([], pa.float64())}, {}),
 }
 
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import shlex
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from backports import zstd
+from typer.testing import CliRunner
 
 import mapreduce as mr
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
 from mapreduce.plan import MIN_RANGE_BYTES
+from roadspeed.cli import app
+from roadspeed.inspect.advice import told
+from roadspeed.inspect.inspect import FIRST_BYTES, inspected
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.jobs.driven import Driven
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.services.seaweed import Seaweed
 
@@ -43,7 +49,7 @@ def trips() -> Trips:
 
 def flat(fixes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"link": (f["dbResponse"] or {}).get("linkID"), "v": f["absVelocity"], "word": 'a,"b"'}
+        {"link": (f["dbResponse"] or {}).get("linkID"), "speed": f["absVelocity"], "word": 'a,"b"'}
         for f in fixes
     ]
 
@@ -55,12 +61,12 @@ def as_lines(rows: list[dict[str, Any]]) -> bytes:
 def as_csv(rows: list[dict[str, Any]], delimiter: str = ",", decimal: str = ".") -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter)
-    writer.writerow(["word", "v", "link"])
+    writer.writerow(["word", "speed", "link"])
     for row in rows:
         writer.writerow(
             [
                 row["word"],
-                "" if row["v"] is None else str(row["v"]).replace(".", decimal),
+                "" if row["speed"] is None else str(row["speed"]).replace(".", decimal),
                 row["link"],
             ]
         )
@@ -81,7 +87,7 @@ def documents() -> dict[str, bytes]:
     return {f"{name}.json": json.dumps({"data": fixes}).encode() for name, fixes in trips().items()}
 
 
-FLAT: dict[str, Any] = {"link": "link", "speed": "v"}
+FLAT: dict[str, Any] = {"link": "link", "speed": "speed"}
 FORMS: dict[str, tuple[Callable[[], dict[str, bytes]], Speeds]] = {
     "json": (documents, Speeds()),
     "json-lines": (lambda: each(as_lines, "jsonl"), Speeds(format="json-lines", **FLAT)),
@@ -120,6 +126,44 @@ def test_packed_objects_give_it_too(name: str, pack: Callable[[bytes], bytes]) -
     make, job = FORMS[name]
     got = mr.run(job, mr.Memory({k: pack(v) for k, v in make().items()}), workers=2)
     assert got.digest == known().digest
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [(name, bytes) for name in FORMS]
+    + [(name, gzip.compress) for name in FORMS if name != "parquet"],  # which packs within
+)
+def test_inspect_finds_the_options_that_a_run_needs(
+    name: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    make, _ = FORMS[name]
+    for key, content in make().items():
+        (tmp_path / key).write_bytes(pack(content))
+    said = CliRunner().invoke(app, ["inspect", str(tmp_path)])
+    assert said.exit_code == 0, said.output
+    typed = shlex.split(said.output.strip().rpartition("\n")[2].removesuffix("--roads ROADS"))
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    typed = [str(out) if word == "OUT" else word for word in typed[1:]]
+    done = CliRunner().invoke(app, [*typed, "--no-map", "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    assert known().digest in done.output
+
+
+def test_inspect_looks_at_the_beginning_of_what_is_large_and_says_what_else_is_there(
+    tmp_path: Path,
+) -> None:
+    rows = [row for fixes in trips().values() for row in flat(fixes)]
+    (tmp_path / "a.csv").write_bytes(as_csv(rows * 15, ";"))
+    assert (tmp_path / "a.csv").stat().st_size > FIRST_BYTES
+    (tmp_path / "b.jsonl").write_bytes(as_lines(rows[:20]))
+    (tmp_path / "c.parquet").write_bytes(as_parquet(rows[:30]))
+    (tmp_path / "d.txt").write_bytes(b"nothing of the kind\nat all\n")
+    said = told(inspected(str(tmp_path)), str(tmp_path))
+    assert "3 of 4 objects, 5,000 records of csv" in said
+    assert "also 20 records of json-lines" in said
+    assert "also 30 records of parquet" in said
+    assert "d.txt: could not be read" in said
+    assert f"run {tmp_path} --format csv --delimiter ';' --link link --speed speed" in said
 
 
 ALL_AT_ONCE: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], Driven]] = {
