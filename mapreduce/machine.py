@@ -28,6 +28,16 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def memory_kills(counters: Path = Path("/proc/vmstat")) -> int | None:
+    """How many processes the kernel has killed for want of memory since it began; None: unknown."""
+    try:
+        lines = counters.read_text().splitlines()
+    except OSError:
+        return None
+    found = (line.split()[1] for line in lines if line.startswith("oom_kill "))
+    return next((int(count) for count in found), None)
+
+
 def default_workers() -> int:
     """As many slots as cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -32,7 +32,7 @@ from mapreduce.attempts.slot_messages import (
 )
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.interpreter import command
-from mapreduce.machine import peak_bytes
+from mapreduce.machine import memory_kills, peak_bytes
 from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:
@@ -82,12 +82,14 @@ class Death:
 
     `ordinal` is the object it last told of, None where it told of none. `bound` is set where the
     peak may have been this process's own: Linux counts in what a parent had when it started one.
+    `sent` is set where the kernel is known to have killed nothing for want of memory meanwhile.
     """
 
     code: int
     peak_bytes: int
     bound: bool = False
     ordinal: int | None = None
+    sent: bool = False
 
     @property
     def signal(self) -> int | None:
@@ -96,7 +98,8 @@ class Death:
 
     def __str__(self) -> str:
         bound = "at most " if self.bound else ""
-        return f"{_how(self.code)}, peak memory {bound}{self.peak_bytes / 2**20:,.0f} MiB"
+        peak = f"{bound}{self.peak_bytes / 2**20:,.0f} MiB"
+        return f"{_how(self.code, sent=self.sent)}, peak memory {peak}"
 
 
 class SlotProcess:
@@ -130,6 +133,7 @@ class SlotProcess:
         self._said_bytes = said_bytes
         self.ready_at: float | None = None  # the first process, on the monotonic clock
         self._own_peak_bytes = 0
+        self._memory_kills: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
         self._burial = threading.Lock()  # whoever ends it later waits until it is gone
@@ -249,6 +253,7 @@ class SlotProcess:
                 raise StartError("its work was cancelled")
             path = os.pathsep.join(self._begin.path)
             self._own_peak_bytes = peak_bytes()
+            self._memory_kills = memory_kills()
             process = self._process = subprocess.Popen(
                 command("mapreduce.attempts.slot"),
                 stdin=subprocess.PIPE,
@@ -292,11 +297,16 @@ class SlotProcess:
                 except BrokenPipeError:
                     continue
         if process.returncode is not None:
-            return Death(process.returncode, 0, bound=True)
+            return Death(process.returncode, 0, bound=True, sent=self._is_spared())
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Death(process.returncode, peak, bound=peak <= self._own_peak_bytes)
+        bound = peak <= self._own_peak_bytes
+        return Death(process.returncode, peak, bound=bound, sent=self._is_spared())
+
+    def _is_spared(self) -> bool:
+        """Whether the kernel is known to have killed nothing since the process was started."""
+        return self._memory_kills is not None and self._memory_kills == memory_kills()
 
 
 def _pass_on(source: IO[bytes], most_bytes: int) -> None:
@@ -325,10 +335,12 @@ def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdout
 
 
-def _how(code: int) -> str:
+def _how(code: int, *, sent: bool) -> str:
     if code == OUT_OF_MEMORY:
         return "out of memory within its limit"
     if code >= 0:
         return f"exit code {code}"
-    hint = " (perhaps by the kernel, short of memory)" if code == -signal.SIGKILL else ""
+    hint = ""
+    if code == -signal.SIGKILL:
+        hint = " (sent by another process)" if sent else " (perhaps by the kernel, short of memory)"
     return f"signal {signal.Signals(-code).name}{hint}"

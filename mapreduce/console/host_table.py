@@ -5,7 +5,7 @@ What hosts say is shown as text and never interpreted. It asks nothing and decid
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from mapreduce.safe_text import in_line
 
@@ -28,7 +28,8 @@ def table(status: Status) -> Table:
 
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("host", "state", "slots", "tasks", "MB/s", "°C", "note"):
-        shown.add_column(name, justify="left" if name in {"host", "state", "note"} else "right")
+        justify: Literal["left", "right"] = "left" if name in {"host", "state", "note"} else "right"
+        shown.add_column(name, justify=justify, overflow="fold")  # a long path in a reason is whole
     hosts = sorted(status.hosts, key=_rank)
     for host in hosts[:MOST_ROWS]:
         style = "red" if host.state in WORST_FIRST[:3] else ""

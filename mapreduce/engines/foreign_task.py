@@ -28,7 +28,6 @@ from mapreduce.errors import ExpiredError, JobError, MapReduceError, StoreError
 from mapreduce.job.code_files import tops
 from mapreduce.job.code_guard import Watch, watched
 from mapreduce.job.name import JobName
-from mapreduce.job.side_file import verified
 from mapreduce.ledger import Cost, merged
 from mapreduce.limits import Limits, MapError
 from mapreduce.machine import peak_bytes
@@ -232,7 +231,7 @@ def _watch(order: Order) -> Watch:
 def _placed(order: Order) -> JobName:
     """Give the job's name with its side inputs where they are here: beside the archive.
 
-    They are read to the end and compared once for each attempt that is made ready.
+    They are read to the end and compared when the job is loaded.
     """
     if not order.job.files:
         return order.job
@@ -240,7 +239,7 @@ def _placed(order: Order) -> JobName:
     if folder is None:
         raise JobError(f"{order.archive}, which the engine was given for its workers, is not here")
     files = {
-        name: verified(msgspec.structs.replace(seal, path=str(folder / seal.path)))
+        name: msgspec.structs.replace(seal, path=str(folder / seal.path))
         for name, seal in order.job.files.items()
     }
     return msgspec.structs.replace(order.job, files=files)

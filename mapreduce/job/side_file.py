@@ -2,9 +2,10 @@
 
 Its SHA-256 is taken once, when a run begins, and is what the run's identity and receipt say of it;
 a worker is told where its copy is, by a `Seal`. Each engine brings the file to its workers once,
-under the name that its content makes. That it is still what it was is looked at (size and time)
-whenever the path is asked for and after every attempt, so no sum is made of two versions. What the
-file means is the job's business: it is never opened here but to be hashed or copied.
+under the name that its content makes. That it is still what it was is looked at whenever the path
+is asked for and after every attempt, so no sum is made of two versions: by size and time, and by
+its content when a job is loaded with a copy of it and wherever the kernel noted a change since.
+What the file means is the job's business: it is never opened here but to be hashed or copied.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ PREFIX: Final = "sha256:"  # of a parameter's value in receipt and identity
 class Seal(msgspec.Struct, frozen=True):
     """What a file held when the run began, and where it is found.
 
-    `mtime_ns` is when the file itself was last written; 0 for a copy that a run made of it.
+    `mtime_ns` is when the file itself was last written, `ctime_ns` when the kernel last noted a
+    change of it, which nobody can set; both are 0 for a copy that a run made of it.
     """
 
     path: str
     sha256: str
     size_bytes: int
     mtime_ns: int = 0
+    ctime_ns: int = 0
 
 
 class SideFile:
@@ -48,17 +51,18 @@ class SideFile:
         Where the file is on this machine.
     """
 
-    __slots__ = ("_given", "_seal")
+    __slots__ = ("_given", "_known_ns", "_seal")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._given = os.fspath(path)
         self._seal: Seal | None = None
+        self._known_ns = 0  # the kernel's time of the content that is known to be what was sealed
 
     @classmethod
     def of(cls, seal: Seal) -> SideFile:
         """Give the file that a seal names, as a worker has it."""
         made = cls(seal.path)
-        made._seal = seal
+        made._seal, made._known_ns = seal, seal.ctime_ns
         return made
 
     def __repr__(self) -> str:
@@ -96,6 +100,9 @@ class SideFile:
             raise JobError(f"the side input {seal.path} is gone: {error.strerror}") from None
         if now.st_size != seal.size_bytes or seal.mtime_ns not in (0, now.st_mtime_ns):
             raise JobError(_changed(seal.path))
+        if now.st_ctime_ns != self._known_ns:
+            copied(seal, lambda _: None)
+            self._known_ns = now.st_ctime_ns
 
     def seal(self) -> Seal:
         """Take the file's SHA-256, and hold it to that from now on.
@@ -107,9 +114,10 @@ class SideFile:
         """
         with _opened(self._given) as file:
             before = os.fstat(file.fileno())
+            self._known_ns = before.st_ctime_ns
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         path = str(Path(self._given).expanduser().resolve())
-        self._seal = Seal(path, digest, before.st_size, before.st_mtime_ns)
+        self._seal = Seal(path, digest, before.st_size, before.st_mtime_ns, self._known_ns)
         self.check()
         return self._seal
 
@@ -124,18 +132,6 @@ def from_parameter(kind: type, given: Any) -> Any:
     if kind is not SideFile:
         raise NotImplementedError(f"parameters of type {kind.__name__} are not known")
     return given if isinstance(given, SideFile) else SideFile(given)
-
-
-def verified(seal: Seal) -> Seal:
-    """Give the seal back if the file holds what it says, to the last byte.
-
-    Raises
-    ------
-    JobError
-        Where it does not.
-    """
-    copied(seal, lambda _: None)
-    return seal
 
 
 def copied(seal: Seal, write: Callable[[bytes], object]) -> None:

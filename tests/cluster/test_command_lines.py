@@ -114,6 +114,24 @@ def test_a_job_travels_with_its_file_its_packages_and_its_side_input(
     assert [*compiled.glob("agent.*.pyc")]
 
 
+def test_retry_runs_on_the_hosts_that_the_first_run_had(shelf: Shelf, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for n in range(6):
+        (source / f"{n}.json").write_text(json.dumps({"data": [{"link": n, "v": 1}]}))
+    good = (source / "2.json").read_text()
+    (source / "2.json").write_text("<html>")
+    words = ("run", "tests.jobs.counting:Links", source, "--out")
+    typed(*words, out, *over(shelf), code=3)
+    (source / "2.json").write_text(good)
+    typed("retry", out)
+    typed(*words, tmp_path / "fresh")
+    got, fresh = receipt(out), receipt(tmp_path / "fresh")
+    assert (got["engine"], got["retried"]["objects"], got["retried"]["ok"]) == ("ssh", 1, 1)
+    assert got["digest"] == fresh["digest"]
+    assert got["objects"] == fresh["objects"]
+
+
 def test_packages_are_refused_where_no_host_is(tmp_path: Path) -> None:
     words = ("run", "tests.jobs.counting:Links", tmp_path, "--out", tmp_path / "out")
     done = typed(*words, "--with", "shapely==2.1", code=2)

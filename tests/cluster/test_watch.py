@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from mapreduce.cluster.coordinator.status import RunStatus
-from mapreduce.cluster.schedule.events import Joined, Offered, Planned
+from mapreduce.cluster.coordinator.status import HostStatus, RunStatus, Status
+from mapreduce.cluster.schedule.events import Joined, Listed, Offered, Planned
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.cluster.schedule.state import State
@@ -47,6 +47,31 @@ def test_a_host_that_does_nothing_shows_no_speed() -> None:
     shown = Console(width=80, file=io.StringIO(), record=True)
     shown.print(table(status))
     assert "0.0" not in shown.export_text()
+
+
+def test_no_time_is_told_once_the_rate_has_faded_to_nothing() -> None:
+    watch, schedule = RunStatus("r1", ["pi1"]), Schedule(Rules(), 0.0)
+    schedule.handle(Joined("pi1", 1, 1), 0.0)
+    schedule.handle(Planned(Split(0, (Piece(0, "k", 10_000_000, "e"),))), 0.0)
+    schedule.handle(Listed(), 0.0)
+    watch.look(schedule.state, 0.0)
+    watch.moved("pi1", 1, 1_000_000)
+    left = watch.look(schedule.state, 1.0).left_s
+    assert left is not None
+    assert 1 < left < 60
+    for second in range(2, 600):
+        status = watch.look(schedule.state, float(second))
+    assert 0 < status.bytes_per_s < 1
+    assert status.left_s is None
+
+
+def test_a_hosts_reason_is_shown_to_its_last_letter() -> None:
+    why = f"cannot write {'/a-long-folder' * 9}/there: ask who keeps it to make room, then go on"
+    host = HostStatus("pi1", "failed", f"{why}\nand what it said besides")
+    shown = Console(width=80, file=io.StringIO(), record=True)
+    shown.print(table(Status("r1", hosts=(host,))))
+    text = shown.export_text()
+    assert why.replace(" ", "") in "".join(line[30:] for line in text.splitlines()).replace(" ", "")
 
 
 def test_a_silent_store_is_told_of_with_the_host_where_it_is_not_all() -> None:

@@ -132,6 +132,9 @@ def test_executors_need_three_packages_and_say_which_is_missing(
     assert run(Deadly(), ONE, engine=engine).receipt["objects"]["ok"] == 1
 
 
+SPARK = pytest.mark.xdist_group("spark")
+
+
 def _typed(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
@@ -166,7 +169,7 @@ def test_roadspeed_runs_on_the_scheduler_that_is_typed(
     assert (receipt["engine"], receipt["records"]["kept"]) == ("dask", 6)
 
 
-@pytest.mark.xdist_group("spark")
+@SPARK
 def test_a_job_in_a_file_runs_on_the_master_that_is_typed(
     spark_master: str, trips: Path, tmp_path: Path
 ) -> None:
@@ -243,3 +246,28 @@ def test_what_is_sent_is_named_by_its_content(tmp_path: Path) -> None:
     assert mine.archive != first.archive
     assert {n.partition("/")[0] for n in names} == {"mapreduce", mine.job.reference.split(".")[0]}
     assert mine.job.reference.endswith(".mine:Mine")
+
+
+@pytest.mark.parametrize("name", ["dask", pytest.param("spark", marks=SPARK)])
+def test_retry_runs_where_the_first_run_did(
+    name: str, trips: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place: tuple[str, ...] = ("--engine", "dask", "--scheduler")
+    if name == "spark":
+        place = ("--engine", "spark", "--spark-conf", "spark.cores.max=1",
+                 "--spark-conf", "spark.executor.memory=480m", "--master")  # fmt: skip
+    at = request.getfixturevalue("dask_address" if name == "dask" else "spark_master")
+    good, out = (trips / "b.json").read_bytes(), tmp_path / "out"
+    (trips / "b.json").write_bytes(b"<html>")
+    words = ("mapreduce.cli", "run", "examples/braking.py:HarshBraking", trips, "--out")
+    done = _typed(*words, out, *place, at)
+    assert done.returncode == 3, done.stderr
+    (trips / "b.json").write_bytes(good)
+    done = _typed("mapreduce.cli", "retry", out)
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads((out / "receipt.json").read_text())
+    assert (receipt["engine"], receipt["records"]["kept"]) == (name, 6)
+    assert (receipt["retried"]["objects"], receipt["retried"]["ok"]) == (1, 1)
+    assert _typed(*words, tmp_path / "fresh").returncode == 0
+    fresh = json.loads((tmp_path / "fresh" / "receipt.json").read_text())
+    assert receipt["digest"] == fresh["digest"]

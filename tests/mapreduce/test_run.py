@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.console.summary import summary
+from mapreduce.engine import Advance
 from mapreduce.engines.local import Local
 from mapreduce.errors import JobError, MapReduceError, UsageError
 from mapreduce.limits import Limits
@@ -27,9 +29,10 @@ from tests.jobs.counting import Lines, Links, PlainRows
 from tests.jobs.here import Here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
+    from mapreduce.engine import Assignment, Event
     from mapreduce.objects import Entry
     from mapreduce.runs.progress import Progress
     from tests.services.seaweed import Seaweed
@@ -243,3 +246,26 @@ def test_a_run_that_allows_nan_is_another_run(tmp_path: Path) -> None:
     assert "1 records hold NaN or Infinity in a field that is not used (first NaN at x" in told
     assert "1 objects were quarantined for NaN or Infinity beside their records" in told
     assert "--allow-nan" not in summary(taken.receipt)
+
+
+class Boasting(Here):
+    """Says that more was done than there is."""
+
+    def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
+        for event in super().events(assignment, splits):
+            yield Advance(5, 10**9)
+            yield event
+
+
+def test_progress_never_says_more_than_there_is() -> None:
+    told: list[Progress] = []
+    objects = {f"{n}": b'{"data": [{"link": 1, "v": 1}]}' for n in range(4)}
+    options = Options(split_bytes=1)
+    run(Links(), Memory(objects), engine=Boasting(), options=options, on_progress=told.append)
+    mapped = [one for one in told if one.phase == "map"]
+    notes = [re.match(r"(\d+) of (\d+)\+? objects", one.note) for one in mapped]
+    counts = [(int(note[1]), int(note[2])) for note in notes if note is not None]
+    assert len(counts) == len(mapped)
+    assert all(done <= listed <= 4 for done, listed in counts)
+    assert counts[-1] == (4, 4)
+    assert all(one.total is None or one.done <= one.total for one in mapped)

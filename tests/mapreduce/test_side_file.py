@@ -12,7 +12,7 @@ import pytest
 import mapreduce as mr
 from mapreduce.job.loader import configured
 from mapreduce.job.name import name_of
-from mapreduce.job.side_file import copied
+from mapreduce.job.side_file import Seal, copied
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import run
 from tests.jobs.choosing import Chosen
@@ -95,6 +95,48 @@ class Changing(Memory):
     def entries(self) -> Any:
         self._act(None)
         return super().entries()
+
+
+class Meddling(Chosen):
+    """Changes its side input once it has read it, in `map`; `how` is what of it stays."""
+
+    how: str = "nothing"
+
+    def map(self, r: Any) -> mr.Rows:
+        rows, path = super().map(r), self.wanted.path
+        before = path.stat()
+        path.write_text("[1, 5]" if self.how != "all" else "[1, 3]")  # of the same size
+        if self.how != "nothing":
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return rows
+
+
+@pytest.mark.parametrize("how", ["nothing", "size and time"])
+def test_changed_while_an_attempt_lasts_it_ends_the_run(wanted: Path, how: str) -> None:
+    one = Memory({"a": b'{"data": [{"link": 1}]}'})
+    with pytest.raises(mr.JobError, match=r"wanted\.json has changed since the run began"):
+        run(Meddling(wanted=mr.SideFile(wanted), how=how), one, workers=1)
+
+
+def test_written_anew_as_it_was_it_is_the_same(wanted: Path) -> None:
+    got = run(Meddling(wanted=mr.SideFile(wanted), how="all"), SOURCE, workers=1)
+    assert got.rows["n"].tolist() == [7, 1]
+
+
+def test_a_copy_that_holds_something_else_is_refused_when_the_job_is_loaded(wanted: Path) -> None:
+    seal = mr.SideFile(wanted).seal()
+    wanted.write_text("[1, 4]")
+    copy = Seal(seal.path, seal.sha256, seal.size_bytes)
+    with pytest.raises(mr.JobError, match="has changed since the run began"):
+        configured(Chosen, {"wanted": mr.SideFile.of(copy)})
+
+
+def test_what_the_kernel_saw_no_change_of_is_not_read_again(
+    wanted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = mr.SideFile.of(mr.SideFile(wanted).seal())
+    monkeypatch.setattr("mapreduce.job.side_file.copied", None)
+    file.check()
 
 
 def test_a_copy_is_never_made_of_another_content(wanted: Path) -> None:
