@@ -128,7 +128,8 @@ def run_speeds(
         receipt["speeds"] = {"unit": wanted.job.unit, "rounded_to": 1 / MICRO}
         receipt["geometry"] = _geometry(len(result.rows["link"]), joined)
         receipt["geometry"] |= _unjoined(result, wanted.roads, joined)
-        with published(wanted.out) as room:
+        unjoined = "note" in receipt["geometry"]  # so another command will follow
+        with published(wanted.out, keep_journal=unjoined) as room:
             table = link_table(result, joined, wanted.job.unit, wanted.told())
             files = [
                 *write_outputs(room, table).values(),

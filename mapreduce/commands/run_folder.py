@@ -109,16 +109,21 @@ def verified(folder: Path) -> str:
         path = folder / name
         if not path.is_file():
             raise MapReduceError(f"{path} is missing; run again to write it anew")
-        if path.stat().st_size != written.bytes or file_digest(path) != written.sha256:
-            raise MapReduceError(
-                f"{path} is not what the run wrote ({written.bytes:,} bytes then,"
-                f" {path.stat().st_size:,} now); run again to write it anew"
+        if (size := path.stat().st_size) != written.bytes:
+            raise _changed(path, f"{written.bytes:,} bytes then, {size:,} now")
+        if (now := file_digest(path)) != written.sha256:
+            raise _changed(
+                path, f"of as many bytes, but its SHA-256 was {written.sha256}, is {now}"
             )
     told = (
         f"the receipt of run {receipt.run} is whole, its account balances, and"
         f" {len(receipt.files)} files are as they were written"
     )
     return told if unfinished is None else f"{told}\nA later run in this folder is {unfinished}"
+
+
+def _changed(path: Path, how: str) -> MapReduceError:
+    return MapReduceError(f"{path} is not what the run wrote ({how}); run again to write it anew")
 
 
 def _unfinished(folder: Path) -> str | None:

@@ -64,6 +64,13 @@ def shown_leaf(value: Any) -> str:
     return "" if value is None else shown_value(value)
 
 
+def nan_word(value: Any) -> str | None:
+    """Give NaN, Infinity or -Infinity where a decoded leaf is one of them."""
+    if not isinstance(value, Wrong):
+        return None
+    return UNMARKED.get(value.decode(errors="backslashreplace").strip())
+
+
 class _Known(dict[Any, int]):
     """Remembers what each text or number is as an integer: ids repeat by the thousand."""
 

@@ -20,7 +20,16 @@ from mapreduce.errors import ObjectError
 from mapreduce.formats import nan_tokens, salvage
 from mapreduce.formats.csv import Csv
 from mapreduce.formats.field_path import keys_of
-from mapreduce.formats.fields import Field, FieldColumn, Text, Unit, check_name, checked, shown_leaf
+from mapreduce.formats.fields import (
+    Field,
+    FieldColumn,
+    Text,
+    Unit,
+    check_name,
+    checked,
+    nan_word,
+    shown_leaf,
+)
 from mapreduce.formats.line_blocks import BOM
 from mapreduce.formats.parquet import Parquet
 from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of, joined, not_a_record
@@ -269,9 +278,21 @@ def read_again(
         return parsed
     allowed, _ = shape.leaves([record for _, record, _ in nan])
     taken = _of_leaves(shape.fields, allowed, len(nan)).rows
-    place, _, raw = nan[taken[0] if len(taken) else 0]
-    told = (place, nan_tokens.told(raw) or shown_raw(raw))
+    first = int(taken[0]) if len(taken) else 0
+    place, _, raw = nan[first]
+    used = None if len(taken) else _used_nan(shape.fields, allowed, first)
+    told = (place, used or nan_tokens.told(raw) or shown_raw(raw))
     return replace(parsed, nan=Nan(len(nan), len(taken), told))
+
+
+def _used_nan(
+    fields: Mapping[str, Field], leaves: Mapping[str, Sequence[Any]], place: int
+) -> str | None:
+    """Say which word a record holds in a field that is wanted: `NaN at a.b`."""
+    for name, field in fields.items():
+        if (word := nan_word(leaves[name][place])) is not None:
+            return f"{word} at {field.path}"
+    return None
 
 
 def _one_a_line(block: bytes, count: int) -> bool:

@@ -46,13 +46,14 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 
 
 @contextlib.contextmanager
-def published(folder: Path) -> Iterator[Path]:
+def published(folder: Path, *, keep_journal: bool = False) -> Iterator[Path]:
     """Give a hidden folder to write a run's files in; put them in place together, receipt last.
 
-    With that the run is over, and its journal goes. Where the block raises, the journal and the
-    files of the run before stay as they are. What that run wrote and this one did not is removed,
-    since it would tell of other input. Its receipt goes first: whoever is killed in between leaves
-    no receipt, and a journal, with which the files are written anew.
+    With that the run is over, and its journal goes, unless it is kept for files that are to be
+    written again: the same command then goes on from it, and reads nothing. Where the block raises,
+    the journal and the files of the run before stay as they are. What that run wrote and this one
+    did not is removed, since it would tell of other input. Its receipt goes first: whoever is
+    killed in between leaves no receipt, and a journal, with which the files are written anew.
 
     Raises
     ------
@@ -69,7 +70,8 @@ def published(folder: Path) -> Iterator[Path]:
                 publishing.finish(folder)
                 if (folder / PENDING).exists():
                     (folder / PENDING).replace(folder / COMMAND)
-                remove_journal(folder)
+                if not keep_journal:
+                    remove_journal(folder)
 
 
 @contextlib.contextmanager

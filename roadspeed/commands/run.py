@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from mapreduce.engine import Engine
     from roadspeed.run import RunRequest
 
+KEPT = (
+    "The sums are kept until a run joins its links: the same command with other --roads options"
+    " reads no trip again (--anew reads all)."
+)
+
 
 @command
 def run_command(
@@ -113,7 +118,7 @@ def _run(
         say(line, err=as_json)
     unjoined = receipt["geometry"].get("note")
     if unjoined:
-        say(unjoined, err=True)
+        say(f"{unjoined}\n{KEPT}", err=True)
     limits.end_over(receipt)
     if unjoined:
         raise SystemExit(OVER_LIMIT)

@@ -66,7 +66,10 @@ def test_a_run_writes_table_and_account_and_can_be_verified(trips: Path, tmp_pat
     (out / "braking.csv").write_text("link,fixes,share\n5,7,1.0\n")
     spoilt = mapreduce("verify", out)
     assert spoilt.returncode == 1
-    assert "braking.csv is not what the run wrote" in spoilt.stderr
+    assert "braking.csv is not what the run wrote (as many bytes, but SHA-256 " in spoilt.stderr
+    (out / "braking.csv").write_text("link,fixes,share\n5,7\n")
+    cut = mapreduce("verify", out)
+    assert "braking.csv is not what the run wrote (25 bytes then, 21 now)" in cut.stderr
 
 
 def test_the_receipt_alone_is_printed_as_json(trips: Path, tmp_path: Path) -> None:

@@ -294,3 +294,15 @@ def test_the_words_in_texts_stay_as_they_are() -> None:
     assert nan_tokens.masked(raw) == rb'{"a":"NaN","b\"":"\\\"NaN","c":true,"NaN":[true]}'
     nothing = b'{"a":"NaN"}'
     assert nan_tokens.masked(nothing) is nothing
+
+
+def test_where_no_record_would_be_taken_the_used_field_is_named() -> None:
+    form = Json(at="", link=mr.Int("link"), speed=mr.Float("v"))
+    for document, told in (
+        (b'[{"alt": NaN, "v": -Infinity, "link": 1}]', "-Infinity at v"),
+        (b'[{"alt": NaN, "v": 1, "link": "x"}]', "NaN at alt"),
+        (b'[{"alt": NaN, "v": NaN, "link": 1}, {"alt": NaN, "v": 1, "link": 1}]', "NaN at alt"),
+    ):
+        nan = form.parse(document).nan
+        assert nan is not None
+        assert nan.first[1] == told

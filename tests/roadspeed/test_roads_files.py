@@ -158,7 +158,7 @@ def test_rows_with_bad_ids_or_shapes_are_counted_and_left_out(tmp_path: Path) ->
         None,
         None,
     ]
-    assert joined.unreadable == 4
+    assert joined.unreadable == 3
 
 
 def with_nan(path: Path, name: str) -> Path:

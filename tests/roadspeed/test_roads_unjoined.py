@@ -30,12 +30,16 @@ def test_a_wrong_column_is_told_with_the_right_one_and_ends_with_3(tmp_path: Pat
     path = tmp_path / "roads.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     command = [sys.executable, "-m", "roadspeed.cli", "run", str(town.trips), "--roads", str(path)]
-    done = subprocess.run(
-        [*command, "--roads-id", "row", "--no-map", "--out", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+    def typed(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more, "--no-map", "--out", str(tmp_path / "out")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = typed("--roads-id", "row")
     receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
     links = receipt["geometry"]["links"]
     assert done.returncode == 3
@@ -43,6 +47,25 @@ def test_a_wrong_column_is_told_with_the_right_one_and_ends_with_3(tmp_path: Pat
     assert "--roads-id link_id" in done.stderr
     assert "such as -1, -2, -3" in done.stderr
     assert (tmp_path / "out" / "speeds.csv").exists()
+    assert "the same command with other --roads options reads no trip again" in done.stderr
+    for looked in ("status", "verify"):
+        said = mapreduce_says(looked, str(tmp_path / "out"))
+        assert "not finished" not in said
+    for trip in town.trips.rglob("*.json"):
+        trip.write_text("no trip any more")
+    again = typed("--roads-id", "link_id")
+    assert again.returncode == 0, again.stderr
+    corrected = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    assert corrected["digest"] == receipt["digest"]
+    assert corrected["geometry"]["joined"] == links
+    assert not list((tmp_path / "out").glob("journal*"))
+
+
+def mapreduce_says(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mapreduce.cli", *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout + done.stderr
 
 
 def test_columns_are_named_by_how_many_ids_they_hold(tmp_path: Path) -> None:

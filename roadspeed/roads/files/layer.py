@@ -71,6 +71,8 @@ class Layer:
         Columns that are ids only if they are named.
     elsewhere
         Other layers of the file that have lines.
+    geometries
+        All columns that the format itself marks as geometry, where there may be several.
     """
 
     where: str
@@ -81,3 +83,4 @@ class Layer:
     read: Callable[[ColumnSelection], Iterator[Batch]]
     unguessed: frozenset[str] = frozenset()
     elsewhere: tuple[str, ...] = ()
+    geometries: tuple[str, ...] = ()

@@ -74,6 +74,7 @@ def open_parquet(path: str) -> Layer:
         crs_of=crs_of,
         rows=rows,
         read=read,
+        geometries=tuple(name for name in said if name in dataset.schema.names),
     )
 
 

@@ -2,8 +2,8 @@
 
 Rule: a file is read in batches and only wanted rows are decoded and kept, so memory follows the
 ids, not the file. What is wrong with a whole file is refused when it is checked, before anything
-else is done; rows whose id is null or no integer, or whose geometry cannot be read, are counted
-and left out. Nothing is written.
+else is done; rows whose id is no integer, or whose geometry cannot be read, are counted and
+left out; so are rows without an id, uncounted. Nothing is written.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from roadspeed.roads.rows.answer import BBox, Named, Objects, OnRows
 
 PARQUET = (".parquet", ".geoparquet", ".pq", *ARROW)
+LINE = 1  # dimension
 SECRET = re.compile(r"(?<=://)[^/@]+(?=@)|(?<=password=)[^\s&]+", re.IGNORECASE)
 DELIMITED = (".csv", ".tsv", ".txt")
 
@@ -116,7 +117,7 @@ def matching(
         look.at_ids(batch.columns[0], valid)
         look.skipped += batch.skipped
         rows, positions = cells.positions(ids, found, valid)
-        bad = len(valid) - int(np.count_nonzero(valid))
+        bad = int(np.count_nonzero(~valid & ~cells.blank(batch.columns[0])))
         yield reading.rows(batch, rows, positions, bad)
     if (look.rows and not look.with_id) or (look.skipped and not look.rows):
         look.judge(reading.strays, to_the_end=True)
@@ -144,7 +145,21 @@ def check(path: str, named: Named) -> None:
         if look.roads and reading.crs is not None:
             break
     reading.refuse_unknown()
+    if not look.roads:
+        look.beside = tuple(_lined(layer, selection.geometry))
     look.judge(reading.strays, to_the_end=True)
+
+
+def _lined(layer: Layer, but: str) -> Iterator[str]:
+    """Give the other columns of geometry whose first rows have a line."""
+    usual = [name for name in layer.names if column_choice.is_usual_geometry(name)]
+    for name in dict.fromkeys([*layer.geometries, *usual]):
+        if name == but or layer.names.count(name) != 1:
+            continue
+        with contextlib.suppress(UsageError):
+            first = next(iter(layer.read(ColumnSelection(None, None, name))), None)
+            if first is not None and LINE in shapely.get_dimensions(decoded(first.geometry)[0]):
+                yield name
 
 
 def unjoined(ids: NDArray[np.int64], path: str, named: Named) -> str:

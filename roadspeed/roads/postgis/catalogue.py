@@ -88,6 +88,12 @@ class Relation:
         declared = DECLARED.search(self._column(self.geometry).words)
         return declared is None or STRAIGHT.match(declared["kind"]) is None
 
+    @property
+    def other_geometries(self) -> list[str]:
+        """Columns of geometry that were not chosen."""
+        spatial = [column.name for column in self.columns if column.type in SPATIAL]
+        return [name for name in spatial if name != self.geometry]
+
     def srid_of(self, name: str) -> int:
         """Return the SRID a column of geometries declares, 0 if none."""
         column = self._column(name)

@@ -77,6 +77,7 @@ SEEN = sql.SQL(
     " array_agg(DISTINCT {kind}({g})) FILTER (WHERE {g} IS NOT NULL AND NOT {empty}({g}))"
     " FROM {table} AS r"
 )
+LINED = sql.SQL("SELECT EXISTS (SELECT FROM {table} AS r WHERE {dimension}({g}) = 1)")
 
 FUNCTIONS = {
     "dimension": "st_dimension",

@@ -285,7 +285,26 @@ class _Table:
         if not look.roads:
             self.cursor.execute(queries.SEEN.format(**parts))
             look.tell(*self.cursor.fetchone(), lost=sum(rows.unreadable for rows in found))
+            look.beside = self._lined()
             look.judge(self.strays, to_the_end=True)
+
+    def _lined(self) -> list[str]:
+        """Give the other columns of geometry that have a line."""
+        found = []
+        for name in self.relation.other_geometries:
+            self.cursor.execute(
+                queries.LINED.format(
+                    table=sql.Identifier(self.relation.schema, self.relation.table),
+                    dimension=self.function("st_dimension"),
+                    g=sql.SQL("{}::{}").format(
+                        sql.Identifier("r", name),
+                        sql.Identifier(self.relation.postgis_schema, "geometry"),
+                    ),
+                )
+            )
+            if self.cursor.fetchone()[0]:
+                found.append(name)
+        return found
 
     def _crs(self, srid: int) -> Any:
         if srid == 0:

@@ -54,7 +54,7 @@ class JoinedRoads:
     unreadable
         Rows of the source whose id is no integer (counted in files; a server skips them unseen)
         or whose geometry cannot be read, has coordinates that are NaN or infinite, or lies
-        beyond the world.
+        beyond the world. A row without any id is no link's road, and is counted nowhere.
     """
 
     geometry: Objects

@@ -100,6 +100,19 @@ def integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     return _from_text(column)
 
 
+def blank(column: Any) -> NDArray[np.bool_]:
+    """Say where a column of ids has none at all: null, NaN, or text of nothing but blanks."""
+    column = plain(column)
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
+        there = pc.is_finite(column)
+    elif is_bytes(column.type):
+        there = pc.match_substring_regex(column, r"[^ \t]")
+    else:
+        there = column.is_valid()
+    return ~np.asarray(there.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
 def _digits(value: Any) -> bytes | None:
     """Write a decimal, or the only item of a list, as its digits."""
     if isinstance(value, list):

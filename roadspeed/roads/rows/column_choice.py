@@ -57,6 +57,11 @@ def choose_geometry(names: Sequence[str], named: str | None, where: str) -> str:
     return _choose(names, named, GEOMETRY_NAMES, "of geometries", "--roads-geometry", where)
 
 
+def is_usual_geometry(name: str) -> bool:
+    """Say whether columns of geometries are often called so."""
+    return _plain(name) in GEOMETRY_NAMES[0]
+
+
 def choose_class(names: Sequence[str], named: str | None, where: str) -> str | None:
     """Return the column of road classes, or None: maps can do without."""
     if named is not None:

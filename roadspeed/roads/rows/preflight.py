@@ -44,6 +44,9 @@ class Look:
     geometry: str
     names: Sequence[str]
     elsewhere: Sequence[str] = ()
+    """Other layers that have lines."""
+    beside: Sequence[str] = ()
+    """Other columns that have lines."""
     rows: int = 0
     skipped: int = 0
     with_id: int = 0
@@ -113,17 +116,22 @@ class Look:
         if not LINES & {*self.kinds}:
             kinds = [*self.kinds] or [surface]
             what = "areas" if {*kinds} & (AREAS | SURFACES) else "points"
-            where = (
-                f"Name the layer that has them: --roads-table {self.elsewhere[0]}"
-                if self.elsewhere
-                else "Take the file or table that has the lines of the roads"
+            self._refuse(
+                f"expected lines as roads, got {what} ({', '.join(kinds)}) in the column"
+                f" {self.geometry}. {self._where_lines_are()}"
             )
-            self._refuse(f"expected lines as roads, got {what} ({', '.join(kinds)}). {where}")
         self._refuse(
             f"expected rows that have an integer in the id column {self.id_column} and a line in "
             f"{self.geometry}, got none that has both. "
             "Name others: --roads-id COLUMN --roads-geometry COLUMN"
         )
+
+    def _where_lines_are(self) -> str:
+        if self.beside:
+            return f"Name the column that has them: --roads-geometry {self.beside[0]}"
+        if self.elsewhere:
+            return f"Name the layer that has them: --roads-table {self.elsewhere[0]}"
+        return "Take the file or table that has the lines of the roads"
 
     def _refuse_lines(self) -> None:
         self._refuse(
