@@ -18,6 +18,7 @@ from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.limits import Limits
 from mapreduce.objects import Awaited
 from mapreduce.plan import Piece, Split
+from mapreduce.tables.partial import Partial
 from mapreduce.tables.table import Schema
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ class Outcome(msgspec.Struct, frozen=True):
     partial: Packed
     ledger: Ledger
     cost: Cost
+
+
+class CheckedOutcome(Outcome, frozen=True):
+    """One whose partial was unpacked to check it: so that nobody does that again."""
+
+    unpacked: Partial
 
 
 class Advance(msgspec.Struct, frozen=True):

@@ -17,12 +17,13 @@ from mapreduce.safe_text import in_line
 from mapreduce.tables import encoding, partial
 from mapreduce.tables.accumulator import Accumulator
 from mapreduce.tables.conservation import Conserved
+from mapreduce.tables.partial import Partial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from mapreduce.engine import Packed
     from mapreduce.plan import Piece, Split
-    from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Schema
 
 HOPELESS_AFTER: Final = 100  # objects, the first of the manifest: not the first to be done
@@ -68,9 +69,9 @@ class Aggregator:
         self._tiers.add(part)
 
     def add(
-        self, splits: Sequence[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
+        self, splits: Sequence[Split], came: Packed | Partial, ledger: Ledger, cost: Cost
     ) -> None:
-        """Take the outcome of whole splits.
+        """Take the outcome of whole splits; what comes packed is checked as it is unpacked.
 
         Raises
         ------
@@ -80,7 +81,7 @@ class Aggregator:
             Where a table outgrows `max_keys`, or the first objects all brought nothing.
         """
         self.cost += cost
-        part = encoding.unpack(raw, self._schemas)
+        part = came if isinstance(came, Partial) else encoding.unpack(came, self._schemas)
         pieces = [p for s in splits for p in s.pieces]
         if pieces[0].whole:
             self._accept(part, ledger, pieces)

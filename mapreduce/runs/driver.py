@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce.attempts.prefetch import entry_of
-from mapreduce.engine import Advance, Assignment, Manned, Outcome, Sited, Sites
+from mapreduce.engine import Advance, Assignment, CheckedOutcome, Manned, Outcome, Sited, Sites
 from mapreduce.engines.registry import engine_named
 from mapreduce.errors import UsageError
 from mapreduce.job.job import Job, finished
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mapreduce.engine import Engine, Manning
+    from mapreduce.engine import Engine, Manning, Packed
     from mapreduce.ledger import Cost, Ledger
     from mapreduce.objects import Store
     from mapreduce.plan import Piece, Split
@@ -258,7 +258,8 @@ class _Run:
                     case Outcome(splits=numbers, partial=raw, ledger=ledger, cost=cost):
                         self.journal.commit(numbers, raw, ledger, cost)
                         done = [splits.pop(n) for n in numbers]
-                        self._gather(done, raw, ledger, cost)
+                        came = event.unpacked if isinstance(event, CheckedOutcome) else raw
+                        self._gather(done, came, ledger, cost)
                         self.bytes_since += sum(s.read_bytes for s in done)
                 self._tell()
         self.phases.map = time.monotonic() - started
@@ -271,10 +272,10 @@ class _Run:
         self.mapped_objects += sum(len(s.pieces) for s in splits)
 
     def _gather(
-        self, splits: list[Split], raw: bytes | bytearray, ledger: Ledger, cost: Cost
+        self, splits: list[Split], came: Packed | Partial, ledger: Ledger, cost: Cost
     ) -> None:
         ledger = ledger if self.retry is None else self.retry.numbered(ledger)
-        self.gather.add(splits, raw, ledger, cost)
+        self.gather.add(splits, came, ledger, cost)
 
     def _book_gone(self) -> None:
         """Set aside what was to be tried again and is not listed any more."""

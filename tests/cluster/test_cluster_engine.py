@@ -25,6 +25,7 @@ from mapreduce.objects.memory import Memory
 from mapreduce.objects.s3 import S3
 from mapreduce.runs.driver import Options, run
 from mapreduce.runs.journal import progress_of
+from mapreduce.tables import encoding
 from tests.cluster.launching import Processes
 from tests.cluster.stand_in import gone as _gone
 from tests.cluster.stand_in import soon
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mapreduce.engine import Engine
     from mapreduce.objects import Entry
     from mapreduce.runs.progress import Progress
+    from mapreduce.tables.partial import Partial
     from tests.services.relay import Relay
     from tests.services.seaweed import Seaweed
 
@@ -85,6 +87,22 @@ def test_a_store_in_memory_is_served_by_the_coordinator(local: mr.Result) -> Non
     work = got.receipt["work"]
     assert work["slots"] in (1, 2)  # the second may come when all is done
     assert 0 <= work["slots_s"] < work["slots"] * got.receipt["times_s"]["map"]
+
+
+def test_a_partial_that_came_is_unpacked_once(
+    local: mr.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked: list[int] = []
+
+    def unpack(packed: bytes, *given: Any, **named: Any) -> Partial:
+        unpacked.append(len(packed))
+        return encoding_unpack(packed, *given, **named)
+
+    encoding_unpack = encoding.unpack
+    monkeypatch.setattr(encoding, "unpack", unpack)
+    got = run(Links(), Memory(OBJECTS), engine=_cluster(Processes(), "a"), options=SINGLE)
+    _same(got, local)
+    assert len(unpacked) == len(OBJECTS) - 1  # one is ignored, for its name
 
 
 def test_a_folder_is_served_and_the_rest_goes_on_without_a_broken_host(

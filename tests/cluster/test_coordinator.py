@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from mapreduce.cluster.coordinator import control_socket
+from mapreduce.cluster.coordinator.results import checked
 from mapreduce.cluster.coordinator.tls_stream import TlsStream, TlsStreamError
 from mapreduce.cluster.coordinator.unproven import Unproven
 from mapreduce.cluster.engine import Cluster
@@ -35,15 +37,17 @@ from mapreduce.cluster.protocol.messages import (
     Task,
 )
 from mapreduce.cluster.schedule.rules import Rules
-from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
+from mapreduce.errors import JobError, ObjectError, PartialError, StoreError, UsageError
 from mapreduce.ledger import Ledger, Quarantined
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.memory import Memory
 from mapreduce.runs.driver import Options, run
+from mapreduce.tables import encoding, partial
+from mapreduce.tables.partial import Partial
 from mapreduce.tls import Authority, Identity, client_context, server_context
 from tests.cluster.scripted import Agent, Hosts, Running, good, reset
 from tests.cluster.strangers import attack
-from tests.jobs.counting import Links
+from tests.jobs.counting import Links, PlainRows
 from tests.jobs.here import Here
 
 if TYPE_CHECKING:
@@ -181,6 +185,20 @@ def test_what_a_lost_worker_had_is_done_elsewhere(how: str, local: mr.Result) ->
             lost.socket.close()
         got = running.result.result(100)
     assert got.digest == local.digest
+
+
+def test_a_partial_that_swells_beyond_what_was_sent_is_refused_at_the_door() -> None:
+    job = PlainRows()
+    keys = np.arange(100_000) % 9000
+    table = partial.combine(job.ids, [job.ids.fold(keys, n=1)], [0])
+    whole = Partial((table,))
+    sound = bytearray(encoding.pack(whole))
+    given = checked(sound, Ledger(), (), job.schemas())
+    assert encoding.digest(given) == encoding.digest(whole)
+    small = bytearray(encoding.pack(whole, compress=True))
+    assert len(small) < len(sound) / 2
+    with pytest.raises(PartialError, match=r"is over the cap of"):
+        checked(small, Ledger(), (), job.schemas())
 
 
 def test_a_late_result_is_dropped_and_counts_once(local: mr.Result) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Cost, Ledger, Quarantined
     from mapreduce.objects import Location
     from mapreduce.plan import Piece
+    from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Schema
 
 SMALL_BYTES: Final = 1 << 16  # a partial that is checked sooner than handed to a thread
@@ -120,11 +121,11 @@ class OpenAttempts:
         else:
             ledger, cost = given.offered
             try:
-                checked(body, ledger, given.sent, self._schemas)
+                part = checked(body, ledger, given.sent, self._schemas)
             except PartialError as error:
                 self._loop.happen(ev.Damaged(worker, attempt, str(error)))
             else:
-                self._received(given, body, ledger, cost)
+                self._received(given, body, part, ledger, cost)
 
     def failed(self, worker: str, told: msg.Failed) -> None:
         """Report how an attempt failed, once it is known whose fault that is."""
@@ -171,9 +172,11 @@ class OpenAttempts:
         before, given.told = given.told, (objects, read_bytes)
         self._loop.watch.moved(given.worker, objects - before[0], read_bytes - before[1])
 
-    def _received(self, given: Given, raw: bytearray, ledger: Ledger, cost: Cost) -> None:
+    def _received(
+        self, given: Given, raw: bytearray, part: Partial, ledger: Ledger, cost: Cost
+    ) -> None:
         if not given.body:
-            given.body, given.ledger, given.cost = raw, ledger, cost
+            given.body, given.part, given.ledger, given.cost = raw, part, ledger, cost
             self._count(given, *given.total)
         self._loop.happen(ev.Received(given.worker, given.attempt))
 
@@ -183,13 +186,15 @@ class OpenAttempts:
         try:
             async with self._checking:  # one after the other: it takes memory
                 pool = self._loop.pool
-                await loop.run_in_executor(pool, checked, body, ledger, given.sent, self._schemas)
+                part = await loop.run_in_executor(
+                    pool, checked, body, ledger, given.sent, self._schemas
+                )
                 why = await loop.run_in_executor(pool, self._unseen, given, ledger)
         except PartialError as error:
             self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
         else:
             if why is None:
-                self._received(given, body, ledger, cost)
+                self._received(given, body, part, ledger, cost)
             else:
                 self._tell_unseen(given, why)
 

@@ -1,8 +1,8 @@
 """What attempts brought: checked against what was asked for, and merged into a task's outcome.
 
 A worker's word is not taken for its result: a partial must be one of this job's to the last byte,
-and its account must be of exactly the objects that were sent. Pure: nothing is fetched, sent or
-kept here.
+and its account must be of exactly the objects that were sent. It is unpacked once, here: what comes
+of it is a view of the bytes that came. Pure: nothing is fetched, sent or kept here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mapreduce.engine import Outcome
+from mapreduce.engine import CheckedOutcome
 from mapreduce.errors import MapReduceError, PartialError
 from mapreduce.ledger import REASONS, SAMPLES_PER_REASON, Cost, Ledger, Quarantined, merged
 from mapreduce.tables import encoding, partial
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cluster.schedule.commands import Crashed
     from mapreduce.plan import Piece
+    from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Schema
 
 
@@ -37,8 +38,8 @@ class Given:
         Objects and bytes it is known to have done: for progress alone.
     offered
         The account and cost that came with its last offer, unchecked.
-    ledger, cost, body
-        Account, cost and packed partial, once they have come and are sound.
+    ledger, cost, body, part
+        Account, cost and partial, as it came and unpacked, once they have come and are sound.
     """
 
     attempt: int
@@ -53,6 +54,7 @@ class Given:
     ledger: Ledger = field(default_factory=Ledger)
     cost: Cost = field(default_factory=Cost)
     body: bytes | bytearray = b""
+    part: Partial | None = None
 
     @property
     def total(self) -> tuple[int, int]:
@@ -62,21 +64,24 @@ class Given:
 
 def checked(
     body: bytearray, ledger: Ledger, sent: Sequence[Piece], schemas: Sequence[Schema]
-) -> None:
-    """Check what an attempt over the pieces sent has brought.
+) -> Partial:
+    """Check what an attempt over the pieces sent has brought, and give its partial.
+
+    Agents compress nothing, so whatever would take more memory than was sent is refused.
 
     Raises
     ------
     PartialError
         Where the bytes are no partial of these tables, or the account is not of these objects.
     """
-    encoding.unpack(body, schemas)
+    part = encoding.unpack(body, schemas, max_bytes=len(body))
     _check_account(ledger, sent)
+    return part
 
 
 def outcome(
     task: int, given: Sequence[Given], crashed: Sequence[Crashed], schemas: Sequence[Schema]
-) -> Outcome:
+) -> CheckedOutcome:
     """Merge what a task's attempts brought, and book the objects that crash."""
     booked = [
         Quarantined(c.piece.ordinal, c.piece.key, c.piece.etag, "crashed", c.how) for c in crashed
@@ -86,14 +91,13 @@ def outcome(
     if booked or aside:
         ledgers.append(Ledger(quarantined=[*booked, *aside]))
     cost = sum((one.cost for one in given), Cost())
-    return Outcome((task,), _merged(given, schemas), merged(ledgers), cost)
-
-
-def _merged(given: Sequence[Given], schemas: Sequence[Schema]) -> bytes | bytearray:
-    if len(given) == 1:
-        return given[0].body
-    parts = [encoding.unpack(one.body, schemas) for one in given]
-    return encoding.pack(partial.merge([partial.empty(schemas), *parts]))
+    parts = [one.part for one in given if one.part is not None]
+    if len(given) == len(parts) == 1:
+        body, whole = given[0].body, parts[0]
+    else:
+        whole = partial.merge([partial.empty(schemas), *parts])
+        body = encoding.pack(whole)
+    return CheckedOutcome((task,), body, merged(ledgers), cost, whole)
 
 
 def _check_account(ledger: Ledger, pieces: Sequence[Piece]) -> None:
