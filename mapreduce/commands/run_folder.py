@@ -112,9 +112,7 @@ def verified(folder: Path) -> str:
         if (size := path.stat().st_size) != written.bytes:
             raise _changed(path, f"{written.bytes:,} bytes then, {size:,} now")
         if (now := file_digest(path)) != written.sha256:
-            raise _changed(
-                path, f"of as many bytes, but its SHA-256 was {written.sha256}, is {now}"
-            )
+            raise _changed(path, f"as many bytes, but SHA-256 {written.sha256} then, {now} now")
     told = (
         f"the receipt of run {receipt.run} is whole, its account balances, and"
         f" {len(receipt.files)} files are as they were written"

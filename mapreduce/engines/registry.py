@@ -13,17 +13,12 @@ from typing import TYPE_CHECKING, Final
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mapreduce.engine import Engine
 
 SECRET: Final = re.compile(r"secret|password|token|access.?key", re.IGNORECASE)  # as Spark has it
-OWN: Final = {
-    "local": ("worker_memory",),
-    "ssh": ("worker_memory", "inventory", "only", "tags", "requirements"),
-    "dask": ("scheduler", "tls_ca", "tls_cert", "tls_key"),
-    "spark": ("master", "spark_conf"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,28 +53,34 @@ def engine_named(name: str, workers: int | None = None, where: Where | None = No
         Where there is none of that name, its package is missing, or it was told another's option.
     """
     where = where or Where()
-    if name not in OWN:
-        raise UsageError(f"no engine {name!r}; there are: {', '.join(OWN)}")
+    if name not in ENGINES:
+        raise UsageError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
     _check_own(name, where)
-    if name == "ssh":
-        return _over_ssh(workers, where)
-    if name == "dask":
-        from mapreduce.engines.dask import Dask  # noqa: PLC0415 - engines load when used
+    return ENGINES[name].make(workers, where)
 
-        return Dask(
-            where.scheduler,
-            workers,
-            tls_ca=where.tls_ca,
-            tls_cert=where.tls_cert,
-            tls_key=where.tls_key,
-        )
-    if name == "spark":
-        from mapreduce.engines.spark import Spark  # noqa: PLC0415 - engines load when used
 
-        return Spark(where.master, workers, conf=_settings(where.spark_conf))
+def _local(workers: int | None, where: Where) -> Engine:
     from mapreduce.engines.local import Local  # noqa: PLC0415 - engines load when used
 
     return Local(workers, where.worker_memory << 20)
+
+
+def _dask(workers: int | None, where: Where) -> Engine:
+    from mapreduce.engines.dask import Dask  # noqa: PLC0415 - as above
+
+    return Dask(
+        where.scheduler,
+        workers,
+        tls_ca=where.tls_ca,
+        tls_cert=where.tls_cert,
+        tls_key=where.tls_key,
+    )
+
+
+def _spark(workers: int | None, where: Where) -> Engine:
+    from mapreduce.engines.spark import Spark  # noqa: PLC0415 - as above
+
+    return Spark(where.master, workers, conf=_settings(where.spark_conf))
 
 
 def _over_ssh(workers: int | None, where: Where) -> Engine:
@@ -99,11 +100,27 @@ def _over_ssh(workers: int | None, where: Where) -> Engine:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An engine that there is: which of `Where` is its own, and how it is made."""
+
+    own: tuple[str, ...]
+    make: Callable[[int | None, Where], Engine]
+
+
+ENGINES: Final = {
+    "local": Known(("worker_memory",), _local),
+    "ssh": Known(("worker_memory", "inventory", "only", "tags", "requirements"), _over_ssh),
+    "dask": Known(("scheduler", "tls_ca", "tls_cert", "tls_key"), _dask),
+    "spark": Known(("master", "spark_conf"), _spark),
+}
+
+
 def _check_own(name: str, where: Where) -> None:
     usual = Where()
-    for engine, options in OWN.items():
-        for option in options:
-            if option not in OWN[name] and getattr(where, option) != getattr(usual, option):
+    for engine, known in ENGINES.items():
+        for option in known.own:
+            if option not in ENGINES[name].own and getattr(where, option) != getattr(usual, option):
                 text = f"{_typed(option)} is for --engine {engine}, not {name}"
                 raise UsageError(text + _remedy(option, name, where))
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mapreduce.tables.table import Array
 
 BLANKS: Final = " \t"
+_PLUS: Final = re.compile(rb"(?<![eE])\+")  # of a number, or of a text
 _QUOTE, _LF, _CR = 0x22, 0x0A, 0x0D
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
@@ -266,7 +267,7 @@ def _numbers(field: Int | Float, array: Any) -> FieldColumn | None:
     bad = values <= BAD_INT if isinstance(field, Int) else ~np.isfinite(values)
     if absent is not None:
         bad &= ~absent
-    return None if bad.any() else column_of(values, absent, None, field.low, field.high)
+    return None if bad.any() else column_of(field, values, absent, None)
 
 
 def _cells(text: str, delimiter: str) -> list[str] | None:
@@ -295,12 +296,15 @@ def _cell_of(delimiter: str) -> re.Pattern[str]:
 def _is_plain(block: bytes, delimiter: str) -> bool:
     """Whether pyarrow reads a block as it would be read line by line.
 
-    It takes hexadecimal integers, a lone carriage return for a line's end, and quotes that open or
-    close within a field; text that is no UTF-8 it would not find in columns that nobody asked for.
+    It takes hexadecimal integers, a plus before a number, a lone carriage return for a line's end,
+    and quotes that open or close within a field; text that is no UTF-8 it would not find in columns
+    that nobody asked for.
     """
     if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
         return False
     if any(x in block and b"0" + x in block for x in (b"x", b"X")):  # a byte is found much sooner
+        return False
+    if b"+" in block and _PLUS.search(block):
         return False
     if not salvage.is_ascii(block) and not salvage.is_utf8(block):
         return False

@@ -95,6 +95,22 @@ class FieldColumn:
     outside: Mask | None = None
     places: npt.NDArray[np.int64] | None = None
 
+    def at(self, rows: npt.NDArray[np.int64], missing: Mask | None) -> FieldColumn:
+        """Give the values at some rows, again and again if need be; absent where they are missing.
+
+        For a column of which each distinct value was read once.
+        """
+
+        def taken(mask: Mask | None) -> Mask | None:
+            return (
+                None if mask is None else some(mask[rows] & (True if missing is None else ~missing))
+            )
+
+        absent = None if self.absent is None else self.absent[rows]
+        if missing is not None:
+            absent = missing if absent is None else absent | missing
+        return FieldColumn(self.values[rows], some(absent), taken(self.bad), taken(self.outside))
+
 
 @dataclass(frozen=True, slots=True)
 class Int:
@@ -115,7 +131,7 @@ class Int:
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into an int64 column."""
         array = np.frombuffer(values, np.int64)
-        return column_of(array, *_masks(states, seen), self.low, self.high, places=array)
+        return column_of(self, array, *_masks(states, seen), places=array)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into an int64 column."""
@@ -127,7 +143,7 @@ class Int:
         if len(array) and array.min() <= BAD_INT:
             absent, bad = array == ABSENT_INT, array == BAD_INT
             array[absent | bad] = 0
-        return column_of(array, some(absent), some(bad), self.low, self.high)
+        return column_of(self, array, some(absent), some(bad))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +168,7 @@ class Float:
         if absent is not None:
             array[absent] = np.nan
         places = array.view(np.int64)
-        return column_of(array, absent, bad, self.low, self.high, places=places)
+        return column_of(self, array, absent, bad, places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
@@ -164,13 +180,13 @@ class Float:
         except OverflowError:
             return self._mixed(values)
         absent = np.isnan(array) if NoneType in kinds else None
-        return column_of(array, absent, None, self.low, self.high)
+        return column_of(self, array, absent, None)
 
     def _mixed(self, values: Sequence[Any]) -> FieldColumn:
         array = np.fromiter(map(_number, values), np.float64, len(values))
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
         bad = ~np.isfinite(array) & ~absent
-        return column_of(array, some(absent), some(bad), self.low, self.high)
+        return column_of(self, array, some(absent), some(bad))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +212,7 @@ class Text:
         n, cell = len(states), len(values) // max(1, len(states))
         array: Array = np.ndarray(n, f"S{self.width}", values, strides=(cell,))
         places = np.ndarray(n, np.int64, values, strides=(cell,))
-        return column_of(np.ascontiguousarray(array), *_masks(states, seen), places=places)
+        return column_of(self, np.ascontiguousarray(array), *_masks(states, seen), places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
@@ -211,7 +227,7 @@ class Text:
             short = [v if len(v) <= self.width and b"\0" not in v else None for v in whole]
             bad |= np.fromiter((v is None for v in short), np.bool_, len(values))
             array = np.array([v or b"" for v in short], dtype=f"S{self.width}")
-        return column_of(array, some(absent), some(bad))
+        return column_of(self, array, some(absent), some(bad))
 
 
 Field: TypeAlias = Int | Float | Text
@@ -264,15 +280,20 @@ def some(mask: Mask | None) -> Mask | None:
 
 
 def column_of(
+    field: Field,
     array: Array,
     absent: Mask | None,
     bad: Mask | None,
-    low: float | None = None,
-    high: float | None = None,
     *,
     places: npt.NDArray[np.int64] | None = None,
 ) -> FieldColumn:
-    """Give a column with the masks of what is absent or bad, and of what else is out of range."""
+    """Give a column with the masks of what is absent or bad, and of what else is out of range.
+
+    Every reading of every format ends here, so a rule for values goes here.
+    """
+    if isinstance(field, Text):
+        return FieldColumn(array, absent, bad, None, places)
+    low, high = field.low, field.high
     outside: Mask | None = None
     if len(array) and low is not None and not array.min() >= low:  # NaN is not
         outside = array < low

@@ -140,7 +140,7 @@ def column_from(field: Field, array: Any) -> FieldColumn:
         bad = ~np.isfinite(values)
         if absent is not None:
             bad &= ~absent
-        return column_of(values, absent, some(bad), field.low, field.high)
+        return column_of(field, values, absent, some(bad))
     if isinstance(field, Float) and types.is_decimal(kind):
         return field.column([None if v is None else float(v) for v in array.to_pylist()])
     if not isinstance(field, Float) and _is_text(kind):
@@ -158,7 +158,7 @@ def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:
     bad = some(values < 0) if kind == "uint64" else some(values <= BAD_INT)
     if bad is not None:
         values = np.where(bad, 0, values)
-    return column_of(values, absent, bad, field.low, field.high)
+    return column_of(field, values, absent, bad)
 
 
 def _of_dictionary(field: Field, array: Any) -> FieldColumn:
@@ -168,12 +168,7 @@ def _of_dictionary(field: Field, array: Any) -> FieldColumn:
         return field.column([None] * len(array))
     places = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
     once = column_from(field, array.dictionary)
-    at = [None if m is None else m[places] for m in (once.absent, once.bad, once.outside)]
-    missing_there, bad, outside = at
-    if absent is not None:
-        missing_there = absent if missing_there is None else missing_there | absent
-        bad, outside = (None if mask is None else mask & ~absent for mask in (bad, outside))
-    return FieldColumn(once.values[places], some(missing_there), some(bad), some(outside))
+    return once.at(places, absent)
 
 
 def _shown(scalar: Any) -> str:

@@ -118,12 +118,12 @@ class HttpPool:
 
 
 class _Redact(logging.Filter):
-    """Cuts the query off whatever urllib3 logs of a URL: a presigned one is a secret."""
+    """Cuts the query off whatever urllib3 logs of a URL: a signed one is a secret, whoever's."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(
-                arg.partition("?")[0] + "?…" if isinstance(arg, str) and "X-Amz-" in arg else arg
+                arg.partition("?")[0] + "?…" if isinstance(arg, str) and "?" in arg else arg
                 for arg in record.args
             )
         return True

@@ -67,6 +67,8 @@ contents = st.lists(rows, max_size=6).flatmap(
 @example("0x10,a,b,1\n")
 @example("\n\n1,a,b,2\n\n")
 @example("-9223372036854775808,a,b,1\n")
+@example("+1,a,b,+5\n")
+@example("1,a+,b,1e+5\n")
 @example("1,\0,b,1\n")
 @example("9223372036854775808,a,b,1\n")
 def test_both_readers_say_the_same(content: str) -> None:
