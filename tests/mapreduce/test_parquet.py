@@ -135,7 +135,7 @@ def test_a_column_that_is_missing_or_nested_is_told(table: dict[str, Any], told:
     assert told in caught.value.place
 
 
-def test_a_row_group_belongs_to_the_range_it_begins_in() -> None:
+def test_a_row_group_belongs_to_one_range() -> None:
     n = 10_000
     table = pa.table({"link": np.arange(n), "v": np.full(n, 2.0)})
     for content in (written(table, row_group_size=700), polars_wrote(table, 700)):
