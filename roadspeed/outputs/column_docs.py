@@ -79,13 +79,13 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
-_LINK = "Id of the road link, as in the trips' field {link}; rows ascend by it."
-_FIXES = "Fixes on this link: records that have a link and a speed, the speed from 0 to {most}."
+_LINK = "Id of the road link, from the trips' field {link}; rows are sorted by it."
+_FIXES = "Fixes on this link: records that have a link, and a speed from 0 to {most}."
 _ROUNDED = "Each speed is first rounded to a millionth of its unit."
 _MEAN = (
     "Arithmetic mean of the speeds ({speed}) of all fixes on this link. "
-    f"{_ROUNDED} Their sum is exact, and its quotient is rounded once, to a double. Fixes "
-    "come at equal time intervals, so it estimates the space-mean speed."
+    f"{_ROUNDED} The sum is exact, and the mean is rounded once, to a double. Fixes come at "
+    "equal time intervals, so it estimates the space-mean speed."
 )
 _WHERE = "WGS 84, longitude then latitude"
 
@@ -98,7 +98,7 @@ SPEEDS: Final = (
         "std",
         "float64",
         SPEED,
-        "Sample standard deviation (n - 1) of the speeds of the fixes, from the same exact sums; "
+        "Sample standard deviation (n - 1) of the speeds of the fixes, from exact sums; "
         "null for one fix.",
         "std",
     ),
@@ -107,26 +107,28 @@ SPEEDS: Final = (
         "float64",
         SPEED,
         "Half-width of the 95 % confidence interval of the mean (Student's t), as if fixes were "
-        "independent. Those of one trip are not: read it as a lower bound. Null for one fix.",
+        "independent. Fixes of one trip are not, so treat it as a lower bound. Null for one fix.",
         "ci95",
     ),
-    ColumnDoc("min", "float64", SPEED, "Least speed of a fix on this link, to a millionth.", "min"),
     ColumnDoc(
-        "max", "float64", SPEED, "Greatest speed of a fix on this link, to a millionth.", "max"
+        "min", "float64", SPEED, "Lowest speed of a fix on this link, to a millionth.", "min"
+    ),
+    ColumnDoc(
+        "max", "float64", SPEED, "Highest speed of a fix on this link, to a millionth.", "max"
     ),
     ColumnDoc(
         "road_class",
         "text",
         "",
-        "Class of the road as the roads file names it; null where it says nothing.",
+        "Class of the road, as the roads file names it; null if the file gives none.",
         "road_class",
     ),
     ColumnDoc(
         "geometry",
         "geometry",
         _WHERE,
-        "Course of the link; null for a link that the roads lack. A link with several differing "
-        "geometries has them merged.",
+        "Line of the link; null for a link that is not among the roads. If a link has several "
+        "different geometries, they are merged.",
         "geometry",
     ),
 )
@@ -148,30 +150,30 @@ SPEEDS_CSV: Final = (
         "geom",
         "geometry",
         _WHERE,
-        "Course of the link as WKT, rounded to 7 decimals (about 1 cm); empty where it is missing.",
+        "Line of the link as WKT, rounded to 7 decimals (about 1 cm); empty if it is missing.",
         "geometry",
     ),
 )
 """Columns of `speeds.csv`: those of 2019, in their order."""
 
 QUARANTINE: Final = (
-    ColumnDoc("key", "text", "", "Key of the object that was set aside."),
-    ColumnDoc("etag", "text", "", "Its version as the store listed it."),
-    ColumnDoc("reason", "text", "", "Why, in one word (`not_json`, `empty`, …)."),
-    ColumnDoc("place", "text", "", "What was seen, and where."),
+    ColumnDoc("key", "text", "", "Key of the quarantined object."),
+    ColumnDoc("etag", "text", "", "Version of the object, as the store listed it."),
+    ColumnDoc("reason", "text", "", "Reason, in one word (`not_json`, `empty`, …)."),
+    ColumnDoc("place", "text", "", "What was found, and where."),
 )
 """Columns of `quarantine.csv`."""
 
 DROPPED: Final = (
     ColumnDoc("reason", "text", "", "Why the record was dropped (`no_link`, `bad_speed`, …)."),
     ColumnDoc("key", "text", "", "Key of the object that holds it."),
-    ColumnDoc("place", "int64", "records", "Records before it in the object."),
+    ColumnDoc("place", "int64", "records", "Number of records before it in the object."),
     ColumnDoc(
         "value",
         "text",
         "",
-        "What stood there, as the document has it, up to 60 characters; empty where it is null or"
-        " absent. Of a record that is none: how it begins, or where NaN is in it.",
+        "The value as in the document, up to 60 characters; empty if it is null or absent. For"
+        " `not_a_record`: the beginning of the text, or where it holds NaN.",
     ),
 )
 """Columns of `dropped.csv`."""
