@@ -1,4 +1,4 @@
-"""Tasks for the hosts of hosts.toml: `fab --list` tells them; `mapreduce cluster` is the same."""
+"""Tasks for the hosts of hosts.toml: `fab --list` lists them; `mapreduce cluster` does the same."""
 
 from mapreduce.cluster.fab import (
     clean,

@@ -1,6 +1,6 @@
 """The first hosts.toml, commented, and the fabfile beside it: what `mapreduce cluster init` writes.
 
-It guesses nothing that matters in silence: what it chose stands in the file with a comment.
+Every value that it chooses is in the file, with a comment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FABFILE: Final = '''\
-"""Tasks for the hosts of hosts.toml: `fab --list` tells them; `mapreduce cluster` is the same."""
+"""Tasks for the hosts of hosts.toml: `fab --list` lists them; `mapreduce cluster` does the same."""
 
 from mapreduce.cluster.fab import (
     clean,
@@ -52,37 +52,37 @@ __all__ = [
 '''
 
 CLUSTER: Final = """\
-# The hosts that run jobs, and how they are reached. After a change: mapreduce cluster doctor
-# What is left out comes from ~/.ssh/config (aliases, ProxyJump, User, IdentityFile).
+# The hosts that run jobs, and how to reach them. After a change run: mapreduce cluster doctor
+# Settings that are missing here come from ~/.ssh/config (aliases, ProxyJump, User, IdentityFile).
 
 [cluster]
 name = {name}
-# The one address of this machine that workers dial; nothing else is bound.
-# "ssh": they come back through SSH instead (NAT, VPN).
+# Workers connect to this address of this machine; no other address is opened.
+# "ssh": they connect through SSH instead (NAT, VPN).
 address = {address}
-listen_port = 0                 # 0: any free port; else open it in this machine's firewall
-user = {user}                   # who logs in, by key
-# identity = "~/.ssh/id_ed25519"  # which key; without it the SSH agent's keys and ~/.ssh/id_*
-known_hosts = "known_hosts"     # pinned host keys: `mapreduce cluster enrol` writes it here
-root = ".mapreduce"             # ours on each host, under its user's home; `remove` deletes it
-python = "python3"              # on each host: 3.11 or newer, nothing installed
+listen_port = 0                 # 0: any free port; otherwise open it in this machine's firewall
+user = {user}                   # login name; the login uses a key
+# identity = "~/.ssh/id_ed25519"  # if left out: keys of the SSH agent and ~/.ssh/id_*
+known_hosts = "known_hosts"     # pinned host keys, written by `mapreduce cluster enrol`; beside this file
+root = ".mapreduce"             # our folder on each host, in the user's home; `remove` deletes it
+python = "python3"              # on each host: 3.11 or newer; no packages are needed
 
 # S3-compatible storage that the hosts read. Credentials stay on this machine, in AWS_… variables.
 # [store]
-# endpoints = ["http://192.168.10.66:9000"]   # several nodes of one store share the reading
+# endpoints = ["http://192.168.10.66:9000"]   # nodes of one store; they share the load
 # region = "us-east-1"
-# max_requests = 64             # to the store, in flight, across the whole cluster
-# shared = ["/mnt/trips"]       # folders that this machine and every host see at the same path
+# max_requests = 64             # concurrent requests to the store, of the whole cluster
+# shared = ["/mnt/trips"]       # folders at the same path on this machine and every host
 """
 
 HOSTS: Final = """\
 
 [[hosts]]
 name = {name}
-address = {address}             # ranges of both expand together
-# slots = 4                     # attempts at once; by default what cores and memory allow
+address = {address}             # ranges in name and address expand together
+# slots = 4                     # attempts in parallel; default: what cores and memory allow
 # tags = ["pi4"]                # for --tag
-# Each may have its own user, ssh_port, identity, python, endpoint.
+# Each may have its own user, ssh_port, identity, python and endpoint.
 """
 
 
