@@ -38,6 +38,15 @@ def memory_kills(counters: Path = Path("/proc/vmstat")) -> int | None:
     return next((int(count) for count in found), None)
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether a signal has stopped a process, as SIGSTOP does; False where it is unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b") ")[2][:1] == b"T"  # the name before may hold anything
+
+
 def default_workers() -> int:
     """As many slots as cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -32,7 +32,7 @@ from mapreduce.attempts.slot_messages import (
 )
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.interpreter import command
-from mapreduce.machine import memory_kills, peak_bytes
+from mapreduce.machine import is_stopped, memory_kills, peak_bytes
 from mapreduce.objects import Awaited
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 STARTS: Final = 3  # tries to start a process, in a row, before whoever holds it gives up
 START_PAUSE_S: Final = 0.5
 START_PATIENCE_S: Final = 60.0  # where processes could be started before
+STOPPED_S: Final = 20.0  # of a process that a signal has stopped while it was at work
+FRESH: Final = 3  # processes that work is given to, where the one before was stopped
 
 
 class StartError(MapReduceError):
@@ -140,6 +142,8 @@ class SlotProcess:
         self._stopped = False
         self._at: int | None = None  # number of the work it is at
         self._doomed: int | None = None  # number of the work last cancelled
+        self._stopped_at: float | None = None  # since when the process has been seen to be stopped
+        self._put_down = False  # it was ended for that
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
@@ -173,6 +177,22 @@ class SlotProcess:
             self._stopped = True
             self._kill()
 
+    def look_after(self) -> None:
+        """End a process that a signal has stopped for long while it was at work: call now and then.
+
+        Nobody may continue it, and the run would wait. Its work is then given to another.
+        """
+        now = time.monotonic()
+        with self._guard:
+            process = self._process
+            if process is None or self._at is None or not is_stopped(process.pid):
+                self._stopped_at = None
+            elif self._stopped_at is None:
+                self._stopped_at = now
+            elif now - self._stopped_at >= STOPPED_S and process.returncode is None:
+                self._put_down = True
+                process.kill()
+
     def run(
         self,
         work: Work,
@@ -195,7 +215,12 @@ class SlotProcess:
                 raise CancelledError(f"work {work.number} was cancelled before it began")
             self._at = work.number
         try:
-            return self._run(work, on_reached, on_awaited)
+            for _ in range(FRESH):
+                self._put_down = False
+                answer = self._run(work, on_reached, on_awaited)
+                if not self._put_down:
+                    break
+            return answer
         finally:
             with self._guard:
                 self._at = None

@@ -18,7 +18,7 @@ from mapreduce.errors import UsageError
 from mapreduce.machine import default_workers, total_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     from mapreduce.plan import Split
 
@@ -106,12 +106,13 @@ class Local:
         for slot in slots:
             slot.thread.start()
         try:
-            running = len(slots)
+            running, looked = len(slots), time.monotonic()
             while running:
                 try:
                     said = desk.said.get(timeout=PULSE_S)
                 except queue.Empty:
                     said = STILL
+                looked = _looked_after(slots, looked)
                 if said is None:
                     running -= 1
                 elif isinstance(said, BaseException):
@@ -128,3 +129,13 @@ class Local:
                 slot.thread.join(max(0.0, until - time.monotonic()))
             for slot in slots:  # a thread may still be waiting for the listing; its process is not
                 slot.end()
+
+
+def _looked_after(slots: Sequence[Slot], looked: float) -> float:
+    """Look after processes once a pulse; give when that was done last."""
+    now = time.monotonic()
+    if now - looked < PULSE_S:
+        return looked
+    for slot in slots:
+        slot.look_after()
+    return now

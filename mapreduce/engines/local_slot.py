@@ -62,6 +62,10 @@ class Slot:
         at = self._process.ready_at
         return 0.0 if at is None else time.monotonic() - at
 
+    def look_after(self) -> None:
+        """See that the process is not stopped."""
+        self._process.look_after()
+
     def stop(self) -> None:
         """End the process at once; its thread then sees the end of its pipe."""
         self._process.stop()

@@ -128,6 +128,51 @@ class _Cut:
         self.host.hang_up()
 
 
+@dataclass
+class _Spoil:
+    """Damages the user's code on a host once it is at work, and ends its agent or its slots."""
+
+    engine: Cluster
+    host: SshHost
+    what: str
+    struck: bool = False
+
+    def __call__(self, _: Progress) -> None:
+        status = self.engine.status
+        if self.struck or status is None or status.committed < 2 or not self.host.agents():
+            return
+        self.struck = True
+        for path in self.host.root.glob("overlays/*/beside.py"):
+            path.write_text("STEP = 5\n")
+        (pid,) = self.host.agents()
+        agent = psutil.Process(pid)
+        for one in [agent] if self.what == "agent" else agent.children(recursive=True):
+            one.kill()
+
+
+@pytest.mark.parametrize("what", ["agent", "slots"])
+def test_code_that_is_damaged_on_a_host_is_sent_anew(
+    what: str, folder: Path, hosts: tuple[Shelf, Inventory]
+) -> None:
+    shelf, inventory = hosts
+    job = load(f"{folder / 'own.py'}:Own", {"nap_s": 0.5})
+    local = run(job, folder / "in", workers=2)
+    engine = cluster_of(inventory, inventory.hosts[:1])
+    engine._rules = replace(
+        engine._rules, heartbeat_s=0.5, silent_s=1.5, lease_s=1.5, reconnect_s=1.0
+    )
+    spoil = _Spoil(engine, shelf.hosts[0], what)
+    got = run(job, folder / "in", engine=engine, options=SINGLE, on_progress=spoil)
+    assert spoil.struck
+    assert got.digest == local.digest
+    assert engine.status is not None
+    assert any("its agent is started again" in news for news in engine.status.news)
+    assert {p.read_text() for p in shelf.hosts[0].root.glob("overlays/*/beside.py")} == {
+        "STEP = 3\n"
+    }
+    _left_nothing(inventory)
+
+
 def test_hosts_that_cannot_dial_come_back_through_ssh_also_when_it_is_cut(
     folder: Path, tunnelled: tuple[Shelf, Inventory]
 ) -> None:

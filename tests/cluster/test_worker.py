@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mapreduce as mr
+from mapreduce.attempts.slot_process import STOPPED_S
 from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
@@ -367,6 +368,23 @@ def test_a_worker_stopped_and_continued_goes_on(coordinator: Coordinator, trips:
     line.say(second)
     os.kill(agent.pid, signal.SIGCONT)
     assert {line.take()[0].attempt, line.take()[0].attempt} == {first.attempt, second.attempt}
+
+
+def test_work_of_a_slot_that_is_stopped_is_given_to_another(
+    coordinator: Coordinator, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    (hung,) = _deadly(tmp_path, ["00-deadly"])
+    coordinator.start(coordinator.config())
+    line, _ = coordinator.welcome(Deadly(how="hang", note=os.fspath(note)))
+    line.say(hung)
+    assert soon(lambda: _noted(note))
+    os.kill(_noted(note)[0], signal.SIGSTOP)
+    assert soon(lambda: len(_noted(note)) == 2, STOPPED_S + 30)
+    stopped, other = _noted(note)
+    assert soon(lambda: not Path(f"/proc/{stopped}").exists())
+    assert other != stopped
+    line.hear(Heartbeat, lambda b: [a.attempt for a in b.attempts] == [hung.attempt])
 
 
 def test_a_worker_stopped_until_it_was_given_up_comes_back(

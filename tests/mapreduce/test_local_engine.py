@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mapreduce as mr
+from mapreduce.attempts import slot_process
 from mapreduce.engines.local import Local
 from mapreduce.engines.local_tasks import LocalTasks
 from mapreduce.errors import JobError, ObjectError, StoreError, UsageError
@@ -140,6 +141,28 @@ def test_all_processes_killed_again_and_again_convict_no_object(
     assert kills >= 4  # how many there was time for
     assert got.ledger.quarantined == []
     assert got.digest == alone.digest
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_work_of_a_process_that_is_stopped_is_given_to_another(
+    alone: mr.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot_process, "STOPPED_S", 1.0)
+    stopped: list[int] = []
+
+    def stop(_: Any) -> None:
+        for pid in _children() if note.exists() and not stopped else ():
+            os.kill(pid, signal.SIGSTOP)
+            stopped.append(pid)
+
+    note = tmp_path / "note"
+    source = Memory({f"{key}-deadly": body for key, body in GOOD.items()})
+    job = Deadly(how="slow", note=str(note))
+    got = run(job, source, workers=1, options=ALL_IN_ONE, on_progress=stop)
+    assert got.digest == alone.digest
+    assert got.ledger.quarantined == []
+    assert len(stopped) == 1
+    assert _is_gone(stopped[0])
 
 
 def test_an_object_that_needs_too_much_memory_is_set_aside(alone: mr.Result) -> None:

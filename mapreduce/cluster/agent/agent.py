@@ -24,7 +24,7 @@ from mapreduce.cluster.agent.health import Gauges, default_slots
 from mapreduce.cluster.agent.held_attempts import HeldAttempts
 from mapreduce.cluster.agent.slots import End, Slot, SlotPool
 from mapreduce.cluster.protocol import messages as say
-from mapreduce.errors import MapReduceError
+from mapreduce.errors import JobError, MapReduceError
 from mapreduce.limits import Limits
 from mapreduce.machine import default_workers
 from mapreduce.objects.backoff import Backoff
@@ -128,8 +128,12 @@ class Agent:
 
     def leave(self, code: int, why: str) -> None:
         """Say goodbye and end, finishing nothing."""
+        self._say(say.Goodbye(why))
+        self._end(code, why)
+
+    def _end(self, code: int, why: str) -> None:
+        """End without a word: whoever is lost so is started again, and looked through before."""
         if self._leaving is not None and not self._leaving.done():
-            self._say(say.Goodbye(why))
             self._leaving.set_exception(LeaveError(code, why))
 
     async def _left(self) -> None:
@@ -278,6 +282,9 @@ class Agent:
                 log.info("attempt %d failed (%s)", end.attempt, end.kind)
                 if self._say(end):
                     del self._held.unsaid[end.attempt]
+        elif isinstance(end, JobError):
+            self._end(4, f"the job's code on this host is not what it was: {end}")
+            return
         elif not isinstance(end, CancelledError):
             self.leave(2, f"its slots do not work: {end}")
             return
@@ -309,6 +316,8 @@ class Agent:
         while True:
             await asyncio.sleep(every_s)
             health = await asyncio.to_thread(self._gauges.read)
+            if self._pool is not None:
+                self._pool.look_after()
             if self._pool is None or link.unsent_bytes > ENOUGH_WAITING:
                 continue
             running = (self._pool.progress(a) for a in self._held.running)

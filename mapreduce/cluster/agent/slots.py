@@ -92,6 +92,8 @@ class Slot:
             except CancelledError as error:
                 return error
             except JobError as error:
+                if self.process.ready_at is not None:
+                    return error  # it could be loaded before: what lies on this host has changed
                 return Failed(work.number, "job", str(error)[:TEXT])
             except StartError:
                 if patience.is_over(ever=self.process.ready_at is not None):
@@ -165,6 +167,11 @@ class SlotPool:
             if reached is not None and reached.number == attempt:
                 return Progress(attempt, reached.objects, reached.read_bytes)
         return Progress(attempt)
+
+    def look_after(self) -> None:
+        """See that no process at work has been stopped."""
+        for slot in self.slots:
+            slot.process.look_after()
 
     def new_slow_downs(self) -> int:
         """Count the store's pleas for fewer requests since this was last asked."""

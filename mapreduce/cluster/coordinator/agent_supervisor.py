@@ -217,9 +217,7 @@ class AgentSupervisor:
     def _first(self, host: str, here: tuple[str, int], config_of: ConfigOf) -> None:
         try:
             self._is_at(host, "is prepared")
-            name = None if self._over.is_set() else self._launcher.place(host)
-            if name is not None:
-                self.names[host] = name
+            self._place(host)
             if self._over.is_set():
                 return
             dials = here if self._ways is None else self._ways.open(host, here)
@@ -233,12 +231,23 @@ class AgentSupervisor:
         finally:
             self._is_at(host, "")
 
+    def _place(self, host: str) -> None:
+        """Bring a host what it lacks."""
+        name = None if self._over.is_set() else self._launcher.place(host)
+        if name is not None:
+            self.names[host] = name
+
     def _again(self, host: str) -> None:
-        """Start the agent of a host anew, once nothing is left of the one before."""
+        """Start the agent of a host anew, once nothing is left of the one before.
+
+        What it needs there is looked through again: perhaps it went for want of that.
+        """
         try:
             if self._over.is_set():
                 return
             self._launcher.stop((host,), self.watch.status.run)
+            self._is_at(host, "is prepared")
+            self._place(host)
             self._is_at(host, "is started")
             if not self._over.is_set():
                 self._launcher.start(host, self._begun[host])
