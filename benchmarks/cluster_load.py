@@ -114,9 +114,9 @@ class Fleet:
             player.stdin.write(LENGTH.pack(len(raw)) + raw)
             player.stdin.flush()
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
         """Wait for the processes."""
-        del hosts, run
+        del hosts, run, patience_s
         for player in self._players:
             assert player.stdin is not None
             player.stdin.close()

@@ -114,9 +114,9 @@ class Namespaces:
         agent.stdin.write(LENGTH.pack(len(raw)) + raw)
         agent.stdin.close()
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
         """Wait for agents to end; those that do not are killed."""
-        del run
+        del run, patience_s
         for host in hosts:
             agent = self._agents.pop(host)
             _write(_group(host), -1)  # none of this is measured

@@ -35,6 +35,7 @@ OF_HOSTS: Final = {
     "status": "Tell each host's release and runs; or, with --out, how a run and its hosts fare, as"
     " JSON.",
     "logs": "Write the agents' logs, merged, each line after its host's name.",
+    "restart": "Restart the agents of a run one by one; each finishes its attempts first.",
     "stop": "Have agents finish what they are at, and end; or, with --out, one run and all its"
     " agents.",
     "df": "Tell what ours takes on each host's disk: releases, packages, overlays, inputs, logs.",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster.coordinator.agent_supervisor import AgentSupervisor
 from mapreduce.cluster.coordinator.control_socket import ControlSocket
+from mapreduce.cluster.coordinator.launching import Growing
 from mapreduce.cluster.coordinator.locations import Locations
 from mapreduce.cluster.coordinator.loop import Coordinator, Said
 from mapreduce.cluster.coordinator.status import RunStatus, Status
@@ -138,7 +139,9 @@ class Cluster:
         rules = dataclasses.replace(self._rules, asks=assignment.asks)
         coordinator = Coordinator(terms, splits, context, self._listen, rules, start.watch)
         if self._folder is not None:
-            control = ControlSocket(self._folder, lambda: start.watch.status, coordinator.drain)
+            control = ControlSocket(
+                self._folder, lambda: start.watch.status, coordinator.drain, start.restart
+            )
             coordinator.beside(control.serve)
         port = coordinator.start()
         try:
@@ -148,6 +151,7 @@ class Cluster:
                 if isinstance(said, BaseException):
                     raise said
                 start.tend(quiet=said is STILL)
+                self._let_join(start)
                 yield said
                 if isinstance(said, Outcome):
                     coordinator.committed(said.splits[0])
@@ -157,6 +161,19 @@ class Cluster:
                 coordinator.join(JOIN_S)
             finally:  # also where that was interrupted
                 start.end()
+
+    def _let_join(self, start: AgentSupervisor) -> None:
+        """Start agents on hosts that are new; where they cannot be known, say so and go on."""
+        if not isinstance(self._launcher, Growing):
+            return
+        try:
+            found = self._launcher.newcomers()
+        except UsageError as error:
+            start.watch.news(f"whether hosts are new is not known: {error}")
+            return
+        for host, slots in found.items():
+            self._hosts[host] = slots
+            start.join(host)
 
     def _places(self, assignment: Assignment, origins: dict[str, str]) -> Locations:
         return Locations(

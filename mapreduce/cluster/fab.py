@@ -22,6 +22,7 @@ from mapreduce.commands.cluster.enrol import enrol_command
 from mapreduce.commands.cluster.logs import logs_command
 from mapreduce.commands.cluster.options import HostOptions, HostRun
 from mapreduce.commands.cluster.remove import remove_command
+from mapreduce.commands.cluster.restart import restart_command
 from mapreduce.commands.cluster.status import status_command
 from mapreduce.commands.cluster.stop import stop_command
 from mapreduce.commands.cluster.typed import run_words, start
@@ -86,6 +87,7 @@ doctor = _task(doctor_command)
 enrol = _task(enrol_command)
 logs = _task(logs_command)
 remove = _task(remove_command)
+restart = _task(restart_command)
 run = _task(run_command)
 status = _task(status_command)
 stop = _task(stop_command)

@@ -97,6 +97,7 @@ def _over_ssh(workers: int | None, where: Where) -> Engine:
         where.folder,
         requirements=where.requirements,
         memory_bytes=checked_memory(where.worker_memory << 20),
+        chosen=lambda: load(inventory.path).select(where.only, (), where.tags),
     )
 
 

@@ -73,8 +73,8 @@ class Processes:
         agent.stdin.close()
         self.started.release()
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
-        del run
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
+        del run, patience_s
         for host in hosts:
             agent = self.agents[host]
             try:

@@ -78,8 +78,8 @@ class Hosts:
         del host
         self.configs.put(config)
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
-        del run
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
+        del run, patience_s
         self.stopped = hosts
 
     def config(self) -> AgentConfig:

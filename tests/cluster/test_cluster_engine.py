@@ -299,10 +299,10 @@ class _Unwelcome(Processes):
         elif self.ends.wait(300):
             raise MapReduceError("it ended before it was welcomed")
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
         if self.host in hosts:
             self.ends.set()
-        super().stop([h for h in hosts if h != self.host], run)
+        super().stop([h for h in hosts if h != self.host], run, patience_s)
 
 
 def test_a_run_that_ends_while_an_agent_is_started_does_not_wait_for_its_welcome(
@@ -497,8 +497,8 @@ class Deploying(Processes):
         super().start(host, config)
         print(self.agents[host].pid, flush=True)
 
-    def stop(self, hosts, run):
-        super().stop(hosts, run)
+    def stop(self, hosts, run, patience_s=1.0):
+        super().stop(hosts, run, patience_s)
         print("ended", *hosts, flush=True)
 
 if __name__ == "__main__":

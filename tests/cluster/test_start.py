@@ -48,8 +48,8 @@ class Script:
         del config
         self.on_start(host)
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
-        del run
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
+        del run, patience_s
         self.on_stop()
         self.stopped += hosts
 

@@ -35,6 +35,7 @@ TOLD_EVERY_S: Final = 15.0
 LOOK_S: Final = 0.5
 LONGEST_AGAIN_S: Final = 600.0  # between tries to start a host's agent again
 ENDING_S: Final = 5.0  # the usual end takes less, and is not told of
+DRAIN_S: Final = 120.0  # for an agent that is to be started again to finish what it is at
 
 ConfigOf: TypeAlias = "Callable[[str, tuple[str, int]], AgentConfig]"
 
@@ -76,7 +77,8 @@ class AgentSupervisor:
         self.watch = watch
         self.origins: dict[str, str] = {}
         self.names: dict[str, JobName] = {}
-        self._hosts = tuple(hosts)
+        self._hosts = [*hosts]
+        self._serving = 0
         self._launcher = launcher
         self._ways = ways
         self._lost_s = lost_s
@@ -102,8 +104,26 @@ class AgentSupervisor:
 
         self._first_of = first
         for host in self._hosts:
-            self._work.put(lambda host=host: first(host))  # type: ignore[misc]  # a default names this turn's host
-        for _ in range(min(AT_ONCE, len(self._hosts))):
+            self._begin(host)
+
+    def join(self, host: str) -> None:
+        """Start an agent on a host that was not known before."""
+        self._hosts.append(host)
+        self.watch.news(f"{host} is new in the inventory, and joins the run")
+        self._begin(host)
+
+    def restart(self) -> None:
+        """Have every agent finish what it is at and started again, one after the other."""
+        self._work.put(self._restart_each)
+        self._have_served()
+
+    def _begin(self, host: str) -> None:
+        self._work.put(lambda: self._first_of(host))
+        self._have_served()
+
+    def _have_served(self) -> None:
+        if self._serving < min(AT_ONCE, len(self._hosts)):
+            self._serving += 1
             # Daemons: nobody waits at the end of the program for a step that was left to itself.
             threading.Thread(target=self._serve, name="start", daemon=True).start()
 
@@ -237,7 +257,14 @@ class AgentSupervisor:
         if name is not None:
             self.names[host] = name
 
-    def _again(self, host: str) -> None:
+    def _restart_each(self) -> None:
+        for host in [host for host in self._hosts if host in self._begun]:
+            if self._over.is_set():
+                return
+            self._is_at(host, "is restarted")
+            self._again(host, "was asked to end", DRAIN_S)
+
+    def _again(self, host: str, why: str = "was gone", drain_s: float = 1.0) -> None:
         """Start the agent of a host anew, once nothing is left of the one before.
 
         What it needs there is looked through again: perhaps it went for want of that.
@@ -245,14 +272,14 @@ class AgentSupervisor:
         try:
             if self._over.is_set():
                 return
-            self._launcher.stop((host,), self.watch.status.run)
+            self._launcher.stop((host,), self.watch.status.run, drain_s)
             self._is_at(host, "is prepared")
             self._place(host)
             self._is_at(host, "is started")
             if not self._over.is_set():
                 self._launcher.start(host, self._begun[host])
                 self._failed.pop(host, None)
-                self.watch.news(f"{host} was gone; its agent is started again")
+                self.watch.news(f"{host} {why}; its agent is started again")
         except Exception as error:  # noqa: BLE001 - the rest goes on without it, as before
             self._say_out(host, "gone", f"not started again: {error}")
         finally:

@@ -1,7 +1,7 @@
 """The control socket of a run: how it fares, and a way to stop it, for its owner alone.
 
 A Unix socket in the run's folder, 0600 from its first moment. One line of JSON is asked, one is
-answered: `{"ask": "status"}` or `{"ask": "stop"}`. It can do nothing else.
+answered: `{"ask": "status"}`, `{"ask": "stop"}` or `{"ask": "restart"}`. It can do nothing else.
 """
 
 from __future__ import annotations
@@ -42,14 +42,21 @@ class ControlSocket:
         Gives how the run fares.
     stop
         Lets what runs finish, and ends the run.
+    restart
+        Has the agents of all hosts started again, one host after the other.
     """
 
     def __init__(
-        self, folder: Path, status: Callable[[], Status], stop: Callable[[], None]
+        self,
+        folder: Path,
+        status: Callable[[], Status],
+        stop: Callable[[], None],
+        restart: Callable[[], None],
     ) -> None:
         self._path = folder / NAME
         self._status = status
         self._stop = stop
+        self._restart = restart
 
     async def serve(self) -> Callable[[], None]:
         """Begin; give what ends it."""
@@ -79,7 +86,10 @@ class ControlSocket:
         if asked == "stop":
             self._stop()
             return b'{"stopping": true}'
-        return b'{"error": "expected status or stop"}'
+        if asked == "restart":
+            self._restart()
+            return b'{"restarting": true}'
+        return b'{"error": "expected status, stop or restart"}'
 
 
 def ask(folder: Path, what: str) -> dict[str, Any]:

@@ -47,8 +47,11 @@ class Launcher(Protocol):
             Why it does not.
         """
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
-        """End the agents of a run that have not ended by themselves."""
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
+        """End the agents of a run that have not ended by themselves.
+
+        They finish what they are at, for so long at most.
+        """
 
 
 @runtime_checkable
@@ -57,6 +60,20 @@ class Parting(Protocol):
 
     def parted(self, hosts: Collection[str]) -> None:
         """Take in the hosts whose agents said goodbye; no host is started any more."""
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A launcher that may come to know more hosts while a run is at work."""
+
+    def newcomers(self) -> dict[str, int]:
+        """Give hosts that it did not know before, with their slots; 0 for as many as they say.
+
+        Raises
+        ------
+        UsageError
+            Why they cannot be known.
+        """
 
 
 class Ways(Protocol):

@@ -9,7 +9,9 @@ about the run.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -30,12 +32,15 @@ from mapreduce.engine import Sites
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from mapreduce.cluster.inventory.inventory import Host, Inventory
     from mapreduce.cluster.protocol.agent_config import AgentConfig
     from mapreduce.job.name import JobName
+
+LOOK_S: Final = 2.0  # between looks at the inventory for hosts that are new
+Chosen: TypeAlias = "Callable[[], Sequence[Host]]"
 
 
 class OverSSH:
@@ -49,11 +54,25 @@ class OverSSH:
         Those that take part.
     requirements
         What the job needs there beyond a worker's own: as wheels.
+    chosen
+        Reads the inventory again: which hosts are chosen now. None where no host may join a run.
+    nearest
+        A store's endpoint of its own, by host; those of newcomers are added.
     """
 
     def __init__(
-        self, inventory: Inventory, hosts: Sequence[Host], requirements: Sequence[str] = ()
+        self,
+        inventory: Inventory,
+        hosts: Sequence[Host],
+        requirements: Sequence[str] = (),
+        *,
+        chosen: Chosen | None = None,
+        nearest: dict[str, str] | None = None,
     ) -> None:
+        self._chosen = chosen
+        self._nearest = {} if nearest is None else nearest
+        self._marks = _marks(inventory.path)
+        self._looked = time.monotonic()
         self._requirements = tuple(requirement(text) for text in requirements)
         self.release = ""
         self.overlay = ""
@@ -136,12 +155,35 @@ class OverSSH:
                 talk=talk,
             )
 
-    def stop(self, hosts: Sequence[str], run: str) -> None:
+    def newcomers(self) -> dict[str, int]:
+        """Give the hosts that are chosen now and were not, where the inventory has changed.
+
+        Raises
+        ------
+        UsageError
+            It cannot be read as it is now.
+        """
+        now = time.monotonic()
+        if self._chosen is None or now - self._looked < LOOK_S:
+            return {}
+        self._looked = now
+        marks = _marks(self._inventory.path)
+        if marks == self._marks:
+            return {}
+        self._marks = marks
+        new = {host.name: host for host in self._chosen() if host.name not in self._hosts}
+        self._hosts |= new
+        everyone = {host.name: host for host in self._inventory.hosts} | new
+        self._inventory = dataclasses.replace(self._inventory, hosts=tuple(everyone.values()))
+        self._nearest.update({n: host.endpoint for n, host in new.items() if host.endpoint})
+        return {name: host.slots or 0 for name, host in new.items()}
+
+    def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
         """End what has not ended by itself; a host that is gone is left to its agent's patience."""
         there = [self._hosts[h] for h in hosts if h not in self._parted]
         if not there:
             return
-        agent_control.stop(self._inventory, there, Quiet(), run_id=run, patience_s=1.0)
+        agent_control.stop(self._inventory, there, Quiet(), run_id=run, patience_s=patience_s)
 
     def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
         """Make a way back through SSH; give where the host dials."""
@@ -171,6 +213,7 @@ def cluster_of(
     *,
     requirements: Sequence[str] = (),
     memory_bytes: int = 0,
+    chosen: Chosen | None = None,
 ) -> Cluster:
     """Make the engine for hosts of an inventory.
 
@@ -180,6 +223,8 @@ def cluster_of(
         What the job needs there beyond a worker's own.
     memory_bytes
         Memory a slot may use; 0 for what its host allows.
+    chosen
+        Reads the inventory again, so that hosts added to it join a run; None for none.
 
     Raises
     ------
@@ -191,7 +236,8 @@ def cluster_of(
             f'{inventory.path}: expected address = "…" in [cluster], the one address of this'
             ' machine that the hosts dial ("ssh" where they cannot); found none'
         )
-    launcher = OverSSH(inventory, hosts, requirements)
+    nearest = {host.name: host.endpoint for host in hosts if host.endpoint}
+    launcher = OverSSH(inventory, hosts, requirements, chosen=chosen, nearest=nearest)
     tunnelled = inventory.address == TUNNEL
     return Cluster(
         {host.name: host.slots or 0 for host in hosts},
@@ -204,11 +250,20 @@ def cluster_of(
         sites=Sites(
             inventory.store.endpoints,
             inventory.store.region,
-            {host.name: host.endpoint for host in hosts if host.endpoint},
+            nearest,
             inventory.store.shared,
         ),
         memory_bytes=memory_bytes,
     )
+
+
+def _marks(path: Path) -> tuple[int, ...]:
+    """Give what a change of a file does not leave as it was."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_ino, status.st_mtime_ns
 
 
 def _say_nothing(_: str) -> None:
