@@ -29,7 +29,7 @@ from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.cluster.protocol.framing import Wire
 from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
-    Accepted,
+    Forget,
     Goodbye,
     Heartbeat,
     Hello,
@@ -171,7 +171,7 @@ async def agent(config: AgentConfig, body: bytes) -> None:  # noqa: C901 - one c
                     for frame in wire.partial_frames(event.attempt, body):
                         writer.write(frame)
                         await writer.drain()
-                case Accepted():
+                case Forget():
                     held.pop(event.attempt, None)
                 case Goodbye():
                     if beating is not None:

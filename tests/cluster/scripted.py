@@ -16,8 +16,7 @@ from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.protocol.framing import Broken, Wire
 from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
-    Cancel,
-    Dropped,
+    Forget,
     Goodbye,
     Heartbeat,
     Hello,
@@ -218,7 +217,7 @@ class Agent:
 
     def _brought(self, attempt: int) -> None:
         """Deliver it, unless its lease ended before."""
-        answer = self.hear(Pull | Cancel | Dropped, lambda a: a.attempt == attempt)  # type: ignore[arg-type]  # as above
+        answer = self.hear(Pull | Forget, lambda a: a.attempt == attempt)  # type: ignore[arg-type]  # as above
         if isinstance(answer, Pull):
             self._send(attempt)
 

@@ -22,7 +22,7 @@ import msgspec
 from mapreduce.cluster.protocol import agent_config as configs
 from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.protocol.framing import Arrived, Broken, Wire
-from mapreduce.cluster.protocol.messages import Accepted, Hello, Offer, Pull, Task, Welcome
+from mapreduce.cluster.protocol.messages import Forget, Hello, Offer, Pull, Task, Welcome
 from mapreduce.job.name import name_of
 from mapreduce.plan import Piece
 from mapreduce.tls import Authority, server_context
@@ -81,7 +81,7 @@ class Line:
         offer = self.hear(Offer)
         self.say(Pull(offer.attempt))
         arrived = self.hear(Arrived, lambda a: a.attempt == offer.attempt)
-        self.say(Accepted(offer.attempt))
+        self.say(Forget(offer.attempt))
         return offer, bytes(arrived.body)
 
     def ended(self) -> bool:

@@ -26,10 +26,8 @@ from mapreduce.cluster.engine import Cluster
 from mapreduce.cluster.protocol.framing import CHUNK, HEAD, MAGIC, PARTIAL
 from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
-    Accepted,
-    Cancel,
-    Dropped,
     Failed,
+    Forget,
     Goodbye,
     Heartbeat,
     Hello,
@@ -125,7 +123,7 @@ def test_work_begins_before_the_listing_ends(local: mr.Result) -> None:
         task = agent.hear(Task)
         agent.offer(task, *agent.worked(task))
         agent.deliver(task.attempt)
-        agent.hear(Accepted, lambda a: a.attempt == task.attempt)
+        agent.hear(Forget, lambda a: a.attempt == task.attempt)
         listed.set()
         threading.Thread(target=agent.serve, args=(Links(),), daemon=True).start()
         assert running.result.result(100).digest == local.digest
@@ -208,9 +206,9 @@ def test_a_late_result_is_dropped_and_counts_once(local: mr.Result) -> None:
         task = late.hear(Task)
         work = late.worked(task)
         late.job = None  # from now on it is silent
-        late.hear(Cancel, lambda c: c.attempt == task.attempt)
+        late.hear(Forget, lambda c: c.attempt == task.attempt)
         late.offer(task, *work)
-        late.hear(Dropped, lambda d: d.attempt == task.attempt)
+        late.hear(Forget, lambda d: d.attempt == task.attempt)
         late.socket.close()
         good(running.hosts.config(), Links())
         assert running.result.result(100).digest == local.digest

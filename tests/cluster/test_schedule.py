@@ -75,12 +75,10 @@ def test_a_result_is_accepted_only_once_it_is_durable(told: Told) -> None:
 
 def test_no_worker_speaks_for_anothers_attempt(told: Told) -> None:
     told(ev.Joined("a", 1, 1), ev.Planned(split(0)), ev.Joined("b", 2, 1))
-    assert told(ev.Offered("b", 0, 100)) == [
-        cmd.DropLate("b", 0, "its lease ended, or another was first")
-    ]
+    assert told(ev.Offered("b", 0, 100)) == [cmd.Cancel("b", 0)]
     assert told(ev.Failed("b", 0, "job", "no")) == []
     assert told(ev.Beat("b", (Progress(0),))) == [cmd.Cancel("b", 0)]
-    assert [type(c) for c in told(ev.Received("b", 0))] == [cmd.DropLate]
+    assert [type(c) for c in told(ev.Received("b", 0))] == [cmd.Cancel]
     assert told(ev.Offered("a", 0, 100)) == [cmd.Pull("a", 0)]
 
 
@@ -159,9 +157,9 @@ def test_the_second_result_is_pulled_where_the_first_ends(told: Told, how: str) 
 def test_the_second_result_is_dropped_where_the_first_has_come(told: Told) -> None:
     first, second = both_offered(told)
     follows = told(ev.Received("old", first))
-    assert only(follows, cmd.DropLate).attempt == second
+    assert only(follows, cmd.Cancel).attempt == second
     assert only(follows, cmd.Commit).attempts == (first,)
-    assert [type(c) for c in told(ev.Received("fast", second))] == [cmd.DropLate]
+    assert [type(c) for c in told(ev.Received("fast", second))] == [cmd.Cancel]
 
 
 def test_what_a_returning_worker_holds_and_nobody_wants_is_cancelled(told: Told) -> None:
@@ -240,7 +238,7 @@ def test_a_host_that_does_not_see_its_input_is_set_aside_at_once_and_its_work_do
     told(ev.Offered("a", 0, 10))
     follows = told(ev.Unseen("a", 0, "it is not mounted"))
     assert only(follows, cmd.SetAside) == cmd.SetAside("a", "it is not mounted", 60.0)
-    assert only(follows, cmd.DropLate).attempt == 0
+    assert only(follows, cmd.Cancel).attempt == 0
     again = only(told(ev.Tick(), at=5.0), cmd.Assign)
     assert (again.worker, again.task) == ("b", 0)
 

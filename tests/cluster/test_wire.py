@@ -86,9 +86,7 @@ SAID_BY_WORKER: list[msg.FromWorker] = [
 ]
 SAID_BY_COORDINATOR: list[msg.FromCoordinator] = [
     msg.Task(2, 7, (Piece(0, "k\n\0", 5, "e"),), (Location(url="http://x/?sig=abc"),)),
-    msg.Accepted(4),
-    msg.Dropped(4, "late"),
-    msg.Cancel(4),
+    msg.Forget(4),
     msg.Pace(3),
     msg.Goodbye(""),
 ]
@@ -203,7 +201,7 @@ def test_after_a_refusal_nothing_is_heard() -> None:
 
 def test_a_message_of_the_wrong_direction_is_refused() -> None:
     coordinator, _ = pair()
-    body = msg.encode(msg.Cancel(1))
+    body = msg.encode(msg.Forget(1))
     assert "no message" in broken(coordinator.feed(raw(CONTROL, body)))
 
 
@@ -250,7 +248,7 @@ def test_what_is_still_coming_of_a_cancelled_partial_is_skipped() -> None:
     coordinator, worker = pulled(len(body))
     first, second = worker.partial_frames(9, body)
     assert coordinator.feed(first) == []
-    coordinator.frame(msg.Cancel(9))
+    coordinator.frame(msg.Forget(9))
     assert coordinator.buffered_bytes == 0
     assert coordinator.feed(second + worker.frame(msg.Heartbeat())) == [msg.Heartbeat()]
 
@@ -279,7 +277,7 @@ def test_what_this_side_does_wrong_is_its_own_fault() -> None:
         (coordinator, msg.Heartbeat()),
         (coordinator, msg.Pull(3)),
         (coordinator, WELCOME),
-        (worker, msg.Cancel(1)),
+        (worker, msg.Forget(1)),
         (worker, HELLO),
         (Wire("worker"), msg.Heartbeat()),
         (Wire("coordinator"), msg.Goodbye()),
@@ -295,7 +293,7 @@ def test_a_worker_does_not_trust_the_coordinator_either() -> None:
     broken(worker.feed(raw(CONTROL, msg.encode(msg.Pull(3)))))
     _, worker = pair()
     broken(worker.feed(raw(PARTIAL, bytes(20))))
-    broken(Wire("worker").feed(raw(CONTROL, msg.encode(msg.Cancel(1)))))
+    broken(Wire("worker").feed(raw(CONTROL, msg.encode(msg.Forget(1)))))
 
 
 @pytest.mark.parametrize(
@@ -325,7 +323,7 @@ def test_a_task_whose_places_do_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        (msgspec.structs.replace(HELLO, protocol=99), "protocol 99, the coordinator 2"),
+        (msgspec.structs.replace(HELLO, protocol=99), f"protocol 99, the coordinator {msg.PROTOCOL}"),
         (msgspec.structs.replace(HELLO, release="r0"), "release 'r0', the coordinator 'r1'"),
         (msgspec.structs.replace(HELLO, overlay="o"), "overlay release 'o', the coordinator ''"),
     ],
@@ -377,7 +375,7 @@ def mutate(count: int, seed: int) -> int:
         events = wire.feed(mutated(dice.choice(frames), dice))
         for event in events:
             if isinstance(event, msg.Offer):
-                wire.frame(msg.Dropped(event.attempt, ""))
+                wire.frame(msg.Forget(event.attempt))
         most = max(most, wire.buffered_bytes)
         if any(isinstance(event, Broken) for event in events):
             wire = None  # it would look at nothing more

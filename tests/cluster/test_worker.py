@@ -22,10 +22,8 @@ from mapreduce.attempts.slot_process import STOPPED_S
 from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.protocol.messages import (
     PROTOCOL,
-    Accepted,
-    Cancel,
-    Dropped,
     Failed,
+    Forget,
     Goodbye,
     Heartbeat,
     Hello,
@@ -261,8 +259,8 @@ def test_a_cancelled_attempt_is_stopped_and_the_slot_serves_on(
     for task in (hung, waits, good):
         line.say(task)
     assert soon(lambda: _noted(note))
-    line.say(Cancel(waits.attempt))
-    line.say(Cancel(hung.attempt))
+    line.say(Forget(waits.attempt))
+    line.say(Forget(hung.attempt))
     offer, _ = line.take()
     assert offer.attempt == good.attempt
     assert not line.heard(Failed)
@@ -277,7 +275,7 @@ def test_what_is_cancelled_before_its_slot_is_ready_never_runs(
     hung, good = _deadly(tmp_path, ["00-deadly", "01"])
     coordinator.start(coordinator.config(slots=1))
     line, _ = coordinator.welcome(Deadly(how="hang", note=os.fspath(note)))
-    for word in (hung, Cancel(hung.attempt), good):
+    for word in (hung, Forget(hung.attempt), good):
         line.say(word)
     offer, _ = line.take()
     assert offer.attempt == good.attempt
@@ -293,7 +291,7 @@ def test_a_partial_is_forgotten_when_it_is_not_needed(
     line.say(first)
     offer = line.hear(Offer)
     line.hear(Heartbeat, lambda b: [p.attempt for p in b.attempts] == [offer.attempt])
-    line.say(Dropped(offer.attempt, "another was first"))
+    line.say(Forget(offer.attempt))
     line.forget(Heartbeat)
     line.hear(Heartbeat, lambda b: not b.attempts)
     line.say(second)
@@ -400,7 +398,7 @@ def test_a_worker_stopped_until_it_was_given_up_comes_back(
     os.kill(agent.pid, signal.SIGCONT)
     line, hello = coordinator.welcome(Deadly(how="hang"))
     assert hello.holding == (hung.attempt,)
-    line.say(Cancel(hung.attempt))
+    line.say(Forget(hung.attempt))
     line.hear(Heartbeat, lambda b: not b.attempts)
 
 
@@ -544,7 +542,7 @@ def test_no_attempt_begins_while_too_much_waits_to_be_pulled(
     assert not line.heard(Offer)
     line.say(Pull(offer.attempt))
     line.hear(Arrived)
-    line.say(Accepted(offer.attempt))
+    line.say(Forget(offer.attempt))
     assert line.hear(Offer).attempt == second.attempt
 
 

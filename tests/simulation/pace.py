@@ -38,7 +38,7 @@ def answers(
                 yield ev.Received(worker, attempt)
             case cmd.Commit(task):
                 yield ev.Committed(task)
-            case cmd.Accept(worker, attempt) | cmd.DropLate(worker, attempt):
+            case cmd.Accept(worker, attempt) | cmd.Cancel(worker, attempt):
                 holding[worker].pop(attempt, None)
 
 

@@ -82,8 +82,8 @@ def test_4_an_attempt_that_was_given_to_another_commits_nothing() -> None:
     handle(ev.Tick(), 20.0)
     (assigned,) = (c for c in handle(ev.Joined("pi01", 99, 1), 21.0) if isinstance(c, cmd.Assign))
     assert assigned.attempt == 1
-    assert [type(c) for c in handle(ev.Offered("pi00", 0, 10), 22.0)] == [cmd.DropLate]
-    assert [type(c) for c in handle(ev.Received("pi00", 0), 22.0)] == [cmd.DropLate]
+    assert [type(c) for c in handle(ev.Offered("pi00", 0, 10), 22.0)] == [cmd.Cancel]
+    assert [type(c) for c in handle(ev.Received("pi00", 0), 22.0)] == [cmd.Cancel]
     assert handle(ev.Offered("pi01", 1, 10), 23.0) == [cmd.Pull("pi01", 1)]
     world.schedule.check()
 

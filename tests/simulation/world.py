@@ -236,9 +236,10 @@ class World:
                 self._send(command.worker, lambda a: a.pull(command.attempt))
             case cmd.Commit():
                 self._commit(command)
-            case cmd.Accept() | cmd.DropLate() | cmd.Cancel():
+            case cmd.Accept() | cmd.Cancel():
                 self._bodies.pop(command.attempt, None)
-                self.outcome.late += isinstance(command, cmd.DropLate)
+                done = command.attempt in self.agents[command.worker].results
+                self.outcome.late += done and isinstance(command, cmd.Cancel)
                 self._send(command.worker, lambda a: a.forget(command.attempt))
             case cmd.SetAside():
                 self.outcome.aside.append(command)

@@ -255,7 +255,7 @@ class Agent:
                 self._held.waiting[event.attempt] = event
             case say.Pull():
                 link.pull(event.attempt)
-            case say.Accepted() | say.Dropped() | say.Cancel():
+            case say.Forget():
                 if self._held.forget(event.attempt) and self._pool is not None:
                     self._pool.cancel(event.attempt)
             case say.Pace():

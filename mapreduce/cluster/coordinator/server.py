@@ -103,7 +103,6 @@ class Server:
             cmd.Pull: self._pull,
             cmd.Commit: self._handout.commit,
             cmd.Accept: self._accept,
-            cmd.DropLate: self._drop_late,
             cmd.Cancel: self._cancel,
             cmd.Quarantine: self._quarantine,
             cmd.SetAside: self._set_aside,
@@ -306,15 +305,11 @@ class Server:
     def _accept(self, command: cmd.Accept) -> None:
         self.watch.finished(command.worker)
         self._handout.accepted(command.attempt)
-        self._send(command.worker, msg.Accepted(command.attempt))
-
-    def _drop_late(self, command: cmd.DropLate) -> None:
-        self._handout.forget(command.worker, command.attempt)
-        self._send(command.worker, msg.Dropped(command.attempt, command.why))
+        self._send(command.worker, msg.Forget(command.attempt))
 
     def _cancel(self, command: cmd.Cancel) -> None:
         self._handout.forget(command.worker, command.attempt)
-        self._send(command.worker, msg.Cancel(command.attempt))
+        self._send(command.worker, msg.Forget(command.attempt))
 
     def _quarantine(self, command: cmd.Quarantine) -> None:
         self.watch.news(f"{command.crashed.piece.key} is set aside: {command.crashed.how}")

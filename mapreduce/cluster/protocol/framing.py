@@ -21,9 +21,7 @@ import msgspec
 
 from mapreduce.cluster.protocol import messages
 from mapreduce.cluster.protocol.messages import (
-    Accepted,
-    Cancel,
-    Dropped,
+    Forget,
     FromCoordinator,
     FromWorker,
     Hello,
@@ -241,7 +239,7 @@ class Wire:
             if message.attempt not in self._offered:
                 raise _BrokenError(f"attempt {message.attempt} is pulled and was not offered")
             self._pulled[message.attempt] = self._offered.pop(message.attempt)
-        elif isinstance(message, Accepted | Dropped | Cancel):
+        elif isinstance(message, Forget):
             self._offered.pop(message.attempt, None)
             self._pulled.pop(message.attempt, None)
         return message
@@ -262,7 +260,7 @@ class Wire:
             if size is None:
                 raise LocalError(f"attempt {message.attempt} is pulled and was not offered here")
             self._pulled[message.attempt] = size
-        elif isinstance(message, Accepted | Dropped | Cancel):
+        elif isinstance(message, Forget):
             self._forget(message.attempt)
 
     def _check_worker(self, message: Message) -> None:

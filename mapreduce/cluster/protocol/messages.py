@@ -21,7 +21,7 @@ from mapreduce.ledger import Cost, Ledger
 from mapreduce.objects import Awaited, Location
 from mapreduce.plan import Piece
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 MAX_SLOTS: Final = 1024
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 62)]
@@ -154,21 +154,8 @@ class Pull(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     attempt: Count
 
 
-class Accepted(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """The attempt's partial is committed, durably: forget it."""
-
-    attempt: Count
-
-
-class Dropped(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """The attempt's result is not needed any more: forget it."""
-
-    attempt: Count
-    why: Text
-
-
-class Cancel(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Stop the attempt wherever it is, and forget it; no answer is awaited."""
+class Forget(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """The attempt is committed, or not needed any more: end it wherever it is, and forget it."""
 
     attempt: Count
 
@@ -180,9 +167,7 @@ class Pace(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 
 FromWorker: TypeAlias = Hello | Heartbeat | Offer | Failed | Goodbye
-FromCoordinator: TypeAlias = (
-    Welcome | Refused | Task | Pull | Accepted | Dropped | Cancel | Pace | Goodbye
-)
+FromCoordinator: TypeAlias = Welcome | Refused | Task | Pull | Forget | Pace | Goodbye
 Message: TypeAlias = FromWorker | FromCoordinator
 
 encode = msgspec.msgpack.Encoder().encode

@@ -56,16 +56,8 @@ class Accept(msgspec.Struct, frozen=True):
     attempt: int
 
 
-class DropLate(msgspec.Struct, frozen=True):
-    """Tell the worker that its result is not needed, and forget the attempt's bytes and account."""
-
-    worker: str
-    attempt: int
-    why: str
-
-
 class Cancel(msgspec.Struct, frozen=True):
-    """Tell the worker to stop the attempt, and forget the attempt's bytes and account."""
+    """Tell the worker that the attempt is not needed, and forget its bytes and account."""
 
     worker: str
     attempt: int
@@ -106,15 +98,5 @@ class Abort(msgspec.Struct, frozen=True):
 
 
 Command: TypeAlias = (
-    Assign
-    | Pull
-    | Commit
-    | Accept
-    | DropLate
-    | Cancel
-    | Quarantine
-    | SetAside
-    | Pace
-    | Finish
-    | Abort
+    Assign | Pull | Commit | Accept | Cancel | Quarantine | SetAside | Pace | Finish | Abort
 )

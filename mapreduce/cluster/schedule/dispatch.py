@@ -192,6 +192,6 @@ def _finish(state: State) -> None:
     idle = len(controls) == len(state.living) and not state.committing
     if done or (state.draining and idle):
         for control in controls:
-            state.drop(control, "")
+            state.drop(control)
         state.over = True
         state.say(Finish(done))

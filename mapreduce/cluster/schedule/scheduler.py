@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.schedule import arrivals, failures, invariants
 from mapreduce.cluster.schedule import events as ev
-from mapreduce.cluster.schedule.commands import Accept, Cancel, Command, DropLate
+from mapreduce.cluster.schedule.commands import Accept, Cancel, Command
 from mapreduce.cluster.schedule.dispatch import dispatch, speculate
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.state import State
@@ -139,7 +139,7 @@ class Schedule:
                 attempt.progress, attempt.moved = progress, state.now
                 state.throttle.succeeded(state.now)
             elif state.now - attempt.moved >= self.rules.stuck_s:
-                state.drop(attempt, "")
+                state.drop(attempt)
                 how = f"no progress in {self.rules.stuck_s:g} s"
                 failures.crashed(state, attempt, how, None, killed=True)
 
@@ -148,9 +148,7 @@ class Schedule:
         worker = self._heard(event.worker)
         attempt = self._living(event.worker, event.attempt)
         if attempt is None or worker is None:
-            state.say(
-                DropLate(event.worker, event.attempt, "its lease ended, or another was first")
-            )
+            state.say(Cancel(event.worker, event.attempt))
             return
         if attempt.stage is Stage.LEASED:
             began = attempt.started
@@ -158,7 +156,7 @@ class Schedule:
                 worker.rate.learn(attempt.fragment.cost, state.now - began)
                 state.deaths.lived(worker.name, state.now, state.now - began)
             if attempt.fragment.task.control:
-                state.drop(attempt, "it was read for comparison")
+                state.drop(attempt)
                 return
             state.proven = attempt.fragment.pieces
             state.roster.hold(attempt, state.now)
@@ -174,7 +172,7 @@ class Schedule:
         state = self.state
         attempt = self._living(event.worker, event.attempt)
         if attempt is None:
-            state.say(DropLate(event.worker, event.attempt, "another was first"))
+            state.say(Cancel(event.worker, event.attempt))
             return
         if attempt.stage is Stage.RECEIVED:
             return
@@ -192,7 +190,7 @@ class Schedule:
             state.dismiss(worker)
         for other in list(fragment.attempts):
             if other is not attempt:
-                state.drop(other, "another was first")
+                state.drop(other)
         fragment.place = Place.RECEIVED
         fragment.task.received.append(attempt)
         state.settle(fragment.task)
@@ -202,13 +200,13 @@ class Schedule:
         attempt = self._living(event.worker, event.attempt)
         if attempt is None or attempt.stage in (Stage.LEASED, Stage.RECEIVED):
             return
-        state.drop(attempt, "it was damaged")
+        state.drop(attempt)
         failures.failed(state, attempt, "bug", f"a partial was damaged: {event.why}")
 
     def _unseen(self, event: ev.Unseen) -> None:
         attempt = self._living(event.worker, event.attempt)
         if attempt is not None and attempt.stage is not Stage.RECEIVED:
-            self.state.drop(attempt, "its host does not see what it reads")
+            self.state.drop(attempt)
             failures.unseen(self.state, attempt, event.why)
 
     def _committed(self, event: ev.Committed) -> None:

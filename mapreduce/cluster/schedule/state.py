@@ -17,7 +17,6 @@ from mapreduce.cluster.schedule.commands import (
     Command,
     Commit,
     Crashed,
-    DropLate,
     Quarantine,
 )
 from mapreduce.cluster.schedule.intake import Intake
@@ -111,14 +110,10 @@ class State:
         if worker.guest is fragment:
             self.dismiss(worker)
 
-    def drop(self, attempt: Attempt, why: str) -> None:
+    def drop(self, attempt: Attempt) -> None:
         """End an attempt that is not needed any more, and tell its worker."""
-        stage = attempt.stage
         self.end(attempt)
-        if stage is Stage.LEASED:
-            self.say(Cancel(attempt.worker, attempt.number))
-        else:
-            self.say(DropLate(attempt.worker, attempt.number, why))
+        self.say(Cancel(attempt.worker, attempt.number))
 
     def again(self, fragment: Fragment, after_s: float = 0.0) -> None:
         """See that a fragment an attempt at which has ended gets done."""
@@ -172,7 +167,7 @@ class State:
     def give_back(self, worker: Worker) -> None:
         """Take from a worker what it has not begun: it gets no more work for now."""
         for attempt in worker.waiting():
-            self.drop(attempt, "")
+            self.drop(attempt)
             self.again(attempt.fragment)
         self.unseat(worker)
 
