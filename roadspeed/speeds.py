@@ -25,12 +25,14 @@ class Speeds(mr.Job):
     Parameters
     ----------
     unit
-        Of the speed in the documents: km/h, mph or m/s. Outputs are in the same unit.
+        Of the speed in the documents: km/h, mph, m/s or knots. Outputs are in the same unit.
     max_speed
         Faster fixes are dropped as `speed_out_of_range`, as negative ones are.
     records_at, link, speed
         Dotted paths of the list of fixes, of the link id in a fix, and of its speed. In CSV the
         names of columns as they stand.
+    no_link
+        Ids that say that there is none, such as 0 or -1: such a fix is dropped as `no_link`.
     format
         Of an object: `json`, a document with a list of fixes; `json-lines`, a fix a line;
         `json-documents`, such a document a line; `csv`; `parquet`.
@@ -43,6 +45,7 @@ class Speeds(mr.Job):
     records_at: str = PATHS.data
     link: str = PATHS.link
     speed: str = PATHS.speed
+    no_link: tuple[int, ...] = ()
     format: str = "json"
     delimiter: str = ","
     decimal: str = "."
@@ -77,7 +80,7 @@ class Speeds(mr.Job):
     @property
     def records(self) -> mr.Format:
         """The fixes of a trip, or of many."""
-        link = mr.Int(self.link)
+        link = mr.Int(self.link, null=self.no_link)
         speed = mr.Float(self.speed, low=0.0, high=self.max_speed)
         match self.format:
             case "json-lines":

@@ -2,7 +2,7 @@
 
 Its rule: integers stay exact until the last step, so each number is the same double on every
 machine, whatever the order in which the fixes came. A speed is a whole number of micro-units
-(`speed_um`); the unit itself (km/h, mph, m/s) is the caller's. A sum of squares passes int64 and
+(`speed_um`); the unit itself (km/h, mph, …) is the caller's. A sum of squares passes int64 and
 comes as limbs: value = high * 2**32 + low, 0 <= low < 2**32. What is undefined (no fix, or one fix
 for a deviation) is NaN. Nothing here reads, joins or writes, and nothing estimates from floats.
 """

@@ -16,9 +16,15 @@ from mapreduce.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Unit of speed -> what one of it is in m/s. A mile is 1609.344 m (international yard, 1959).
+# Unit of speed -> what one of it is in m/s. A mile is 1609.344 m (international yard,
+# 1959), a nautical mile 1852 m (1929).
 METRES_PER_SECOND: Mapping[str, float] = MappingProxyType(
-    {"km/h": 1000.0 / 3600.0, "mph": 1609.344 / 3600.0, "m/s": 1.0}
+    {
+        "km/h": 1000.0 / 3600.0,
+        "mph": 1609.344 / 3600.0,
+        "m/s": 1.0,
+        "knots": 1852.0 / 3600.0,
+    }
 )
 SPEED_UNITS = tuple(METRES_PER_SECOND)
 DEFAULT_SPEED_UNIT = "km/h"

@@ -117,13 +117,15 @@ class Int:
     """An integer, or text that holds one, as int64.
 
     `low` and `high` bound it (inclusive); what lies outside is dropped as `NAME_out_of_range`.
-    Where it is absent from an optional field the column holds 0.
+    Where it is absent from an optional field the column holds 0. The values of `null` stand for an
+    absent one: 0 or -1, say.
     """
 
     path: str
     optional: bool = False
     low: int | None = None
     high: int | None = None
+    null: tuple[int, ...] = ()
     _known: dict[Any, int] = field(default_factory=_Known, repr=False, compare=False)
     leaf: ClassVar[Any] = int | str | None
     scanned_as: ClassVar[ScanLeaf] = ("i", 8)
@@ -293,6 +295,12 @@ def column_of(
     """
     if isinstance(field, Text):
         return FieldColumn(array, absent, bad, None, places)
+    if isinstance(field, Int) and field.null:
+        none = np.isin(array, field.null)
+        if bad is not None:
+            none &= ~bad
+        array = np.where(none, 0, array)
+        absent = some(none if absent is None else none | absent)
     low, high = field.low, field.high
     outside: Mask | None = None
     if len(array) and low is not None and not array.min() >= low:  # NaN is not

@@ -83,7 +83,7 @@ class TripOptions:
     """What the trips look like."""
 
     unit: Annotated[
-        str, option("--unit", "Unit of speed in the trips: km/h, mph or m/s.", TRIPS)
+        str, option("--unit", "Unit of speed in the trips: km/h, mph, m/s or knots.", TRIPS)
     ] = DEFAULT_SPEED_UNIT
     max_speed: Annotated[
         float, option("--max-speed", "Faster fixes, in --unit, are dropped and counted.", TRIPS)
@@ -97,6 +97,9 @@ class TripOptions:
     speed: Annotated[
         str, option("--speed", "Path of the speed in a fix; in CSV a column.", TRIPS)
     ] = PATHS.speed
+    no_link: Annotated[
+        str | None, option("--no-link", "Ids that mean that there is none: 0,-1.", TRIPS)
+    ] = None
     format_: Annotated[
         str,
         option(
@@ -129,10 +132,18 @@ class TripOptions:
             records_at=self.records_at,
             link=self.link,
             speed=self.speed,
+            no_link=_ids(self.no_link),
             format=self.format_,
             delimiter=self.delimiter,
             decimal=self.decimal,
         )
+
+
+def _ids(text: str | None) -> tuple[int, ...]:
+    try:
+        return () if text is None else tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise UsageError(f"--no-link takes ids such as 0,-1, got {text!r}") from None
 
 
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from roadspeed.outputs.link_table import LinkTable
 
 SPEED: Final = "unit of the speeds"
-"""Stands for the table's unit: km/h, mph or m/s."""
+"""Stands for the table's unit: km/h, mph, m/s or knots."""
 
 IN_THE_DOCS: Final = {
     "{link}": "`dbResponse.linkID`, or what `--link` names",

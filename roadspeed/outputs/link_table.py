@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Objects: TypeAlias = npt.NDArray[np.object_]
-Unit: TypeAlias = Literal["km/h", "mph", "m/s"]
+Unit: TypeAlias = Literal["km/h", "mph", "m/s", "knots"]
 
 UNITS: Final[tuple[str, ...]] = get_args(Unit)
 
@@ -60,7 +60,7 @@ class LinkTable:
     Parameters
     ----------
     unit
-        Unit of all speeds: "km/h", "mph" or "m/s".
+        Unit of all speeds: "km/h", "mph", "m/s" or "knots".
     link
         int64[n], strictly ascending ids.
     fixes, trips

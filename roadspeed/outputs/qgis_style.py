@@ -26,6 +26,7 @@ BREAKS: Final[Mapping[Unit, tuple[float, ...]]] = {
     "km/h": (0, 10, 20, 30, 40, 50, 60, 70, 80, 100, 120),
     "mph": (0, 5, 10, 15, 20, 25, 30, 40, 50, 60, 70),
     "m/s": (0, 2.5, 5, 7.5, 10, 12.5, 15, 20, 25, 30, 35),
+    "knots": (0, 5, 10, 15, 20, 25, 30, 40, 50, 60, 70),
 }
 """Lower bounds of the classes in each unit; a class ends where the next begins, the last never."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import csv
+import dataclasses
 import gzip
 import io
 import json
@@ -118,6 +119,22 @@ def test_every_format_gives_the_digest_of_2019s(name: str) -> None:
     assert (got.ledger.read, got.ledger.kept) == (18_014, 17_888)
     assert got.ledger.dropped == known().ledger.dropped
     assert got.ledger.quarantined == []
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("scanner", ["0", "1"], ids=["plain Python", "compiled"])
+def test_an_id_that_says_that_there_is_none_is_no_link_in_every_format(
+    name: str, scanner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAPREDUCE_SCANNER", scanner)
+    make, job = FORMS[name]
+    links = known().rows["link"]
+    none = (int(links[0]), int(links[7]), -1)
+    got = mr.run(dataclasses.replace(job, no_link=none), mr.Memory(make()), workers=1)
+    assert got.rows["link"].tolist() == [x for x in links.tolist() if x not in none]
+    fewer = int(known().rows["fixes"][[0, 7]].sum())
+    assert got.ledger.dropped["no_link"] == known().ledger.dropped["no_link"] + fewer
+    assert got.ledger.read == 18_014
 
 
 @pytest.mark.parametrize("name", ["json", "json-lines", "json-documents", "csv"])

@@ -87,5 +87,5 @@ def test_columns_of_another_type_or_length_are_refused() -> None:
 
 
 def test_an_unknown_unit_is_refused() -> None:
-    with pytest.raises(JobError, match="expected one of km/h, mph, m/s, got 'knots'"):
-        replace(small(), unit="knots")  # type: ignore[arg-type]  # the fault
+    with pytest.raises(JobError, match="expected one of km/h, mph, m/s, knots, got 'furlongs'"):
+        replace(small(), unit="furlongs")  # type: ignore[arg-type]  # the fault

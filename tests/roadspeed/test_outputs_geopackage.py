@@ -138,7 +138,7 @@ def test_all_of_many_links_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert shapely.equals(frame.geometry.to_numpy(), table.geometry).all()
 
 
-@pytest.mark.parametrize("unit", ["km/h", "mph", "m/s"])
+@pytest.mark.parametrize("unit", ["km/h", "mph", "m/s", "knots"])
 def test_the_classes_cover_every_speed_once(unit: Unit) -> None:
     root = ET.fromstring(qgis_style.qml(unit))
     ranges = root.findall("./renderer-v2/ranges/range")

@@ -142,7 +142,7 @@ def test_a_sample_says_that_it_is_one(town: Path, tmp_path: Path) -> None:
     [
         (["nowhere"], 2, "no folder or file"),
         (["{town}/trips", "--roads", "no.geojson"], 2, "no roads file"),
-        (["{town}/trips", "--unit", "knots"], 2, "knots"),
+        (["{town}/trips", "--unit", "furlongs"], 2, "furlongs"),
         (["{town}/trips", "--bbox", "1,2,3"], 2, "4 numbers"),
         (["{town}/trips", "--sample", "200%"], 2, "sample"),
         (["{town}/trips", "--max-bad-objects", "few"], 2, "percentage"),
