@@ -323,7 +323,10 @@ def test_a_task_whose_places_do_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        (msgspec.structs.replace(HELLO, protocol=99), f"protocol 99, the coordinator {msg.PROTOCOL}"),
+        (
+            msgspec.structs.replace(HELLO, protocol=99),
+            f"protocol 99, the coordinator {msg.PROTOCOL}",
+        ),
         (msgspec.structs.replace(HELLO, release="r0"), "release 'r0', the coordinator 'r1'"),
         (msgspec.structs.replace(HELLO, overlay="o"), "overlay release 'o', the coordinator ''"),
     ],
