@@ -105,9 +105,10 @@ HELPS: Mapping[str, str] = MappingProxyType(
         "no_link": "--link PATH names where the link id lies: see `roadspeed inspect`",
         "no_speed": "--speed PATH names where the speed lies: see `roadspeed inspect`",
         "bad_link": "a link id is an integer, or text of digits alone",
-        "bad_speed": "a speed is a number, not a text",
+        "bad_speed": "a speed is a number, not a text; in CSV with the sign of --decimal",
         "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
-        "not_a_record": "--records-at PATH names a list of JSON objects",
+        "not_a_record": "--records-at PATH names a list of JSON objects; a line of CSV has as many"
+        " fields as the first, and quotes that close in it",
     }
 )
 

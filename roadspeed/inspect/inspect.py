@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +46,11 @@ NO_LIST: Final = (
     "a document with no list of records in it: a run takes a list of JSON objects, one a fix (in"
     " pandas: orient='records')"
 )
+NO_TABLE: Final = (
+    "no CSV with the names of two columns or more in its first line, and rows of as many fields"
+    " below"
+)
+TABLE: Final = re.compile(r"\.(csv|tsv)(\.|$)", re.IGNORECASE)
 MARK: Final = "\ue000not finite: "  # begins what stands for NaN and its like, once decoded
 MARKED: Final = {word: f'"{MARK}{word.decode()}"'.encode() for word in WORDS}
 LINES: Final = frozenset(("LineString", "MultiLineString"))
@@ -165,7 +171,11 @@ def _look(raw: bytes, key: str, found: Findings) -> str | None:
     try:
         document = _decoded(raw)
     except (ValueError, RecursionError) as error:  # of msgspec, json and UTF-8
-        return None if _take_lines(raw, found) else _drops(raw, error)
+        if _take_lines(raw, found):
+            return None
+        if TABLE.search(key):
+            raise ObjectError("wrong_shape", NO_TABLE) from None
+        return _drops(raw, error)
     if _is_roads(document):
         found.roads.append(key)
         return None

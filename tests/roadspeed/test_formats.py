@@ -183,6 +183,15 @@ def test_inspect_looks_at_the_beginning_of_what_is_large_and_says_what_else_is_t
     assert f"run {tmp_path} --format csv --delimiter ';' --link link --speed speed" in said
 
 
+@pytest.mark.parametrize(
+    "content", [b"link,speed\n", b"only\n1\n2\n", b"1,2\n3,4\n", b"a,b\n1\n2\n", b"a,a\n1,2\n"]
+)
+def test_a_table_that_is_none_is_told_as_one(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    said = told(inspected(str(tmp_path)), str(tmp_path))
+    assert "a.csv: could not be read: wrong_shape: no CSV with the names of two columns" in said
+
+
 ALL_AT_ONCE: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], Driven]] = {
     "json-lines": (as_lines, Driven(format="json-lines")),
     "csv": (as_csv, Driven(format="csv")),
