@@ -17,7 +17,7 @@ tools: $(VENV)/.tools  ## and with what tests and lint need
 $(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV): about 160 MB to download, 530 MB on the disk"
+	@echo "Setting up $(VENV): about 160 MB to download, 600 MB on the disk"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	  --config-settings editable_mode=compat -e '.[all]'
