@@ -1,11 +1,8 @@
-"""`roadspeed …`: from trips to speeds, geometry and a map.
-
-The commands and what each does; a command's own file loads when it is used.
-"""
+"""`roadspeed …`: the table of commands. The module of a command is loaded when it is used."""
 
 from __future__ import annotations
 
-from mapreduce.console import early  # first: it hears Ctrl-C while the rest loads
+from mapreduce.console import early  # first: it handles Ctrl-C while the rest loads
 
 # isort: split
 from typing import Final
@@ -15,22 +12,22 @@ from mapreduce.console.streams import open_standard_streams
 
 COMMANDS: Final = {
     "run": "Compute the mean speed of every road link that trips drove on.",
-    "map": "Draw another map of a run that is done, from its tables: no trip is read.",
-    "inspect": "Look at a few trips: which fields there are, and the options to use.",
-    "town": "Make a town and trips through it, to play with: the same for everyone.",
-    "demo": "Make a town and its trips, run the whole job, draw the map: no service, no network.",
+    "map": "Draw another map of a finished run from its tables, without reading trips.",
+    "inspect": "Read a few trips, show their fields, and print the command to use.",
+    "town": "Generate a town and trips to try things out; the same for everyone.",
+    "demo": "Generate a town and trips, run the whole job, draw the map; needs no network.",
 }
 
 app = program(
     "roadspeed",
-    "The speed of every road, from GPS trips: files for GIS, and maps to hang on a wall.",
+    "Compute the speed of every road from GPS trips, as files for GIS and as maps.",
 )
 add_commands(app, "roadspeed.commands", COMMANDS)
 
 
 @app.callback()
 def _any_command(version: Version = False) -> None:
-    """Take what stands before a command's name."""
+    """Take the options before the command's name."""
 
 
 __all__ = ["app", "early", "main"]

@@ -159,7 +159,7 @@ def _check(wanted: RunRequest) -> None:
         that will be written, or the roads are not there or lack a column.
     """
     if wanted.roads is None and wanted.context:
-        raise UsageError("--context draws roads without data: it needs --roads")
+        raise UsageError("--context needs --roads: it draws roads without data")
     if wanted.picture is not None:
         wanted.picture.check()
     drawing = wanted.picture is not None and wanted.roads is not None

@@ -1,6 +1,7 @@
-"""Options of both programs, each declared once; those that belong together are a group.
+"""The options of both programs, each declared once. Related options form a group.
 
-A group is a dataclass that a `command` takes whole, and that says what it means to a run.
+A group is a dataclass that a `command` receives as one value. Its methods turn the options into
+what a run needs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def option(name: str, told: str, panel: str | None = None, **more: Any) -> Any:
 
 
 def folder(text: str) -> Path:
-    """Take a folder as it is typed; an empty one is a variable of the shell that is not set."""
+    """Parse a folder. An empty text is an error: it is usually an unset shell variable."""
     try:
         return folder_named(text, "the folder")
     except UsageError as error:
@@ -40,7 +41,7 @@ def folder(text: str) -> Path:
 
 
 def out_option(told: str) -> Any:
-    """Give the option that names the folder of a run, or of all that is made."""
+    """Return the option for the output folder."""
     return option("--out", told, parser=folder, metavar="<path>")
 
 
@@ -51,32 +52,35 @@ SourceArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A folder, a file, or s3://bucket/prefix")
 ]
 FolderArgument: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The --out of a run", parser=folder)
+    Path, typer.Argument(metavar="DIR", help="The folder (--out) of a run", parser=folder)
 ]
 OutOfJob: TypeAlias = Annotated[Path, out_option("Folder for tables, receipt and journal.")]
-OutOfAll: TypeAlias = Annotated[Path, out_option("Folder for all of it.")]
+OutOfAll: TypeAlias = Annotated[Path, out_option("Folder for all files.")]
 Settings: TypeAlias = Annotated[
     list[str] | None, option("--set", "A parameter of the job, name=value; may be repeated.")
 ]
 EngineName: TypeAlias = Annotated[str, option("--engine", "local, ssh, dask or spark.", ENGINE)]
 Workers: TypeAlias = Annotated[
-    int | None, option("--workers", "Processes; one a core by default.", ENGINE)
+    int | None, option("--workers", "Number of processes; default: one per core.", ENGINE)
 ]
 Inventory: TypeAlias = Annotated[
-    str | None, option("--inventory", "With --engine ssh: the hosts; else hosts.toml.", ENGINE)
+    str | None,
+    option("--inventory", "For --engine ssh: file with the hosts; default: hosts.toml.", ENGINE),
 ]
 Only: TypeAlias = Annotated[
-    list[str] | None, option("--only", "Of its hosts: names, ranges or globs.", ENGINE)
+    list[str] | None,
+    option("--only", "For --engine ssh: only these hosts; names, ranges or globs.", ENGINE),
 ]
 Tags: TypeAlias = Annotated[
-    list[str] | None, option("--tag", "Of its hosts: those with any of these.", ENGINE)
+    list[str] | None,
+    option("--tag", "For --engine ssh: only hosts with one of these tags.", ENGINE),
 ]
 Endpoint: TypeAlias = Annotated[
     str | None,
     option(
         "--endpoint",
-        "Address of S3-compatible storage; else what hosts.toml says where hosts read, else"
-        " AWS_ENDPOINT_URL_S3, else AWS.",
+        "URL of the S3-compatible storage; default: for hosts the endpoints in hosts.toml,"
+        " else AWS_ENDPOINT_URL_S3, else AWS.",
         ENGINE,
     ),
 ]
@@ -84,7 +88,7 @@ OnMapError: TypeAlias = Annotated[
     str,
     option(
         "--on-map-error",
-        "What follows from an exception in the job's map: stop or quarantine.",
+        "After an exception in the job's map: stop the run, or quarantine the object.",
         LIMITS,
     ),
 ]
@@ -92,17 +96,17 @@ AllowNan: TypeAlias = Annotated[
     bool,
     option(
         "--allow-nan",
-        "Take NaN, Infinity and -Infinity, as Python's json.dump writes them, where no field"
-        " that is used is so.",
+        "Accept NaN, Infinity and -Infinity, as Python's json.dump writes them, in fields that"
+        " are not used.",
         LIMITS,
     ),
 ]
 Anew: TypeAlias = Annotated[
     bool,
-    option(ANEW, "Begin anew: throw away what an interrupted run in --out has done, or damaged."),
+    option(ANEW, "Start again: discard an interrupted run, or a damaged journal, in --out."),
 ]
 Detach: TypeAlias = Annotated[
-    bool, option(DETACH, "Go on in the background, and say how to follow.", ENGINE)
+    bool, option(DETACH, "Run in the background; print how to follow the run.", ENGINE)
 ]
 
 
@@ -116,7 +120,8 @@ class EngineOptions:
         int,
         option(
             "--worker-memory",
-            "MiB a process may use; 0: no limit; with --engine ssh: what its host allows.",
+            "Memory limit per process in MiB. 0: no limit; with --engine ssh: a share of the"
+            " host's free memory.",
             ENGINE,
         ),
     ] = 0
@@ -127,8 +132,8 @@ class EngineOptions:
         list[str] | None,
         option(
             "--with",
-            "With --engine ssh: a package the job needs there, shapely==2.1 or a wheel's file;"
-            " may be repeated.",
+            "For --engine ssh: a package that the job needs on the hosts, as shapely==2.1 or a"
+            " wheel file; may be repeated.",
             ENGINE,
         ),
     ] = None
@@ -136,37 +141,41 @@ class EngineOptions:
         str | None,
         option(
             "--scheduler",
-            "Dask's, tcp://host:8786 or tls://…; without one, processes here.",
+            "URL of the Dask scheduler, tcp://host:8786 or tls://…; default: processes on this"
+            " machine.",
             ENGINE,
         ),
     ] = None
     tls_ca: Annotated[
-        str | None, option("--tls-ca", "PEM file: the Dask cluster's authority.", ENGINE)
+        str | None, option("--tls-ca", "PEM file: CA certificate of the Dask cluster.", ENGINE)
     ] = None
     tls_cert: Annotated[
-        str | None, option("--tls-cert", "PEM file: our certificate there.", ENGINE)
+        str | None, option("--tls-cert", "PEM file: client certificate for Dask.", ENGINE)
     ] = None
-    tls_key: Annotated[str | None, option("--tls-key", "PEM file: its key.", ENGINE)] = None
+    tls_key: Annotated[
+        str | None, option("--tls-key", "PEM file: key of the client certificate.", ENGINE)
+    ] = None
     master: Annotated[
         str | None,
         option(
             "--master",
-            "Spark's: spark://host:7077, yarn, k8s://…; without one, processes here.",
+            "URL of the Spark master: spark://host:7077, yarn, k8s://…; default: processes on"
+            " this machine.",
             ENGINE,
         ),
     ] = None
     spark_conf: Annotated[
         list[str] | None,
-        option("--spark-conf", "A setting of Spark's, name=value; may be repeated.", ENGINE),
+        option("--spark-conf", "A Spark setting, name=value; may be repeated.", ENGINE),
     ] = None
 
     def engine_of(self, folder: Path) -> Engine:
-        """Make the engine, for a run into a folder.
+        """Create the engine for a run into a folder.
 
         Raises
         ------
         UsageError
-            Where there is none of that name, or it was told another's option.
+            If there is no engine of that name, or an option belongs to another engine.
         """
         from mapreduce.engines.registry import Where, engine_named
 
@@ -198,45 +207,47 @@ class SelectionOptions:
 
     sample: Annotated[
         str | None,
-        option("--sample", "Share of objects, by hash of the key: 1% or 0.01.", SELECTION),
+        option("--sample", "Read this share of the objects: 1% or 0.01.", SELECTION),
     ] = None
-    limit: Annotated[int | None, option("--limit", "The first N objects.", SELECTION)] = None
+    limit: Annotated[int | None, option("--limit", "Read only the first N objects.", SELECTION)] = (
+        None
+    )
     match: Annotated[
         list[str] | None,
-        option("--match", "Glob a key must fit; may be repeated.", SELECTION),
+        option("--match", "Read only keys that match this glob; may be repeated.", SELECTION),
     ] = None
     exclude: Annotated[
         list[str] | None,
-        option("--exclude", "Glob a key must not fit; may be repeated.", SELECTION),
+        option("--exclude", "Skip keys that match this glob; may be repeated.", SELECTION),
     ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class LimitOptions:
-    """How much may be bad, and how large a result may grow."""
+    """Limits for bad input and for the size of the result."""
 
     max_bad_objects: Annotated[
         str,
         option(
             "--max-bad-objects",
-            "Quarantined objects, a number or percentage, above which the exit code is 3.",
+            "Maximum of quarantined objects, a number or percentage; above it the exit code is 3.",
             LIMITS,
         ),
     ] = "0"
     max_dropped: Annotated[
         str | None,
-        option("--max-dropped", "Likewise for dropped records; no limit.", LIMITS),
+        option("--max-dropped", "The same for dropped records; default: no limit.", LIMITS),
     ] = None
-    max_keys: Annotated[int, option("--max-keys", "Rows a table may have.", LIMITS)] = MAX_KEYS
+    max_keys: Annotated[int, option("--max-keys", "Maximum rows of a table.", LIMITS)] = MAX_KEYS
 
     def check(self) -> None:
-        """Refuse tolerances that mean nothing before the work begins."""
+        """Reject invalid tolerances before the work begins."""
         from mapreduce.console.tolerance import check_tolerances
 
         check_tolerances(self.max_bad_objects, self.max_dropped)
 
     def end_over(self, receipt: dict[str, Any]) -> None:
-        """End a command whose run exceeded one: say which, exit code 3."""
+        """If the run exceeded a limit, say which and exit with code 3."""
         from mapreduce.console.tolerance import end_over_limits
 
         end_over_limits(receipt, self.max_bad_objects, self.max_dropped)
@@ -244,13 +255,13 @@ class LimitOptions:
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """How a run begins, and what is said of its end."""
+    """How a run starts, and what it prints at its end."""
 
     detach: Detach = False
     anew: Anew = False
     retry: Annotated[
         bool,
-        option(RETRY, "Try only what the finished run in --out has quarantined; the rest is kept."),
+        option(RETRY, "Read only the quarantined objects of the finished run in --out again."),
     ] = False
     as_json: Annotated[bool, option("--json", "Print the receipt as JSON and nothing else.")] = (
         False
@@ -265,12 +276,12 @@ def run_options(
     allow_nan: bool = False,
     endpoint: str | None = None,
 ) -> Options:
-    """Turn what was typed into what a run is told.
+    """Convert the command's options into those of a run.
 
     Raises
     ------
     UsageError
-        For values that mean nothing.
+        If a value is invalid.
     """
     from mapreduce.limits import Limits
     from mapreduce.objects.selection import Selection, parse_sample

@@ -36,12 +36,12 @@ def plan_command(
         Path | None,
         option(
             "--inventory",
-            "For a run over these hosts: their slots, and the store they name.",
+            "Estimate for a run on the hosts of this file.",
             ENGINE,
         ),
     ] = None,
 ) -> None:
-    """Say what a run would read, in how many requests, and for how long; write nothing.
+    """Estimate what a run would read, the requests and the time; write nothing.
 
     Examples:
 

@@ -37,7 +37,7 @@ def run_command(
 ) -> None:
     """Run a job over every object of a source.
 
-    Interrupted, the same command goes on where it stopped.
+    After an interruption the same command resumes the run.
 
     Examples:
 

@@ -9,7 +9,7 @@ from mapreduce.output import say
 
 @command
 def status_command(folder: FolderArgument) -> None:
-    """Say how far the run of a folder is."""
+    """Show the progress of the run in a folder."""
     from mapreduce.commands.run_folder import status
 
     say(status(folder))

@@ -9,7 +9,7 @@ from mapreduce.output import say
 
 @command
 def verify_command(folder: FolderArgument) -> None:
-    """Check a finished run: its account balances, and its files are as they were written."""
+    """Check that the receipt of a finished run balances and its files are unchanged."""
     from mapreduce.commands.run_folder import verified
 
     say(verified(folder))

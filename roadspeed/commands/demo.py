@@ -28,9 +28,9 @@ def demo_command(
     only: Only = None,
     tag: Tags = None,
 ) -> None:
-    """Make a town and its trips, run the whole job, draw the map: no service, no network.
+    """Generate a town and trips, run the whole job, draw the map; needs no network.
 
-    With another engine it runs there, and here as well, and the sums are compared.
+    With another engine the job runs there and on this machine, and the sums are compared.
 
     Examples:
 
@@ -47,7 +47,7 @@ def demo_command(
     where = EngineOptions(
         engine, workers if here else None, inventory=inventory, only=only, tag=tag
     )
-    chosen = where.engine_of(out / "speeds")  # refuses what is another engine's
+    chosen = where.engine_of(out / "speeds")  # rejects options of another engine
     with Terminal(engine=None if here else chosen) as terminal:
         if here:
             receipt = demo(out, trips, workers, terminal)
@@ -55,7 +55,7 @@ def demo_command(
             receipt = demo_elsewhere(out, trips, workers, terminal, chosen)
     say(summary(receipt))
     if not here:
-        say(f"the same sums as on this machine alone: digest {receipt['digest']}")
+        say(f"the sums equal those computed on this machine alone: digest {receipt['digest']}")
     for line in lines_of(receipt["map"]):
         say(line)
     if receipt["map"]["file"]:

@@ -15,10 +15,10 @@ from roadspeed.commands.options import SourceArgument
 @command
 def inspect_command(
     source: SourceArgument,
-    objects: Annotated[int, option("--objects", "How many to look at.")] = 20,
+    objects: Annotated[int, option("--objects", "How many objects to read.")] = 20,
     endpoint: Endpoint = None,
 ) -> None:
-    """Look at a few trips: which fields there are, and the options to use.
+    """Read a few trips, show their fields, and print the command to use.
 
     Example:
 
@@ -28,7 +28,7 @@ def inspect_command(
     from roadspeed.inspect.inspect import inspected
 
     if objects < 1:
-        raise UsageError(f"--objects: expected 1 object or more to look at, got {objects}")
+        raise UsageError(f"--objects: expected 1 or more objects to read, got {objects}")
     found = inspected(source, endpoint=endpoint, objects=objects)
     say(told(found, source))
     if found.unreadable == found.objects:

@@ -15,11 +15,11 @@ from roadspeed.commands.options import MapOptions
 
 @command
 def map_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a run")],
-    out: Annotated[Path, option("--out", "The picture, a PNG.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder (--out) of a run")],
+    out: Annotated[Path, option("--out", "The PNG file to write.")],
     map_: MapOptions,
 ) -> None:
-    """Draw another map of a run that is done, from its tables: no trip is read.
+    """Draw another map of a finished run from its tables, without reading trips.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Options that say what trips look like and what a map shows, each declared once."""
+"""The options for trips, roads and maps, each declared once."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ CENTRE_NUMBERS = 2
 SourceArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
 ]
-TripCount: TypeAlias = Annotated[int, option("--trips", "How many trips.")]
+TripCount: TypeAlias = Annotated[int, option("--trips", "Number of trips.")]
 
 
 @dataclass(frozen=True, slots=True)
 class RoadOptions:
-    """Where the geometry comes from, and what is called how there."""
+    """Where the geometry comes from, and the names of its table and columns."""
 
     roads: Annotated[
         str | None,
-        option("--roads", "File of roads, or postgresql://host/db?table=&id=&geom=", ROADS),
+        option("--roads", "Roads file, or postgresql://host/db?table=&id=&geom=", ROADS),
     ] = None
     roads_table: Annotated[str | None, option("--roads-table", "Table or layer.", ROADS)] = None
     roads_id: Annotated[str | None, option("--roads-id", "Column of the link id.", ROADS)] = None
@@ -45,16 +45,17 @@ class RoadOptions:
         str | None, option("--roads-class", "Column of the road's class.", ROADS)
     ] = None
     roads_crs: Annotated[
-        str | None, option("--roads-crs", "Coordinates' system, if not said: EPSG:27700.", ROADS)
+        str | None,
+        option("--roads-crs", "Coordinate system, as EPSG:27700; default: from the file.", ROADS),
     ] = None
 
     def source(self) -> RoadSource | None:
-        """Give the roads that are meant, if any.
+        """Return the source of the roads, or None without `--roads`.
 
         Raises
         ------
         UsageError
-            Where it is said how they are to be read, and not which.
+            If another option for roads is given without `--roads`.
         """
         from roadspeed.roads import Named
         from roadspeed.run import RoadSource
@@ -75,7 +76,7 @@ class RoadOptions:
         for name in (field.name for field in fields(self)):
             if getattr(self, name) is not None:
                 given = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{given} says how roads are read: it needs --roads")
+                raise UsageError(f"{given} needs --roads: it says how roads are read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,16 @@ class TripOptions:
         str, option("--unit", "Unit of speed in the trips: km/h, mph, m/s or knots.", TRIPS)
     ] = DEFAULT_SPEED_UNIT
     max_speed: Annotated[
-        float, option("--max-speed", "Faster fixes, in --unit, are dropped and counted.", TRIPS)
+        float, option("--max-speed", "Fixes above this speed (in --unit) are dropped.", TRIPS)
     ] = DEFAULT_MAX_SPEED
     records_at: Annotated[
-        str, option("--records-at", r"Path of the fixes; a dot within a key is \.", TRIPS)
+        str, option("--records-at", r"Path of the fixes; write a dot in a key as \.", TRIPS)
     ] = PATHS.data
     link: Annotated[
-        str, option("--link", "Path of the link id in a fix; in CSV a column.", TRIPS)
+        str, option("--link", "Path of the link id in a fix; for CSV the column.", TRIPS)
     ] = PATHS.link
     speed: Annotated[
-        str, option("--speed", "Path of the speed in a fix; in CSV a column.", TRIPS)
+        str, option("--speed", "Path of the speed in a fix; for CSV the column.", TRIPS)
     ] = PATHS.speed
     no_link: Annotated[
         str | None, option("--no-link", "Ids that mean that there is none: 0,-1.", TRIPS)
@@ -104,25 +105,23 @@ class TripOptions:
         str,
         option(
             "--format",
-            "Of an object: json, json-lines (a fix a line), json-documents (a trip a line), csv or"
-            " parquet.",
+            "Format of the objects: json, json-lines (one fix per line), json-documents (one trip"
+            " per line), csv or parquet.",
             TRIPS,
         ),
     ] = "json"
     delimiter: Annotated[
-        str, option("--delimiter", 'Between columns of CSV: ",", ";", "|" or tab.', TRIPS)
+        str, option("--delimiter", 'Column separator of CSV: ",", ";", "|" or tab.', TRIPS)
     ] = ","
-    decimal: Annotated[
-        str, option("--decimal", 'Decimal sign in numbers of CSV: "." or ",".', TRIPS)
-    ] = "."
+    decimal: Annotated[str, option("--decimal", 'Decimal sign of CSV: "." or ",".', TRIPS)] = "."
 
     def job(self) -> Speeds:
-        """Give the job that reads them.
+        """Return the job that reads the trips.
 
         Raises
         ------
         UsageError
-            Where a value means nothing.
+            If a value is invalid.
         """
         from roadspeed.speeds import Speeds
 
@@ -148,7 +147,7 @@ def _ids(text: str | None) -> tuple[int, ...]:
 
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]
 Context: TypeAlias = Annotated[
-    bool, option("--context", "Draw roads without data faintly beneath.", MAP)
+    bool, option("--context", "Also draw roads without data, faintly.", MAP)
 ]
 
 
@@ -156,30 +155,40 @@ Context: TypeAlias = Annotated[
 class MapOptions:
     """What a map shows."""
 
-    background: Annotated[str, option("--background", "dark, light or none.", MAP)] = "dark"
-    measure: Annotated[str, option("--measure", "speed; or coverage: trips, fixes.", MAP)] = "speed"
-    width: Annotated[int, option("--width", "Pixels.", MAP)] = 2400
+    background: Annotated[str, option("--background", "Background: dark, light or none.", MAP)] = (
+        "dark"
+    )
+    measure: Annotated[
+        str, option("--measure", "What to show: speed, or coverage (trips or fixes).", MAP)
+    ] = "speed"
+    width: Annotated[int, option("--width", "Width in pixels.", MAP)] = 2400
     bbox: Annotated[
         str | None,
-        option("--bbox", "WEST,SOUTH,EAST,NORTH; WEST above EAST: across 180 degrees.", MAP),
+        option(
+            "--bbox",
+            "WEST,SOUTH,EAST,NORTH; if WEST is above EAST, the box crosses 180 degrees.",
+            MAP,
+        ),
     ] = None
-    centre: Annotated[str | None, option("--centre", "LON,LAT, with --scale.", MAP)] = None
-    scale: Annotated[int | None, option("--scale", "N of 1:N on paper.", MAP)] = None
+    centre: Annotated[
+        str | None, option("--centre", "LON,LAT of the centre; needs --scale.", MAP)
+    ] = None
+    scale: Annotated[int | None, option("--scale", "Scale on paper: N of 1:N.", MAP)] = None
     min_fixes: Annotated[
-        int, option("--min-fixes", "Links with fewer are thin and grey, in QGIS too.", MAP)
+        int, option("--min-fixes", "Links with fewer fixes are thin and grey, also in QGIS.", MAP)
     ] = 5
-    title: Annotated[str, option("--title", "The place, for the legend.", MAP)] = ""
+    title: Annotated[str, option("--title", "Name of the place, for the legend.", MAP)] = ""
     attribution: Annotated[
-        str, option("--attribution", "Whom to credit for the roads, in all files.", MAP)
+        str, option("--attribution", "Credit for the roads, written into all files.", MAP)
     ] = ""
 
     def picture(self) -> Picture:
-        """Give the picture that is asked for.
+        """Return the picture to draw.
 
         Raises
         ------
         UsageError
-            Where it cannot be meant.
+            If the options are invalid or contradict each other.
         """
         from roadspeed.maps.picture import Picture
 
@@ -207,5 +216,5 @@ def _numbers(text: str | None, name: str, count: int) -> Any:
     except ValueError:
         found = ()
     if len(found) != count:
-        raise UsageError(f"{name} takes {count} numbers with commas between, got {text!r}")
+        raise UsageError(f"{name} takes {count} numbers separated by commas, got {text!r}")
     return found

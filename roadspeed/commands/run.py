@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from roadspeed.run import RunRequest
 
 KEPT = (
-    "The sums are kept until a run joins its links: the same command with other --roads options"
-    " reads no trip again (--anew reads all)."
+    "The sums are kept: the same command with other --roads options does not read the trips"
+    " again (--anew does)."
 )
 
 
@@ -55,9 +55,9 @@ def run_command(
 ) -> None:
     """Compute the mean speed of every road link that trips drove on.
 
-    Each speed is rounded to a millionth of its unit when it is read. Sums are exact from there on.
+    Each speed is rounded to a millionth of its unit when it is read. After that, sums are exact.
 
-    Interrupted, the same command goes on where it stopped.
+    After an interruption the same command resumes the run.
 
     Examples:
 
@@ -101,7 +101,7 @@ def run_command(
 def _run(
     source: str, wanted: RunRequest, engine: Engine, limits: LimitOptions, *, as_json: bool
 ) -> None:
-    """Run it, and tell what came of it."""
+    """Run the job and print the result."""
     from mapreduce.commands.run_steps import begun_in, tell
     from mapreduce.console.terminal import OVER_LIMIT, Terminal
     from roadspeed.maps.map_file import lines_of, unsettable

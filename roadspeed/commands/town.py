@@ -15,12 +15,12 @@ from roadspeed.commands.options import TripCount
 def town_command(
     out: Annotated[Path, out_option("Folder for roads.geojson and trips/.")],
     trips: TripCount = 200,
-    seed: Annotated[int | None, option("--seed", "Another number, another town.")] = None,
-    size: Annotated[float, option("--size", "1 is some 4,000 links; 50 is a city.")] = 1.0,
-    compress: Annotated[bool, option("--compress", "Write .json.gz.")] = False,
+    seed: Annotated[int | None, option("--seed", "Number that selects the town.")] = None,
+    size: Annotated[float, option("--size", "1 is about 4,000 links; 50 is a city.")] = 1.0,
+    compress: Annotated[bool, option("--compress", "Write .json.gz files.")] = False,
     workers: Workers = None,
 ) -> None:
-    """Make a town and trips through it, to play with: the same for everyone.
+    """Generate a town and trips to try things out; the same for everyone.
 
     Example:
 

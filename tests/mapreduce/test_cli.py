@@ -305,7 +305,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert receipt_of(out)["digest"] == receipt_of(tmp_path / "whole")["digest"]
     assert receipt_of(out)["objects"] == receipt_of(tmp_path / "whole")["objects"]
     again = mapreduce("resume", out)
-    assert "nothing is left to resume" in again.stdout
+    assert "there is nothing to resume" in again.stdout
 
 
 def test_a_terminal_sees_bars(trips: Path, tmp_path: Path) -> None:

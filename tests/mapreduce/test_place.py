@@ -108,7 +108,7 @@ def test_a_relative_out_with_a_colon_is_written_gone_on_with_and_verified(tmp_pa
     for command, said in (("verify", "as they were written"), ("status", "finished")):
         told = _typed(command, out, cwd=tmp_path)
         assert said in told.stdout, told.stderr
-    assert "nothing is left to resume" in _typed("resume", out, cwd=tmp_path).stdout
+    assert "there is nothing to resume" in _typed("resume", out, cwd=tmp_path).stdout
     assert not (tmp_path / "speeds").exists()
 
 

@@ -183,4 +183,4 @@ def test_retry_repeats_the_command_that_was_typed(tmp_path: Path) -> None:
     assert mapreduce("run", JOB, trips, "--out", tmp_path / "fresh").returncode == 0
     digests = {read(folder / "receipt.json")[0].digest for folder in (out, tmp_path / "fresh")}
     assert len(digests) == 1
-    assert "none to retry" in mapreduce("retry", out).stdout
+    assert "there is nothing to retry" in mapreduce("retry", out).stdout

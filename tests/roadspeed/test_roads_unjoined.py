@@ -47,7 +47,7 @@ def test_a_wrong_column_is_told_with_the_right_one_and_ends_with_3(tmp_path: Pat
     assert "--roads-id link_id" in done.stderr
     assert "such as -1, -2, -3" in done.stderr
     assert (tmp_path / "out" / "speeds.csv").exists()
-    assert "the same command with other --roads options reads no trip again" in done.stderr
+    assert "the same command with other --roads options does not read the trips" in done.stderr
     for looked in ("status", "verify"):
         said = mapreduce_says(looked, str(tmp_path / "out"))
         assert "not finished" not in said

@@ -270,7 +270,7 @@ def test_inspect_says_of_bad_objects_what_a_run_would(tmp_path: Path) -> None:
         assert (refused.returncode, refused.stdout) == (2, "")
         assert (
             refused.stderr
-            == f"error: --objects: expected 1 object or more to look at, got {number}\n"
+            == f"error: --objects: expected 1 or more objects to read, got {number}\n"
         )
 
 

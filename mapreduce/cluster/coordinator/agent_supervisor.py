@@ -165,7 +165,7 @@ class AgentSupervisor:
         if states["left"] and away == states.total() and not self._at:
             raise StoppedError(
                 "the agents of all hosts were told to end (by `mapreduce cluster stop`, or a"
-                " signal there): what they finished is kept, and the same command goes on with it"
+                " signal there): what they finished is kept, and the same command resumes it"
             )
 
     def end(self) -> None:

@@ -322,7 +322,7 @@ class Server:
             connection.send(msg.Pace(command.requests))
 
     def _finish(self, command: cmd.Finish) -> None:
-        again = "the run was asked to stop; the same command goes on with it"
+        again = "the run was asked to stop; the same command resumes it"
         self._end(None if command.complete else StoppedError(again))
 
     def _abort(self, command: cmd.Abort) -> None:

@@ -65,7 +65,7 @@ address = {address}
 listen_port = 0                 # 0: any free port; otherwise open it in this machine's firewall
 user = {user}                   # login name; the login uses a key
 # identity = "~/.ssh/id_ed25519"  # if left out: keys of the SSH agent and ~/.ssh/id_*
-known_hosts = "known_hosts"     # pinned host keys, written by `cluster enrol`, beside this file
+known_hosts = "known_hosts"     # pinned host keys, written by `enrol`; beside this file
 root = ".mapreduce"             # our folder on each host, in the user's home; `remove` deletes it
 python = "python3"              # on each host: 3.11 or newer; no packages are needed
 

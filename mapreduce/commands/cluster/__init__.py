@@ -1,5 +1,5 @@
-"""`mapreduce cluster …`: the hosts of hosts.toml, from the first key to the last log.
+"""`mapreduce cluster …`: commands for the hosts of hosts.toml, one per file.
 
-One command a file: its options alone, what it does is in `mapreduce.cluster.fleet.operations`.
-`mapreduce.cluster.fab` makes tasks of the same commands.
+A file contains only the options of its command; `mapreduce.cluster.fleet.operations` does the work.
+`mapreduce.cluster.fab` builds tasks from the same commands.
 """

@@ -12,12 +12,10 @@ from mapreduce.commands.options import option
 @command
 def clean_command(
     hosts: HostOptions,
-    all_: Annotated[
-        bool, option("--all", "Whatever no running agent uses, releases and logs too.")
-    ] = False,
+    all_: Annotated[bool, option("--all", "Remove everything that no running agent uses.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Make room on hosts: remove old releases, packages, overlays, inputs and logs."""
+    """Free disk space on hosts: remove old releases, packages, overlays, inputs and logs."""
     from mapreduce.cluster.fleet import operations
 
     operations.clean_hosts(hosts.chosen(), everything=all_, yes=yes)

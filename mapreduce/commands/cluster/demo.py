@@ -14,10 +14,10 @@ from mapreduce.commands.options import OutOfAll, option
 def demo_command(
     *,
     out: OutOfAll = Path("demo"),
-    trips: Annotated[int, option("--trips", "How many trips.")] = 200,
+    trips: Annotated[int, option("--trips", "Number of trips.")] = 200,
     hosts: HostOptions,
 ) -> None:
-    """Make a town, compute its speeds on the hosts and here, compare, draw the map."""
+    """Generate a town, compute its speeds on the hosts and here, compare, draw the map."""
     from mapreduce.commands.cluster.typed import demo_words, start
 
     start(demo_words(hosts.chosen(), out, trips))

@@ -13,13 +13,13 @@ from mapreduce.commands.options import option
 def deploy_command(
     hosts: HostOptions,
     extra_index_url: Annotated[
-        list[str] | None, option("--extra-index-url", "Another index of wheels, as pip takes it.")
+        list[str] | None, option("--extra-index-url", "Another package index, as for pip.")
     ] = None,
     find_links: Annotated[
-        list[str] | None, option("--find-links", "A folder or page of wheels, as pip takes it.")
+        list[str] | None, option("--find-links", "A folder or page with wheels, as for pip.")
     ] = None,
 ) -> None:
-    """Bring hosts to this machine's release; unchanged ones are left alone."""
+    """Install this machine's release on hosts that do not have it."""
     from mapreduce.cluster.fleet import operations
 
     sources = [word for url in extra_index_url or () for word in ("--extra-index-url", url)]

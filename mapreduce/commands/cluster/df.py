@@ -8,7 +8,7 @@ from mapreduce.commands.command import command
 
 @command
 def df_command(hosts: HostOptions) -> None:
-    """Tell what ours takes on each host's disk: releases, packages, overlays, inputs, logs."""
+    """Show the disk space on each host: releases, packages, overlays, inputs, logs."""
     from mapreduce.cluster.fleet import operations
 
     operations.disk_of_hosts(hosts.chosen())

@@ -8,7 +8,7 @@ from mapreduce.commands.command import command
 
 @command
 def doctor_command(hosts: HostOptions) -> None:
-    """Look at every host, and say what to do about each trouble."""
+    """Check every host, and say how to solve each problem."""
     from mapreduce.cluster.fleet import operations
 
     operations.examine_hosts(hosts.chosen())

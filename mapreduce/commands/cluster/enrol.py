@@ -14,19 +14,19 @@ from mapreduce.commands.options import option
 def enrol_command(
     hosts: HostOptions,
     yes: Annotated[
-        bool, option("--yes", "Trust keys seen for the first time; never changed ones.")
+        bool, option("--yes", "Trust new keys without asking; never changed keys.")
     ] = False,
     replace: Annotated[
-        bool, option("--replace", "Ask about changed keys of the hosts of --only.")
+        bool, option("--replace", "Ask about changed keys of the hosts in --only.")
     ] = False,
     install_key: Annotated[
-        bool, option("--install-key", "Ask each password once; install the public key.")
+        bool, option("--install-key", "Ask for passwords once; install your public key.")
     ] = False,
     fingerprints: Annotated[
-        Path | None, option("--fingerprints", "Trust what this file lists, and nothing else.")
+        Path | None, option("--fingerprints", "Trust only the fingerprints in this file.")
     ] = None,
 ) -> None:
-    """Show host keys, ask, pin them; then see that the login works.
+    """Show host keys, ask whether to trust them, pin them, and test the login.
 
     Examples:
 

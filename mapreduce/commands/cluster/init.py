@@ -18,10 +18,10 @@ def init_command(
     hosts: Annotated[
         list[str], typer.Argument(metavar="HOST…", help="192.168.10.101-116, or names")
     ],
-    user: Annotated[str, option("--user", "Who logs in there.")] = "",
-    name: Annotated[str, option("--name", "What to call the cluster.")] = "shelf",
+    user: Annotated[str, option("--user", "Login name on the hosts.")] = "",
+    name: Annotated[str, option("--name", "Name of the cluster.")] = "shelf",
     address: Annotated[
-        str | None, option("--address", "This machine's address, as workers dial it.")
+        str | None, option("--address", "This machine's address, to which workers connect.")
     ] = None,
 ) -> None:
     """Write a commented hosts.toml, and a fabfile beside it.
@@ -35,4 +35,4 @@ def init_command(
     who = user or getpass.getuser()
     for path in init(Path(), hosts, user=who, name=name, address=address):
         say(f"wrote {path}")
-    say("look at it, then: mapreduce cluster enrol")
+    say("check it, then type: mapreduce cluster enrol")

@@ -13,11 +13,11 @@ from mapreduce.commands.options import option
 def logs_command(
     hosts: HostOptions,
     run: Run = None,
-    last: Annotated[bool, option("--last", "Of each host's last run alone.")] = False,
-    lines: Annotated[int, option("--lines", "How many of each log's last.")] = 20,
-    follow: Annotated[bool, option("--follow", "Go on until Ctrl-C.")] = False,
+    last: Annotated[bool, option("--last", "Only the last run of each host.")] = False,
+    lines: Annotated[int, option("--lines", "How many lines from the end of each log.")] = 20,
+    follow: Annotated[bool, option("--follow", "Continue until Ctrl-C.")] = False,
 ) -> None:
-    """Write the agents' logs, merged, each line after its host's name."""
+    """Show the logs of the agents, merged, each line prefixed with its host."""
     from mapreduce.cluster.fleet import operations
 
     operations.show_logs(hosts.chosen(), run, lines=lines, follow=follow, last=last)

@@ -1,4 +1,4 @@
-"""The options that the commands of `mapreduce cluster` share."""
+"""Options shared by the commands of `mapreduce cluster`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 WHICH = "Which hosts"
 
 Yes: TypeAlias = Annotated[bool, option("--yes", "Don't ask.")]
-Run: TypeAlias = Annotated[str | None, option("--run", "One run; else all.")]
+Run: TypeAlias = Annotated[str | None, option("--run", "Only this run; default: all.")]
 Out: TypeAlias = Annotated[
-    Path | None, out_option("The --out of a run at work here, not its hosts.")
+    Path | None, out_option("Folder of a run that is running on this machine.")
 ]
 
 
@@ -26,17 +26,20 @@ Out: TypeAlias = Annotated[
 class HostOptions:
     """The hosts that a command is for."""
 
-    inventory: Annotated[Path, option("--inventory", "The file that names the hosts.")] = Path(
+    inventory: Annotated[Path, option("--inventory", "File that lists the hosts.")] = Path(
         "hosts.toml"
     )
     only: Annotated[
-        list[str] | None, option("--only", "Names, ranges or globs: pi[01-03],nuc*.", WHICH)
+        list[str] | None,
+        option("--only", "Only these: names, ranges or globs, pi[01-03],nuc*.", WHICH),
     ] = None
-    except_: Annotated[list[str] | None, option("--except", "Not these.", WHICH)] = None
-    tag: Annotated[list[str] | None, option("--tag", "Those with any of these tags.", WHICH)] = None
+    except_: Annotated[list[str] | None, option("--except", "All except these.", WHICH)] = None
+    tag: Annotated[
+        list[str] | None, option("--tag", "Only hosts with one of these tags.", WHICH)
+    ] = None
 
     def chosen(self) -> HostChoice:
-        """Give the hosts, as operations take them."""
+        """Return the selected hosts for `operations`."""
         from mapreduce.cluster.fleet.operations import HostChoice
 
         return HostChoice(
@@ -46,15 +49,17 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True)
 class HostRun:
-    """A run over the hosts: of a job, or else of the application's own."""
+    """A run on the hosts: of a job, or of the application's own job."""
 
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, or s3://bucket/prefix")]
     out: OutOfJob
-    job: Annotated[str, option("--job", "package.module:Job or ./file.py:Job; else speeds.")] = ""
-    roads: Annotated[str, option("--roads", "Roads, for speeds.")] = ""
+    job: Annotated[
+        str, option("--job", "package.module:Job or ./file.py:Job; default: speeds of roads.")
+    ] = ""
+    roads: Annotated[str, option("--roads", "Roads file or database, for speeds of roads.")] = ""
     set_: Annotated[list[str] | None, option("--set", "A parameter of the job, name=value.")] = None
     with_: Annotated[
-        list[str] | None, option("--with", "A package the job needs on the hosts.")
+        list[str] | None, option("--with", "A package that the job needs on the hosts.")
     ] = None
     allow_nan: AllowNan = False
-    detach: Annotated[bool, option("--detach", "In the background.")] = False
+    detach: Annotated[bool, option("--detach", "Run in the background.")] = False

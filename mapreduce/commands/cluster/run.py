@@ -9,13 +9,13 @@ import typer
 from mapreduce.commands.cluster.options import HostOptions, HostRun
 from mapreduce.commands.command import command
 
-# Options of the run's own command are handed on to it.
+# Unknown options are passed on to the command that runs.
 SETTINGS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 @command
 def run_command(context: typer.Context, run: HostRun, hosts: HostOptions) -> None:
-    """Run a job over the hosts: `mapreduce run` and `roadspeed run` with --engine ssh.
+    """Run a job on the hosts: `mapreduce run` or `roadspeed run` with --engine ssh.
 
     Examples:
 
@@ -23,7 +23,7 @@ def run_command(context: typer.Context, run: HostRun, hosts: HostOptions) -> Non
 
         mapreduce cluster run s3://trips --job ./braking.py:HarshBraking --out braking --detach
 
-    Every other option of those commands is handed on, as it stands: --limit 1000, --no-map.
+    All other options of those commands are passed on unchanged: --limit 1000, --no-map.
     """
     from mapreduce.commands.cluster.typed import run_words, start
 

@@ -11,7 +11,7 @@ from mapreduce.output import say
 
 @command
 def status_command(hosts: HostOptions, out: Out = None) -> None:
-    """Tell each host's release and runs; or, with --out, how a run and its hosts fare, as JSON."""
+    """Show release and runs of each host; with --out, the state of one run as JSON."""
     if out is not None:
         from mapreduce.cluster.coordinator import control_socket
 

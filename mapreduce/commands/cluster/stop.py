@@ -15,16 +15,16 @@ def stop_command(
     hosts: HostOptions,
     run: Run = None,
     patience: Annotated[
-        float, option("--patience", "Seconds to drain before agents are killed.")
+        float, option("--patience", "Seconds to wait before agents are killed.")
     ] = 30.0,
     out: Out = None,
 ) -> None:
-    """Have agents finish what they are at, and end; or, with --out, one run and all its agents."""
+    """Drain the agents on hosts and end them; with --out, stop one run and its agents."""
     if out is not None:
         from mapreduce.cluster.coordinator import control_socket
 
         control_socket.ask(out, "stop")
-        say(f"the run in {out} stops; `mapreduce resume {out}` goes on with it")
+        say(f"the run in {out} stops; `mapreduce resume {out}` resumes it")
         return
     from mapreduce.cluster.fleet import operations
 

@@ -1,8 +1,8 @@
-"""Runs over the hosts, as `fab` and `mapreduce cluster` start them: the console's own commands.
+"""Runs on the hosts, started by `fab` and `mapreduce cluster` as commands of the console.
 
-Each is typed anew, and this process becomes that command: so what a run notes for `mapreduce
-resume` is a command of the console, and signals reach it. The application is known by its program's
-name and nothing else.
+This process is replaced by that command. So the command that a run records for `mapreduce resume`
+is a command of the console, and signals reach it. Only the program's name of the application is
+known here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ APPLICATION: Final = "roadspeed"  # what runs where no job is named, and has a d
 
 
 def run_words(choice: HostChoice, run: HostRun, more: Sequence[str] = ()) -> list[str]:
-    """Give the command that runs a job over the chosen hosts: the program, then its arguments.
+    """Return the command that runs a job on the selected hosts: the program, then its arguments.
 
-    Without a job it is the application's, which alone takes roads. `more` is handed on.
+    Without a job it runs the application's own job, the only one that takes roads. `more` is
+    passed on.
 
     Raises
     ------
     UsageError
-        Where what is given does not go together.
+        If options contradict each other.
     """
     if run.source.startswith("-"):
         raise UsageError(f"expected SOURCE before {run.source}, an option of the run's own command")
     if run.job and run.roads:
         raise UsageError(f"--roads is for the application's own job: leave out --job {run.job}")
     if run.set_ and not run.job:
-        raise UsageError("--set is for a --job: the application's own has options of its own")
+        raise UsageError("--set needs --job: the application's own job has options of its own")
     words = [FRAMEWORK, "run", run.job] if run.job else [APPLICATION, "run"]
     words += [run.source, "--out", str(run.out), *_over(choice)]
     words += ["--roads", run.roads] if run.roads else []
@@ -50,12 +51,12 @@ def run_words(choice: HostChoice, run: HostRun, more: Sequence[str] = ()) -> lis
 
 
 def demo_words(choice: HostChoice, out: Path, trips: int) -> list[str]:
-    """Give the command that runs the application's demo over the chosen hosts."""
+    """Return the command that runs the application's demo on the selected hosts."""
     return [APPLICATION, "demo", "--out", str(out), "--trips", str(trips), *_over(choice)]
 
 
 def start(words: Sequence[str]) -> NoReturn:
-    """Become a command of the console, which hears Ctrl-C, SIGTERM and SIGHUP itself."""
+    """Replace this process by a command of the console, which handles the signals itself."""
     become(words[0], words[1:])
 
 
