@@ -42,7 +42,7 @@ def whole(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Pa
     """
     target = Path(path).absolute()  # "a:b/c", left as it is, is an address to some libraries
     if not target.parent.is_dir():
-        raise UsageError(f"{target}: expected its folder to exist; make {target.parent} first")
+        raise UsageError(f"{target}: expected its folder to exist; create {target.parent} first")
     if target.is_dir():
         raise UsageError(f"{target}: expected a file or nothing, found a folder; name another path")
     # A folder of its own rather than a name of its own: the file then gets the permissions that

@@ -77,7 +77,7 @@ class Guilt(enum.Enum):
     """What is known of an object by now."""
 
     OPEN = "not enough: try it again"
-    LIKELY = "enough, once it is known how others fare"
+    LIKELY = "enough, if other processes live"
     SURE = "it kills the processes that read it"
 
 

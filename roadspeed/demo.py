@@ -59,7 +59,7 @@ def demo_elsewhere(
     if receipt["digest"] != known.digest:
         raise MapReduceError(
             f"engine {engine.name} gave digest {receipt['digest']}, this machine {known.digest}:"
-            " that must never be; please report it"
+            " this must never happen; please report it"
         )
     return receipt
 

@@ -169,8 +169,8 @@ def _check(wanted: RunRequest) -> None:
     for name in (*FILES, MAP_NAME, "receipt.json"):
         if (wanted.out / name).is_dir():
             raise UsageError(
-                f"{wanted.out / name}: a file of this name is to be written and a folder is there;"
-                " move it away, or choose another --out"
+                f"{wanted.out / name}: expected no folder, because a file of this name will be"
+                " written; move it away, or choose another --out"
             )
     _check_roads(wanted.roads)
 
@@ -183,8 +183,8 @@ def check_libraries(names: Iterable[str]) -> None:
         except ImportError as error:
             extra = "maps" if name in DRAWING else "roads"
             raise UsageError(
-                f"{name.partition('.')[0]} is needed for the files that are written, and cannot be"
-                f" loaded ({error}); install it: pip install 'roadspeed[{extra}]'"
+                f"{name.partition('.')[0]} is needed to write the files, and cannot be loaded"
+                f" ({error}); install it: pip install 'roadspeed[{extra}]'"
             ) from error
 
 
@@ -224,7 +224,7 @@ def _unjoined(
     try:
         return {"note": unjoined(cast("Any", result.rows["link"]), roads.where, roads.named)}
     except MapReduceError as error:  # the tables are worth more than the reason
-        return {"note": f"no link was joined to a road, and why could not be found out: {error}"}
+        return {"note": f"no link matches a road, and the reason could not be determined: {error}"}
 
 
 def link_table(result: Result, joined: JoinedRoads | None, unit: str, told: Told) -> LinkTable:
@@ -248,7 +248,7 @@ def sample_note(receipt: dict[str, Any]) -> str | None:
     said = [] if selection["sample"] is None else [f"a sample of {selection['sample']:.4g} by key"]
     said += [] if selection["limit"] is None else [f"the first {selection['limit']:,} trips"]
     said += [f"keys like {glob}" for glob in selection["match"]]
-    said += [f"keys not like {glob}" for glob in selection["exclude"]]
+    said += [f"keys not matching {glob}" for glob in selection["exclude"]]
     return "only " + ", ".join(said)
 
 

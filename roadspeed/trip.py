@@ -102,12 +102,12 @@ PATHS = TripPaths()
 # Reason for which fixes are dropped -> what helps, where it is not the data itself.
 HELPS: Mapping[str, str] = MappingProxyType(
     {
-        "no_link": "--link PATH names where the link id lies: see `roadspeed inspect`",
-        "no_speed": "--speed PATH names where the speed lies: see `roadspeed inspect`",
-        "bad_link": "a link id is an integer, or text of digits alone",
-        "bad_speed": "a speed is a number, not a text; in CSV with the sign of --decimal",
+        "no_link": "set the path of the link id with --link PATH: see `roadspeed inspect`",
+        "no_speed": "set the path of the speed with --speed PATH: see `roadspeed inspect`",
+        "bad_link": "a link id must be an integer, or text of digits only",
+        "bad_speed": "a speed must be a number, not a text; in CSV with the sign of --decimal",
         "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
-        "not_a_record": "--records-at PATH names a list of JSON objects; a line of CSV has as many"
+        "not_a_record": "--records-at PATH must lead to a list of JSON objects; a CSV line needs as many"
         " fields as the first, and quotes that close in it",
     }
 )

@@ -237,7 +237,7 @@ class AttemptRunner:
                 if block:
                     yield deep_stack.parsed(parse, block)
             if header_to_come:
-                raise ObjectError("empty", "no line that names the columns")
+                raise ObjectError("empty", "no line with column names")
 
     def _first_line(self, piece: Piece, location: Location) -> bytes:
         """Read the line that names the columns of an object that was divided."""
@@ -303,14 +303,18 @@ class AttemptRunner:
             raise MapError(
                 f"map of {type(self._job).__name__} failed in object {records.object.key!r},"
                 f" {place}:\n{''.join(traceback.format_exception(error)).rstrip()}\n"
-                "Mend the job, or set such objects aside with --on-map-error quarantine."
+                "Correct the job, or quarantine such objects with --on-map-error quarantine."
             ) from error
         if given is None:
-            raise MapError("map gave None: it returns the rows that fold gives. A return missing?")
+            raise MapError(
+                "map returned None: it must return the rows from fold. Is a return missing?"
+            )
         rows = (given,) if isinstance(given, Rows) else tuple(given)
         for one in rows:
             if not isinstance(one, Rows) or self._tables.get(one.table.name) is not one.table:
-                raise MapError(f"map gives rows made by fold of the job's own tables, got {one!r}")
+                raise MapError(
+                    f"map must return rows from fold of the job's own tables, got {one!r}"
+                )
         return rows
 
 

@@ -170,4 +170,4 @@ def _refuse_other(document: bytes, key: str) -> None:
     refuse_packed_again(document[:HEAD_BYTES], key)
     head = document[:64].lstrip()
     if head.startswith(b"<"):
-        raise ObjectError("not_json", f"it is {described(document[:4096])}, no JSON")
+        raise ObjectError("not_json", f"it is {described(document[:4096])}, not JSON")

@@ -136,6 +136,8 @@ def receive(stream: IO[bytes]) -> Message | None:
         return None
     (size,) = LENGTH.unpack(head)
     if size > MAX_MESSAGE_BYTES:
-        raise MapReduceError(f"a message of {size:,} bytes on a slot's pipe: something else wrote")
+        raise MapReduceError(
+            f"a message of {size:,} bytes on a slot's pipe: another program wrote to it"
+        )
     raw = stream.read(size)
     return None if len(raw) < size else _decode(raw)

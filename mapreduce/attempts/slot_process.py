@@ -251,7 +251,7 @@ class SlotProcess:
             return answer
         death = self.end()
         if death is None:
-            raise MapReduceError("a slot's process was taken away while it was at work")
+            raise MapReduceError("a slot's process was removed while it was working")
         return replace(death, ordinal=ordinal)
 
     def _kill(self) -> None:
@@ -367,5 +367,9 @@ def _how(code: int, *, sent: bool) -> str:
         return f"exit code {code}"
     hint = ""
     if code == -signal.SIGKILL:
-        hint = " (sent by another process)" if sent else " (perhaps by the kernel, short of memory)"
+        hint = (
+            " (sent by another process)"
+            if sent
+            else " (perhaps by the kernel, because memory was low)"
+        )
     return f"signal {signal.Signals(-code).name}{hint}"

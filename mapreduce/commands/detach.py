@@ -69,11 +69,11 @@ def leave_running(folder: Path, program: str, *, hosts: bool, typed: Typed | Non
     shown = typed_path(folder)
     end = f"mapreduce cluster stop --out {shown}" if hosts else f"kill {process.pid}"
     say(
-        f"runs in the background as process {process.pid}, and says what it does in {path}\n"
-        f"  how far it is   mapreduce status {shown}\n"
+        f"running in the background as process {process.pid}; its output is in {path}\n"
+        f"  progress        mapreduce status {shown}\n"
         f"  watch           tail -f {typed_path(path)}\n"
         f"  stop            {end}\n"
-        f"  go on           mapreduce resume {shown}"
+        f"  resume          mapreduce resume {shown}"
     )
 
 

@@ -62,7 +62,7 @@ def shown(job: Job, source: str, endpoint: str | None, *, allow_nan: bool = Fals
     if ledger.nan.unused:
         lines.append(
             f"  {ledger.nan.unused:,} hold NaN or Infinity in a field that is not used:"
-            " --allow-nan takes them"
+            " --allow-nan accepts them"
         )
     lines += [f"quarantined as {q.reason}: {q.place}" for q in ledger.quarantined]
     for table in partial.tables:
@@ -92,7 +92,7 @@ def planned(
         first = first or split
     listed_s = time.monotonic() - started
     if first is None:
-        raise UsageError(f"{store.name} holds no object that is wanted")
+        raise UsageError(f"{store.name} holds no object that matches the selection")
     slots, who = _workers(workers, inventory)
     sampled = _up_to(first.pieces, TIMED_BYTES)
     _, _, seconds = _attempt(job, store, sampled, Limits(allow_nan=options.limits.allow_nan))
@@ -104,13 +104,13 @@ def planned(
         f" listed in {listed_s:.1f} s"
     )
     asked = (
-        f"{planner.splits:,} splits, {max(planner.objects, planner.splits):,} reading requests"
-        f" (each is reckoned as {OPEN_COST_BYTES >> 10} KiB more)"
+        f"{planner.splits:,} splits, {max(planner.objects, planner.splits):,} read requests"
+        f" (each is estimated as {OPEN_COST_BYTES >> 10} KiB of additional data)"
     )
     place = "" if inventory is None else " on this machine"
     time_needed = (
-        f"about {needed:,.0f} s with {who}, at the {rate / 1e6:,.0f} MB/s that the"
-        f" first {len(sampled)} objects took in one{place}"
+        f"about {needed:,.0f} s with {who}, at the {rate / 1e6:,.0f} MB/s measured with the"
+        f" first {len(sampled)} objects in one process{place}"
     )
     return f"{found}\n{asked}\n{time_needed}"
 
@@ -123,7 +123,7 @@ def _workers(workers: int | None, inventory: Inventory | None) -> tuple[int, str
     told = [host.slots for host in inventory.hosts]
     count = sum(slots or 1 for slots in told)
     odd = told.count(None)
-    reckoned = f" ({odd} of them, for which {inventory.path} tells no slots, taken for one)"
+    reckoned = f" ({odd} of them have no slots in {inventory.path}, counted as one slot each)"
     return count, f"{count} slots of {len(told)} hosts{reckoned if odd else ''}"
 
 

@@ -44,13 +44,16 @@ def status(folder: Path) -> str:
         return unfinished
     receipt, said = receipt_file.read(folder / RECEIPT)
     if unfinished is not None:
-        return f"{unfinished}\nThe files here are of a run before, {receipt.run}, which is finished"
+        return (
+            f"{unfinished}\nThe files here belong to an earlier run, {receipt.run}, which is"
+            " finished"
+        )
     told = f"finished\n{summary(said)}"
     log = folder / LOG
     if log.exists() and log.stat().st_mtime > (folder / RECEIPT).stat().st_mtime:
         words = last_words(folder) or ""
         if words.startswith("error:"):
-            told += f"\nA later run, in the background, failed.{_last_words(folder)}"
+            told += f"\nA later run in the background failed.{_last_words(folder)}"
     return told
 
 
@@ -102,26 +105,28 @@ def verified(folder: Path) -> str:
         if unfinished is None:
             raise _nothing_in(folder)
         raise MapReduceError(
-            f"there is nothing to verify yet, no {RECEIPT}: the run is {unfinished}"
+            f"there is nothing to verify yet: no {RECEIPT}: the run is {unfinished}"
         )
     receipt, _ = receipt_file.read(folder / RECEIPT)
     for name, written in receipt.files.items():
         path = folder / name
         if not path.is_file():
-            raise MapReduceError(f"{path} is missing; run again to write it anew")
+            raise MapReduceError(f"{path} is missing; run again to write it again")
         if (size := path.stat().st_size) != written.bytes:
-            raise _changed(path, f"{written.bytes:,} bytes then, {size:,} now")
+            raise _changed(path, f"{written.bytes:,} bytes were written, there are {size:,} now")
         if (now := file_digest(path)) != written.sha256:
-            raise _changed(path, f"as many bytes, but SHA-256 {written.sha256} then, {now} now")
+            raise _changed(
+                path, f"the size is equal, but SHA-256 was {written.sha256}, and is {now} now"
+            )
     told = (
-        f"the receipt of run {receipt.run} is whole, its account balances, and"
-        f" {len(receipt.files)} files are as they were written"
+        f"the receipt of run {receipt.run} is complete and balances, and"
+        f" {len(receipt.files)} files are unchanged"
     )
     return told if unfinished is None else f"{told}\nA later run in this folder is {unfinished}"
 
 
 def _changed(path: Path, how: str) -> MapReduceError:
-    return MapReduceError(f"{path} is not what the run wrote ({how}); run again to write it anew")
+    return MapReduceError(f"{path} is not what the run wrote ({how}); run again to write it again")
 
 
 def _unfinished(folder: Path) -> str | None:
@@ -137,30 +142,33 @@ def _unfinished(folder: Path) -> str | None:
     far = f"{done.committed:,} of {done.splits:,} splits{known} are committed"
     if process is not None:
         who = f" as process {process}" if process else ""
-        return f"not finished: {far}; it is at work{who}.{_last_words(folder)}"
+        return f"not finished: {far}; it is running{who}.{_last_words(folder)}"
     return (
-        f"not finished: {far}; it is not at work.{_mixed(folder)}{_last_words(folder)}"
-        f"\nTo go on with it: mapreduce resume {typed_path(folder)}"
+        f"not finished: {far}; it is not running.{_mixed(folder)}{_last_words(folder)}"
+        f"\nTo resume it: mapreduce resume {typed_path(folder)}"
     )
 
 
 def _nothing_in(folder: Path) -> UsageError:
     """Say what there is where there is neither receipt nor journal, and what to do."""
     if not any((folder / name).exists() for name in (COMMAND, LOG, REPLACED)):
-        return UsageError(f"{folder} is not the --out of a run: it has no {RECEIPT}")
-    told = f"{folder} holds no run: the one begun there ended and left nothing to go on with."
+        return UsageError(f"{folder} is not the --out folder of a run: it has no {RECEIPT}")
+    told = (
+        f"{folder} holds no run: the run that was started there ended before anything was"
+        " committed."
+    )
     told += _mixed(folder) + _last_words(folder)
     if (folder / COMMAND).exists():
         said = saved_command.remembered(folder)
         told += f"\nThe command was: {shlex.join([said.program, *said.arguments])}"
-    return UsageError(f"{told}\nMend what ended it and type the command again")
+    return UsageError(f"{told}\nCorrect the cause and type the command again")
 
 
 def _mixed(folder: Path) -> str:
     """Tell of a run that was killed while it put its files in place."""
     if (folder / RECEIPT).exists() or not (folder / REPLACED).exists():
         return ""
-    return "\nIt ended while its files were put in place: those here may be of two runs."
+    return "\nIt ended while its files were being replaced: the files here may belong to two runs."
 
 
 def _last_words(folder: Path) -> str:

@@ -70,15 +70,15 @@ def remembered(folder: Path) -> Typed:
     path = folder / (PENDING if pending else COMMAND)
     if not path.exists():
         raise UsageError(
-            f"{folder} has no {COMMAND}, which says how its run was typed: type that command again,"
-            f" with --out {folder}; it goes on where it stopped"
+            f"{folder} has no {COMMAND}, the record of the run's command: type that command"
+            f" again, with --out {folder}; it resumes the run"
         )
     try:
         return msgspec.json.decode(path.read_bytes(), type=Typed)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} is damaged ({error}): type that run's command again, with --out {folder};"
-            " it goes on where it stopped"
+            " it resumes the run"
         ) from None
 
 
@@ -97,7 +97,8 @@ def become(program: str, arguments: Sequence[str], folder: str | None = None) ->
             os.chdir(folder)
         except OSError as error:
             raise UsageError(
-                f"{folder}, where that command was typed, cannot be entered ({error.strerror})"
+                f"{folder}, the folder in which that command was typed, cannot be entered"
+                f" ({error.strerror})"
             ) from None
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed, as under some schedulers

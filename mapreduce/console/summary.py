@@ -22,7 +22,7 @@ def summary(receipt: Mapping[str, Any], helps: Mapping[str, str] = MappingProxyT
     objects, records, times = receipt["objects"], receipt["records"], receipt["times_s"]
     set_aside = [f"{objects[n]:,} {n}" for n in ("quarantined", "ignored") if objects[n]]
     dropped = [f"{count:,} {reason}" for reason, count in records["dropped"].items()]
-    refused = [f"{n:,} keys refused in {t}" for t, n in records.get("refused_keys", {}).items()]
+    refused = [f"{n:,} keys rejected in {t}" for t, n in records.get("refused_keys", {}).items()]
     covered = (
         f"{objects['ok']:,} of {objects['listed']:,} objects{_aside(set_aside)},"
         f" {records['kept']:,} of {records['read']:,} records{_aside(dropped + refused)}"
@@ -48,7 +48,7 @@ def _hosts(shares: Sequence[Mapping[str, Any]]) -> list[str]:
     wrong = []
     for share in shares:
         told = [f"lost {share['lost']} times"] if share["lost"] else []
-        told += [f"set aside {share['set_aside']} times"] if share["set_aside"] else []
+        told += [f"suspended {share['set_aside']} times"] if share["set_aside"] else []
         told += ["throttled"] if share["throttled"] else []
         told += ["took no part"] if share["why"] and not share["tasks"] else []
         why = in_line(share["why"].partition("\n")[0])
@@ -81,18 +81,18 @@ def _nan(nan: Mapping[str, Any] | None, receipt: Mapping[str, Any]) -> list[str]
         if unused := nan["unused"]:
             lines.append(
                 f"{unused:,} records hold NaN or Infinity in a field that is not used ({where}):"
-                " --allow-nan takes them"
+                " --allow-nan accepts them"
             )
         if wanted := nan["records"] - unused:
             said = "also" if unused else f"({where})"
             lines.append(
-                f"{wanted:,} records hold NaN or Infinity {said} and would be dropped with"
-                " --allow-nan too, for a field that is used"
+                f"{wanted:,} records hold NaN or Infinity {said} and would also be dropped with"
+                " --allow-nan, because of a field that is used"
             )
     if count := receipt["objects"].get("nan", 0):
         lines.append(
-            f"{count:,} objects were quarantined for NaN or Infinity beside their records:"
-            " --allow-nan takes them"
+            f"{count:,} objects were quarantined for NaN or Infinity outside their records:"
+            " --allow-nan accepts them"
         )
     return lines
 
@@ -121,12 +121,14 @@ def bounded_by(receipt: Mapping[str, Any]) -> str | None:
         if times["list"] > MOSTLY * times["map"]:
             return "listing the source"
         starting = total_s - work["slots_s"] > work["slots_s"] - busy_s
-        return "starting the workers (a small run)" if starting else "little work for many slots"
+        return (
+            "starting the workers (small run)" if starting else "the number of slots (little work)"
+        )
     if work["waited_s"] > MOSTLY * busy_s:
         return "reading the objects"
     if work["worked_s"] > MOSTLY * busy_s:
-        return "decoding them (processor)"
-    return "reading and decoding alike"
+        return "decoding the objects (CPU)"
+    return "both reading and decoding"
 
 
 def _aside(notes: list[str]) -> str:

@@ -74,8 +74,8 @@ def _left() -> str:
     """Say what is left to do by whoever was interrupted."""
     folder = publishing.finished()
     if folder is None:
-        return "the same command goes on where it stopped"
-    return f"the run was finished by then: its files and its receipt are in {folder}"
+        return "the same command resumes the run"
+    return f"the run was already finished: its files and its receipt are in {folder}"
 
 
 def _told(error: OSError) -> str:
@@ -83,11 +83,11 @@ def _told(error: OSError) -> str:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return str(error)
     where = error.filename or (
-        "the disk of --out, of temporary files (TMPDIR) or of what the output is written to"
+        "the disk of --out, of temporary files (TMPDIR) or of the redirected output"
     )
     return (
-        f"{where}: {error.strerror}. Make room there and type the same command again: it goes on"
-        " where it stopped"
+        f"{where}: {error.strerror}. Free some space there and type the same command again: it"
+        " resumes the run"
     )
 
 

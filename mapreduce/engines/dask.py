@@ -62,8 +62,8 @@ class Dask:
         checked("distributed", self.name, _import)
         if workers is not None and (scheduler is not None or client is not None):
             raise UsageError(
-                "--workers starts processes on this machine; a cluster that is there already has"
-                " the workers it was started with"
+                "--workers starts processes on this machine; an existing cluster has its own"
+                " workers"
             )
         self.scheduler = scheduler
         self.workers = checked_workers(workers)
@@ -107,9 +107,9 @@ class Dask:
                 )
             except (OSError, ValueError, TypeError) as error:
                 raise UsageError(
-                    f"no Dask scheduler answers at {self.scheduler}: {error}. Is the address right?"
-                    " `dask scheduler` starts one, `dask worker ADDRESS` a worker; for tls://"
-                    " say --tls-ca, --tls-cert and --tls-key"
+                    f"no Dask scheduler responds at {self.scheduler}: {error}. Is the URL right?"
+                    " `dask scheduler` starts a scheduler, `dask worker ADDRESS` a worker;"
+                    " tls:// needs --tls-ca, --tls-cert and --tls-key"
                 ) from None
             yield stack.enter_context(client)
 

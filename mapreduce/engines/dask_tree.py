@@ -41,7 +41,7 @@ COMMIT_S: Final = 30.0
 WORKERS_S: Final = 60.0  # how long there may be no worker at all
 LOOK_S: Final = 5.0
 WAITING_A_THREAD: Final = 3  # splits handed over for each thread of the cluster
-RESUMES: Final = "What is committed stays: the same command goes on from there."
+RESUMES: Final = "Commits are kept: the same command resumes the run."
 
 
 class FaultError(Exception):
@@ -177,11 +177,13 @@ class TaskTree:
         """Run anew what came to nothing, or raise why that would not help."""
         error = node.future.exception() if node.future.status == "error" else CancelledError()
         if self._client.status != "running":
-            raise MapReduceError(f"the Dask scheduler is gone. {RESUMES}")
+            raise MapReduceError(f"the connection to the Dask scheduler was lost. {RESUMES}")
         if isinstance(error, FaultError):
             faults = [msgspec.msgpack.decode(error.args[0], type=Fault)]
         elif isinstance(error, KilledWorker | CancelledError):
-            told = f"a split keeps being lost with its worker, even run apart: {error}"
+            told = (
+                f"a split was lost with its worker again and again, even when it ran apart: {error}"
+            )
             faults = [Fault(number, "killed", told) for number in node.numbers]
         else:
             raise explained("Dask", "".join(traceback.format_exception(error)).rstrip())
@@ -203,7 +205,9 @@ class TaskTree:
         try:
             threads = sum(self._client.nthreads().values())
         except (OSError, CancelledError, TimeoutError, RuntimeError) as error:
-            raise MapReduceError(f"the Dask scheduler is gone ({error}). {RESUMES}") from error
+            raise MapReduceError(
+                f"the connection to the Dask scheduler was lost ({error}). {RESUMES}"
+            ) from error
         if threads:
             self._seen_workers = now
             self._feed.widen(FAN_IN + WAITING_A_THREAD * threads)

@@ -93,8 +93,9 @@ def shipment(job: JobName) -> Shipment:
     size = sum(map(len, files.values()))
     if size > MAX_BYTES:
         raise UsageError(
-            f"the sources of {', '.join(sorted(tops(job.code)))} are {size:,} bytes, more than the"
-            f" {MAX_BYTES:,} that are sent to workers: put the job in a package or file of its own"
+            f"the sources of {', '.join(sorted(tops(job.code)))} are {size:,} bytes, more than"
+            f" the limit of {MAX_BYTES:,} for workers: put the job in a package or file of its"
+            " own"
         )
     archive = f"{OURS}-{name_of(files)}.zip"
     return Shipment(archive, _zipped(files), job, release, inputs, folders)

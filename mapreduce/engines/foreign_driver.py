@@ -162,10 +162,10 @@ def explained(engine: str, text: str) -> MapReduceError:
         name = missing[1]
         needed = " ".join(NEEDED) if name.partition(".")[0] in NEEDED else name
         return MapReduceError(
-            f"the workers of {engine} have no Python package {name!r}. Install it where they are,"
-            f" and type the same command again: pip install {needed}"
+            f"the workers of {engine} have no Python package {name!r}. Install it on the"
+            f" workers, and type the same command again: pip install {needed}"
         )
-    return MapReduceError(f"{engine} gave the run up: {text}")
+    return MapReduceError(f"{engine} gave up the run: {text}")
 
 
 def checked(module: str, extra: str, load: Callable[[], Any]) -> Any:

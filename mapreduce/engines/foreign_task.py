@@ -237,7 +237,9 @@ def _placed(order: Order) -> JobName:
         return order.job
     folder = next((Path(p).parent for p in sys.path if Path(p).name == order.archive), None)
     if folder is None:
-        raise JobError(f"{order.archive}, which the engine was given for its workers, is not here")
+        raise JobError(
+            f"{order.archive}, which the engine should have sent to this worker, is missing"
+        )
     files = {
         name: msgspec.structs.replace(seal, path=str(folder / seal.path))
         for name, seal in order.job.files.items()
@@ -255,9 +257,8 @@ def _check_folders(locations: Sequence[Location]) -> None:
     for folder in {os.path.dirname(at.path) for at in locations if at.path is not None}:  # noqa: PTH120 - there may be thousands
         if not Path(folder).is_dir():
             raise StoreError(
-                f"the worker on {os.uname().nodename} sees no folder {folder}: a folder that is the"
-                " source must be at the same path on every worker (a shared file system), or take"
-                " the objects from S3"
+                f"the worker on {os.uname().nodename} has no folder {folder}: a source folder"
+                " must be at the same path on every worker (a shared file system); or use S3"
             )
 
 

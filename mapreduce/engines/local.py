@@ -46,10 +46,10 @@ def checked_workers(workers: int | None) -> int:
     most = max(default_workers(), room)
     if workers > most:
         raise UsageError(
-            f"--workers {workers:,} is more than this machine has room for: it has"
-            f" {default_workers()} cores, {total_bytes() / 1e9:,.1f} GB of memory (a process takes"
-            f" {WORKER_BYTES >> 20} MiB before it reads anything) and {files:,} open files a"
-            f" process; name at most {most:,}, or leave --workers out for one a core"
+            f"--workers {workers:,} is more than this machine can run: it has"
+            f" {default_workers()} cores, {total_bytes() / 1e9:,.1f} GB of memory (a process needs"
+            f" {WORKER_BYTES >> 20} MiB at its start) and {files:,} open files per process; use"
+            f" at most {most:,}, or leave out --workers to use one per core"
         )
     return workers
 

@@ -132,12 +132,13 @@ class Slot:
                 self._wait(doubt.settle_s / 4)
             if guilt is Guilt.SURE:
                 desk.convict(piece.ordinal)
-                return self._crashed(number, piece, f"alone, while others lived: {how}")
+                return self._crashed(number, piece, f"alone, while other processes lived: {how}")
             if doubt.hopeless(strikes):
                 raise MapReduceError(
-                    f"worker processes died {len(strikes)} times at {piece.key!r}, and others died"
-                    f" about then: {how}. That may be the object's fault or this machine's. When"
-                    " the machine is well again the same command goes on; --exclude leaves it out"
+                    f"worker processes died {len(strikes)} times at {piece.key!r}, and other"
+                    f" processes died at about the same time: {how}. The cause may be the object"
+                    " or this machine. When the machine has recovered, the same command resumes"
+                    " the run; --exclude skips the object"
                 )
             self._wait(doubt.pause_s(sum(s.alone for s in strikes)))
 
@@ -235,7 +236,9 @@ class Slot:
                 self._process.start()
             except StartError as error:
                 if patience.is_over(ever=self._desk.started):
-                    raise StartError(f"{error}; {patience.tries} in a row did") from None
+                    raise StartError(
+                        f"{error}; {patience.tries} processes in a row failed"
+                    ) from None
                 if self._desk.stopped.wait(START_PAUSE_S):
                     raise
             else:

@@ -54,7 +54,7 @@ def engine_named(name: str, workers: int | None = None, where: Where | None = No
     """
     where = where or Where()
     if name not in ENGINES:
-        raise UsageError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
+        raise UsageError(f"unknown engine {name!r}; expected one of: {', '.join(ENGINES)}")
     _check_own(name, where)
     return ENGINES[name].make(workers, where)
 
@@ -89,7 +89,7 @@ def _over_ssh(workers: int | None, where: Where) -> Engine:
     from mapreduce.engines.local import checked_memory  # noqa: PLC0415 - as above
 
     if workers is not None:
-        raise UsageError("--workers is for one machine: hosts have their slots from the inventory")
+        raise UsageError("--workers is for one machine: the inventory sets the slots of hosts")
     inventory = load(where.inventory or NAME)
     return cluster_of(
         inventory,
@@ -133,11 +133,11 @@ def _typed(option: str) -> str:
 def _remedy(option: str, name: str, where: Where) -> str:
     if option == "worker_memory":
         return (
-            ": Dask's workers have it from `dask worker --memory-limit`, Spark's from"
+            ": set it for Dask workers by `dask worker --memory-limit`, for Spark by"
             " --spark-conf spark.executor.memory=…"
         )
     if option == "requirements":
-        place = "here" if name == "local" else "where the workers' Python is"
+        place = "here" if name == "local" else "in the Python of the workers"
         return f": install it {place}: pip install {shlex.join(where.requirements)}"
     return ""
 
@@ -150,8 +150,8 @@ def _settings(texts: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"--spark-conf takes name=value, got {text!r}")
         if SECRET.search(name) and not name.lower().endswith("file"):
             raise UsageError(
-                f"{name} is a secret, and what is typed is seen by all and noted in the run's"
-                " folder: put it into spark-defaults.conf in a folder that SPARK_CONF_DIR names"
+                f"{name} is a secret, but commands are visible to other users and recorded in"
+                " the run's folder: put it into spark-defaults.conf in the folder SPARK_CONF_DIR"
             )
         out[name] = value
     return out

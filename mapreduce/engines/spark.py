@@ -81,8 +81,8 @@ class Spark:
         checked("pyspark", self.name, _import)
         if workers is not None and (workers < 1 or master is not None or context is not None):
             raise UsageError(
-                f"--workers is at least 1, and without --master: it means local[{workers}]; what"
-                " is there already has the executors it was started with"
+                "--workers is at least 1 and only valid without --master: it means"
+                f" local[{workers}]; an existing cluster has its own executors"
             )
         cores = "*" if workers is None else checked_workers(workers)
         self.master = master or f"local[{cores}]"
@@ -134,7 +134,7 @@ class Spark:
             ) from error
         except ValueError as error:
             raise UsageError(
-                f"{error}. A context that is running can be used: Spark(context=…)"
+                f"{error}. You can use the running context: Spark(context=…)"
             ) from None
         except Exception as error:  # Java's own, whatever it is
             raise explained(f"Spark at {self.master}", str(error)) from error
@@ -205,5 +205,5 @@ def _check_master(master: str) -> None:
             said = str(error)
     raise UsageError(
         f"no Spark master answers at {master}: {said}. Expected --master spark://host:7077, or"
-        " none for this machine"
+        " no --master for this machine"
     )

@@ -226,7 +226,7 @@ class Batches:
             self._seen_executors = now  # one of them is the driver
         elif self._under_way and now - self._seen_executors > EXECUTORS_S:
             raise MapReduceError(
-                f"{self._context.master} gave no executor for {EXECUTORS_S:.0f} s: are workers up,"
-                " with the cores and memory asked for? What is committed stays: the same command"
-                " goes on from there"
+                f"{self._context.master} provided no executor for {EXECUTORS_S:.0f} s: are its"
+                " workers running, with enough cores and memory? Commits are kept: the same"
+                " command resumes the run"
             )

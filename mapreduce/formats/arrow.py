@@ -34,7 +34,7 @@ def arrow_parquet() -> Any:
         return importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise JobError(
-            "Parquet is read with pyarrow, which is not installed here: pip install pyarrow"
+            "Parquet needs pyarrow, which is not installed here: pip install pyarrow"
             " (for hosts: --with pyarrow)"
         ) from None
 

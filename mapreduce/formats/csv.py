@@ -138,11 +138,11 @@ class _CsvReader:
         try:
             text = line.removesuffix(b"\r").decode(self._format.encoding)
         except UnicodeDecodeError as error:
-            told = f"the first line, which names the columns, is no {self._format.encoding}"
+            told = f"the first line, which names the columns, is not {self._format.encoding}"
             raise ObjectError("bad_encoding", f"{told}: {error}. Say which: encoding=") from None
         cells = _cells(text, self._format.delimiter)
         if not cells:
-            raise ObjectError("wrong_shape", "the first line names no columns as CSV has them")
+            raise ObjectError("wrong_shape", "the first line does not contain column names as CSV")
         self._take_names(cells)
         return rest
 

@@ -33,4 +33,4 @@ def parsed(parse: Callable[[bytes], Parsed], raw: bytes) -> Parsed:
             try:
                 return one.submit(parse, raw).result()
             except RecursionError:
-                raise ObjectError("too_deep", "nested too deep to be read") from None
+                raise ObjectError("too_deep", "nested too deeply") from None

@@ -40,9 +40,9 @@ def keys_of(path: str, whose: str) -> list[str]:
         )
     if not all(map(is_nameable, keys)):
         raise JobError(
-            f"{whose}: path {path!r} holds a quote, a backslash or a control character, or is no"
-            r" UTF-8: such keys cannot be read. A backslash stands before a dot alone, which then"
-            r" belongs to the key: obd\.speed"
+            f"{whose}: path {path!r} contains a quote, a backslash or a control character, or is"
+            r" not UTF-8: such keys are not supported. A backslash may only stand before a dot that"
+            r" is part of the key: obd\.speed"
         )
     return keys
 

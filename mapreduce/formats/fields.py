@@ -340,7 +340,7 @@ def check_name(name: str) -> None:
     if not name.isidentifier() or name.startswith("_") or name in TAKEN:
         raise JobError(
             f"field {name!r}: expected a Python identifier that begins with a letter and is not"
-            f" one of {', '.join(sorted(TAKEN))}, which `r` has already"
+            f" one of {', '.join(sorted(TAKEN))}, which `r` already has"
         )
 
 

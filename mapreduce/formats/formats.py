@@ -116,13 +116,13 @@ class Json:
             raise ObjectError(
                 "too_large",
                 f"{records:,} records with text of {self._row_bytes:,} bytes, as the job declares:"
-                f" over {TEXT_BYTES >> 20} MiB. Declare a smaller width, or none",
+                f" over {TEXT_BYTES >> 20} MiB. Declare a smaller width, or no width",
             )
 
     def _parse_again(self, document: bytes, *, allow_nan: bool) -> Parsed:
         """Read record by record: one that is bad costs one record."""
         if not document.strip():
-            raise ObjectError("empty", f"{len(document)} bytes, nothing but white space")
+            raise ObjectError("empty", f"{len(document)} bytes, only white space")
         if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
             raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
         _refuse_deep(document)

@@ -25,7 +25,7 @@ MARKED: Final[Mapping[bytes, bytes]] = {word: b'[\t"%b"\t]' % word for word in W
 EMPTY: Final[Mapping[bytes, bytes]] = {word: b"[]".ljust(len(word)) for word in WORDS}
 """The same, as long as the word: to see whether all else is JSON, and where it is not."""
 UNMARKED: Final = {mark.decode(): word.decode() for word, mark in MARKED.items()}
-TAKEN_BY: Final = "--allow-nan takes it where it is not wanted"
+TAKEN_BY: Final = "--allow-nan accepts it in fields that are not used"
 
 
 class Word(str):

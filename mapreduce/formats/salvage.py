@@ -127,7 +127,7 @@ class Elements:
             right = int(bound)
             element = self._document[left + 1 : right]
             if not element or element.isspace():
-                raise ObjectError("not_json", f"byte {right}: a comma with no record beside it")
+                raise ObjectError("not_json", f"byte {right}: a comma without a record next to it")
             yield element
             left = right
 
@@ -192,12 +192,12 @@ def _scanned(plain: bytes) -> Iterator[_Scanned]:
             inside, depth = int(quoted[-1]), int(depths[-1])
             if int(depths.min()) < 0:
                 first = at + int(positions[np.argmax(depths < 0)])
-                raise ObjectError("not_json", f"byte {first}: a bracket closes nothing")
+                raise ObjectError("not_json", f"byte {first}: an unmatched closing bracket")
             out = quoted == 0
             yield _Scanned(positions[out] + at, codes[out], depths[out])
     if inside or depth:
         what = "a text" if inside else f"{depth} open brackets"
-        raise ObjectError("not_json", f"ends inside {what}: cut short?")
+        raise ObjectError("not_json", f"ends inside {what}: truncated?")
 
 
 def _containers(plain: bytes, depth: int) -> tuple[list[int], list[int]]:
@@ -273,11 +273,13 @@ def _check_json(
     if fault := _fault_of(readable if allow_nan else document):
         if readable is not document and not allow_nan and not _fault_of(readable):
             byte, word = first(document) or (0, "")
-            fault = f"byte {place(byte)}: {word} is no JSON; {TAKEN_BY}"
+            fault = f"byte {place(byte)}: {word} is not JSON; {TAKEN_BY}"
         else:
             fault = _BYTE.sub(lambda m: f"byte {place(int(m[1]))}", fault)
             if "trailing characters" in fault:
-                fault += "; more than one document, or JSON Lines? One document an object is read"
+                fault += (
+                    "; more than one document, or JSON Lines? Only one document per object is read"
+                )
         raise ObjectError("not_json", fault)
     try:
         document.decode()

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 _HOME: Final = Path(__file__).absolute().parents[1]  # Spark says where from its folder
 _UNKNOWN: Final = (
-    "{} is code of the job's own that the run did not know of when it began: it is new, or loaded"
-    " by its path or by a name made at run time. Import it by its name in the job's file, so that"
-    " a change of it is noticed, and begin anew"
+    "{} is code of the job that was not found when the run began: it is new, or is loaded by its"
+    " path or by a name computed at run time. Import it by its name in the job's file, so that"
+    " changes are detected, and start again"
 )
 
 
@@ -73,8 +73,9 @@ def _compare(name: str, where: str, content: bytes, began: Mapping[str, str]) ->
         raise ChangedCodeError(_UNKNOWN.format(where))
     if digest(content) != began[name]:
         raise ChangedCodeError(
-            f"{where} has changed since the run began, and sums of two versions must not be mixed:"
-            " put it back and type the same command again, or begin anew with another --out"
+            f"{where} has changed since the run began, and sums of two versions must not be"
+            " mixed: restore it and type the same command again, or start a new run with"
+            " another --out"
         )
 
 
@@ -180,9 +181,9 @@ class Guard:
         here = framework_digest()
         if here and here != self._began.get(OURS, here):
             raise ChangedCodeError(
-                f"the files of this program in {_HOME} are not those that the run"
-                " began with: it was updated meanwhile. Put them back and type the same command"
-                " again, or begin anew with another --out"
+                f"the files of this program in {_HOME} have changed since the run began: the"
+                " program was updated. Restore them and type the same command again, or start a"
+                " new run with another --out"
             )
         folders = tuple(own_folders(self._reference, self._tops))
         sys.meta_path.insert(0, self)

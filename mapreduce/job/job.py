@@ -80,7 +80,7 @@ def parameter_types(cls: type[Job]) -> dict[str, Any]:
         hints = typing.get_type_hints(cls)
     except (NameError, TypeError) as error:
         raise JobError(
-            f"a parameter of {cls.__name__} has a type that cannot be found ({error}): import it at"
+            f"a parameter of {cls.__name__} has an unknown type ({error}): import it at"
             " the top of the file, not under TYPE_CHECKING"
         ) from None
     return {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type] # every subclass is a dataclass
@@ -103,7 +103,7 @@ def finished(job: Job, partial: Partial) -> dict[str, dict[str, Array]]:
         raise JobError(
             f"finish of {type(job).__name__} failed:\n"
             f"{''.join(traceback.format_exception(error)).rstrip()}\n"
-            "Mend finish and type the same command again: nothing is read twice."
+            "Correct finish and type the same command again: nothing is read twice."
         ) from error
     whole = given if len(tables) > 1 else {next(iter(tables)): given}
     if not isinstance(whole, Mapping):
@@ -124,8 +124,8 @@ def _checked(table: str, given: Any) -> dict[str, Array]:
             )
         if column.dtype.kind == "O" and (nameless := next(filter(_is_nameless, column), None)):
             raise JobError(
-                f"finish: column {name!r} of {table!r} holds {nameless!r}, which has no text of its"
-                " own to write"
+                f"finish: column {name!r} of {table!r} holds {nameless!r}, which cannot be"
+                " written as text"
             )
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:

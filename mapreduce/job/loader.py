@@ -54,7 +54,8 @@ def refuse_while_loading() -> None:
         calls = [f for f in traceback.extract_stack() if not f.filename.startswith(str(_HOME))]
         place = f"line {calls[-1].lineno} of {calls[-1].filename}" if calls else _loaded.get()
         raise UsageError(
-            f"{place} begins a run while its file is loaded as a job, and so would every worker:"
+            f"{place} starts a run while its file is loaded as a job, and would do so in every"
+            " worker:"
             ' put that call under `if __name__ == "__main__":`'
         )
 
@@ -111,7 +112,7 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
         except msgspec.ValidationError as error:
             raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: {error}") from None
         if isinstance(converted[name], int) and not -(2**63) <= converted[name] < 2**64:
-            raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: more than 64 bits")
+            raise UsageError(f"parameter {name}={value!r} of {cls.__name__}: it exceeds 64 bits")
     missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in values]  # type: ignore[arg-type] # as above
     if missing:
         raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: give it by --set name=value")
@@ -135,8 +136,8 @@ def _import(module: str) -> Any:
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
             raise UsageError(
-                f"no module {error.name!r} (wanted {module!r}): install it, start from the folder"
-                " that holds it, or name the file: ./file.py:Job"
+                f"no module {error.name!r} (wanted {module!r}): install it, run the command in"
+                " the folder that contains it, or name the file: ./file.py:Job"
             ) from None
 
 
@@ -184,7 +185,8 @@ def _install(error: Exception) -> str:
         return ""
     name = error.name.partition(".")[0]
     return (
-        f". A job is imported on this machine too, whatever --with takes to hosts. If {name} is a"
-        f" package: {sys.executable} -m pip install {name} (it may have another name there); if"
-        " it is a file of yours: put it beside the job's"
+        ". A job is also imported on this machine; --with installs packages only on hosts. If"
+        f" {name} is a"
+        f" package: {sys.executable} -m pip install {name} (the package index may use another"
+        " name); if it is a file of yours: put it beside the job's file"
     )

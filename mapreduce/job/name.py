@@ -69,8 +69,8 @@ def parameters(job: Job, files: Mapping[str, Seal] = MappingProxyType({})) -> di
 
     def refused(value: Any) -> Any:
         raise JobError(
-            f"{type(job).__name__}: a parameter holds {value!r}, which has no plain form; a side"
-            " input is a parameter by itself: name: mr.SideFile"
+            f"{type(job).__name__}: a parameter holds {value!r}, which cannot be sent as plain"
+            " data; declare a side input as a parameter of its own: name: mr.SideFile"
         )
 
     fields = dataclasses.fields(job)  # type: ignore[arg-type] # every subclass is a dataclass
@@ -113,7 +113,7 @@ def job_code(job: Job) -> JobCode:
     path = getattr(module, "__file__", None)
     if "." in cls.__qualname__ or path is None or not Path(path).exists():
         raise JobError(
-            f"{cls.__qualname__} is not at the top level of a file, so no worker can find it: put"
-            f" the class in a file, say job.py, and run ./job.py:{cls.__name__}"
+            f"{cls.__qualname__} is not at the top level of a file, so workers cannot find it:"
+            f" put the class in a file, for example job.py, and run ./job.py:{cls.__name__}"
         )
     return code_of(module, cls.__name__)

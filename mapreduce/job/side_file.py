@@ -130,7 +130,7 @@ def side_files(job: Any) -> list[SideFile]:
 def from_parameter(kind: type, given: Any) -> Any:
     """Make a parameter of what was typed or told (`msgspec.convert`'s hook)."""
     if kind is not SideFile:
-        raise NotImplementedError(f"parameters of type {kind.__name__} are not known")
+        raise NotImplementedError(f"parameters of type {kind.__name__} are not supported")
     return given if isinstance(given, SideFile) else SideFile(given)
 
 
@@ -158,7 +158,9 @@ def _opened(path: str) -> BufferedReader:
     """Open a file to read; refuse what is none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - refused before it is opened
-            raise UsageError(f"expected a file as side input, got {path}, which is none")
+            raise UsageError(
+                f"expected a file as side input; this is not a file: {path}, which is none"
+            )
         return Path(path).open("rb")
     except OSError as error:
         raise UsageError(f"the side input {path} cannot be read: {error.strerror}") from None
@@ -166,6 +168,6 @@ def _opened(path: str) -> BufferedReader:
 
 def _changed(path: str) -> str:
     return (
-        f"the side input {path} has changed since the run began: leave such files alone while a"
-        " run lasts; with what the file holds now it is another run"
+        f"the side input {path} has changed since the run began: do not change side inputs"
+        " during a run. With the new content it is a different run"
     )

@@ -53,11 +53,11 @@ def files_of(name: str, *, python_only: bool = False) -> dict[str, bytes]:
     except (ImportError, ValueError):
         spec = None
     if spec is None or (spec.origin is None and not spec.submodule_search_locations):
-        raise UsageError(f"no package or module {name!r} is found from here")
+        raise UsageError(f"no package or module {name!r} was found here")
     if not spec.submodule_search_locations:
         path = Path(str(spec.origin))
         if path.suffix != ".py":
-            raise UsageError(f"{name} is no Python file ({spec.origin}): it cannot be sent")
+            raise UsageError(f"{name} is not a Python file ({spec.origin}): it cannot be sent")
         return {path.name: path.read_bytes()}
     files: dict[str, bytes] = {}
     size = 0
@@ -69,7 +69,8 @@ def files_of(name: str, *, python_only: bool = False) -> dict[str, bytes]:
         if len(files) > MAX_FILES or size > MAX_BYTES:
             raise UsageError(
                 f"{name} ({spec.submodule_search_locations[0]}) holds more than {MAX_FILES:,} files"
-                f" or {MAX_BYTES >> 20} MiB: a package that travels holds code alone"
+                f" or {MAX_BYTES >> 20} MiB: a package that is sent to workers may contain only"
+                " code"
             )
     return files
 

@@ -58,7 +58,7 @@ class Awaited(msgspec.Struct, frozen=True, tag=True):
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"no byte from {self.node} for {self.seconds:.0f} s" if self.node else ""
+        return f"no data from {self.node} for {self.seconds:.0f} s" if self.node else ""
 
 
 class Store(Protocol):

@@ -109,7 +109,7 @@ def _zstd() -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise JobError(
-            "an object is compressed with zstd, which Python reads from 3.14 on: install"
+            "an object is compressed with zstd, which needs Python 3.14 or another package: install"
             " backports.zstd (pip install backports.zstd; for hosts: --with backports.zstd)"
         ) from None
 

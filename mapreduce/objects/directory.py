@@ -91,8 +91,8 @@ def _below(folder: str, prefix: str, place: FoundAt, links: Symlinks) -> Iterato
     except OSError as error:
         raise StoreError(
             f"cannot list {text_of(folder)}: {error.strerror}."
-            " What it holds would be missing without a trace:"
-            " give read permission, or name a source without it"
+            " Its contents would be missing without notice: grant read permission, or choose a"
+            " source without it"
         ) from error
     for name, child in children:
         there = links.place(child, prefix + name, place)
@@ -135,6 +135,6 @@ def check_apart(folder: Path, store: Store) -> None:
     source, out = store.path.resolve(), folder.resolve()
     if out == source or source in out.parents:
         raise UsageError(
-            f"the run's folder {folder} lies in its source {store.name}, and would be read as"
-            " input: choose an --out beside it"
+            f"the run's folder {folder} is inside the source {store.name}, and would be read as"
+            " input: choose an --out outside it"
         )

@@ -167,7 +167,7 @@ class Download:
                 piece = response.read(min(n, self._stop - self._offset), decode_content=False)
                 why = "the body ended"
             except (HTTPError, OSError) as error:
-                piece, why = b"", f"the body was cut ({type(error).__name__})"
+                piece, why = b"", f"the body was truncated ({type(error).__name__})"
             if piece:
                 self._line.waits.came(self.node)
                 self._backoff.progressed()
@@ -244,12 +244,12 @@ class Download:
         """Hold an answer against what was listed: etag, place and length."""
         etag = response.headers.get("ETag", "").strip().removeprefix("W/").strip('"')
         if etag and self._entry.etag not in {"", etag}:
-            self._changed(f"version {self._entry.etag} was listed, {etag} came")
+            self._changed(f"version {self._entry.etag} was listed, {etag} was received")
         if not etag and self._entry.etag and "html" in response.headers.get("Content-Type", ""):
             self.close()
             raise StoreError(
-                f"{self.node} answered with a web page instead of {self._entry.key}: is a proxy or"
-                " a login between? Resume when that is mended"
+                f"{self.node} answered with a web page instead of {self._entry.key}: is there a"
+                " proxy or a login page in between? Resume when that is corrected"
             )
         size = self._entry.size_bytes
         if response.status == _PARTIAL:
@@ -258,14 +258,14 @@ class Download:
             )
             if place is None or int(place[1]) != self._offset:
                 self.close()
-                raise StoreError(f"{self.node} answered another range than was asked for")
+                raise StoreError(f"{self.node} answered with a different range than requested")
             if place[2] not in {"*", str(size)}:
                 self._changed(f"{size} bytes were listed, it has {place[2]} now")
             return
         length = response.headers.get("Content-Length")
         # A shorter length with the right etag is a body cut on its way: gone on with by range.
         if length is not None and int(length) > size:
-            self._changed(f"{size} bytes were listed, {length} came")
+            self._changed(f"{size} bytes were listed, {length} were received")
         if self._offset:
             self._skip(response)
 
@@ -290,7 +290,7 @@ class Download:
             except (HTTPError, OSError):
                 more = b""
             if more:
-                self._changed(f"more than the {self._stop} bytes that were listed came")
+                self._changed(f"more than the {self._stop} bytes that were listed were received")
         self.close()
 
     def _changed(self, how: str) -> NoReturn:
@@ -303,8 +303,8 @@ class Download:
         wait_s = self._backoff.wait_s(monotonic(), asked_s)
         if wait_s is None:
             raise StoreError(
-                f"{self.node}: {why}, and so it went for {self._line.retry.deadline_s:g} s;"
-                f" last asked for {self._entry.key}. Resume when it answers again"
+                f"{self.node}: {why}; this was retried for {self._line.retry.deadline_s:g} s."
+                f" The last object was {self._entry.key}. Resume when the store responds again"
             )
         self._line.stopped.wait(wait_s)
         if len(self._urls) > 1:

@@ -127,7 +127,7 @@ class FileBody:
         except OSError as error:
             raise _fault(error, self._entry.key) from error
         if not piece:
-            raise ObjectError("changed", f"{self._entry.key} became shorter while it was read")
+            raise ObjectError("changed", f"{self._entry.key} was truncated while it was read")
         self._left -= len(piece)
         return piece
 
@@ -138,7 +138,11 @@ class FileBody:
         found, known = file_etag(status).split("-"), self._entry.etag.split("-")
         if found[: self._parts] == known[: self._parts]:
             return
-        how = "" if found[:2] != known[:2] else " (written, renamed, linked or given other rights)"
+        how = (
+            ""
+            if found[:2] != known[:2]
+            else " (written, renamed, linked, or its permissions changed)"
+        )
         raise ObjectError(
             "changed",
             f"{self._entry.key}: version {self._entry.etag} was listed,"
@@ -155,7 +159,7 @@ def _opened(path: str, key: str) -> int:
         root = path.removesuffix(key)
         if not Path(os.fsdecode(name_of(root))).is_dir():
             raise StoreError(
-                f"the folder {root} is gone; is its disk mounted? resume when it is back"
+                f"the folder {root} has disappeared; is its disk mounted? Resume when it is back"
             ) from error
         raise ObjectError("gone", f"{key}: no such file") from error
     except OSError as error:
@@ -165,7 +169,10 @@ def _opened(path: str, key: str) -> int:
 def _fault(error: OSError, key: str) -> MapReduceError:
     what = error.strerror or type(error).__name__
     if error.errno in _STORE_WIDE:
-        return StoreError(f"reading {key}: {what}; this is the machine's or mount's fault: resume")
+        return StoreError(
+            f"reading {key}: {what}; the machine or the mount is at fault, not the file: resume"
+            " the run"
+        )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return ObjectError("gone", f"{key}: {what}")
     return ObjectError("unreadable", f"{key}: {what}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAD_BYTES: Final = 512  # enough to tell all of them
-_UNPACK = "decompress it first (gzip, zstd, bzip2 and xz are read as they are)"
+_UNPACK = "decompress it first (gzip, zstd, bzip2 and xz are read directly)"
 _PACKED: Final = {
     b"\x04\x22\x4d\x18": "lz4",
     b"\x02\x21\x4c\x18": "lz4",
@@ -46,10 +46,10 @@ _SIGNS: Final = (
     {sign: f"it is compressed with {name}: {_UNPACK}" for sign, name in _PACKED.items()}
     | {sign: f"it is a {name} archive: unpack it first" for sign, name in _ARCHIVES.items()}
     | {
-        sign: f"it is {name}, which is not read here: name a source of JSON or text"
+        sign: f"it is {name}, which is not supported: choose a source of JSON or text"
         for sign, name in _FILES.items()
     }
-    | {b"PAR1": "it is a Parquet file: say so (--format parquet; in a job mr.Parquet)"}
+    | {b"PAR1": "it is a Parquet file: use --format parquet (in a job: mr.Parquet)"}
 )
 _SUFFIXES: Final = {".br": "brotli", ".sz": "snappy", ".snappy": "snappy", ".zz": "zlib"}
 _TAR: Final = slice(257, 262)
@@ -78,7 +78,7 @@ def refuse_other_than(sign: bytes, what: str, head: bytes, key: str) -> None:
     """
     if not head.startswith(sign):
         packed = compression_of(head)
-        told = f"it is packed with {packed.name}: unpack it" if packed else named(head, key)
+        told = f"it is compressed with {packed.name}: decompress it" if packed else named(head, key)
         told = told or f"it begins with {head[:8]!r}"
         raise ObjectError("unreadable", f"{key}: expected {what}, but {told}")
 
@@ -93,7 +93,10 @@ def refuse_packed_again(head: bytes, key: str) -> None:
     """
     refuse_packed(head, key)
     if (inner := compression_of(head)) is not None:
-        told = f"{key}: its content is packed again, with {inner.name}: unpack it once"
+        told = (
+            f"{key}: its content is compressed twice, the second time with {inner.name}:"
+            " decompress it once"
+        )
         raise ObjectError("unreadable", told)
 
 
@@ -127,7 +130,7 @@ def named(head: bytes, key: str = "") -> str | None:
         return f"it is compressed with zlib: {_UNPACK}"
     for suffix, name in _SUFFIXES.items():
         if key.endswith(suffix):
-            return f"by its name it is compressed with {name}: {_UNPACK}"
+            return f"according to its name it is compressed with {name}: {_UNPACK}"
     return None
 
 

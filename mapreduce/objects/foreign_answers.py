@@ -15,13 +15,13 @@ _PAGE = re.compile(_PROLOGUE + rb"(?:!doctype\s+html|html|head|body)\b", re.IGNO
 _ROOT = re.compile(_PROLOGUE + rb"(?:[\w.-]+:)?([A-Za-z][\w.-]*)[\s/>]", re.DOTALL)
 _NEEDS_TLS = re.compile(rb"HTTP request (?:was )?(?:sent )?to (?:an )?HTTPS", re.IGNORECASE)
 _BOM = b"\xef\xbb\xbf"
-USE_TLS: Final = "it speaks TLS: begin the endpoint with https:// instead of http://"
-NO_TLS: Final = "it does not speak TLS: begin the endpoint with http:// instead of https://"
+USE_TLS: Final = "it uses TLS: begin the endpoint with https:// instead of http://"
+NO_TLS: Final = "it does not use TLS: begin the endpoint with http:// instead of https://"
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG",
             "UNKNOWN_PROTOCOL", "HTTP_REQUEST")  # fmt: skip
 _CERTIFICATE = {  # in this order: the last is in the text of all of them
-    "Hostname mismatch": "its certificate is another server's: type the name that it has",
-    "IP address mismatch": "its certificate is another server's: type the name that it has",
+    "Hostname mismatch": "its certificate is for another name: use that name in the endpoint",
+    "IP address mismatch": "its certificate is for another name: use that name in the endpoint",
     "has expired": "its certificate has expired: renew it, or set this machine's clock",
     "not yet valid": "its certificate is not valid yet: set this machine's clock",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted: set SSL_CERT_FILE to the"
@@ -82,4 +82,4 @@ def tls_words(error: BaseException) -> str | None:
     text = f"{error}"
     if (told := tls_fault(error)) is not None or "[SSL" not in text or "EOF" in text:
         return told
-    return f"TLS failed ({excerpt(text)}): is it the right port, and is TLS spoken there?"
+    return f"TLS failed ({excerpt(text)}): is it the right port, and does the server use TLS?"

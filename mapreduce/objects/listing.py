@@ -33,8 +33,8 @@ def listed(store: Store) -> Iterator[Entry]:
             if not keys.add(entry.key):
                 raise StoreError(
                     f"{store.name} lists {entry.key} twice: its listing cannot be trusted, and"
-                    " nothing was counted twice. Mend the store, or name a part of it that is"
-                    " listed rightly; the same command goes on where it stopped"
+                    " nothing was counted twice. Repair the store, or name a part of it whose"
+                    " listing is correct; the same command resumes the run"
                 )
             yield entry
 

@@ -84,7 +84,7 @@ class S3:
         try:
             check_bucket_name(bucket, s3_check=self._settings.endpoint is None)
         except ValueError as error:
-            raise UsageError(f"no bucket can be called {bucket!r}: {error}") from None
+            raise UsageError(f"invalid bucket name {bucket!r}: {error}") from None
         self.bucket = bucket
         self.prefix = prefix
         self._literal = literal or prefix.endswith("/") or not prefix
@@ -232,11 +232,11 @@ class S3:
         if not key:
             how = "lists an object without a key"
         elif not key.startswith(self.prefix):
-            how = f"lists {key}, which does not begin with {self.prefix} as was asked for"
+            how = f"lists {key}, which does not begin with the requested prefix {self.prefix}"
         elif item.is_delete_marker:
-            how = f"lists what was deleted ({key}), which was not asked for"
+            how = f"lists a deleted object ({key}), which was not requested"
         elif item.size is None and key.endswith("/"):
-            how = f"lists the folder {key} instead of what is in it"
+            how = f"lists the folder {key} instead of its contents"
         else:
             how = f"lists {key} with a size of {item.size} bytes"
         return StoreError(f"{self.name}: the store {how}; its listing cannot be trusted")
@@ -258,7 +258,7 @@ class S3:
     def _ambiguous(self, first: dict[bool, str]) -> UsageError:
         return UsageError(
             f"{self.name} means both {first[True]} and {first[False]}:"
-            f" type {self.name}/ for the folder, or {self.name}* for all that begins so"
+            f" type {self.name}/ for the folder, or {self.name}* for all keys with this beginning"
         )
 
     def _failure(self, error: Exception, node: Settings) -> StoreError:
@@ -272,13 +272,13 @@ class S3:
         elif isinstance(cause, NameResolutionError):
             what = "no such host: check the endpoint"
         elif isinstance(cause, ResponseError):
-            what = "it leads from one address to another without end: check the endpoint"
+            what = "it redirects endlessly: check the endpoint"
         elif isinstance(error, HTTPError):
-            what = f"no answer ({type(cause).__name__}): is it running, is the endpoint right?"
+            what = f"no answer ({type(cause).__name__}): is it running, and is the endpoint right?"
             if isinstance(cause, ProtocolError) and not node.secure:
-                what += " If it speaks TLS, the endpoint begins with https://"
+                what += " If it uses TLS, the endpoint must begin with https://"
         elif isinstance(error, InvalidResponseError | ParseError):
-            what = "what answers is no S3-compatible store: check the endpoint and its port"
+            what = "the server is not an S3-compatible store: check the endpoint and its port"
         else:
             what = f"its answer is not that of an S3-compatible store ({excerpt(str(error))})"
         return StoreError(f"{where}: {what}")
@@ -289,11 +289,11 @@ class S3:
             return REMEDIES[error.code] + (f" (it says {excerpt(region)})" if region else "")
         if error.code == "AccessDenied" and self._keys is None:
             return (
-                "no credentials were found and it is not open to all: set AWS_ACCESS_KEY_ID and"
+                "no credentials were found, and it is not public: set AWS_ACCESS_KEY_ID and"
                 " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             )
         if error.code == "AccessDenied":
             return "these credentials may not list it: grant them s3:ListBucket"
         if error.code in {"ExpiredToken", "TokenRefreshRequired"}:
             return "the credentials have expired: renew them and resume"
-        return f"{excerpt(error.message or 'it said no more')}; resume when that is mended"
+        return f"{excerpt(error.message or 'it said no more')}; resume when that is corrected"

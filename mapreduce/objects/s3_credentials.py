@@ -34,7 +34,9 @@ class _Keys(Provider):
         if keys is None and self._settings.profile is not None:
             keys = self._settings.profile.keys()
         if keys is None:
-            raise StoreError("the keys are gone from the profile's files: put them back, resume")
+            raise StoreError(
+                "the keys have disappeared from the profile's files: restore them and resume"
+            )
         return Credentials(keys.access, keys.secret, keys.token)
 
 
@@ -62,7 +64,7 @@ class _Role(Provider):
             ).retrieve()
         except (HTTPError, MinioException, ValueError, KeyError, OSError) as error:
             raise StoreError(
-                f"the role of this machine gives no keys ({type(error).__name__}):"
+                f"the role of this machine provides no keys ({type(error).__name__}):"
                 " check the role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ) from None
         finally:

@@ -24,17 +24,17 @@ _PASSING_CODES = {"SlowDown", "InternalError", "RequestTimeout", "ServiceUnavail
 _EXPIRED_CODES = {"ExpiredToken", "TokenRefreshRequired", "RequestExpired"}
 _EXPIRED_WORDS = re.compile(r"expired|too old", re.IGNORECASE)
 REMEDIES = {
-    "InvalidAccessKeyId": "the access key is unknown there: check AWS_ACCESS_KEY_ID and endpoint",
+    "InvalidAccessKeyId": "the access key is unknown: check AWS_ACCESS_KEY_ID and the endpoint",
     "InvalidToken": "the session token is wrong: renew AWS_SESSION_TOKEN",
     "InvalidTokenId": "the session token is wrong: renew AWS_SESSION_TOKEN",
     "SignatureDoesNotMatch": "the secret key is wrong: check AWS_SECRET_ACCESS_KEY",
-    "RequestTimeTooSkewed": "the clock of the machine that signs is wrong: set it",
+    "RequestTimeTooSkewed": "the clock of the machine that signs requests is wrong: set it",
     "AuthorizationHeaderMalformed": "the region is wrong: set AWS_REGION",
     "AuthorizationQueryParametersError": "the region is wrong: set AWS_REGION",
     "PermanentRedirect": "the bucket is in another region: set AWS_REGION or the endpoint",
-    "TemporaryRedirect": "the bucket is at another endpoint for now: set AWS_REGION",
+    "TemporaryRedirect": "the bucket is temporarily at another endpoint: set AWS_REGION",
     "NoSuchBucket": "there is no such bucket: check its name and the endpoint",
-    "AllAccessDisabled": "the bucket is closed to all: ask its owner",
+    "AllAccessDisabled": "access to the bucket is disabled for everyone: ask its owner",
     "AccountProblem": "the account is suspended: ask its owner",
 }
 _OWN_CODES = {
@@ -64,7 +64,7 @@ def refusal(  # noqa: PLR0911 - a list of cases, one answer each
     code, words = error_code(body)
     seen = f"{status} {code}".strip()
     if code in _EXPIRED_CODES or (status in {400, 401, 403} and _EXPIRED_WORDS.search(words)):
-        return ExpiredError(f"{host} no longer honours what was signed ({seen}): sign anew")
+        return ExpiredError(f"{host} no longer accepts the signed URL ({seen}): sign again")
     if code in REMEDIES:
         region = (headers or {}).get("x-amz-bucket-region", "")
         hint = f" (it says {region})" if region else ""
@@ -72,7 +72,7 @@ def refusal(  # noqa: PLR0911 - a list of cases, one answer each
     if status in _PASSING or code in _PASSING_CODES:
         return None
     if status in {412, 416}:
-        return ObjectError("changed", f"{key}: the version that was listed is there no more")
+        return ObjectError("changed", f"{key}: the version that was listed no longer exists")
     if status in {404, 410}:
         return ObjectError("gone", f"{key}: {host} answered {seen}")
     if code in _OWN_CODES:
@@ -81,8 +81,8 @@ def refusal(  # noqa: PLR0911 - a list of cases, one answer each
         return ObjectError("unreadable", f"{key}: {host} answered {seen}")
     what = "" if code else f" with {described(body)}"
     return StoreError(
-        f"{host} answered {seen}{what}, which no S3-compatible store should: is the endpoint right,"
-        " or is a proxy between?"
+        f"{host} answered {seen}{what}, which an S3-compatible store should not: is the endpoint"
+        " right, or is there a proxy in between?"
     )
 
 

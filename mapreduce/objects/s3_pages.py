@@ -75,9 +75,9 @@ class Pages:
         if more is None or more[1].lower() != b"true":
             return
         if token is None:
-            raise self._fault("a page says that there is more, but not how to go on")
+            raise self._fault("a page says that there is more, but not how to continue")
         if token[1] == self._mark:
-            raise self._fault("it goes in a circle: a page leads to one that was there before")
+            raise self._fault("it forms a cycle: a page leads to an earlier one")
         self._since_mark += 1
         if self._since_mark == self._until_mark:
             self._mark, self._since_mark = token[1], 0
@@ -90,12 +90,13 @@ class Pages:
         host = urlsplit(response.geturl() or url).netloc or urlsplit(url).netloc
         return StoreError(
             f"{self._name}: expected a list of objects, but {host} answered {response.status} with"
-            f" {described(response.data)}. This is no S3-compatible store: check the endpoint and"
-            " its port (a web console has another one), and whether a proxy or login is between"
+            f" {described(response.data)}. This is not an S3-compatible store: check the"
+            " endpoint and its port (a web console uses another port), and whether there is a"
+            " proxy or login page in between"
         )
 
     def _fault(self, how: str) -> StoreError:
         return StoreError(
-            f"{self._name}: its listing cannot be trusted: {how}. The store is at fault; the same"
-            " command goes on where it stopped once that is mended"
+            f"{self._name}: its listing cannot be trusted: {how}. The store is at fault; the"
+            " same command resumes the run when that is repaired"
         )

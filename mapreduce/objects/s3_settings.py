@@ -63,7 +63,7 @@ class Profile:
         if environ.get("AWS_PROFILE") and not self._values:
             raise UsageError(
                 f"AWS_PROFILE is {self.name}, but {' and '.join(map(str, self._paths))}"
-                " know no such profile: correct it, or unset AWS_PROFILE"
+                " have no such profile: correct it, or unset AWS_PROFILE"
             )
 
     def get(self, name: str) -> str | None:
@@ -91,7 +91,7 @@ class Profile:
             raise UsageError(f"profile {self.name} has only one of access key and secret key")
         if way := next((name for name in _ELSEWHERE if self.get(name)), None):
             raise UsageError(
-                f"profile {self.name} gets its keys by {way}, which is not read here. Type:"
+                f"profile {self.name} gets its keys by {way}, which is not supported. Type:"
                 f' eval "$(aws configure export-credentials --profile {self.name} --format env)"'
             )
         return None
@@ -183,7 +183,7 @@ def find_settings(
     access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
     if bool(access) != bool(secret):
         missing = "AWS_SECRET_ACCESS_KEY" if access else "AWS_ACCESS_KEY_ID"
-        raise UsageError(f"{missing} is not set, though its other half is: set both or neither")
+        raise UsageError(f"{missing} is not set, but its counterpart is: set both or neither")
     keys = Keys(access, secret, environ.get("AWS_SESSION_TOKEN")) if access and secret else None
     return Settings(
         endpoint=endpoint
@@ -213,7 +213,9 @@ def _parsed(path: Path) -> configparser.RawConfigParser:
             parser.read_string(path.read_text("utf-8"))
     except (configparser.Error, UnicodeDecodeError):
         # The parser's own message would repeat the line, which may hold a secret.
-        raise UsageError(f"{path} cannot be understood: sections in [ ], name = value") from None
+        raise UsageError(
+            f"{path} has a syntax error: expected sections in [ ] and lines name = value"
+        ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     return parser

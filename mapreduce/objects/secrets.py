@@ -21,6 +21,6 @@ def refuse_secret(url: str, what: str) -> None:
     scheme = SCHEME.match(url)
     if scheme and "@" in url[scheme.end() :].partition("/")[0]:
         raise UsageError(
-            f"{what} carries a user or password, which others can see: leave it out and set"
+            f"{what} contains a user or password, which others can see: leave it out and set"
             " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials"
         )

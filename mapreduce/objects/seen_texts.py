@@ -63,8 +63,8 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise MapReduceError(
-            f"what is listed is noted in a temporary file, which cannot be written: {error}. Make"
-            " room where TMPDIR is; the same command goes on where it stopped"
+            f"listed keys are recorded in a temporary file, which cannot be written: {error}."
+            " Free some space where TMPDIR is; the same command resumes the run"
         ) from None
 
 

@@ -68,17 +68,17 @@ def open_store(
             return Directory(_file_path(source))
         case "http" | "https":
             raise UsageError(
-                f"{source} is an address of a server: name the bucket as s3://BUCKET/PREFIX, and"
-                " the server by AWS_ENDPOINT_URL_S3=http://HOST:PORT"
+                f"{source} is the URL of a server: name the bucket as s3://BUCKET/PREFIX, and"
+                " set the server by AWS_ENDPOINT_URL_S3=http://HOST:PORT"
             )
         case other:
             raise UsageError(
-                f"{other}:// is not known: name a folder, or a bucket as s3://BUCKET/PREFIX"
+                f"{other}:// is not supported: name a folder, or a bucket as s3://BUCKET/PREFIX"
             )
 
 
 def _file_path(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
-        raise UsageError(f"{url} names another machine: file:///FOLDER is a folder of this one")
+        raise UsageError(f"{url} names another machine: file:///FOLDER is a folder on this one")
     return unquote(parts.path) or "/"

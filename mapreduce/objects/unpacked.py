@@ -205,8 +205,8 @@ class Unpacked:
         if not self._compression.goes_on(rest):
             raise ObjectError(
                 "unreadable",
-                f"{self._named} is followed by other bytes ({rest[:8]!r}), perhaps of a damaged"
-                " part: cut them off or pack it anew",
+                f"{self._named} is followed by unexpected bytes ({rest[:8]!r}), perhaps a"
+                " damaged part: remove them or compress it again",
             )
         self._input = rest
         self._member = self._compression.decompressor()

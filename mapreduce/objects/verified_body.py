@@ -148,10 +148,10 @@ class Verified:
         name = "checksum" if self._check is None else self._check.name
         often = "" if again else f", {self._reads} times"
         return AlteredError(
-            f"{self._entry.key}: what came from {self._body.node} is not what it stores:"
-            f" its {name} is another{often}. Something between alters it (a proxy, a failing switch"
-            " or memory): use https://, or mend the way; the same command goes on where it"
-            " stopped. If it is the store whose ETags are no MD5, without saying so, set"
+            f"{self._entry.key}: what came from {self._body.node} differs from what it stores:"
+            f" its {name} differs{often}. Something changes the bytes in transit (a proxy, a"
+            " faulty switch or memory): use https://, or repair the connection; the same"
+            " command resumes the run. If the ETags of this store only look like MD5, set"
             " AWS_RESPONSE_CHECKSUM_VALIDATION=when_required"
         )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mapreduce.tables.table import Schema
 
 HOPELESS_AFTER: Final = 100  # objects, the first of the manifest: not the first to be done
-ALLOW_NAN: Final = "--allow-nan takes them"
+ALLOW_NAN: Final = "--allow-nan accepts them"
 HOPELESS_CRASHES: Final = 10  # each costs a process or two
 
 
@@ -122,7 +122,7 @@ class Aggregator:
             return
         crashed = sum(bad.reason == "crashed" for bad in ledger.quarantined[:HOPELESS_AFTER])
         if self._first_objects >= HOPELESS_AFTER or crashed >= HOPELESS_CRASHES:
-            raise _hopeless(ledger, f"the first {_objects(ledger):,} objects gave no record")
+            raise _hopeless(ledger, f"the first {_objects(ledger):,} objects yielded no record")
 
     def check_any_record(self) -> None:
         """Refuse a result of no record at all, where objects or records were set aside.
@@ -134,7 +134,7 @@ class Aggregator:
         """
         ledger = self.ledger
         if not ledger.kept and (ledger.dropped or ledger.quarantined):
-            raise _hopeless(ledger, f"no object of {_objects(ledger):,} gave a record")
+            raise _hopeless(ledger, f"no object of {_objects(ledger):,} yielded a record")
 
     def _accept(self, part: Partial, ledger: Ledger, pieces: Sequence[Piece]) -> None:
         absorb(self.ledger, ledger)
@@ -161,11 +161,13 @@ def _hopeless(ledger: Ledger, said: str) -> HopelessError:
     told = ", ".join(f"{n:,} {r}" for r, n in commonest.items())
     nan = ""
     if ledger.nan.unused:
-        nan = f" {ledger.nan.unused:,} hold NaN or Infinity where it is not used: {ALLOW_NAN}."
+        nan = (
+            f" {ledger.nan.unused:,} hold NaN or Infinity in fields that are not used: {ALLOW_NAN}."
+        )
     return HopelessError(
         f"{said} ({told}).{''.join(_first_of(ledger, commonest))}{nan}"
-        " Are the paths right? Look at what the documents hold with"
-        " `inspect SOURCE`, and at what the job makes of one with `mapreduce try JOB OBJECT`."
+        " Are the paths right? `inspect SOURCE` shows what the documents contain; `mapreduce try"
+        " JOB OBJECT` shows what the job makes of one object."
     )
 
 

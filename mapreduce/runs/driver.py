@@ -306,7 +306,7 @@ class _Run:
         if self.retry is None and listing.objects + listing.ignored == 0:
             raise UsageError(
                 f"{self.store.name} holds no object"
-                + ("" if self.options.selection.whole else " that the selection wants")
+                + ("" if self.options.selection.whole else " that matches the selection")
                 + ": is the folder or prefix right?"
             )
         return listing
@@ -370,6 +370,8 @@ def _retry(folder: Path | None, identity: str, *, anew: bool) -> Retry:
 def _engine(engine: str | Engine, workers: int | None) -> Engine:
     if not isinstance(engine, str):
         if workers is not None:
-            raise UsageError(f"workers={workers} beside an engine that has its own: leave it out")
+            raise UsageError(
+                f"workers={workers} with an engine that has its own workers: leave it out"
+            )
         return engine
     return engine_named(engine, workers)

@@ -77,8 +77,8 @@ def _code_differences(was: Mapping[str, str], now: Mapping[str, str]) -> Iterato
     for name in sorted(was.keys() | now.keys()):
         what = "this program itself" if name == OURS else name.removeprefix(BY_PATH)
         if name not in was:
-            yield f"{what} is a part of its code now"
+            yield f"{what} is new in its code"
         elif name not in now:
-            yield f"{what} is no part of its code any more"
+            yield f"{what} is no longer in its code"
         elif was[name] != now[name]:
             yield f"{what} has changed"

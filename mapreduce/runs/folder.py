@@ -34,13 +34,13 @@ def folder_named(given: str | os.PathLike[str], what: str = "--out") -> Path:
     shown = text.encode("utf-8", "backslashreplace").decode()
     if UNSEEN.search(text) or shown != text:
         raise UsageError(
-            f"{what} {UNSEEN.sub(lambda m: ascii(m[0])[1:-1], shown)} holds a character that cannot"
-            " be shown, or is not UTF-8: name another folder"
+            f"{what} {UNSEEN.sub(lambda m: ascii(m[0])[1:-1], shown)} contains a character that"
+            " cannot be displayed, or is not UTF-8: name another folder"
         )
     if URL.match(text):
         raise UsageError(
-            f"{what} {text} is an address, and files are written to folders of this machine alone:"
-            " name one, and copy it there when the run has ended (`aws s3 sync`, `rclone copy`)"
+            f"{what} {text} is a URL, but files are written only to folders on this machine:"
+            " name a folder, and copy it after the run (`aws s3 sync`, `rclone copy`)"
         )
     try:
         path = Path(text).expanduser()
@@ -51,7 +51,7 @@ def folder_named(given: str | os.PathLike[str], what: str = "--out") -> Path:
     if any(len(os.fsencode(part)) > LONGEST_BYTES for part in path.parts) or (
         len(os.fsencode(path.absolute())) > OURS_BYTES
     ):
-        raise UsageError(f"{what} {text[:40]}… is too long for a folder's name: name another")
+        raise UsageError(f"{what} {text[:40]}… is too long for a folder name: name another")
     return path
 
 

@@ -81,13 +81,13 @@ def unusable(folder: Path, error: OSError) -> MapReduceError:
     """Give what is said of a run's folder that cannot be written in: what to type or to mend."""
     if error.errno in NO_ROOM:
         return MapReduceError(
-            f"the disk of {folder} is full: make room there and type the same command again; it"
-            " goes on where it stopped"
+            f"the disk of {folder} is full: free some space there and type the same command"
+            " again; it resumes the run"
         )
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return UsageError(f"--out {folder} is not a folder, or lies below a file: name another")
+        return UsageError(f"--out {folder} is not a folder, or is below a file: choose another")
     return UsageError(
-        f"--out {folder} cannot be written in ({error.strerror}): name a folder where you may write"
+        f"--out {folder} is not writable ({error.strerror}): choose a folder in which you may write"
     )
 
 
@@ -97,7 +97,7 @@ def claimed(folder: Path) -> FolderLock:
     Raises
     ------
     UsageError
-        Where another run is at work in it, or nobody may write in it.
+        Where another run is running in it, or nobody may write in it.
     MapReduceError
         Where its disk is full.
     """
@@ -114,7 +114,7 @@ def claimed(folder: Path) -> FolderLock:
             claim.close()
             if run:
                 raise UsageError(
-                    f"another run is at work in {folder}: choose another --out, or wait for it"
+                    f"another run is running in {folder}: choose another --out, or wait for it"
                 )
             continue
         if _is_at(claim, path):

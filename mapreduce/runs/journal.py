@@ -259,9 +259,9 @@ class Journal:
                 self._planned, self._chain = head.listing.splits, head.chain
         elif head.commits:
             raise UsageError(
-                f"{self._path} belongs to another run, which is not finished:"
+                f"{self._path} belongs to another run that is not finished:"
                 f" {difference(head.identity, identity)}. Choose another --out, or add --anew to"
-                " begin anew"
+                " start again"
             )
         else:
             for table in ("splits", "commits", "committed"):

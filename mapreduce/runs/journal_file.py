@@ -151,9 +151,9 @@ def damaged(path: Path | None, what: object) -> MapReduceError:
     """Say that a journal is damaged, where, and how to go on."""
     folder = "DIR" if path is None else typed(path.parent)
     return MapReduceError(
-        f"the journal {path} is damaged: {what} is not as it was written. Nothing of it was used."
-        " To begin anew, which reads everything again, type the run's command with --anew, or:"
-        f" mapreduce resume {folder} --anew"
+        f"the journal {path} is damaged: {what} has changed since it was written. The journal"
+        " was not used. To start again and read everything, type the run's command with --anew,"
+        f" or: mapreduce resume {folder} --anew"
     )
 
 
@@ -163,17 +163,18 @@ def told(path: Path | None, error: sqlite3.Error, *, reading: bool = False) -> M
     full = code & 0xFF in NO_ROOM and code != SHORT_READ
     if reading and (full or code & 0xFF in UNUSABLE):
         return UsageError(
-            f"the journal {path} cannot be read: {error}. May you read it, and write in its folder?"
+            f"the journal {path} cannot be read: {error}. Do you have permission to read it, and"
+            " to write in its folder?"
         )
     if full:
         return MapReduceError(
-            f"the journal {path} cannot be written: {error}. Make room there and type"
-            " the same command again: it goes on where it stopped."
+            f"the journal {path} cannot be written: {error}. Free some space there and type the"
+            " same command again: it resumes the run."
         )
     if code & 0xFF in UNUSABLE:
         return UsageError(
-            f"the journal {path} cannot be used: {error}. Is its disk read-only, or may you"
-            " not write there? Mend that or choose another --out"
+            f"the journal {path} cannot be used: {error}. Is its disk read-only, or is it not"
+            " writable for you? Correct that, or choose another --out"
         )
     return damaged(path, f"what SQLite read ({error})")
 

@@ -74,13 +74,13 @@ def kept_in(folder: Path, *, anew: bool) -> Kept:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise UsageError(
-            f"{folder} has no {NAME}, so nothing can be tried again: it is there where a finished"
-            " run has quarantined objects"
+            f"{folder} has no {NAME}, so there is nothing to retry: a finished run writes it if"
+            " it quarantined objects"
         ) from None
     head, body = raw[: len(MAGIC) + SEAL_BYTES], raw[len(MAGIC) + SEAL_BYTES :]
     if head != MAGIC + sealed("kept", body):
         raise MapReduceError(
-            f"{path} is damaged, so nothing can be tried again: type the run's command again, which"
+            f"{path} is damaged, so a retry is not possible: type the run's command again, which"
             " reads everything"
         )
     return msgspec.msgpack.decode(body, type=Kept)

@@ -40,14 +40,14 @@ class Resumed(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.splits is None:
             return (
-                f"going on with a run whose listing was not complete: {self.done:,} splits are"
-                " done; the source is listed anew, and what has changed there is read again"
+                f"resuming a run whose listing was not complete: {self.done:,} splits are"
+                " done; the source is listed again, and changed objects are read again"
             )
         when = self.listed_at.replace("T", " ").removesuffix("Z")
         return (
-            f"going on with the run of {when} UTC: {self.done:,} of {self.splits:,} splits are"
-            " done, of the listing made then; objects that came or went since are not looked for"
-            " (to list and read all anew: --anew)"
+            f"resuming the run of {when} UTC: {self.done:,} of {self.splits:,} splits are done."
+            " It uses the listing made then: objects added or removed since are not noticed"
+            " (--anew lists and reads everything again)"
         )
 
     def noted(self, read_bytes: int) -> dict[str, Any]:

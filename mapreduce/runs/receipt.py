@@ -67,7 +67,8 @@ def objects_of(ledger: Ledger, *, listed: int, ignored: int) -> dict[str, int]:
     nan = sum(bad.place.endswith(TAKEN_BY) for bad in ledger.quarantined)
     if not 0 <= ledger.unchecked <= ledger.ok:
         raise MapReduceError(
-            f"the account does not balance: {ledger.unchecked} objects read unchecked of"
+            f"the account does not balance: {ledger.unchecked} objects read without"
+            " verification, of"
             f" {ledger.ok} ok. Please report this."
         )
     return {

@@ -83,12 +83,12 @@ def read(path: Path) -> tuple[Receipt, dict[str, Any]]:
         said = msgspec.json.decode(path.read_bytes())
         receipt = msgspec.convert(said, Receipt)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong(path, f"is not a whole receipt ({error})") from None
+        raise _wrong(path, f"is not a complete receipt ({error})") from None
     except OSError as error:
         raise MapReduceError(f"{path} cannot be read: {error.strerror}") from None
     rest = {name: value for name, value in said.items() if name != CHECKSUM}
     if _checksum(rest) != receipt.checksum:
-        raise _wrong(path, "is not as the run wrote it (its checksum differs)")
+        raise _wrong(path, "was changed after the run wrote it (its checksum differs)")
     objects, records = receipt.objects, receipt.records
     if objects.listed != objects.ok + objects.quarantined + objects.ignored:
         raise _wrong(path, f"does not balance: {said['objects']}")
@@ -96,13 +96,13 @@ def read(path: Path) -> tuple[Receipt, dict[str, Any]]:
         raise _wrong(path, f"does not balance: {said['records']}")
     strange = [name for name in receipt.files if Path(name).name != name]
     if strange:
-        raise _wrong(path, f"lists what is no file of its folder: {strange[0]!r}")
+        raise _wrong(path, f"lists a name that is not a file of its folder: {strange[0]!r}")
     return receipt, said
 
 
 def _wrong(path: Path, what: str) -> MapReduceError:
     return MapReduceError(
-        f"{path} {what}: do not rely on the files beside it; run again to write all anew"
+        f"{path} {what}: do not rely on the files beside it; run again to write them all again"
     )
 
 

@@ -58,7 +58,7 @@ def published(folder: Path, *, keep_journal: bool = False) -> Iterator[Path]:
     Raises
     ------
     UsageError
-        Where another run is at work in the folder.
+        Where another run is running in the folder.
     """
     with contextlib.closing(claimed(folder)):
         for left in folder.glob(".run.*.partial"):  # by a run that was killed while it wrote

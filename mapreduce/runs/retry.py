@@ -45,7 +45,7 @@ class Retry:
     def __init__(self, kept: Kept, identity: str) -> None:
         if kept.identity != identity:
             raise UsageError(
-                "the quarantined objects cannot be tried again by themselves:"
+                "the quarantined objects cannot be retried alone:"
                 f" {difference(kept.identity, identity)}. Run again without --retry, which reads"
                 " everything"
             )
@@ -76,7 +76,7 @@ class Retry:
     def gone(self, listed: Iterable[str]) -> Ledger:
         """Give the account of the objects that are not listed any more."""
         here = frozenset(listed)
-        place = "it is not listed any more"
+        place = "it is no longer listed"
         return merged(
             Ledger(quarantined=[msgspec.structs.replace(bad, reason="gone", place=place)])
             for key, bad in self._bad.items()

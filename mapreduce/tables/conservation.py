@@ -49,9 +49,10 @@ class Conserved:
             had, has = self._noted.get(place), found.get(place)
             if had != has:
                 raise MapReduceError(
-                    f"the merged sums are not those of what was merged: {place[1]} of table"
-                    f" {place[0]!r} was {had!r} in all, now it is {has!r}. Nothing was written."
-                    " Type the same command again; if it says so again, please report this."
+                    f"the merged sums do not equal the sums of the merged parts: {place[1]} of"
+                    " table"
+                    f" {place[0]!r} was {had!r} in total, now it is {has!r}. Nothing was written."
+                    " Type the same command again; if the message appears again, please report it."
                 )
 
 

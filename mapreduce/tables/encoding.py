@@ -85,10 +85,10 @@ def unpack(
         raise PartialError(f"a partial of {raw_size:,} bytes is over the cap of {max_bytes:,}")
     if len(view) != HEAD.size + header_size + body_size:
         raise PartialError(
-            f"expected {HEAD.size + header_size + body_size} bytes, got {len(view)}: cut short?"
+            f"expected {HEAD.size + header_size + body_size} bytes, got {len(view)}: truncated?"
         )
     if zlib.crc32(view[HEAD.size :]) != crc:
-        raise PartialError("checksum differs: the partial was damaged on its way")
+        raise PartialError("checksum differs: the partial was damaged in transit")
     header = _read_header(view[HEAD.size : HEAD.size + header_size], schemas)
     body = view[HEAD.size + header_size :]
     return _read_body(header, _inflate(body, raw_size) if flags else body, raw_size)
@@ -129,7 +129,7 @@ def _inflate(body: memoryview, raw_size: int) -> memoryview:
     except zlib.error as error:
         raise PartialError(f"the compressed body is damaged: {error}") from error
     if len(raw) != raw_size or not stream.eof or stream.unused_data:
-        raise PartialError(f"expected a body of {raw_size} bytes, got another")
+        raise PartialError(f"expected a body of {raw_size} bytes, got a different size")
     return memoryview(raw)
 
 

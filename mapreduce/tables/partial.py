@@ -159,9 +159,10 @@ def check_keys(partial: Partial, max_keys: int, seen_objects: int, all_objects: 
         estimate = ""
         if all_objects and seen_objects:
             whole = len(table) * all_objects // seen_objects
-            estimate = f"; at this pace all {all_objects:,} objects bring up to {whole:,}"
+            estimate = f"; at this rate all {all_objects:,} objects yield up to {whole:,}"
         raise JobError(
             f"table {table.schema.name!r} has {len(table):,} keys after {seen_objects:,} objects"
-            f"{estimate}, more than --max-keys {max_keys:,}. Is the key unbounded (a time, an id"
-            " a record)? Choose a coarser key, or raise --max-keys if the memory is there."
+            f"{estimate}, more than --max-keys {max_keys:,}. Is the key unbounded (a time, or an"
+            " id per record)? Choose a coarser key, or raise --max-keys if there is enough"
+            " memory."
         )

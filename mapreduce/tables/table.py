@@ -192,10 +192,10 @@ class Table:
             if not name.isidentifier() or name.startswith("_") or name in TAKEN:
                 raise JobError(
                     f"column {name!r}: expected a Python identifier that begins with a letter and"
-                    f" is none of {', '.join(sorted(TAKEN))}, which tables have already"
+                    f" is none of {', '.join(sorted(TAKEN))}, which tables already have"
                 )
             if names.count(name) > 1:
-                raise JobError(f"column {name!r} is declared twice: give each a name of its own")
+                raise JobError(f"column {name!r} is declared twice: use different names")
         for name, rule in self.values.items():
             if not isinstance(rule, Rule):
                 raise JobError(f"column {name!r}: expected Sum, WideSum, Min, Max or Distinct")
@@ -273,7 +273,7 @@ def checked_sum(x: Ints, starts: npt.NDArray[np.intp], what: str) -> Ints:
             high = np.add.reduceat(x >> LIMB_BITS, starts)
             high += np.add.reduceat(x & LIMB_MASK, starts) >> LIMB_BITS
             if int(high.max()) >= 2**31 or int(high.min()) < -(2**31):
-                raise JobError(f"{what}: a sum passes int64; declare the column WideSum")
+                raise JobError(f"{what}: a sum exceeds int64; declare the column WideSum")
     return np.add.reduceat(x, starts)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED: Final = 3
 NO_OBJECTS: Final = (
-    "The list holds no JSON objects: a run takes one object a fix, such as"
+    "The list contains no JSON objects: a run needs one object per fix, such as"
     ' {"linkID": 401, "speed": 30}. Write the columns as records (in pandas: orient=\'records\').'
 )
 
@@ -34,7 +34,7 @@ def told(found: Findings, source: str) -> str:
             continue  # a parent that is null now and then; its members tell it
         missing = place.records - leaf.filled
         share = 100 * missing / max(1, place.records)
-        unnamed = "" if all(map(is_nameable, keys)) else "  (no path can name this key)"
+        unnamed = "" if all(map(is_nameable, keys)) else "  (a path cannot name this key)"
         example = in_line(leaf.example.replace(MARK, ""))
         lines.append(
             f"  {paths[keys]:<{width}}  {share:5.1f} % null  {leaf.looks:<28} {example}{unnamed}"
@@ -42,7 +42,7 @@ def told(found: Findings, source: str) -> str:
     if place.not_records:
         lines.append(f"  no JSON objects: {place.not_records:,} of these records")
     lines += [f"  {in_line(fault)}" for fault in found.faults]
-    lines += [f"  {in_line(key)}: lines for a map, as roads are; no trip" for key in found.roads]
+    lines += [f"  {in_line(key)}: lines of a map, like roads; not a trip" for key in found.roads]
     others = {where: p for where, p in found.places.items() if p is not place}
     lines += [f"  also {p.records:,} records{_placed(where)}" for where, p in others.items()]
     lines += ["", *_advice(found, source)]
@@ -66,8 +66,10 @@ def _placed(where: Where) -> str:
 def _advice(found: Findings, source: str) -> list[str]:
     place = found.place
     if not place.records:
-        alone = "These are roads: name the trips here, and this file with --roads."
-        return [alone if found.roads else "There is no record to tell link id and speed by."]
+        alone = "These are roads: use the trips as SOURCE, and this file with --roads."
+        return [
+            alone if found.roads else "There is no record from which to guess link id and speed."
+        ]
     if place.not_records == place.records:
         return [NO_OBJECTS]
     links, speeds = likely("link", place.leaves), likely("speed", place.leaves)
@@ -76,12 +78,12 @@ def _advice(found: Findings, source: str) -> list[str]:
     if links and speeds:
         said.append(
             f"Likely: link id at {shown(links[0])}, speed at {shown(speeds[0])} "
-            f"(up to {place.leaves[speeds[0]].high:.5g}; say --unit if not km/h)."
+            f"(up to {place.leaves[speeds[0]].high:.5g}; add --unit if it is not km/h)."
         )
     if not (links and speeds):
         said += [
-            f"At {shown(keys)} these records have lists of objects of their own, which no path"
-            " reaches: if those are the fixes, write them as one list."
+            f"At {shown(keys)} these records contain lists of objects, which paths cannot reach:"
+            " if those are the fixes, write them as one list."
             for keys, leaf in place.leaves.items()
             if leaf.inner
         ]
@@ -104,25 +106,26 @@ def _advice(found: Findings, source: str) -> list[str]:
 def _no_link(place: RecordPlace) -> str:
     if (floats := float_ids(place.leaves)) is not None:
         return (
-            f"{shown(floats)} holds ids as floats, such as {place.leaves[floats].example}, as "
-            "pandas writes a column with nulls: a run takes integers or text of digits. Write them "
+            f"{shown(floats)} holds ids as floats, such as {place.leaves[floats].example}, as"
+            " pandas writes a column with nulls: a run needs integers or text of digits. Write"
+            " them "
             "as integers (in pandas: astype('Int64')) and name them with --link."
         )
     if (odd := odd_ids(place.leaves)) is not None:
         return (
-            f"{shown(odd)} is named like a link id, but holds {in_line(place.leaves[odd].odd)}: a"
-            " run takes integers, or text of digits with a minus at most."
+            f"{shown(odd)} is named like a link id, but holds {in_line(place.leaves[odd].odd)}:"
+            " a run needs integers, or text of digits with an optional minus."
         )
-    return "No field looks like a link id: name it with --link PATH."
+    return "No field looks like a link id: set it with --link PATH."
 
 
 def _no_speed(place: RecordPlace) -> str:
     if (keys := text_speed(place.leaves)) is not None:
         return (
-            f"{shown(keys)} holds speeds as text, such as {in_line(place.leaves[keys].example)}: a"
-            " run takes numbers. Write them without quotes, and with a point."
+            f"{shown(keys)} holds speeds as text, such as {in_line(place.leaves[keys].example)}:"
+            " a run needs numbers. Write them without quotes, and with a decimal point."
         )
-    return "No field looks like a speed: name it with --speed PATH."
+    return "No field looks like a speed: set it with --speed PATH."
 
 
 def _others(what: str, option: str, paths: list[Keys]) -> list[str]:
@@ -131,7 +134,7 @@ def _others(what: str, option: str, paths: list[Keys]) -> list[str]:
         return []
     named = ", ".join(shown(keys) for keys in paths[1 : 1 + MOST_NAMED])
     more = f" and {len(paths) - 1 - MOST_NAMED} more" if len(paths) - 1 > MOST_NAMED else ""
-    return [f"It may be another {what}: {named}{more}. Choose with {option}."]
+    return [f"Other candidates for {what}: {named}{more}. Choose with {option}."]
 
 
 def _of_not_finite(found: Findings, used: list[Keys]) -> list[str]:
@@ -141,13 +144,16 @@ def _of_not_finite(found: Findings, used: list[Keys]) -> list[str]:
     if place.not_finite:
         said.append(
             f"{place.not_finite:,} of these records hold NaN or Infinity, which is no JSON"
-            f"{f' ({where})' if where else ''}: a run drops them unless --allow-nan is said."
+            f"{f' ({where})' if where else ''}: a run drops them unless --allow-nan is given."
         )
     if found.not_finite_beside:
-        said.append("NaN or Infinity beside the records sets objects aside without --allow-nan.")
+        said.append(
+            "Without --allow-nan, objects with NaN or Infinity outside their records are"
+            " quarantined."
+        )
     held = {keys: sum(place.leaves[keys].words.values()) for keys in used}
     said += [
-        f"{count:,} hold it at {shown(keys)}, which is used: they are dropped either way."
+        f"{count:,} hold it at {shown(keys)}, which is used: they are dropped in any case."
         for keys, count in held.items()
         if count
     ]

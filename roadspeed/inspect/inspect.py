@@ -43,7 +43,7 @@ RECORDS_AN_OBJECT: Final = 5_000
 MOST_DIGITS: Final = 400  # of an integer
 BOM: Final = b"\xef\xbb\xbf"
 NO_LIST: Final = (
-    "a document with no list of records in it: a run takes a list of JSON objects, one a fix (in"
+    "a document without a list of records: a run needs a list of JSON objects, one per fix (in"
     " pandas: orient='records')"
 )
 NO_TABLE: Final = (
@@ -217,7 +217,7 @@ def _drops(raw: bytes, error: Exception) -> str:
         parsed = Json(at=PATHS.data, any=Int("any")).parse(raw)
     except ObjectError as fault:
         if b"}{" in raw:
-            hint = "documents one behind the other? Write one an object"
+            hint = "several documents in one object? Write one per object"
             raise ObjectError("not_json", f"{error}; {hint}") from None
         if fault.reason != "wrong_shape":
             raise

@@ -81,7 +81,7 @@ def checked_links(
         If there is no geometry at all or the arrays differ in length.
     """
     if geometry is None:
-        raise UsageError("map: no geometry was given; name the roads by --roads, or use --no-map")
+        raise UsageError("map: no geometry was given; set the roads by --roads, or use --no-map")
     columns = {"geometry": geometry, "speed": speed, "fixes": fixes, "trips": trips}
     if road_class is not None:
         columns["road_class"] = road_class

@@ -69,7 +69,7 @@ def legend_of(picture: Picture, links: Links, scene: Scene) -> Legend:
         beyond = (bool(values.min() < scale.low), bool(values.max() > scale.high))
     lines = [counts_text(picture, links, scene)]
     if any(beyond) and picture.limits is None:
-        lines.append("Colours span the middle 96 % of links; beyond, the end colour")
+        lines.append("Colours cover the middle 96 % of links; others have the end colours")
     if far := len(scene.strays):
         lines.append(f"{far:,} {plural('link', far)} far from all others not shown")
     return Legend(

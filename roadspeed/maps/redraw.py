@@ -43,20 +43,20 @@ def redraw(folder: Path, path: Path, picture: Picture) -> dict[str, Any]:
     """
     picture.check()
     if not (folder / RECEIPT).is_file():
-        raise UsageError(
-            f"no {folder / RECEIPT}: expected what a run that is done was given as --out"
-        )
+        raise UsageError(f"no {folder / RECEIPT}: expected the folder (--out) of a finished run")
     receipt, _ = receipt_file.read(folder / RECEIPT)
     taken = {(folder / name).resolve() for name in (RECEIPT, *receipt.files)}
     if path.resolve() in taken:
-        raise UsageError(f"{path} stands in the receipt of its run; choose another --out")
+        raise UsageError(f"{path} is listed in the receipt of the run; choose another --out")
     source = folder / TABLE
     if TABLE not in receipt.files:
-        raise UsageError(f"{folder} is of another job: no {TABLE} is among the files of its run")
+        raise UsageError(
+            f"{folder} belongs to another job: no {TABLE} is among the files of its run"
+        )
     if not source.is_file() or file_digest(source) != receipt.files[TABLE].sha256:
-        raise UsageError(f"{source} is not as its run wrote it; `mapreduce verify` says more")
+        raise UsageError(f"{source} was changed after the run wrote it; see `mapreduce verify`")
     table = read_parquet(source)
     if table.geometry is None:
-        raise UsageError(f"{folder}: a map needs roads, and this run was given none by --roads")
+        raise UsageError(f"{folder}: a map needs roads, but this run had no --roads")
     told = replace(table.told, min_fixes=picture.min_fixes)
     return draw_map(path, replace(table, told=told), picture, receipt.objects.ok)

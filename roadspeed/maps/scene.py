@@ -1,6 +1,6 @@
 """What one picture shows: its frame, the links in it, their scale, and the layers to paint.
 
-Everything is decided here from the picture and the roads; nothing is painted and no word is set.
+Everything is decided here from the picture and the roads; nothing is painted and no message is set.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def no_lines(links: Links) -> str:
     """Say why no link of these can be drawn."""
     count, kinds = len(links.geometry), kinds_of(links.geometry)
     if kinds:
-        return f"a map is drawn of lines, and the roads are {' and '.join(kinds)}"
+        return f"a map needs lines, but the roads are {' and '.join(kinds)}"
     return (
         f"not one of {count:,} links has a geometry: the roads' ids and those of the trips differ"
     )

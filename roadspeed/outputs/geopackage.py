@@ -61,7 +61,7 @@ def write_geopackage(path: str | os.PathLike[str], table: LinkTable) -> None:
         Where the disk does not take it, whichever library notices.
     """
     if table.geometry is None:
-        raise UsageError(f"{path}: a GeoPackage needs geometry; name the roads with --roads")
+        raise UsageError(f"{path}: a GeoPackage needs geometry; set the roads with --roads")
     lines = shapes.are_lines(table.geometry)
     with whole(path) as partial:
         try:
@@ -73,7 +73,7 @@ def write_geopackage(path: str | os.PathLike[str], table: LinkTable) -> None:
                     _add_style(database, table)
                 database.execute("UPDATE gpkg_contents SET last_change = ?", (UNCHANGED,))
         except (sqlite3.Error, DataLayerError, DataSourceError) as error:
-            raise OSError(f"{path}: not written; is the disk full? {error}") from error
+            raise OSError(f"{path}: could not be written; is the disk full? {error}") from error
 
 
 def about(table: LinkTable) -> str:

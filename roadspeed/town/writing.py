@@ -133,8 +133,8 @@ def _refuse_mixing(out: Path, folder: Path, trips: int, town: dict[str, object])
     """Make sure that `out` is empty or holds the same town and no more trips than asked for."""
     if (out / RECEIPT).exists():
         raise UsageError(
-            f"{out} holds a finished run ({RECEIPT}): a town beside its files would mix the two; "
-            "give another --out"
+            f"{out} holds a finished run ({RECEIPT}): a town must not be mixed with its files;"
+            " choose another --out"
         )
     label = out / "_town.json"
     there = sorted(folder.glob("*/trip-*")) if folder.is_dir() else []
@@ -142,17 +142,17 @@ def _refuse_mixing(out: Path, folder: Path, trips: int, town: dict[str, object])
         found = ujson.loads(label.read_text(encoding="utf-8"))
         if found != town and there:
             raise UsageError(
-                f"{out} holds trips of another town: expected {town}, found {found}; "
-                "give another --out, or remove that folder"
+                f"{out} holds trips of another town: expected {town}, found {found}; choose"
+                " another --out, or remove that folder"
             )
     elif there:
-        raise UsageError(f"{folder} holds trips of unknown origin; give another --out")
+        raise UsageError(f"{folder} contains trips of unknown origin; choose another --out")
     last = trip_key(trips, compress=bool(town["gzip"]))
     beyond = [path for path in there if path.relative_to(folder).as_posix() > last]
     if beyond:
         raise UsageError(
-            f"{folder} holds more than the {trips} trips asked for, such as {beyond[0].name}; "
-            "ask for as many, give another --out, or remove that folder"
+            f"{folder} holds more than the {trips} trips asked for, such as {beyond[0].name};"
+            " increase --trips, choose another --out, or remove that folder"
         )
 
 

@@ -173,7 +173,7 @@ def test_an_agent_that_dies_at_once_tells_its_last_words(deployed: Ready) -> Non
 
 
 def test_an_agent_that_says_nothing_is_given_up_and_ended(deployed: Ready) -> None:
-    with pytest.raises(HostError, match="said nothing within 1 s"):
+    with pytest.raises(HostError, match="printed nothing within 1 s"):
         start(deployed, "r4", b"mute", timeout_s=1)
     assert deployed[0].hosts[0].agents() == []
 
@@ -307,9 +307,9 @@ def test_remove_ends_agents_and_deletes_what_is_ours_and_nothing_else(
         precious = hosts.hosts[2].home / ".mapreduce"
         precious.mkdir()
         (precious / "thesis.tex").write_text("not ours")
-        with pytest.raises(UsageError, match="Nobody can be asked here: --yes says"):
+        with pytest.raises(UsageError, match="confirm beforehand by --yes"):
             operations.remove_from_hosts(HostChoice(inventory.path))
-        with pytest.raises(FleetError, match=r"pi3: .* is not a folder of ours"):
+        with pytest.raises(FleetError, match=r"pi3: .* is not a folder of this program"):
             operations.remove_from_hosts(HostChoice(inventory.path), yes=True)
         assert hosts.hosts[0].agents() == []
         assert not hosts.hosts[0].root.exists()

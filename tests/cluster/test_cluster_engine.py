@@ -227,7 +227,7 @@ def test_an_agent_that_is_killed_is_started_again_also_where_it_was_the_only_one
     assert launcher.agents["a"].pid != first[0]
     assert launcher.ended == {"a": 0}
     assert engine.status is not None
-    assert "a was gone; its agent is started again" in engine.status.news
+    assert "a was lost; its agent is restarted" in engine.status.news
 
 
 def test_a_run_whose_agents_are_all_told_to_end_ends_at_once_and_can_be_gone_on_with(
@@ -240,7 +240,7 @@ def test_a_run_whose_agents_are_all_told_to_end_ends_at_once_and_can_be_gone_on_
         for agent in launcher.agents.values():
             agent.terminate()
 
-    with pytest.raises(StoppedError, match=r"told to end.*the same command goes on"):
+    with pytest.raises(StoppedError, match=r"stopped.*the same command resumes"):
         run(
             Deadly(how="slow"),
             _slowly(SLOW),
@@ -276,7 +276,7 @@ def test_a_host_that_could_not_be_started_is_tried_again_and_said() -> None:
     many = {f"{key}{n}": body for key, body in SLOW.items() for n in range(6)}
     got = run(Deadly(how="slow"), _slowly(many), engine=engine, options=SINGLE)
     assert engine.status is not None
-    said = "a takes no part, and is tried again in"
+    said = "a takes no part; retry in"
     assert any(said in news for news in engine.status.news)
     assert launcher.agents.keys() == {"a", "b"}
     shares = {share["host"]: share for share in got.receipt["work"]["hosts"]}
@@ -525,7 +525,7 @@ def test_interrupted_while_a_host_is_deployed_to_it_says_so_and_a_second_time_le
         agent = int(running.stdout.readline())
         running.send_signal(signal.SIGINT)
         assert running.stderr.readline() == (
-            "waits for steps under way on slow; Ctrl-C leaves them to themselves\n"
+            "waiting for deployment steps on slow; press Ctrl-C again to stop waiting\n"
         )
         running.send_signal(signal.SIGINT)
         said, _ = running.communicate(timeout=30)

@@ -166,7 +166,7 @@ def test_code_that_is_damaged_on_a_host_is_sent_anew(
     assert spoil.struck
     assert got.digest == local.digest
     assert engine.status is not None
-    assert any("its agent is started again" in news for news in engine.status.news)
+    assert any("its agent is restarted" in news for news in engine.status.news)
     assert {p.read_text() for p in shelf.hosts[0].root.glob("overlays/*/beside.py")} == {
         "STEP = 3\n"
     }

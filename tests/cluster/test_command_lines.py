@@ -146,7 +146,10 @@ def test_the_demo_and_fab_give_the_sums_of_one_machine(shelf: Shelf, tmp_path: P
     inventory = ("--inventory", shelf.folder / "hosts.toml")
     done = typed("cluster", "demo", "--out", demo, "--trips", 8, *inventory)
     known = receipt(demo / "speeds")
-    assert f"the sums equal those computed on this machine alone: digest {known['digest']}" in done.stdout
+    assert (
+        f"the sums equal those computed on this machine alone: digest {known['digest']}"
+        in done.stdout
+    )
     assert known["engine"] == "ssh"
     assert (demo / "speeds" / "map.png").exists()
     out = tmp_path / "fab"

@@ -466,7 +466,7 @@ def test_the_control_socket_is_its_owners_and_tells_and_stops(tmp_path: Path) ->
         with pytest.raises(StoreError, match="asked to stop"):
             running.result.result(100)
     assert not (tmp_path / control_socket.NAME).exists()
-    with pytest.raises(UsageError, match="no run over hosts"):
+    with pytest.raises(UsageError, match="no run on hosts"):
         control_socket.ask(tmp_path, "status")
     # What was committed is not done again.
     with Running(Links(), Memory(OBJECTS), ["a"], options=SMALL, folder=tmp_path) as resumed:
@@ -485,7 +485,7 @@ def test_a_port_that_another_program_has_is_told_with_what_to_change() -> None:
     with socket.create_server(("127.0.0.3", 0)) as other:
         port = other.getsockname()[1]
         engine = Cluster({"a": 1}, Hosts(), address="127.0.0.3", port=port)
-        with pytest.raises(UsageError, match=rf"port {port}: another program has it.*listen_port"):
+        with pytest.raises(UsageError, match=rf"port {port}: another program uses it.*listen_port"):
             run(Links(), Memory(OBJECTS), engine=engine)
 
 

@@ -321,7 +321,7 @@ def test_a_tree_that_is_not_what_was_announced_is_refused(tmp_path: Path) -> Non
         capture_output=True,
         check=True,
     )
-    assert b"is not what was announced" in done.stdout
+    assert b"differs from what was announced" in done.stdout
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
@@ -385,7 +385,7 @@ def test_a_host_without_wheels_is_told_plainly(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", ("--no-index", "--find-links", str(tmp_path)))
     old = Platform((3, 11), "armv6l", libc_minor=36)
     with pytest.raises(
-        HostError, match=r"no wheels for cp311-armv6l-glibc36 .*piwheels\.org reachable"
+        HostError, match=r"no wheels for cp311-armv6l-glibc36 .*access to piwheels\.org"
     ):
         cache.get(Requirements(("numpy==2.0",)), old)
     assert list((tmp_path / "cache").iterdir()) == []

@@ -63,7 +63,11 @@ def test_nothing_ails_a_healthy_host() -> None:
         ({"disk_free_bytes": 50 << 20}, "50 MiB free on its disk", True),
         ({"memory_free_bytes": 100 << 20}, "slots = 1 in hosts.toml", False),
         ({"temperature_c": 82.0}, "82 °C: a heat sink or a fan", False),
-        ({"throttled": 0x50005}, "under-voltage now, throttled now, .* a stronger supply", False),
+        (
+            {"throttled": 0x50005},
+            "under-voltage now, throttled now, .* a stronger power supply",
+            False,
+        ),
         ({"throttled": 0x80008}, "soft temperature limit .* a heat sink", False),
         (
             {"openssh": "OpenSSH_9.2p1", "strict_kex": False},
@@ -73,7 +77,11 @@ def test_nothing_ails_a_healthy_host() -> None:
         ({"addresses": {"10.0.0.2:9000": "refused"}}, r"store at 10\.0\.0\.2:9000 \(refused", True),
         ({"dial": {"error": "timed out"}}, r"cannot reach this machine \(timed out\)", True),
         ({"dial": {"bytes": 1 << 20, "seconds": 1.0}}, "reads 1.0 MB/s .* a cable", False),
-        ({"dial": {"closed": "AllowTcpForwarding"}}, "no way back .* AllowTcpForwarding", True),
+        (
+            {"dial": {"closed": "AllowTcpForwarding"}},
+            "no connection back .* AllowTcpForwarding",
+            True,
+        ),
         ({"folders": {"/mnt/t": "No such"}}, r"not see /mnt/t .*\(No such\): mount it", False),
         ({"current": None}, "release none, here it is abc: mapreduce cluster deploy", False),
         ({"numpy": {"error": "No module"}}, "import numpy: No module: mapreduce cluster d", True),
@@ -151,7 +159,7 @@ def test_real_hosts_are_examined_and_hot_ones_found(tmp_path: Path, monkeypatch:
 def test_a_shared_folder_is_seen_by_a_file_of_it_in_its_version(tmp_path: Path) -> None:
     path, folder = tmp_path / "hosts.toml", tmp_path / "trips"
     path.write_text(f'[cluster]\n[store]\nshared = ["{folder}"]\n[[hosts]]\nname = "pi1"\n')
-    with pytest.raises(UsageError, match="no folder of this machine"):
+    with pytest.raises(UsageError, match="not a folder on this machine"):
         witnesses(load(path))
     folder.mkdir()
     assert witnesses(load(path)) == {str(folder): None}
@@ -162,7 +170,7 @@ def test_a_shared_folder_is_seen_by_a_file_of_it_in_its_version(tmp_path: Path) 
     assert seen is not None
     assert facts.sees(str(folder), list(seen)) is None
     (folder / "trip").write_bytes(b"{} ")
-    assert "another file" in str(facts.sees(str(folder), list(seen)))
+    assert "a different file" in str(facts.sees(str(folder), list(seen)))
     (folder / "trip").unlink()
     assert "No such file" in str(facts.sees(str(folder), list(seen)))
 
@@ -218,5 +226,5 @@ def test_a_port_that_is_taken_is_told_as_one(tmp_path: Path) -> None:
             f'[cluster]\naddress = "127.0.0.1"\nlisten_port = {port}\n[[hosts]]\nname = "pi1"\n'
         )
         inventory = load(path)
-        with pytest.raises(UsageError, match="another process has that port, a run at work"):
+        with pytest.raises(UsageError, match="another process uses that port, perhaps a run"):
             examine(inventory, inventory.hosts, Quiet(), Plan(packages=["tests.jobs"]))

@@ -111,7 +111,7 @@ def test_yes_never_takes_a_changed_key(two: Shelf) -> None:
     assert inventory.known_hosts.read_text() == before
     with pytest.raises(UsageError, match="--replace needs --only"):
         operations.enrol_hosts(HostChoice(inventory.path), yes=True, replace=True)
-    with pytest.raises(UsageError, match="Nobody can be asked here: --fingerprints FILE"):
+    with pytest.raises(UsageError, match="confirm beforehand by --fingerprints FILE"):
         operations.enrol_hosts(HostChoice(inventory.path, only=("pi1",)), yes=True, replace=True)
     assert inventory.known_hosts.read_text() == before
 
@@ -185,7 +185,7 @@ def test_hosts_that_refuse_or_hang_are_named_and_the_rest_enrolled(
     said = {o.host: o.state for o in caught.value.failed}
     assert set(said) == {"pi1", "pi2"}
     assert "no SSH server answered within 4 s" in said["pi1"]
-    assert "is SSH on?" in said["pi2"]
+    assert "is SSH running?" in said["pi2"]
     assert len(pinned(inventory.known_hosts).names()) == 1
 
 

@@ -58,7 +58,7 @@ def test_a_reason_that_hosts_share_is_told_once() -> None:
 
 def test_hosts_that_lack_the_same_get_one_line_to_type() -> None:
     pin = "no host key is pinned for {}: `mapreduce cluster enrol --only {}`"
-    off = "{} refused the connection: is SSH on?"
+    off = "{} refused the connection: is SSH running?"
     store = "cannot reach the store at {}: is it on?"
     reasons = {
         "pi1": pin.format("10.0.0.1", "pi1"),
@@ -71,7 +71,7 @@ def test_hosts_that_lack_the_same_get_one_line_to_type() -> None:
     }
     assert by_reason(reasons).splitlines()[1:] == [
         "  pi1, pi10: no host key is pinned for it: `mapreduce cluster enrol --only pi1,pi10`",
-        "  pi2, pi3: it refused the connection: is SSH on?",
+        "  pi2, pi3: it refused the connection: is SSH running?",
         "  pi4: cannot reach the store at 10.0.0.66:9000: is it on?",
         "  pi5: cannot reach the store at 10.0.0.67:9000: is it on?",
         "  pi6: 10.0.0.6 refused the login",
@@ -103,7 +103,7 @@ def test_disk_use_logs_and_cleaning_as_they_are_typed() -> None:
         assert "2 runs" in told
         assert "pi2  ok" in told
         refused = typed("clean", "--all")
-        assert (refused.exit_code, "Nobody can be asked here" in refused.output) == (2, True)
+        assert (refused.exit_code, "There is no terminal to ask" in refused.output) == (2, True)
         assert typed("clean").exit_code == 0
         assert (root / "runs" / "before").exists()  # few of them stay
         assert typed("clean", "--all", "--yes").exit_code == 0
@@ -196,15 +196,15 @@ def test_what_init_cannot_mean_is_refused_by_what_was_typed(
     for typed, said in {
         "": "'': expected an address, a span",
         "  ": "expected an address, a span",
-        "pi@10.0.0.1": "name who logs in by --user",
+        "pi@10.0.0.1": "set the login name with --user",
         "10.0.0.0/24": "expected names or addresses",
-        "a,b": "blanks between them",
-        "10.0.0.1-10.0.1.6": "one span for each",
+        "a,b": "separated by blanks",
+        "10.0.0.1-10.0.1.6": "use several spans",
         "-x": "No such option",
         "caf\u00e9": "is none",
         "a b": "is none",
         "pi[1-2": "expected brackets in pairs",
-        "10.0.0.9-1": "runs backwards",
+        "10.0.0.9-1": "is in reverse order",
     }.items():
         done = CliRunner().invoke(app, ["cluster", "init", typed])
         assert done.exit_code == 2, typed
@@ -234,7 +234,7 @@ def test_init_writes_a_file_that_loads_and_a_fabfile_that_is_ours(
     assert (tmp_path / "fabfile.py").read_text() == (TOP / "fabfile.py").read_text()
     again = CliRunner().invoke(app, ["cluster", "init", span])
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "already exists" in again.output
 
 
 def test_the_example_at_the_top_is_true() -> None:

@@ -130,7 +130,7 @@ def test_agents_that_are_restarted_one_by_one_lose_nothing(
     restarts = After(engine, restart)  # type: ignore[arg-type]
     got = run(job, folder / "in", engine=engine, options=SINGLE, folder=out, on_progress=restarts)
     assert got.digest == run(job, folder / "in", workers=2).digest
-    told = [news for news in restarts.seen if "was asked to end; its agent is started" in news]
+    told = [news for news in restarts.seen if "was asked to end; its agent is restarted" in news]
     assert {news.partition(" ")[0] for news in told} == {"pi1", "pi2"}
     shares = got.receipt["work"]["hosts"]
     assert sum(share["tasks"] for share in shares) == OBJECTS  # nothing twice

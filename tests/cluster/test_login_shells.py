@@ -104,8 +104,8 @@ ENDING: dict[str, tuple[dict[str, str], str]] = {
         {"bashrc": "echo Not here; exit 3\n"},
         r"ended \(exit code 3\) .* after it said 'Not here'.*look at ~/.bashrc there",
     ),
-    "exec": ({"bashrc": "exec true\n"}, "`exit`, `exec` or another command in its place"),
-    "exec of what waits": ({"bashrc": "exec sleep 60\n"}, "something in its login shell waits"),
+    "exec": ({"bashrc": "exec true\n"}, "it runs `exit`, `exec` or another command"),
+    "exec of what waits": ({"bashrc": "exec sleep 60\n"}, "a command in its login shell waits"),
     "a forced command": (
         {"forced": "echo only this"},
         r"after it said 'only this'.* command= in ~/.ssh/authorized_keys",
@@ -113,7 +113,7 @@ ENDING: dict[str, tuple[dict[str, str], str]] = {
     "a command that repeats ours": ({"forced": 'echo "$SSH_ORIGINAL_COMMAND"'}, "after it said"),
     "a restricted shell": (
         {"forced": 'bash -r -c "$SSH_ORIGINAL_COMMAND"'},
-        "its login shell is a restricted one",
+        "its login shell is restricted",
     ),
     "no login": ({"forced": "/usr/sbin/nologin"}, "after it said 'This account is"),
     "no Python": ({"python": "python9"}, "expected Python 3.11 or newer as python9, found none"),
@@ -147,7 +147,7 @@ def test_a_login_shell_that_reads_gets_nothing_of_ours(rigged: Rig, monkeypatch:
     inventory = rigged('read -r -t 60 line; echo "$line" > ~/read\n')
     with Remote(inventory.hosts[0], inventory) as remote:
         assert remote.ask("facts", {})["system"] == "Linux"  # its read ends at once
-        said = "not even that our script began: something in its login shell waits"
+        said = "not even that our script began: a command in its login shell waits"
         with pytest.raises(HostError, match=said):
             remote.ask("facts", {}, b"a secret\n", timeout_s=2)
     home = inventory.hosts[0]

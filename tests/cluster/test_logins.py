@@ -100,7 +100,7 @@ def test_a_key_with_a_passphrase_is_told_as_one_and_works_through_the_agent(
     hosts, _ = one
     key = locked(own_key(hosts, home))
     inventory = without_identity(hosts, home, f"IdentityFile {key}\n")
-    assert f"{key} has a passphrase, and the SSH agent doesn't hold it: `ssh-add {key}`" in said(
+    assert f"{key} has a passphrase, and the SSH agent does not have it: `ssh-add {key}`" in said(
         inventory
     )
     add(key, PASSPHRASE)
@@ -113,7 +113,7 @@ def test_a_key_with_a_passphrase_is_told_as_one_and_works_through_the_agent(
     (home / ".ssh" / "config").write_text(f"IdentityFile {key}\nIdentityAgent none\n")
     assert "has a passphrase" in said(inventory)
     (home / ".ssh" / "config").write_text(f"IdentityFile {key}\nIdentityAgent {agent}x\n")
-    assert f"the SSH agent at {agent}x doesn't answer" in said(inventory)
+    assert f"the SSH agent at {agent}x does not answer" in said(inventory)
 
 
 @pytest.mark.parametrize("form", ["PEM", "PKCS8", "RFC4716"])
@@ -131,7 +131,10 @@ def test_an_agent_of_many_keys_is_told_as_what_it_is_and_what_to_do_works(
         add(keypair(home / f"other{i}"))
     inventory = without_identity(hosts, home)
     words = said(inventory)
-    assert "hung up after 6 of 8 keys were offered (too many authentication failures" in words
+    assert (
+        "closed the connection after 6 of 8 keys were offered (too many authentication failures"
+        in words
+    )
     assert "IdentityFile and IdentitiesOnly yes in ~/.ssh/config" in words
     key = own_key(hosts, home)
     (home / ".ssh" / "config").write_text(f"IdentityFile {key}\nIdentitiesOnly yes\n")
@@ -202,12 +205,12 @@ DSA = "-----BEGIN DSA PRIVATE KEY-----\nMIIBugIBAAKBgQ==\n-----END DSA PRIVATE K
 TORN = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n"
 TROUBLES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "readable by others": (exposed, "mode 0644), so nobody uses it: `chmod 600 "),
-    "public": (public, "is a public key: name the private one, without .pub"),
-    "of a token": (of_a_token, "is a key of a security token, which works through the agent"),
-    "DSA": (text_of(DSA), "is a DSA key, which OpenSSH takes no more"),
+    "public": (public, "is a public key: use the private key, without .pub"),
+    "of a token": (of_a_token, "is a key of a security token, which works only through the agent"),
+    "DSA": (text_of(DSA), "is a DSA key, which OpenSSH no longer accepts"),
     "PuTTY": (text_of("PuTTY-User-Key-File-3: ssh-ed25519\n"), "puttygen "),
-    "torn": (text_of(TORN), "is no private key that can be read"),
-    "empty": (text_of(""), "is no private key: it begins with b''"),
+    "torn": (text_of(TORN), "is not a private key that can be read"),
+    "empty": (text_of(""), "is not a private key: it begins with b''"),
     "a folder": (folder, "cannot be read (Is a directory)"),
 }
 
@@ -280,7 +283,7 @@ def test_what_answers_at_the_agents_socket_and_is_none_is_told(
     with socket.socket(socket.AF_UNIX) as line:
         line.bind(str(place))
         monkeypatch.setenv("SSH_AUTH_SOCK", str(place))  # nobody listens there
-        assert "doesn't answer" in said(without_identity(one[0], home))
+        assert "does not answer" in said(without_identity(one[0], home))
 
 
 def test_names_of_keys_that_are_not_utf_8_are_names(

@@ -131,7 +131,7 @@ def test_an_unknown_name_is_told(name: str, tmp_path: Path) -> None:
     host, inventory = at(tmp_path, f"address = '{name}'")
     known = pinned_from(key.with_suffix(".pub"), tmp_path)[0]
     pin(inventory.known_hosts, {name: known})
-    with pytest.raises(HostError, match="no known name"):
+    with pytest.raises(HostError, match="not a known host name"):
         Remote(host, inventory).__enter__()
 
 

@@ -258,7 +258,7 @@ def test_events_that_cannot_be_are_refused(told: Told) -> None:
     told(ev.Joined("a", 1, 1), ev.Planned(split(0)))
     with pytest.raises(ScheduleError, match="planned twice"):
         told(ev.Planned(split(0)))
-    with pytest.raises(ScheduleError, match="nobody asked for"):
+    with pytest.raises(ScheduleError, match="was not requested"):
         told(ev.Committed(0))
     with pytest.raises(ScheduleError, match="never offered"):
         told(ev.Received("a", 0))

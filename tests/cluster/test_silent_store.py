@@ -50,7 +50,7 @@ def test_a_store_that_hangs_is_told_of_while_it_is_listed_and_while_it_is_read(
 
         def hear(progress: Progress) -> None:
             shown(progress)
-            if "no byte" in progress.note and progress.phase not in said:
+            if "no data" in progress.note and progress.phase not in said:
                 said[progress.phase] = progress.note
                 notes.extend(note(h) for h in (cluster.status.hosts if cluster.status else ()))
                 goes_on[progress.phase].set()
@@ -60,7 +60,7 @@ def test_a_store_that_hangs_is_told_of_while_it_is_listed_and_while_it_is_read(
         got = run(Links(), S3(bucket, settings=settings), engine=engine, on_progress=hear)
         node = proxy.endpoint.removeprefix("http://")
     assert got.digest == run(Links(), Memory(OBJECTS), workers=1).digest
-    silence = f"no byte from {node} for "
+    silence = f"no data from {node} for "
     assert said["list"].startswith(silence)
     assert f"of 8 objects; {silence}" in said["map"]
     assert re.search(re.escape(silence) + r"\d+ s", capsys.readouterr().err)

@@ -229,7 +229,7 @@ def test_a_name_never_becomes_more_than_a_name_to_the_shell_of_a_proxycommand(
     with pytest.raises((UsageError, HostError), match=r"more than a name|invalid characters"):
         way_to("lab", user)
     said = {"proxycommand": ["nc -u %r %h"], "user": [user]}
-    with pytest.raises(UsageError, match="a shell would read more than a name"):
+    with pytest.raises(UsageError, match="a shell would interpret more than a name"):
         way_of("lab", said, Path)
 
 

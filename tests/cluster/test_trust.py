@@ -241,7 +241,7 @@ def test_hosts_in_a_circle_are_refused(home: Path) -> None:
     path = home / "hosts.toml"
     path.write_text('[cluster]\n[[hosts]]\nname = "a"\n')
     inventory = load(path)
-    with pytest.raises(UsageError, match="a circle, or more than 8 hops"):
+    with pytest.raises(UsageError, match="a cycle, or more than 8 hops"):
         Remote(inventory.hosts[0], inventory)
 
 

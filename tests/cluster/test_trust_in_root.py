@@ -246,11 +246,11 @@ def test_what_is_not_as_it_was_put_there_is_not_run_and_is_put_anew(
     there = placed(inventory, plan)
     ran = tmp_path / "ran"
     spoil(tree_of(hosts.hosts[0], plan, kind), FOREIGN.format(str(ran)))
-    with pytest.raises(HostError, match="so it is not run: deploy again"):
+    with pytest.raises(HostError, match="so it is not used: deploy again"):
         starts(one, there)
     said = state(inventory, plan)
     assert said.startswith("deployed")
-    assert "put there anew" in said
+    assert "sent again" in said
     assert state(inventory, plan).startswith("unchanged")
     starts(one, there, "r2")
     assert not ran.exists()
@@ -310,7 +310,7 @@ def test_a_planted_home_id_is_neither_read_nor_a_reason_to_delete(
     else:
         mark.mkdir()
     said = state(inventory, plan)
-    assert f"{mark} is not ours" in said
+    assert f"{mark} does not belong to this program" in said
     assert "of mine" not in said
     if how != "long":
         assert not agent_control.remove(inventory, inventory.hosts, Quiet())["pi1"].ok

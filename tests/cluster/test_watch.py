@@ -81,11 +81,11 @@ def test_a_silent_store_is_told_of_with_the_host_where_it_is_not_all() -> None:
         schedule.handle(Planned(Split(number, (Piece(number, "k", 1, "e"),))), 0.0)
     watch.awaits("pi1", Awaited("store:9000\x1b", 4.0), 1.0)
     watch.look(schedule.state, 2.0)
-    assert str(watch.silence()) == "no byte from store:9000? at pi1 for 5 s"
+    assert str(watch.silence()) == "no data from store:9000? at pi1 for 5 s"
     watch.awaits("pi2", Awaited("store:9000\x1b", 3.0), 2.0)
     status = watch.look(schedule.state, 3.0)
-    assert str(watch.silence()) == "no byte from store:9000? for 6 s"
-    assert status.hosts[1].note == "no byte from store:9000? for 4 s"
+    assert str(watch.silence()) == "no data from store:9000? for 6 s"
+    assert status.hosts[1].note == "no data from store:9000? for 4 s"
     assert watch.silence() is None  # nothing new
     for host in ("pi1", "pi2"):
         watch.awaits(host, Awaited(), 3.0)

@@ -521,7 +521,7 @@ def test_told_goodbye_it_answers_once_no_slot_is_left(
     line.hear(Goodbye)
     assert all(map(gone, slots))
     assert agent.code() == 0
-    assert "do not work" not in agent.said()
+    assert "cannot run" not in agent.said()
 
 
 def test_no_attempt_begins_while_too_much_waits_to_be_pulled(

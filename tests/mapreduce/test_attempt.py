@@ -262,7 +262,7 @@ def test_a_fault_of_the_store_is_booked_on_no_object(tmp_path: Any) -> None:
     run = AttemptRunner(Links(), Reader(), Limits())
     piece = Piece(0, "k", 3, "etag")
     try:
-        with pytest.raises(StoreError, match="is gone"):
+        with pytest.raises(StoreError, match="has disappeared"):
             run.run([piece], [Location(path=f"{tmp_path}/no/such/folder/k")])
     finally:
         run.close()

@@ -81,13 +81,13 @@ def test_it_is_stopped_and_gone_on_with_as_it_says(source: Path, tmp_path: Path)
     done = subprocess.run(
         words(source, out), cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    number = int(done.stdout.partition("as process ")[2].partition(",")[0])
+    number = int(done.stdout.partition("as process ")[2].partition(";")[0])
     assert f"kill {number}" in done.stdout
     again = subprocess.run(
         words(source, out), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert again.returncode == 2
-    assert "another run is at work" in again.stderr
+    assert "another run is running" in again.stderr
     os.kill(number, signal.SIGTERM)
     wait_for(lambda: gone(number), out)
     assert not (out / "receipt.json").exists()
@@ -104,7 +104,7 @@ def test_one_whose_journal_is_damaged_is_begun_anew_in_the_background(
     done = subprocess.run(
         words(source, out), cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    number = int(done.stdout.partition("as process ")[2].partition(",")[0])
+    number = int(done.stdout.partition("as process ")[2].partition(";")[0])
     os.kill(number, signal.SIGKILL)
     wait_for(lambda: gone(number), out)
     (out / "journal.sqlite-wal").unlink(missing_ok=True)
@@ -120,7 +120,7 @@ def test_one_whose_journal_is_damaged_is_begun_anew_in_the_background(
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
-    assert "runs in the background as process" in again.stdout
+    assert "running in the background as process" in again.stdout
     wait_for((out / "receipt.json").exists, out)
     assert json.loads((out / "receipt.json").read_text())["objects"]["ok"] == 6
     assert "--anew" not in (out / "command.json").read_text()
@@ -197,5 +197,5 @@ def test_a_command_can_be_become_where_nobody_hears_what_is_said(
 
 def test_nobody_is_asked_where_the_input_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(UsageError, match="Nobody can be asked here"):
+    with pytest.raises(UsageError, match="There is no terminal to ask"):
         confirm("Really?")

@@ -323,7 +323,7 @@ def test_credentials_that_expire_stop_the_run_which_goes_on_when_renewed(
     with proxied(seaweed.endpoint.removeprefix("http://")) as proxy:
         faults = [Fault(), *[Fault(status=403, body=EXPIRED)] * 60]
         store = Laid(_store(seaweed, proxy.endpoint, bucket), lambda: proxy.lay(*faults))
-        with pytest.raises(StoreError, match="no longer honours"):
+        with pytest.raises(StoreError, match="no longer accepts"):
             run(Links(), store, workers=1, folder=tmp_path, options=options)
         proxy.faults.clear()
         proxy.asked.clear()

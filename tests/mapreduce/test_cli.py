@@ -66,10 +66,16 @@ def test_a_run_writes_table_and_account_and_can_be_verified(trips: Path, tmp_pat
     (out / "braking.csv").write_text("link,fixes,share\n5,7,1.0\n")
     spoilt = mapreduce("verify", out)
     assert spoilt.returncode == 1
-    assert "braking.csv is not what the run wrote (as many bytes, but SHA-256 " in spoilt.stderr
+    assert (
+        "braking.csv is not what the run wrote (the size is equal, but SHA-256 was "
+        in spoilt.stderr
+    )
     (out / "braking.csv").write_text("link,fixes,share\n5,7\n")
     cut = mapreduce("verify", out)
-    assert "braking.csv is not what the run wrote (25 bytes then, 21 now)" in cut.stderr
+    assert (
+        "braking.csv is not what the run wrote (25 bytes were written, there are 21 now)"
+        in cut.stderr
+    )
 
 
 def test_the_receipt_alone_is_printed_as_json(trips: Path, tmp_path: Path) -> None:
@@ -99,7 +105,7 @@ def test_a_plan_reckons_with_the_slots_and_the_store_of_an_inventory(
     hosts = '[[hosts]]\nname = "pi[1-3]"\nslots = 4\n[[hosts]]\nname = "nuc"\n'
     path.write_text(f"[cluster]\n{hosts}")
     planned = mapreduce("plan", JOB, trips, "--inventory", path).stdout
-    assert "with 13 slots of 4 hosts (1 of them, for which" in planned
+    assert "with 13 slots of 4 hosts (1 of them have no slots in" in planned
     assert "on this machine" in planned
     path.write_text(f'[cluster]\n[store]\nendpoints = ["http://127.0.0.1:9"]\n{hosts}')
     asked = mapreduce("plan", JOB, "s3://trips", "--inventory", path)
@@ -128,15 +134,15 @@ def test_a_package_that_a_job_lacks_here_is_told_with_the_line_that_installs_it(
         (["run", JOB, "{trips}", "--set", "limit=fast"], "limit='fast'"),
         (["run", JOB, "{trips}", "--set", "speed=3"], "no parameter 'speed'"),
         (["run", JOB, "{trips}", "--set", "limit"], "name=value"),
-        (["run", JOB, "{trips}", "--engine", "warp"], "no engine 'warp'"),
+        (["run", JOB, "{trips}", "--engine", "warp"], "unknown engine 'warp'"),
         (["run", JOB, "{trips}", "--workers", "0"], "at least 1"),
         (["run", JOB, "{trips}", "--limit", "0"], "limit"),
         (["run", JOB, "{trips}", "--worker-memory", "1"], "at least 256 MiB"),
         (["run", JOB, "{trips}", "--on-map-error", "shrug"], "stop or quarantine"),
-        (["run", JOB, "{trips}", "--match", "*.xml"], "holds no object that the selection wants"),
-        (["status", "{trips}"], "is not the --out of a run"),
-        (["verify", "{trips}"], "is not the --out of a run"),
-        (["resume", "{trips}"], "is not the --out of a run"),
+        (["run", JOB, "{trips}", "--match", "*.xml"], "holds no object that matches the selection"),
+        (["status", "{trips}"], "is not the --out folder of a run"),
+        (["verify", "{trips}"], "is not the --out folder of a run"),
+        (["resume", "{trips}"], "is not the --out folder of a run"),
         (["resume", ""], "it is empty"),
         (["run", JOB, "{trips}", "--out", ""], "it is empty"),
         (["run", JOB, "{trips}", "--out", "{file}"], "--out {file} is not a folder"),
@@ -183,7 +189,7 @@ def test_a_run_that_never_began_is_not_told_to_be_finished(detached: bool, tmp_p
     for command in ("resume", "status", "verify"):
         told = mapreduce(command, out)
         assert told.returncode == 2
-        assert "left nothing to go on with" in told.stderr
+        assert "ended before anything was committed" in told.stderr
         assert f"mapreduce run {JOB} {empty} --out {out}" in told.stderr
         log = f"The last line of {out / 'run.log'}: error: {empty} holds no object"
         assert (log in told.stderr) is detached
@@ -276,7 +282,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     _, said = process.communicate(timeout=30)
     assert process.returncode == code
     assert b"Traceback" not in said
-    assert (b"the same command goes on where it stopped" in said) is (code > 0)
+    assert (b"the same command resumes the run" in said) is (code > 0)
     assert not (out / "receipt.json").exists()
     command = (out / "command.json").read_bytes()
     (out / "command.json").write_bytes(command[:20])
@@ -297,9 +303,12 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     noted = receipt_of(out)["resumed"]
     assert noted["splits_done"] > 0
     assert 0 < noted["bytes_since"] < receipt_of(out)["objects"]["bytes"]
-    done = f"{noted['splits_done']} of {noted['splits']} splits are done, of the listing made then"
+    done = (
+        f"{noted['splits_done']} of {noted['splits']} splits are done. It uses the listing made"
+        " then"
+    )
     assert done in resumed.stderr
-    assert f"going on with the run of {noted['listed_at'][:10]}" in resumed.stderr
+    assert f"resuming the run of {noted['listed_at'][:10]}" in resumed.stderr
     whole = mapreduce(*typed, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     assert receipt_of(out)["digest"] == receipt_of(tmp_path / "whole")["digest"]
@@ -378,14 +387,14 @@ def test_a_full_disk_fails_so_that_the_same_command_goes_on_and_a_read_only_one_
             failed = mapreduce("run", JOB, trips, "--out", disk)
             assert failed.returncode == 1, failed.stderr
             assert full in failed.stderr
-            assert "room there and type the same command again" in failed.stderr
+            assert "space there and type the same command again" in failed.stderr
             for path in disk.glob("journal*"):
                 path.unlink()
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         for out, more in ((disk, ()), (disk / "x", ()), (disk, ("--detach",))):
             refused = mapreduce("run", JOB, trips, "--out", out, *more)
             assert refused.returncode == 2
-            assert f"--out {out} cannot be written in (Read-only file system)" in refused.stderr
+            assert f"--out {out} is not writable (Read-only file system)" in refused.stderr
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
 
@@ -401,7 +410,9 @@ def test_a_disk_that_fills_up_elsewhere_is_told_with_its_path(
     with pytest.raises(SystemExit), consequences():
         Path("/dev/full").write_text("a row")
     there, somewhere = capsys.readouterr().err.splitlines()
-    assert there.startswith(f"error: {target}: No space left on device. Make room there and type")
+    assert there.startswith(
+        f"error: {target}: No space left on device. Free some space there and type"
+    )
     assert "temporary files (TMPDIR)" in somewhere
 
 

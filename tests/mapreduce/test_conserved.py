@@ -39,7 +39,7 @@ def test_a_partial_lost_or_taken_twice_is_found(parts: list[Partial], at: int) -
         other = partial.merge([partial.empty(SCHEMAS), *wrong])
         counted = any(t.values[i].any() for t in one.tables for i in _sums(t.schema.name))
         if counted:
-            with pytest.raises(MapReduceError, match="the merged sums are not those"):
+            with pytest.raises(MapReduceError, match="the merged sums do not equal"):
                 _noted(parts).check(other)
         elif encoding.digest(other) == encoding.digest(whole):
             _noted(parts).check(other)
@@ -79,5 +79,5 @@ def test_tiers_that_lose_a_partial_end_the_run(monkeypatch: pytest.MonkeyPatch) 
     for number in range(40):
         split = Split(number, (Piece(number, f"k{number}", 9, "e"),))
         gather.add([split], _raw(3), Ledger(ok=1, read=1, kept=1), Cost())
-    with pytest.raises(MapReduceError, match="n of table '' was 40 in all, now it is 32"):
+    with pytest.raises(MapReduceError, match="n of table '' was 40 in total, now it is 32"):
         gather.result()

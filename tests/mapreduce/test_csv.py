@@ -130,7 +130,7 @@ def test_reasons_and_places_are_told() -> None:
         (b"a,b\n1,2\n", "wrong_shape", 'no column "link"; there are: "a", "b"'),
         (b"link,kmh,link\n1,2,3\n", "wrong_shape", "column 'link' is there 2 times"),
         (b"\nlink\n", "wrong_shape", 'no column "link"; there are: ""'),
-        (b'li"nk,"x\n1,2', "wrong_shape", "names no columns"),
+        (b'li"nk,"x\n1,2', "wrong_shape", "does not contain column names"),
         (b"link,\xff\n1,2", "bad_encoding", "utf-8"),
     ],
 )

@@ -70,8 +70,8 @@ def test_a_missing_java_is_named_with_what_installs_it(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "where", "said"),
     [
-        ("dask", Where(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler answers at tcp://127"),
-        ("dask", Where(scheduler="warp://x"), "no Dask scheduler answers at warp://x"),
+        ("dask", Where(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds at tcp://127"),
+        ("dask", Where(scheduler="warp://x"), "no Dask scheduler responds at warp://x"),
         ("dask", Where(scheduler="tls://127.0.0.1:9"), "--tls-ca, --tls-cert and --tls-key"),
         ("dask", Where(scheduler="tls://a", tls_ca="none.pem"), "no file none.pem"),
         ("spark", Where(master="spark://127.0.0.1:9"), "no Spark master answers at spark://127"),
@@ -97,7 +97,7 @@ def test_what_cannot_be_meant_or_reached_is_said_at_once(
     [("dask", Where(scheduler="tcp://a:1")), ("spark", Where(master="spark://a:1"))],
 )
 def test_workers_are_not_started_where_they_are_already(name: str, where: Where) -> None:
-    with pytest.raises(UsageError, match="was started with"):
+    with pytest.raises(UsageError, match="an existing cluster has its own"):
         engine_named(name, 3, where)
     with pytest.raises(UsageError, match="--workers is at least 1"):
         engine_named(name, 0)
@@ -218,7 +218,7 @@ def test_a_dask_cluster_behind_tls_takes_those_with_a_certificate_alone(
         got = run(Deadly(), ONE, engine=Dask(address, tls_ca=cert, tls_cert=cert, tls_key=key))
         assert got.receipt["objects"]["ok"] == 1
         monkeypatch.setattr("mapreduce.engines.dask.CONNECT_S", 1.0)
-        with pytest.raises(UsageError, match="no Dask scheduler answers at tls://"):
+        with pytest.raises(UsageError, match="no Dask scheduler responds at tls://"):
             run(Deadly(), ONE, engine=Dask(address))
 
 

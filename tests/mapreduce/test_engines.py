@@ -373,7 +373,7 @@ def test_a_store_that_fails_as_a_whole_stops_the_run(engine: Engine, tmp_path: P
         def locate(self, entry: Entry) -> Location:
             return Location(path=str(tmp_path / "not here" / entry.key))
 
-    with pytest.raises(StoreError, match=r"sees no folder .*not here.* shared file system"):
+    with pytest.raises(StoreError, match=r"has no folder .*not here.* shared file system"):
         run(Deadly(), Elsewhere(GOOD), engine=engine)
 
 

@@ -139,7 +139,7 @@ def test_parameters_are_typed_and_travel_as_plain_values() -> None:
         ({"limit": "5"}, False, "parameter limit='5'"),
         ({"limit": 1, "shore": 2}, False, "no parameter 'shore'; it has: limit, share, words, on"),
         ({"limit": 100}, False, "limit is at most 99"),
-        ({"limit": "9" * 20}, True, "more than 64 bits"),
+        ({"limit": "9" * 20}, True, "exceeds 64 bits"),
         ({"limit": 1, "on": "perhaps"}, True, "parameter on='perhaps'"),
     ],
 )
@@ -173,7 +173,7 @@ except mr.JobError as error:
     said = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root
     )
-    assert "put the class in a file, say job.py, and run ./job.py:Typed" in said.stdout
+    assert "put the class in a file, for example job.py, and run ./job.py:Typed" in said.stdout
 
 
 def test_a_job_without_tables_or_records_says_so() -> None:

@@ -145,7 +145,7 @@ def _interrupted(reference: str, trips: Path, folder: Path) -> None:
     [
         ("helper", "factor = 3\n", "helper.py has changed"),
         ("deeper", "more = 1 + 1\n", "deeper.py has changed"),
-        ("helper", "import deeper, new\nfactor = 2\n", "new.py is a part of its code now"),
+        ("helper", "import deeper, new\nfactor = 2\n", "new.py is new in its code"),
     ],
 )
 def test_a_module_that_changes_between_two_halves_of_a_run_is_refused(
@@ -296,16 +296,16 @@ def test_a_job_whose_file_begins_a_run_is_refused_at_once_and_leaves_no_process(
     )
     assert done.returncode == 1
     assert 'put that call under `if __name__ == "__main__":`' in done.stderr
-    assert f"line 17 of {own / 'job.py'} begins a run while its file is loaded" in done.stderr
+    assert f"line 17 of {own / 'job.py'} starts a run while its file is loaded" in done.stderr
     assert _soon_none(mark)
-    with pytest.raises(UsageError, match="begins a run while its file is loaded as a job"):
+    with pytest.raises(UsageError, match="starts a run while its file is loaded as a job"):
         load(f"{own / 'job.py'}:Mine")
 
 
 def test_a_run_within_map_is_refused(own: Path, tmp_path: Path) -> None:
     trips = _trips(tmp_path / "trips")
     reference = _job(own, "", f"factor = mr.run(self, {str(trips)!r}, workers=1)")
-    with pytest.raises(JobError, match="begins a run while its file is loaded"):
+    with pytest.raises(JobError, match="starts a run while its file is loaded"):
         mr.run(load(reference), trips, workers=1)
 
 

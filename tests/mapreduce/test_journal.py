@@ -154,7 +154,7 @@ def test_a_journal_without_a_commit_gives_way_to_another_run(tmp_path: Path) -> 
 
 def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "me")
-    with pytest.raises(UsageError, match="another run is at work"):
+    with pytest.raises(UsageError, match="another run is running"):
         Journal(tmp_path, "me")
     journal.close()
 
@@ -169,7 +169,9 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 
 def test_a_journal_that_cannot_be_read_is_not_told_to_be_none(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()  # what no user may open, root neither
-    with pytest.raises(UsageError, match=r"sqlite cannot be read: .* May you read it"):
+    with pytest.raises(
+        UsageError, match=r"sqlite cannot be read: .* Do you have permission to read it"
+    ):
         progress_of(tmp_path)
     with pytest.raises(UsageError, match=r"cannot be used: .* choose another --out"):
         Journal(tmp_path, "me")
@@ -206,15 +208,15 @@ def test_a_folder_is_not_held_by_a_lock_that_was_removed_meanwhile(
     with claimed(tmp_path):
         assert len(asked) == 2
         assert claimant(tmp_path) == os.getpid()
-        with pytest.raises(UsageError, match="another run is at work"):
+        with pytest.raises(UsageError, match="another run is running"):
             claimed(tmp_path)
 
 
 def test_nobody_else_runs_in_a_folder_while_a_run_writes_its_files(tmp_path: Path) -> None:
     with published(tmp_path) as room:
-        with pytest.raises(UsageError, match="another run is at work"):
+        with pytest.raises(UsageError, match="another run is running"):
             Journal(tmp_path, "me")
-        with pytest.raises(UsageError, match="another run is at work"), published(tmp_path):
+        with pytest.raises(UsageError, match="another run is running"), published(tmp_path):
             pass
         (room / "a.csv").write_text("a")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]

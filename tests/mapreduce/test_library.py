@@ -58,7 +58,7 @@ def test_a_class_in_place_of_a_job_is_refused_with_what_to_write() -> None:
 
 
 def test_workers_beside_an_engine_that_has_its_own_are_refused() -> None:
-    with pytest.raises(mr.UsageError, match="workers=3 beside an engine that has its own"):
+    with pytest.raises(mr.UsageError, match="workers=3 with an engine that has its own"):
         mr.run(Words(), TEXTS, engine=Local(1), workers=3)
 
 

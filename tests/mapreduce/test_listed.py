@@ -146,12 +146,12 @@ def unsaid_whether_last(_: str | None) -> Answer:
 @pytest.mark.parametrize(
     ("listing", "told"),
     [
-        (same_for_ever, "twice|circle"),
-        (in_turns, "circle"),
-        (in_a_long_circle, "circle"),
+        (same_for_ever, "twice|cycle"),
+        (in_turns, "cycle"),
+        (in_a_long_circle, "cycle"),
         (ever_new_and_empty, "1,001 pages in a row held no object"),
-        (no_token, "not how to go on"),
-        (no_token_and_empty, "not how to go on"),
+        (no_token, "not how to continue"),
+        (no_token_and_empty, "not how to continue"),
         (unsaid_whether_last, "does not say whether it is the last"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
@@ -176,14 +176,17 @@ def test_pages_without_objects_are_gone_over() -> None:
 @pytest.mark.parametrize(
     ("inside", "told"),
     [
-        (entry("other/1.json"), r"lists other/1.json, which does not begin with t/"),
+        (
+            entry("other/1.json"),
+            r"lists other/1.json, which does not begin with the requested prefix t/",
+        ),
         (entry(""), "without a key"),
         (entry("t/1", size=-5), "with a size of -5 bytes"),
         (entry("t/1", size=10**30), "with a size of 1000"),
         (entry("t/1", size="many"), "not that of an S3-compatible store"),
         (entry("t/1", size=None), "with a size of None bytes"),
         ("<CommonPrefixes><Prefix>t/a/</Prefix></CommonPrefixes>", "the folder t/a/ instead of"),
-        ("<DeleteMarker><Key>t/1</Key></DeleteMarker>", "what was deleted"),
+        ("<DeleteMarker><Key>t/1</Key></DeleteMarker>", "a deleted object"),
     ],
 )
 def test_what_cannot_be_an_object_of_the_source_is_the_store_s_fault(
@@ -226,7 +229,7 @@ XHTML = b'<?xml version="1.0"?>\n<!-- x --><!DOCTYPE html PUBLIC "-//W3C//DTD XH
     ("answer", "told"),
     [
         (Answer(PAGE, headers=HTML), r'answered 200 with a web page, "MinIO \[31m Console"'),
-        (Answer(PAGE), "web console has another"),
+        (Answer(PAGE), "web console uses another"),
         (Answer(XHTML), "a web page"),
         (Answer(PAGE, 403, HTML), "answered 403 with a web page"),
         (Answer(PAGE, 404, HTML), "answered 404 with a web page"),
@@ -235,7 +238,7 @@ XHTML = b'<?xml version="1.0"?>\n<!-- x --><!DOCTYPE html PUBLIC "-//W3C//DTD XH
         (Answer(b'{"error":"no"}', 200), "with JSON"),
         (Answer(b'{"error":"no"}', 401, {"Content-Type": "application/json"}), "401 with JSON"),
         (Answer(b"<?xml version='1.0'?><feed xmlns='x'>\n</feed>"), "an XML document <feed>"),
-        (Answer(b"\x89PNG\r\n"), "no S3-compatible store"),
+        (Answer(b"\x89PNG\r\n"), "not an S3-compatible store"),
         (
             Answer(b"Client sent an HTTP request to an HTTPS server.\n", 400, {}),
             "begin .* https://",
@@ -251,9 +254,9 @@ XHTML = b'<?xml version="1.0"?>\n<!-- x --><!DOCTYPE html PUBLIC "-//W3C//DTD XH
         ),
         (
             Answer(b"<Error><Code>RequestTimeTooSkewed</Code><Message>x</Message></Error>", 403),
-            "the clock of the machine that signs is wrong",
+            "the clock of the machine that signs requests is wrong",
         ),
-        (Answer(b"<ListBucketResult><Contents>", 200), "no S3-compatible store"),
+        (Answer(b"<ListBucketResult><Contents>", 200), "not an S3-compatible store"),
     ],
 )
 def test_what_answers_and_is_no_store_is_told(answer: Answer, told: str) -> None:
@@ -274,7 +277,7 @@ def test_a_login_page_behind_a_redirect_is_told_with_its_host() -> None:
 def test_a_redirect_to_itself_ends() -> None:
     with (
         strange(lambda _: Answer(b"", 302, {"Location": "/trips?list-type=2"})) as server,
-        pytest.raises(StoreError, match="from one address to another without end"),
+        pytest.raises(StoreError, match="it redirects endlessly"),
     ):
         list(listed(server.store()))
 

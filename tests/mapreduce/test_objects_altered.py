@@ -112,7 +112,7 @@ def test_what_comes_altered_again_and_again_is_the_ways_fault(
 ) -> None:
     sound = run(Links(), through(proxy, seaweed, trips, prefix="00"), engine=Local(1))
     proxy.alter = Once(always=True)
-    with pytest.raises(StoreError, match=r"not what it stores: its MD5 is another, 4 times"):
+    with pytest.raises(StoreError, match=r"differs from what it stores: its MD5 differs, 4 times"):
         run(Links(), through(proxy, seaweed, trips, prefix="00"), engine=Local(1), folder=tmp_path)
     proxy.alter = lambda _, body: body
     got = run(
@@ -163,7 +163,9 @@ def test_what_is_streamed_is_read_again_as_a_whole(
     assert got.digest == sound.digest
     assert got.receipt["objects"]["unchecked"] == 0
     proxy.alter = spoilt
-    with pytest.raises(StoreError, match="not what it stores"):  # and no object is called damaged
+    with pytest.raises(
+        StoreError, match="differs from what it stores"
+    ):  # and no object is called damaged
         run(Lines(), through(proxy, seaweed, bucket), engine=Local(1))
 
 
@@ -274,7 +276,7 @@ def test_what_can_be_checked_is_and_the_rest_is_counted(
         assert got.receipt["objects"]["unchecked"] == (not is_checked)
         answers[0] = swapped(CONTENT)
         if is_checked:
-            with pytest.raises(StoreError, match="not what it stores"):
+            with pytest.raises(StoreError, match="differs from what it stores"):
                 run(Links(), server.store(), engine=Local(1))
         else:
             altered = run(Links(), server.store(), engine=Local(1))

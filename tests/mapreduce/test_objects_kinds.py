@@ -74,10 +74,16 @@ KINDS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a.zip": (zipped, "a zip archive: unpack it first"),
     "a.tar": (tar, "a tar archive"),
     "a.tar.gz": (lambda c: gzip.compress(tar(c)), "a tar archive"),
-    "bz2 in.gz": (lambda c: gzip.compress(bz2.compress(c)), "packed again, with bzip2"),
-    "gzip in.bz2": (lambda c: bz2.compress(gzip.compress(c)), "packed again, with gzip"),
+    "bz2 in.gz": (
+        lambda c: gzip.compress(bz2.compress(c)),
+        "compressed twice, the second time with bzip2",
+    ),
+    "gzip in.bz2": (
+        lambda c: bz2.compress(gzip.compress(c)),
+        "compressed twice, the second time with gzip",
+    ),
     "really lz4.gz": (with_arrow("lz4"), "compressed with lz4: decompress it first (gzip, zstd"),
-    "a.parquet": (parquet, "a Parquet file: say so (--format parquet"),
+    "a.parquet": (parquet, "a Parquet file: use --format parquet"),
     "a.pdf": (lambda _: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF"),
 }
 
@@ -97,7 +103,9 @@ def test_lines_that_are_packed_with_gzip_twice_are_not_taken_for_text() -> None:
     twice = gzip.compress(gzip.compress(TRIP * 3))
     got = run(Lines(), Memory({"good": TRIP, "twice.gz": twice, "bare": twice}), engine=Local(1))
     assert {q.key for q in got.ledger.quarantined} == {"twice.gz", "bare"}
-    assert all("packed again, with gzip" in q.place for q in got.ledger.quarantined)
+    assert all(
+        "compressed twice, the second time with gzip" in q.place for q in got.ledger.quarantined
+    )
 
 
 def test_a_divided_object_is_looked_at_too() -> None:
@@ -128,7 +136,7 @@ def test_white_space_and_zeros_behind_gzip_are_padding(key: str, padding: bytes)
 
 @pytest.mark.parametrize("rest", [b"garbage", b"\n{}", b"\x1f\x8c\x08", b"\x1fx", b"\0\0x"])
 def test_other_bytes_behind_gzip_are_refused_and_told(rest: bytes) -> None:
-    with pytest.raises(ObjectError, match=r"followed by other bytes.*cut them off"):
+    with pytest.raises(ObjectError, match=r"followed by unexpected bytes.*remove them"):
         read_all(BytesBody(gzip.compress(TRIP) + rest), "k.gz", CAP)
 
 
@@ -142,7 +150,7 @@ def test_a_member_that_is_cut_off_is_never_taken_for_padding(cut: int) -> None:
     ("content", "told"),
     [
         (b"\n<!DOCTYPE html><title>Sign in</title>", 'a web page, "Sign in", no JSON'),
-        (b'<?xml version="1.0"?><gpx version="1.1"></gpx>', "an XML document <gpx>, no JSON"),
+        (b'<?xml version="1.0"?><gpx version="1.1"></gpx>', "an XML document <gpx>, not JSON"),
     ],
 )
 def test_other_documents_are_told(content: bytes, told: str) -> None:

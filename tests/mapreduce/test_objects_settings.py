@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_understood_is_not_repeated(
     home: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / ".aws/credentials").write_text("aws_secret_access_key canary\n")
-    with pytest.raises(UsageError, match="cannot be understood") as caught:
+    with pytest.raises(UsageError, match="has a syntax error") as caught:
         find_settings(environ=home)
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -108,14 +108,14 @@ def read(endpoint: str) -> None:
 @pytest.mark.parametrize("what", [listed, read])
 def test_https_to_a_plain_port(what: object, plain: Strange) -> None:
     assert callable(what)
-    with pytest.raises(StoreError, match="does not speak TLS: begin the endpoint with http://"):
+    with pytest.raises(StoreError, match="does not use TLS: begin the endpoint with http://"):
         what(plain.endpoint.replace("http:", "https:"))
 
 
 @pytest.mark.parametrize("what", [listed, read])
 def test_http_to_a_port_of_tls(what: object, secure: str) -> None:
     assert callable(what)
-    with pytest.raises(StoreError, match="it speaks TLS: begin the endpoint with https://"):
+    with pytest.raises(StoreError, match="it uses TLS: begin the endpoint with https://"):
         what(f"http://{secure}")
 
 
@@ -141,7 +141,7 @@ def test_a_handshake_that_breaks_is_tried_again() -> None:
 
         threading.Thread(target=serve, daemon=True).start()
         where = Location(url=f"https://127.0.0.1:{listener.getsockname()[1]}/t/k")
-        said = r"TLS failed .* and so it went for 1 s"
+        said = r"TLS failed .* this was retried for 1 s"
         with Reader(Patience(retry=retry)) as reader, pytest.raises(StoreError, match=said):
             reader.open(ENTRY, where)
         listener.shutdown(socket.SHUT_RDWR)

@@ -97,7 +97,7 @@ def test_each_column_is_merged_by_its_rule() -> None:
 def test_overflow_between_partials_is_refused() -> None:
     table = mr.Table(key="k", n=mr.Sum)
     half = Partial((partial.combine(table, [table.fold([1, 2], n=[2**62, 1])], [0]),))
-    with pytest.raises(JobError, match="a sum passes int64; declare the column WideSum"):
+    with pytest.raises(JobError, match="a sum exceeds int64; declare the column WideSum"):
         partial.merge([half, half])
 
 

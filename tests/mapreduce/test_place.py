@@ -24,16 +24,16 @@ ODD = ["speeds-2026-11-25T10:00", "a b", "50%41 #1?", "-x", "file:memory", ":mem
 
 @pytest.mark.parametrize("scheme", ["s3", "S3", "gs", "http", "https", "file", "ftp", "odd+x"])
 def test_an_address_is_refused_with_what_to_do(scheme: str) -> None:
-    with pytest.raises(UsageError, match=r"is an address, and files are written to folders"):
+    with pytest.raises(UsageError, match=r"is a URL, but files are written only to folders"):
         folder_named(f"{scheme}://bucket/speeds")
     if "+" not in scheme:  # as pathlib has it
-        with pytest.raises(UsageError, match="is an address"):
+        with pytest.raises(UsageError, match="is a URL"):
             folder_named(Path(f"{scheme.lower()}://bucket/speeds"))
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\x7f", "a\udcffb", "\u2028", "\x85"])
 def test_a_name_that_cannot_be_shown_is_refused_and_not_shown(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be shown, or is not UTF-8") as refused:
+    with pytest.raises(UsageError, match="cannot be displayed, or is not UTF-8") as refused:
         folder_named(name)
     assert str(refused.value).isprintable()
 
@@ -56,7 +56,7 @@ def test_home_is_understood_and_names_are_typed_so_that_they_are_taken() -> None
 def test_a_librarys_folder_is_looked_at_too(tmp_path: Path) -> None:
     source = mr.Memory({"a": b"x"})
     job = mr.load("examples/words.py:Words")
-    with pytest.raises(mr.UsageError, match="the run's folder s3://x is an address"):
+    with pytest.raises(mr.UsageError, match="the run's folder s3://x is a URL"):
         mr.run(job, source, folder="s3://x")
     assert not Path("s3:").exists()
     for name in ODD:
@@ -96,7 +96,7 @@ def test_a_relative_out_with_a_colon_is_written_gone_on_with_and_verified(tmp_pa
     words = ["run", "town/trips", "--roads", "town/roads.geojson", "--out", out, "--width", "400"]
     done = _typed(*words, "--detach", cwd=tmp_path, program="roadspeed")
     assert done.returncode == 0, done.stderr
-    number = int(done.stdout.partition("as process ")[2].partition(",")[0])
+    number = int(done.stdout.partition("as process ")[2].partition(";")[0])
     until = time.monotonic() + 100
     while not gone(number):
         assert time.monotonic() < until
@@ -105,7 +105,7 @@ def test_a_relative_out_with_a_colon_is_written_gone_on_with_and_verified(tmp_pa
     assert (tmp_path / out / "receipt.json").exists(), log
     files = json.loads((tmp_path / out / "receipt.json").read_text())["files"]
     assert {"speeds.csv", "speeds.gpkg", "speeds.parquet", "map.png"} <= set(files)
-    for command, said in (("verify", "as they were written"), ("status", "finished")):
+    for command, said in (("verify", "files are unchanged"), ("status", "finished")):
         told = _typed(command, out, cwd=tmp_path)
         assert said in told.stdout, told.stderr
     assert "there is nothing to resume" in _typed("resume", out, cwd=tmp_path).stdout

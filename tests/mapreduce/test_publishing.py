@@ -39,9 +39,9 @@ def test_no_receipt_lies_beside_files_of_another_run_at_whatever_step_it_is_kill
         status = state["status"][1]
         if state["receipt"] is None:
             assert not verified
-            assert status.startswith("not finished: 1 of 1 splits are committed; it is not at work")
+            assert status.startswith("not finished: 1 of 1 splits are committed; it is not running")
             assert status in said.replace("the run is ", "")  # the same words
-            assert "those here may be of two runs" in status
+            assert "the files here may belong to two runs" in status
         else:
             assert state["files"] == {"before": BEFORE, "after": AFTER}[state["receipt"]]
             assert verified
@@ -70,12 +70,12 @@ def test_who_is_interrupted_while_files_are_put_in_place_is_told_that_the_run_is
     assert (tmp_path / "receipt.json").exists()
     told = capsys.readouterr().err
     assert told == (
-        f"interrupted; the run was finished by then: its files and its receipt are in {tmp_path}\n"
+        f"interrupted; the run was already finished: its files and its receipt are in {tmp_path}\n"
     )
     assert publishing.finished() == tmp_path
     with pytest.raises(SystemExit), consequences():
         raise KeyboardInterrupt
-    assert "the same command goes on where it stopped" in capsys.readouterr().err
+    assert "the same command resumes the run" in capsys.readouterr().err
 
 
 def test_what_tells_of_single_objects_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _others(value: Any) -> list[Any]:
 def test_any_edit_of_a_receipt_is_told_by_name(folder: Path) -> None:
     path = folder / RECEIPT
     said = json.loads(path.read_text())
-    assert "3 files are as they were written" in run_folder.verified(folder)
+    assert "3 files are unchanged" in run_folder.verified(folder)
     tried = 0
     for way, value in list(_ways(said)):
         for other in [..., *_others(value)]:
@@ -91,7 +91,7 @@ def test_edits_that_balance_are_told(folder: Path) -> None:
     more = said["objects"] | {"listed": 6, "ok": 4}
     for spoilt in (said | {"objects": more}, said | {"files": {}}):
         path.write_text(json.dumps(spoilt))
-        with pytest.raises(MapReduceError, match="not as the run wrote it"):
+        with pytest.raises(MapReduceError, match="was changed after the run wrote it"):
             run_folder.verified(folder)
 
 
@@ -108,7 +108,7 @@ def test_an_account_that_does_not_balance_is_told_though_its_checksum_is_right(
 
 def test_a_list_of_files_elsewhere_is_told(folder: Path) -> None:
     write(folder, SAID | {"files": {"../speeds.csv": {"bytes": 4, "sha256": "00" * 32}}})
-    with pytest.raises(MapReduceError, match="no file of its folder"):
+    with pytest.raises(MapReduceError, match="not a file of its folder"):
         run_folder.verified(folder)
 
 
@@ -117,7 +117,7 @@ def test_a_list_of_files_elsewhere_is_told(folder: Path) -> None:
 )
 def test_what_is_no_receipt_is_told(raw: bytes, folder: Path) -> None:
     (folder / RECEIPT).write_bytes(raw)
-    with pytest.raises(MapReduceError, match="is not a whole receipt"):
+    with pytest.raises(MapReduceError, match="is not a complete receipt"):
         run_folder.verified(folder)
 
 
@@ -153,7 +153,7 @@ def test_status_and_verify_say_the_same_of_a_run_under_way(
         if not at_work:
             journal.commit((0,), b"", Ledger(ok=1), Cost())
             journal.close()
-        what = "it is at work as process" if at_work else "it is not at work"
+        what = "it is running as process" if at_work else "it is not running"
         far = f"not finished: {int(not at_work)} of 1 splits are committed; {what}"
         assert far in run_folder.status(folder)
         if finished:
@@ -168,12 +168,12 @@ def test_a_journal_left_by_a_finished_run_does_not_make_it_unfinished(tmp_path: 
     write_receipt(tmp_path, SAID | {"run": journal.run}, write_account(tmp_path, Ledger()))
     journal.close()  # killed right after its receipt
     assert run_folder.status(tmp_path).startswith("finished")
-    assert "2 files are as they were written" in run_folder.verified(tmp_path)
+    assert "2 files are unchanged" in run_folder.verified(tmp_path)
 
 
 def test_what_goes_on_with_a_run_does_not_call_a_damaged_receipt_finished(folder: Path) -> None:
     assert run_folder.to_resume(folder) is None
     path = folder / RECEIPT
     path.write_text(path.read_text().replace("3fa2", "3fa3"))
-    with pytest.raises(MapReduceError, match="is not as the run wrote it"):
+    with pytest.raises(MapReduceError, match="was changed after the run wrote it"):
         run_folder.to_resume(folder)

@@ -352,7 +352,7 @@ def test_text_columns_that_would_not_fit_are_refused_before_they_are_made(bad: b
     wide = Json(at="", **WIDE)
     most = TEXT_BYTES >> 13
     document = b"[" + b",".join([b"{}"] * (most + 1)) + bad + b"]"
-    with pytest.raises(ObjectError, match=r"too_large: .* Declare a smaller width, or none"):
+    with pytest.raises(ObjectError, match=r"too_large: .* Declare a smaller width, or no width"):
         read(wide, document)
     few = read(wide, b"[" + b",".join([b'{"w0":"x"}'] * 9) + b"]")
     assert few.columns["w0"].tolist() == [b"x"] * 9

@@ -66,12 +66,12 @@ def test_a_retry_gives_what_a_run_over_what_is_good_now_gives(tmp_path: Path) ->
         "bytes_since": sum(len(now[key]) for key in ("002", "005", "009")),
     }
     assert run_folder.status(tmp_path).startswith("finished")
-    assert "as they were written" in run_folder.verified(tmp_path)
+    assert "files are unchanged" in run_folder.verified(tmp_path)
     third = _publish(tmp_path, GOOD, retry=True)
     assert third.digest == _fresh(GOOD).digest
     assert third.receipt["objects"]["quarantined"] == 0
     assert not (tmp_path / kept.NAME).exists()
-    with pytest.raises(UsageError, match="nothing can be tried again"):
+    with pytest.raises(UsageError, match=r"nothing to retry|a retry is not possible"):
         _publish(tmp_path, GOOD, retry=True)
 
 
@@ -148,7 +148,9 @@ def test_another_run_has_nothing_to_retry_here(tmp_path: Path) -> None:
     _publish(tmp_path, BAD)
     others: list[dict[str, Any]] = [{"job": PlainRows()}, {"options": Options(split_bytes=2)}]
     for told in others:
-        with pytest.raises(UsageError, match=r"by themselves: .* Run again without --retry"):
+        with pytest.raises(
+            UsageError, match=r"cannot be retried alone: .* Run again without --retry"
+        ):
             _publish(tmp_path, GOOD, retry=True, **told)
     with pytest.raises(UsageError, match="needs the folder of a finished run"):
         run(Links(), Memory(GOOD), engine=Here(), retry=True)

@@ -152,7 +152,7 @@ def test_what_is_ignored_and_what_is_left_out_is_accounted_for(tmp_path: Path) -
     assert whole.receipt["objects"] | {"bytes": 0} == {
         "listed": 34, "ok": 30, "quarantined": 0, "ignored": 4, "bytes": 0, "unchecked": 0
     }  # fmt: skip
-    with pytest.raises(UsageError, match="holds no object that the selection wants"):
+    with pytest.raises(UsageError, match="holds no object that matches the selection"):
         run(Links(), Memory(objects), options=Options(selection=Selection(match=("no*",))))
     with pytest.raises(UsageError, match="holds no object: is the folder"):
         run(Links(), tmp_path)
@@ -161,7 +161,7 @@ def test_what_is_ignored_and_what_is_left_out_is_accounted_for(tmp_path: Path) -
 def test_a_run_of_nothing_but_bad_objects_stops_and_says_what_to_look_at() -> None:
     bad = {f"{n:03}": b"<html>" for n in range(150)}
     with pytest.raises(
-        JobError, match=r"gave no record \(.*not_json\)\. First: .*`inspect SOURCE`"
+        JobError, match=r"yielded no record \(.*not_json\)\. First: .*`inspect SOURCE`"
     ):
         run(Links(), Memory(bad), workers=1)
 
@@ -170,7 +170,8 @@ def test_files_of_a_better_run_are_not_replaced_by_nothing(tmp_path: Path) -> No
     nothing = Memory({"a": b'{"data": [{"v": 1}]}', "b": b"<html>"})
     for _ in range(2):  # nor does a journal stay, so that another job may run there
         with pytest.raises(
-            JobError, match=r"no object of 2 gave a record \(1 no_link, 1 not_json\)\. First: b: "
+            JobError,
+            match=r"no object of 2 yielded a record \(1 no_link, 1 not_json\)\. First: b: ",
         ):
             run(Links(), nothing, workers=1, folder=tmp_path, keep_journal=True)
     result = run(Links(), nothing, workers=1)  # a library's caller sees for itself
@@ -211,7 +212,7 @@ def test_progress_goes_forward_to_the_whole() -> None:
 def test_an_unbounded_key_stops_the_run_with_an_estimate() -> None:
     objects = {f"{n:02}": b"%d\n" % n * 3 for n in range(40)}
     options = Options(limits=mr.Limits(max_keys=20), split_bytes=1)
-    with pytest.raises(JobError, match=r"keys after .* objects; at this pace all 40 objects bring"):
+    with pytest.raises(JobError, match=r"keys after .* objects; at this rate all 40 objects yield"):
         run(Lines(), Memory(objects), workers=1, options=options)
 
 
@@ -244,7 +245,7 @@ def test_a_run_that_allows_nan_is_another_run(tmp_path: Path) -> None:
     assert taken.receipt["records"] == {"read": 3, "kept": 2, "dropped": {"bad_speed": 1}}
     told = summary(strict.receipt)
     assert "1 records hold NaN or Infinity in a field that is not used (first NaN at x" in told
-    assert "1 objects were quarantined for NaN or Infinity beside their records" in told
+    assert "1 objects were quarantined for NaN or Infinity outside their records" in told
     assert "--allow-nan" not in summary(taken.receipt)
 
 

@@ -56,8 +56,8 @@ def test_who_ends_it_while_another_sees_it_out_waits_as_well(
     ("counted", "said"),
     [
         ((3, 3), "signal SIGKILL (sent by another process)"),
-        ((3, 4), "signal SIGKILL (perhaps by the kernel, short of memory)"),
-        ((None, None), "signal SIGKILL (perhaps by the kernel, short of memory)"),
+        ((3, 4), "signal SIGKILL (perhaps by the kernel, because memory was low)"),
+        ((None, None), "signal SIGKILL (perhaps by the kernel, because memory was low)"),
     ],
 )
 def test_a_kill_is_told_as_the_kernels_only_where_it_may_be(

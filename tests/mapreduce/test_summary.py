@@ -13,12 +13,12 @@ from tests.jobs.counting import Links
 @pytest.mark.parametrize(
     ("listed_s", "waited_s", "worked_s", "slots_s", "said"),
     [
-        (0.1, 5.0, 1.0, 12.0, "starting the workers (a small run)"),  # 8 slots for 7 s: 56
+        (0.1, 5.0, 1.0, 12.0, "starting the workers (small run)"),  # 8 slots for 7 s: 56
         (6.0, 5.0, 1.0, 12.0, "listing the source"),
-        (0.1, 5.0, 1.0, 55.0, "little work for many slots"),
+        (0.1, 5.0, 1.0, 55.0, "the number of slots (little work)"),
         (0.1, 40.0, 1.0, 50.0, "reading the objects"),
-        (0.1, 4.0, 40.0, 50.0, "decoding them (processor)"),
-        (0.1, 20.0, 20.0, 50.0, "reading and decoding alike"),
+        (0.1, 4.0, 40.0, 50.0, "decoding the objects (CPU)"),
+        (0.1, 20.0, 20.0, 50.0, "both reading and decoding"),
     ],
 )
 def test_what_bounded_a_run_is_judged_by_what_its_slots_could_have_done(

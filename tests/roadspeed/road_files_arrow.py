@@ -312,7 +312,7 @@ FILES = [
         "two columns of one name",
         "r.parquet",
         doubled,
-        refused="two of its columns are called alike",
+        refused="two of its columns have the same name",
     ),
     Written("no row", "r.parquet", town().iloc[:0].to_parquet, refused="got no row"),
 ]

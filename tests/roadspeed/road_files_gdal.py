@@ -311,7 +311,7 @@ FILES = [
         "nodes named, as osmnx writes them",
         "r.gpkg",
         two_layers,
-        refused="got points .*--roads-table edges",
+        refused="have points .*--roads-table edges",
         options={"table": "nodes"},
     ),
     *(
@@ -319,7 +319,7 @@ FILES = [
             f"{file} by a number that GDAL counts",
             file,
             partial(save, **how),
-            refused="numbers of the features' own.*GDAL would make them up",
+            refused="ids stored in the file.*GDAL would generate them",
             options=OWN,
         )
         for file, how in COUNTED

@@ -188,7 +188,7 @@ FILES = [
         "GeoJSON by pandas' index",
         "r.geojson",
         lambda p: p.write_text(town().drop(columns="link_id").to_json()),
-        refused="got none by a usual name.*--roads-id",
+        refused="but none has a usual name.*--roads-id",
     ),
     Written(
         "GeoJSON without ids, by them",

@@ -131,7 +131,7 @@ FILES = [
         "CSV with unquoted commas",
         "r.csv",
         lambda p: p.write_text("link_id,geom\n7001,LINESTRING (1 2, 3 4)\n"),
-        refused="quote a geometry that holds the separator",
+        refused="quote a geometry that contains the separator",
     ),
     Written(
         "CSV with decimal commas",

@@ -59,7 +59,10 @@ def test_nan_is_told_with_its_fields_and_the_option(tmp_path: Path) -> None:
     assert "1 hold it at kph, which is used: they are dropped either way" in said
     assert said.endswith("--allow-nan --out OUT --roads ROADS")
     beside = looked(tmp_path / "beside", a='{"mean": NaN, "data": [{"way_id": 1, "speed": 3}]}')
-    assert "NaN or Infinity beside the records sets objects aside without --allow-nan" in beside
+    assert (
+        "Without --allow-nan, objects with NaN or Infinity outside their records are quarantined"
+        in beside
+    )
     assert said.count("could not be read") == beside.count("could not be read") == 0
 
 
@@ -90,7 +93,7 @@ def test_roads_beside_trips_are_told_and_left_out(tmp_path: Path) -> None:
     assert "link id at edge_id, speed at speed" in said
     assert "--exclude roads.json" in said
     alone = looked(tmp_path / "alone", roads=roads)
-    assert alone.endswith("These are roads: name the trips here, and this file with --roads.")
+    assert alone.endswith("These are roads: use the trips as SOURCE, and this file with --roads.")
 
 
 def test_where_no_file_can_be_read_it_fails(tmp_path: Path) -> None:
@@ -111,13 +114,13 @@ def test_integers_of_any_length_are_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"linkID": [1, 2], "speed": [3, 4]}, "holds no JSON objects"),
+        ({"linkID": [1, 2], "speed": [3, 4]}, "contains no JSON objects"),
         ({"linkID": {"0": 1}}, "in pandas: orient='records'"),
         ({"data": [{"gps": [{"wayId": 1}]}]}, "At gps these records have lists of objects"),
         ([{"linkID": {"N": "1"}, "speed": {"N": "3"}}], "speed.N holds speeds as text"),
         ([{"linkID": "+1", "speed": 3}], "linkID is named like a link id, but holds +1"),
         ([{"linkID": "0x191", "speed": 3}], "linkID is named like a link id, but holds 0x191"),
-        ('{"linkID": 1}{"linkID": 2}', "documents one behind the other?"),
+        ('{"linkID": 1}{"linkID": 2}', "several documents in one object?"),
         ([{"linkID": 1, "speed": "3,5"}], "speed holds speeds as text, such as 3,5"),
         ([{'link"id': 1, "speed": 3}], 'link"id'),
     ],

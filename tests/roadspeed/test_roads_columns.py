@@ -90,7 +90,7 @@ def test_of_two_columns_of_geometry_that_with_lines_is_named(name: str, tmp_path
     roads.check(str(path), named)
     assert roads.join(IDS, str(path), named).joined == 3
     WRITE[name](two_geometries(points, points), path)
-    with pytest.raises(UsageError, match="Take the file or table that has the lines"):
+    with pytest.raises(UsageError, match="Use the file or table that contains the lines"):
         roads.check(str(path))
 
 

@@ -253,7 +253,9 @@ def test_a_layer_must_be_named_where_there_are_two(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["comma.csv", "roads.parquet"])
 def test_a_table_is_not_named_where_there_is_but_one(name: str, tmp_path: Path) -> None:
     WRITERS[name](town(), tmp_path / name)
-    with pytest.raises(UsageError, match=r"expected no --roads-table, got 'x': .* is one table"):
+    with pytest.raises(
+        UsageError, match=r"expected no --roads-table, got 'x': .* is a single table"
+    ):
         roads.join(WANTED, str(tmp_path / name), named=roads.Named(table="x"))
 
 

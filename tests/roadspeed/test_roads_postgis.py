@@ -280,7 +280,7 @@ def test_a_dropped_line_is_tried_once_more(
         joined = roads.join(ids, postgis.url(port=wire.port))
         assert (joined.joined, wire.connections) == (50_000, 2)
         wire.cut_after_bytes += [300_000, 300_000]
-        with pytest.raises(RoadsError, match="dropped the line twice"):
+        with pytest.raises(RoadsError, match="closed the connection twice"):
             roads.join(ids, postgis.url(port=wire.port))
 
 

@@ -74,7 +74,7 @@ def test_columns_are_named_by_how_many_ids_they_hold(tmp_path: Path) -> None:
     said = roads.unjoined(IDS, str(path))
     assert "ids such as 7001, 7002, 7003; the column id of" in said
     assert "has such as 1, 2. The column link has 2 of the 3 ids: --roads-id link" in said
-    assert "None of its columns has one" in roads.unjoined(np.array([5]), str(path))
+    assert "None of its columns contains one" in roads.unjoined(np.array([5]), str(path))
     path.write_text(CSV.replace("LINESTRING (1 2, 3 4)", ""))
     assert "empty or cannot be read" in roads.unjoined(
         IDS[:1], str(path), named=roads.Named(id_column="link")

@@ -164,8 +164,16 @@ def test_a_sample_says_that_it_is_one(town: Path, tmp_path: Path) -> None:
         (["{town}/trips", "--roads", "postgresql://u@127.0.0.1:1/x"], 1, "cannot reach"),
         (["{town}/trips", "--roads", "{town}/roads.geojson", "--roads-id", "nope"], 2, "link_id"),
         (["{town}/trips", "--roads", "{town}/_town.json"], 2, "GDAL cannot read it"),
-        (["{town}/trips", "--roads-id", "link_id"], 2, "--roads-id says how roads are read"),
-        (["{town}/trips", "--roads-crs", "x"], 2, "--roads-crs says how roads are read"),
+        (
+            ["{town}/trips", "--roads-id", "link_id"],
+            2,
+            "--roads-id needs --roads: it says how roads are read",
+        ),
+        (
+            ["{town}/trips", "--roads-crs", "x"],
+            2,
+            "--roads-crs needs --roads: it says how roads are read",
+        ),
         (["{town}/trips", "--roads", "{town}/roads.geojson", "--roads-crs", "x"], 2, "--roads-crs"),
     ],
 )
@@ -192,7 +200,7 @@ def test_nobody_else_runs_in_the_folder_while_a_run_joins(town: Path, tmp_path: 
     roads = RoadSource(str(town / "roads.geojson"))
     wanted = RunRequest(tmp_path / "out", roads=roads)
     receipt = run_speeds(str(town / "trips"), wanted, Local(1), somebody_else)
-    assert "another run is at work" in str(refused[0])
+    assert "another run is running" in str(refused[0])
     assert receipt["geometry"]["joined"]
     claimed(tmp_path / "out").close()
 
@@ -216,7 +224,7 @@ def test_a_run_never_reads_what_it_writes(town: Path) -> None:
     for out in (town / "trips", town / "trips" / "deeper" / "out"):
         done = roadspeed("run", town / "trips", "--no-map", "--out", out)
         assert done.returncode == 2
-        assert "choose an --out beside it" in done.stderr
+        assert "choose an --out outside it" in done.stderr
         assert sorted(p.name for p in (town / "trips").iterdir()) == before
 
 

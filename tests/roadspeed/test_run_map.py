@@ -184,7 +184,10 @@ def test_a_folder_in_the_way_is_told_before_the_first_trip(tmp_path: Path, name:
     (tmp_path / "out" / name).mkdir(parents=True)
     done = ran(trips, "--roads", roads, "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert f"out/{name}: a file of this name is to be written" in done.stderr
+    assert (
+        f"out/{name}: expected no folder, because a file of this name will be written"
+        in done.stderr
+    )
     assert files_of(tmp_path / "out") == {name}
 
 
@@ -267,22 +270,22 @@ def test_what_no_map_can_be_drawn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"receipt\.json: expected what a run"):
         redraw(out, path, Picture())
     run_speeds(str(trips), RunRequest(out), Local(1))
-    with pytest.raises(UsageError, match="this run was given none by --roads"):
+    with pytest.raises(UsageError, match="this run had no --roads"):
         redraw(out, path, Picture())
     with pytest.raises(UsageError, match="choose another --out"):
         redraw(out, out / "speeds.csv", Picture())
     said = receipt_file.read(out / "receipt.json")[1]
     del said["checksum"]
     (out / "speeds.parquet").write_bytes((out / "speeds.csv").read_bytes())
-    with pytest.raises(UsageError, match="not as its run wrote it"):
+    with pytest.raises(UsageError, match="was changed after the run wrote it"):
         redraw(out, path, Picture())
     (out / "receipt.json").unlink()
     receipt_file.write(out, {**said, "files": {}})  # as that of another job is
-    with pytest.raises(UsageError, match="is of another job"):
+    with pytest.raises(UsageError, match="belongs to another job"):
         redraw(out, path, Picture())
     for receipt in ("[", "[]", "{}", '{"files": 3, "objects": {"ok": 1}}'):
         (out / "receipt.json").write_text(receipt)
-        with pytest.raises(MapReduceError, match="is not a whole receipt"):
+        with pytest.raises(MapReduceError, match="is not a complete receipt"):
             redraw(out, path, Picture())
     assert not path.exists()
 

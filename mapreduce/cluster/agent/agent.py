@@ -122,7 +122,7 @@ class Agent:
         if self._last_word is not None or not self._say(say.Goodbye(why)):
             self.leave(0, why)
             return
-        log.info("finishes %d attempts, then ends: %s", len(self._held.running), why)
+        log.info("finishing %d attempts, then ending: %s", len(self._held.running), why)
         self._last_word = why
         self._feed()
 
@@ -265,7 +265,7 @@ class Agent:
                 if self._pool is not None:
                     self._pool.stop()
                 link.say(say.Goodbye("as told"))  # once nothing is left to look after
-                raise LeaveError(0, f"the coordinator says goodbye {event.why}".rstrip())
+                raise LeaveError(0, f"the coordinator ended the session: {event.why}".rstrip())
         self._feed()
 
     def _ended(self, slot: Slot, end: End) -> None:
@@ -286,7 +286,7 @@ class Agent:
             self._end(4, f"the job's code on this host is not what it was: {end}")
             return
         elif not isinstance(end, CancelledError):
-            self.leave(2, f"its slots do not work: {end}")
+            self.leave(2, f"its slots cannot run: {end}")
             return
         self._feed()
 

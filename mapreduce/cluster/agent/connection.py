@@ -109,7 +109,7 @@ class Connection:
             async with asyncio.timeout(WELCOME_S):
                 answer = await self.hear()
         except TimeoutError:
-            raise LostError(f"the coordinator said nothing within {WELCOME_S:g} s") from None
+            raise LostError(f"the coordinator sent nothing within {WELCOME_S:g} s") from None
         if not isinstance(answer, Welcome | Refused):
             raise LostError(f"expected a welcome, got {type(answer).__name__}")
         self.welcomed = isinstance(answer, Welcome)
@@ -167,11 +167,11 @@ class Connection:
                 raise LostError(f"the connection broke: {error}") from error
             self._heard += self._wire.feed(data) if data else self._wire.feed_end()
             if not data and not self._heard:
-                when = "" if self.welcomed else " before it answered: is this its run?"
-                raise LostError(f"the coordinator hung up{when}")
+                when = "" if self.welcomed else " before it answered: does it serve this run?"
+                raise LostError(f"the coordinator closed the connection{when}")
         event = self._heard.popleft()
         if isinstance(event, Broken):
-            raise LostError(f"what came is not understood: {event.why}")
+            raise LostError(f"an invalid message was received: {event.why}")
         return event
 
     async def close(self) -> None:
@@ -198,5 +198,5 @@ def _tls(error: ssl.SSLError, where: str) -> MapReduceError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return UntrustedError(f"{where} is not this run's coordinator: {error.verify_message}")
     if any(word in reason for word in ALERTS):
-        return UntrustedError(f"{where} does not take this worker's certificate: {reason}")
+        return UntrustedError(f"{where} does not accept this worker's certificate: {reason}")
     return LostError(f"no TLS with {where}: {reason}")

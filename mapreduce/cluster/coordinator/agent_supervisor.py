@@ -164,8 +164,9 @@ class AgentSupervisor:
         away = states["left"] + states["failed"] + states["refused"]
         if states["left"] and away == states.total() and not self._at:
             raise StoppedError(
-                "the agents of all hosts were told to end (by `mapreduce cluster stop`, or a"
-                " signal there): what they finished is kept, and the same command resumes it"
+                "the agents of all hosts were stopped (by `mapreduce cluster stop`, or by a"
+                " signal on the host): finished work is kept, and the same command resumes the"
+                " run"
             )
 
     def end(self) -> None:
@@ -179,18 +180,18 @@ class AgentSupervisor:
         self._over.set()
         for _ in range(AT_ONCE):
             self._work.put(None)
-        again = "Ctrl-C leaves them to themselves"
+        again = "press Ctrl-C again to stop waiting"
         short = CutShort(self._launcher, self.watch.status.run, self._starting)
         short.start()
-        left = self._wait(lambda: [*self._at], f"waits for steps under way on %s; {again}")
+        left = self._wait(lambda: [*self._at], f"waiting for deployment steps on %s; {again}")
         if left is not None:
-            self._wait(self._starting, "waits for agents that are being started on %s")
+            self._wait(self._starting, "waiting for agents that are being started on %s")
         short.stop()
-        cut = self._wait(short.hosts, f"ends agents that were being started on %s; {again}")
+        cut = self._wait(short.hosts, f"ending agents that were being started on %s; {again}")
         if isinstance(self._launcher, Parting):
             self._launcher.parted(tuple(self.watch.parted))
         ending = AgentEnding(self._launcher, tuple(self._begun), self.watch.status.run)
-        given_up = self._wait(ending.hosts, f"ends the agents on %s; {again}", ENDING_S)
+        given_up = self._wait(ending.hosts, f"ending the agents on %s; {again}", ENDING_S)
         if self._ways is not None:
             self._ways.close()
         error = left or cut or given_up or ending.error
@@ -264,7 +265,7 @@ class AgentSupervisor:
             self._is_at(host, "is restarted")
             self._again(host, "was asked to end", DRAIN_S)
 
-    def _again(self, host: str, why: str = "was gone", drain_s: float = 1.0) -> None:
+    def _again(self, host: str, why: str = "was lost", drain_s: float = 1.0) -> None:
         """Start the agent of a host anew, once nothing is left of the one before.
 
         What it needs there is looked through again: perhaps it went for want of that.
@@ -279,9 +280,9 @@ class AgentSupervisor:
             if not self._over.is_set():
                 self._launcher.start(host, self._begun[host])
                 self._failed.pop(host, None)
-                self.watch.news(f"{host} {why}; its agent is started again")
+                self.watch.news(f"{host} {why}; its agent is restarted")
         except Exception as error:  # noqa: BLE001 - the rest goes on without it, as before
-            self._say_out(host, "gone", f"not started again: {error}")
+            self._say_out(host, "gone", f"not restarted: {error}")
         finally:
             self._is_at(host, "")
 
@@ -299,9 +300,7 @@ class AgentSupervisor:
 
     def _say_out(self, host: str, state: str, why: str) -> None:
         self.watch.say(host, state, why)
-        self.watch.news(
-            f"{host} takes no part, and is tried again in {self._wait_s(host):.0f} s: {why}"
-        )
+        self.watch.news(f"{host} takes no part; retry in {self._wait_s(host):.0f} s: {why}")
 
 
 def _origin(config: AgentConfig) -> str:

@@ -111,8 +111,8 @@ def ask(folder: Path, what: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         why = "" if isinstance(error, FileNotFoundError | ConnectionRefusedError) else f" ({error})"
         raise UsageError(
-            f"no run over hosts is at work in {folder}{why}; `mapreduce status {folder}` tells"
-            " how far one came that has ended"
+            f"no run on hosts is running in {folder}{why}; `mapreduce status {folder}` shows the"
+            " progress of a run that has ended"
         ) from None
     return said
 

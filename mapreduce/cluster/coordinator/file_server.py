@@ -121,7 +121,7 @@ class Counter:
         """Keep what came, if that is no more than a request."""
         self._buffer += data
         if len(self._buffer) > HEAD_BYTES:
-            self._line.end(f"it asks with more than {HEAD_BYTES:,} bytes")
+            self._line.end(f"its request has more than {HEAD_BYTES:,} bytes")
         self._more.set()
 
     def ended(self, why: str) -> None:
@@ -150,7 +150,7 @@ class Counter:
                 async with asyncio.timeout(IDLE_S):
                     await self._more.wait()
             except TimeoutError:
-                self._line.end("it has asked for nothing for a while")
+                self._line.end("it has sent no request for a while")
         return None
 
     async def _answer(self, head: bytes) -> None:
@@ -159,7 +159,7 @@ class Counter:
             method, target, _ = request.decode("ascii").split(" ")
             headers = parse_headers(io.BytesIO(rest))
         except (ValueError, HTTPException):
-            self._line.end("it asks in no HTTP")
+            self._line.end("its request is not HTTP")
             return
         place = _TARGET.fullmatch(target)
         if method != "GET" or place is None:

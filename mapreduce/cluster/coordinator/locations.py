@@ -100,7 +100,7 @@ class Locations:
         folder = next(f for f in self._shared if found.path.startswith(f))
         return (
             f"{worker} does not see {folder} as this machine does ({how}): is it mounted there?"
-            " `mapreduce cluster doctor`, or take it out of shared in hosts.toml"
+            " Type `mapreduce cluster doctor`, or remove it from shared in hosts.toml"
         )
 
     def _is_shared(self, location: Location) -> bool:

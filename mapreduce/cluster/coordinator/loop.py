@@ -186,12 +186,13 @@ class Coordinator:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise UsageError(
-                    f"cannot listen on {address}, port {port}: another program has it. Give another"
-                    " listen_port in [cluster] of hosts.toml, or 0 for any that is free"
+                    f"cannot listen on {address}, port {port}: another program uses it. Set"
+                    " another listen_port in [cluster] of hosts.toml, or 0 for any free port"
                 ) from None
             raise UsageError(
-                f"cannot listen on {address}, port {port}: {error.strerror or error}. Name the one"
-                " address of this machine that the hosts dial: address in [cluster] of hosts.toml"
+                f"cannot listen on {address}, port {port}: {error.strerror or error}. Set"
+                " address in [cluster] of hosts.toml to the address of this machine to which"
+                " hosts connect"
             ) from None
 
     def _tick(self) -> None:

@@ -108,21 +108,25 @@ def _check_account(ledger: Ledger, pieces: Sequence[Piece]) -> None:
     sent = {p.ordinal: p for p in pieces}
     bad = {q.ordinal for q in ledger.quarantined}
     if len(bad) != len(ledger.quarantined) or not bad <= sent.keys():
-        raise PartialError("its account sets objects aside twice, or others than were sent")
+        raise PartialError(
+            "its ledger quarantines objects twice, or objects that were not in the task"
+        )
     for q in ledger.quarantined:
         piece = sent[q.ordinal]
         if (q.key, q.etag) != (piece.key, piece.etag) or q.reason not in REASONS:
-            raise PartialError(f"its account has {q.key!r}, {q.reason!r} for {piece.key!r}")
+            raise PartialError(f"its ledger has {q.key!r}, {q.reason!r} for {piece.key!r}")
     good = [p for p in pieces if p.ordinal not in bad and p.whole]
     expected = len(good), sum(p.size_bytes for p in good)
     if (ledger.ok, ledger.ok_bytes) != expected:
         raise PartialError(
-            f"its account has {ledger.ok:,} objects and {ledger.ok_bytes:,} bytes for"
+            f"its ledger has {ledger.ok:,} objects and {ledger.ok_bytes:,} bytes for"
             f" {expected[0]:,} and {expected[1]:,}"
         )
     if not 0 <= ledger.unchecked <= len(pieces) - len(bad):
-        raise PartialError(f"its account has {ledger.unchecked:,} objects read unchecked")
+        raise PartialError(f"its ledger has {ledger.unchecked:,} objects read unchecked")
     if len(ledger.samples) > SAMPLES_PER_REASON * max(1, len(ledger.dropped)):
-        raise PartialError(f"its account has {len(ledger.samples):,} samples")
+        raise PartialError(f"its ledger has {len(ledger.samples):,} samples")
     if any(s.ordinal not in sent or s.reason not in ledger.dropped for s in ledger.samples):
-        raise PartialError("its account samples records of other objects, or for other reasons")
+        raise PartialError(
+            "its ledger has samples of records of other objects, or with other reasons"
+        )

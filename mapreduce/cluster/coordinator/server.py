@@ -218,7 +218,7 @@ class Server:
             return
         old = self.connections.pop(hello.worker, None)
         if old is not None:
-            old.line.end("it has dialled again")
+            old.line.end("it has connected again")
         self.connections[hello.worker] = connection
         connection.welcomed = True
         connection.send(
@@ -289,7 +289,9 @@ class Server:
         """Tell, once, of a node of the store that gives no answer."""
         for node in (self._terms.places.nodes & {*nodes}) - self._told:
             self._told.add(node)
-            self.watch.news(f"{node} gives {worker} no answer: its objects are read elsewhere")
+            self.watch.news(
+                f"{node} does not answer {worker}: its objects are read from another node"
+            )
 
     def _tell_advance(self) -> None:
         awaited = self.watch.silence()
@@ -312,7 +314,7 @@ class Server:
         self._send(command.worker, msg.Forget(command.attempt))
 
     def _quarantine(self, command: cmd.Quarantine) -> None:
-        self.watch.news(f"{command.crashed.piece.key} is set aside: {command.crashed.how}")
+        self.watch.news(f"{command.crashed.piece.key} is quarantined: {command.crashed.how}")
 
     def _set_aside(self, command: cmd.SetAside) -> None:
         self.watch.set_aside(command.worker, command.why, command.for_s)

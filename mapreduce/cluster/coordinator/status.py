@@ -134,7 +134,7 @@ class RunStatus:
         """Tell that a host keeps failing and gets no work for a while."""
         one = self._hosts.setdefault(host, _Host())
         one.asides, one.why = one.asides + 1, why[:MOST_NEWS]
-        self.news(f"{host} is set aside for {for_s:g} s: {why}")
+        self.news(f"{host} is suspended for {for_s:g} s: {why}")
 
     def shares(self) -> tuple[Share, ...]:
         """Give what each host did, and what befell it."""

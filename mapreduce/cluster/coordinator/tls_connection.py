@@ -81,7 +81,7 @@ class TlsConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         peer = self._transport.get_extra_info("peername") or ("?",)
         self.address = str(peer[0])
-        why = f"it said nothing sensible within {SETTLE_S:g} s"
+        why = f"it sent no valid message within {SETTLE_S:g} s"
         self._deadline = self._loop.call_later(SETTLE_S, self.end, why)
         self._switch.came(self)
 

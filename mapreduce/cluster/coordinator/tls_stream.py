@@ -66,7 +66,7 @@ class TlsStream:
             return self._read()
         except (ssl.SSLError, ssl.CertificateError) as error:
             self.ended = True
-            raise TlsStreamError(f"no proof of who it is ({_reason(error)})") from None
+            raise TlsStreamError(f"it did not prove its identity ({_reason(error)})") from None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt what this side says."""

@@ -108,7 +108,7 @@ def start_agents(
     hosts = [h for h in inventory.hosts if h.name in placed]
 
     def start(host: Host, tell: Callable[[str], None]) -> HostDone[Started]:
-        tell("starts its agent")
+        tell("starting its agent")
         with Remote(host, inventory) as remote:
             extra = (overlays or {}).get(host.name, ())
             place = placed[host.name]
@@ -175,7 +175,7 @@ def remove(
         with Remote(host, inventory) as remote:
             own = {**asked, "host": host.name}
             told = remote.ask("agents", own, timeout_s=2 * PATIENCE_S + SLACK_S)
-        return HostDone("removed" if told["removed"] else "nothing was there", told)
+        return HostDone("removed" if told["removed"] else "nothing was installed", told)
 
     return on_each(hosts, clear, board, timeout_s=PATIENCE_S + HOST_S)
 

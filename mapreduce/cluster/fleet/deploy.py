@@ -147,7 +147,7 @@ def trusted(facts: dict[str, Any]) -> None:
 
 def altered(facts: dict[str, Any]) -> str:
     """Say what was not there as it had been put there, if anything was."""
-    return "".join(f"; {why}: put there anew" for why in facts.get("altered", {}).values())
+    return "".join(f"; {why}: sent again" for why in facts.get("altered", {}).values())
 
 
 def _deployed(facts: dict[str, Any], plan: Plan) -> Deployed:
@@ -164,11 +164,11 @@ def _bring(
     lacks = missing(facts, plan)
     done = _deployed(facts, plan)
     if not lacks:
-        return HostDone(f"unchanged: shares its home, {plan.tree.id}", done)
+        return HostDone(f"unchanged: its home is shared, {plan.tree.id}", done)
     if "environment" in lacks:
         put_wheels(remote, facts, plan.needs, plan.cache, done.environment, tell)
     if "release" in lacks:
-        tell("pushes the release")
+        tell("sending the release")
         imports = (
             ["mapreduce.attempts.slot"] if "mapreduce/attempts/slot.py" in plan.tree.files else []
         )
@@ -204,14 +204,14 @@ def put_wheels(
         Where there are no wheels for it, or no room.
     """
     platform = platform_of(facts)
-    tell(f"wants wheels for {platform.tag}")
+    tell(f"waiting for wheels for {platform.tag}")
     wheels = cache.get(needs, platform)
     room = unpacked_bytes(wheels) + SPARE_BYTES
     free = facts["disk_free_bytes"]
     if free is not None and free < room:
         raise HostError(
             f"its disk is full: {room >> 20:,} MiB are needed under {facts['root']}, {free >> 20:,}"
-            " are free: free some, or move root = … in hosts.toml to another disk"
+            " are free: free some space, or move root = … in hosts.toml to another disk"
         )
     body = packed({path.name: path.read_bytes() for path in wheels})
     tell(f"pushes {len(body) / 1e6:,.1f} MB of wheels")
@@ -308,7 +308,7 @@ def overlaid(
     if tree is not None:
         paths.append(f"overlays/{tree.id}")
         if paths[0] not in facts["whole"]:
-            tell("pushes the code")
+            tell("sending the code")
             push(remote, paths[0], tree.tar(), sources=tree.sources)
             new = True
     if needs is not None:

@@ -98,4 +98,4 @@ def _said(use: Use, *, cleaned: bool) -> str:
         gone = f"{len(use.removed)} removed, {use.freed_bytes / 1e6:,.1f} MB freed"
         return f"{gone}; {size} stay, {free}"
     parts = (f"{k.count} {name} {k.size_bytes / 1e6:,.1f} MB" for name, k in use.kinds.items())
-    return f"{size}: {', '.join(parts)}; {free}" if use.kinds else f"nothing of ours; {free}"
+    return f"{size}: {', '.join(parts)}; {free}" if use.kinds else f"nothing installed; {free}"

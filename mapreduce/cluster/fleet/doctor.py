@@ -69,7 +69,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A host's facts, how far its clock is off, how fast it reads from here, what ails it."""
+    """A host's facts, its clock error, its read rate from this machine, and its problems."""
 
     facts: Mapping[str, Any]
     skew_s: float
@@ -90,7 +90,7 @@ def examine(
         def look(host: Host, tell: Callable[[str], None]) -> HostDone[Diagnosis]:
             tell("connects")
             with Remote(host, inventory) as remote:
-                tell("is asked how it is")
+                tell("checking the host")
                 before = time.time()
                 looks = {"reach": _store_places(host, inventory), "sees": folders}
                 facts = remote.ask("facts", {"health": True, **looks})
@@ -98,9 +98,9 @@ def examine(
                 facts["strict_kex"] = remote.strict_kex
                 _imports(remote, facts, plan)
                 if port is not None:
-                    tell("waits to be measured")
+                    tell("waiting to be measured")
                     with turn:
-                        tell("reads from here")
+                        tell("reading from this machine")
                         facts["dial"] = _dialled(remote, inventory, port)
             health = judge(facts, skew, plan.tree.id)
             grave = [f for f in health.findings if f.grave]
@@ -131,13 +131,15 @@ def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Diagnosis:
         found.append(
             Finding(
                 f"its clock is {_span(skew_s)} {'ahead' if skew_s > 0 else 'behind'}",
-                "runs do not mind; logs are easier to read after `sudo timedatectl set-ntp true`",
+                "runs work; for readable times in logs: `sudo timedatectl set-ntp true`",
             )
         )
     found += _ssh_version(facts.get("openssh"), strict=facts.get("strict_kex") is not False)
     if facts.get("current") != release:
         has = facts.get("current") or "none"
-        found.append(Finding(f"release {has}, here it is {release}", "mapreduce cluster deploy"))
+        found.append(
+            Finding(f"release {has}, this machine has {release}", "mapreduce cluster deploy")
+        )
     elif "error" in (facts.get("numpy") or {}):
         said = facts["numpy"]["error"]
         found.append(Finding(f"import numpy: {said}", "mapreduce cluster deploy", grave=True))
@@ -177,13 +179,13 @@ def _room(facts: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("ROOT is not used", facts["root_error"], grave=True)
     elif facts.get("root_error"):
         text = f"{facts['root']} cannot be written ({facts['root_error']})"
-        yield Finding(text, "root = … in hosts.toml names another folder", grave=True)
+        yield Finding(text, "set root = … in hosts.toml to another folder", grave=True)
     if free is not None and free < LOW_DISK_BYTES:
         full = free < LOW_DISK_BYTES // 4
         remedy = "`sudo apt clean`, or root = … in hosts.toml on another disk"
         yield Finding(f"{free >> 20:,} MiB free on its disk", remedy, grave=full)
     if memory is not None and memory < LOW_MEMORY_BYTES:
-        remedy = "slots = 1 in hosts.toml, or stop what else runs there"
+        remedy = "set slots = 1 in hosts.toml, or stop other programs there"
         yield Finding(f"{memory >> 20:,} MiB of memory free", remedy)
 
 
@@ -191,10 +193,12 @@ def _heat(facts: Mapping[str, Any]) -> Iterator[Finding]:
     bits, heat = facts.get("throttled"), facts.get("temperature_c")
     if bits:
         power = bits & UNDER_VOLTAGE
-        remedy = "a stronger supply or a thicker cable" if power else "a heat sink or a fan"
+        remedy = (
+            "use a stronger power supply or a thicker cable" if power else "a heat sink or a fan"
+        )
         yield Finding(", ".join(throttled_words(bits)), f"{remedy}; it works, but slower")
     elif heat is not None and heat > HOT_C:
-        yield Finding(f"{heat:.0f} °C", "a heat sink or a fan; above 80 °C a Pi slows down")
+        yield Finding(f"{heat:.0f} °C", "add a heat sink or a fan; above 80 °C a Pi slows down")
 
 
 def _ways(
@@ -203,24 +207,24 @@ def _ways(
     if "error" in dial:
         remedy = (
             "check address and listen_port in hosts.toml and the firewall of this machine;"
-            ' address = "ssh" needs no way back'
+            ' address = "ssh" needs no connection back'
         )
         yield Finding(f"cannot reach this machine ({dial['error']})", remedy, grave=True)
     if "closed" in dial:
-        yield Finding("no way back through SSH", dial["closed"], grave=True)
+        yield Finding("no connection back through SSH", dial["closed"], grave=True)
     if rate is not None and rate < SLOW_BYTES_PER_S:
-        remedy = "a cable instead of Wi-Fi, a switch of 1 Gbit/s"
+        remedy = "use a cable instead of Wi-Fi, or a 1 Gbit/s switch"
         yield Finding(f"reads {rate / 1e6:.1f} MB/s from this machine", remedy)
     for place, error in (facts.get("addresses") or {}).items():
         if error:
-            remedy = "check endpoints in hosts.toml, and that the store is on"
+            remedy = "check endpoints in hosts.toml, and that the store is running"
             yield Finding(f"cannot reach the store at {place} ({error})", remedy, grave=True)
 
 
 def _folders(facts: Mapping[str, Any]) -> Iterator[Finding]:
     for folder, error in (facts.get("folders") or {}).items():
         if error:
-            remedy = "mount it there; until then it does nothing on what lies there"
+            remedy = "mount it there; until then the host gets no tasks from this folder"
             yield Finding(f"does not see {folder} as this machine does ({error})", remedy)
 
 
@@ -231,8 +235,9 @@ def _ssh_version(said: str | None, *, strict: bool) -> Iterator[Finding]:
         return
     shown = f"OpenSSH {version[1]}.{version[2]}" if version else "its SSH server"
     yield Finding(
-        f"{shown} is open to Terrapin (CVE-2023-48795)",
-        "9.6 or newer, or a patched one: `sudo apt update && sudo apt install openssh-server`",
+        f"{shown} is vulnerable to Terrapin (CVE-2023-48795)",
+        "install 9.6 or newer, or a patched version: `sudo apt update && sudo apt install"
+        " openssh-server`",
     )
 
 
@@ -297,11 +302,11 @@ def _listening(inventory: Inventory) -> Iterator[int | None]:
         place = socket.getaddrinfo(address, inventory.listen_port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[4][:2], family=place[0])
     except OSError as error:
-        remedy = "name one of its own; `hostname -I` tells them"
+        remedy = "set one of its own addresses; `hostname -I` lists them"
         if error.errno == errno.EADDRINUSE:
             remedy = (
-                "another process has that port, a run at work perhaps (`ss -ltnp` tells):"
-                " wait for it, or let listen_port = 0 take any free one"
+                "another process uses that port, perhaps a run (`ss -ltnp` shows it): wait for"
+                " it, or set listen_port = 0 for any free port"
             )
         raise UsageError(
             f"{inventory.path}: this machine cannot listen at address {address!r}, port"

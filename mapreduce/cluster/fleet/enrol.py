@@ -83,7 +83,7 @@ def look(inventory: Inventory, hosts: Sequence[Host], board: Display) -> HostOut
     """Fetch the host keys and compare them with those pinned; log in nowhere."""
 
     def fetch(host: Host, tell: Callable[[str], None]) -> HostDone[Shown]:
-        tell("fetches its key")
+        tell("fetching its key")
         connection = connection_to(host)
         place, known = place_of(connection.way), keys_known(connection.way, inventory)
         key = host_key(connection, inventory, host, known)
@@ -186,14 +186,14 @@ def _against(
         found = pin_too or f"it shows {s.fingerprint}"
         was = f", {s.before} is pinned" if s.before else ""
         return (
-            f"{found}{was}, but {trusted} lists {other} for {' and '.join(named)}: look at the host"
-            " itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then mend the one that"
-            " is wrong, the list or the pin (`enrol --only HOST --replace`)"
+            f"{found}{was}, but {trusted} lists {other} for {' and '.join(named)}: check on the"
+            " host itself (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then correct"
+            " the one that is wrong, the list or the pinned key (`enrol --only HOST --replace`)"
         )
     if s.trust is Trust.CHANGED and not replace:
         return (
-            f"its host key changed: pinned {s.before}, found {s.fingerprint}. If the system"
-            f" was installed anew: `mapreduce cluster enrol --only {s.host} --replace`"
+            f"its host key changed: pinned {s.before}, found {s.fingerprint}. If the system was"
+            f" reinstalled: `mapreduce cluster enrol --only {s.host} --replace`"
         )
     if listed is not None and not named and s.trust is not Trust.PINNED:
         return f"{s.fingerprint} is not listed for it in {trusted}"
@@ -231,7 +231,7 @@ def log_in(
         except HostError:
             if password is None:
                 raise
-        tell("installs the key")
+        tell("installing the key")
         public = public_key(host)
         with Remote(host, inventory, password=password) as remote:
             begin, key = Beginning(), public.encode() + b"\n"
@@ -281,7 +281,7 @@ def ask_passwords(hosts: Sequence[Host]) -> dict[str, str]:
     given: dict[str, str] = {}
     last = ""
     for host in hosts:
-        hint = " (empty: as before)" if last else ""
+        hint = " (empty: same as before)" if last else ""
         user = host.user or getpass.getuser()
         last = getpass.getpass(f"Password of {user} on {host.name}{hint}: ") or last
         given[host.name] = last

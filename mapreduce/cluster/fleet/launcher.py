@@ -102,7 +102,7 @@ class OverSSH:
     def place(self, host: str) -> JobName | None:
         """Bring a host what it lacks; give the job's name there, if not as here."""
         if self._plan is None or self._job is None:
-            raise UsageError("the hosts are placed before the job is known: call prepare first")
+            raise UsageError("the job must be known before the hosts: call prepare first")
         if before := self._talks.pop(host, None):  # it was placed, and then not started
             before[0].close()
         remote = Remote(self._hosts[host], self._inventory)
@@ -233,8 +233,8 @@ def cluster_of(
     """
     if inventory.address is None:
         raise UsageError(
-            f'{inventory.path}: expected address = "…" in [cluster], the one address of this'
-            ' machine that the hosts dial ("ssh" where they cannot); found none'
+            f'{inventory.path}: expected address = "…" in [cluster], the address of this'
+            ' machine to which the hosts connect ("ssh" if they cannot); found none'
         )
     nearest = {host.name: host.endpoint for host in hosts if host.endpoint}
     launcher = OverSSH(inventory, hosts, requirements, chosen=chosen, nearest=nearest)

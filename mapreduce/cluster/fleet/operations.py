@@ -60,7 +60,7 @@ def enrol_hosts(
         Naming the hosts that are not enrolled, or cannot be logged in to.
     """
     if replace and not choice.only:
-        raise UsageError("--replace needs --only HOST: changed keys are looked at one by one")
+        raise UsageError("--replace needs --only HOST: changed keys are confirmed one by one")
     inventory, hosts = choice.read()
     if fingerprints is not None:
         host_keys.fingerprints(fingerprints)  # refused before any host is dialled
@@ -152,7 +152,7 @@ def clean_hosts(choice: HostChoice, *, everything: bool = False, yes: bool = Fal
     inventory, hosts = choice.read()
     question = (
         f"Delete all under {inventory.root} on {len(hosts)} hosts that no running agent uses,"
-        " releases and logs too? The next run brings again what it needs."
+        " including releases and logs? The next run sends what it needs again."
     )
     if everything and not yes and not confirm(question):
         raise UsageError("nothing was removed")
@@ -174,7 +174,7 @@ def show_logs(
         Naming the hosts whose logs could not be read.
     """
     if run and last:
-        raise UsageError(f"--run {run} names a run: leave out --last")
+        raise UsageError(f"--run {run} selects a run: leave out --last")
     if lines < 0:
         raise UsageError(f"--lines is 0 or more, got {lines}")
     inventory, hosts = choice.read()
@@ -192,6 +192,8 @@ def confirm(question: str, beforehand: str = "--yes") -> bool:
         Where standard input is no terminal.
     """
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody can be asked here: {beforehand} says so beforehand")
+        raise UsageError(
+            f"{question} There is no terminal to ask: confirm beforehand by {beforehand}"
+        )
     say(f"{question} [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in YES

@@ -165,7 +165,7 @@ def _overdue(
 ) -> list[HostOutcome[T]]:
     now, over = time.monotonic(), {*outcomes}
     return [
-        HostOutcome(name, False, f"gave no answer within {timeout_s:g} s", now - start)
+        HostOutcome(name, False, f"did not answer within {timeout_s:g} s", now - start)
         for name, start in list(began.items())
         if name not in over and now - start > timeout_s
     ]

@@ -38,8 +38,8 @@ def _witness(folder: str, inventory: Inventory) -> Witness | None:
     top = Path(folder)
     if not top.is_dir():
         raise UsageError(
-            f"{inventory.path}: [store] shared names {folder}, which is no folder of this machine:"
-            " mount it here too, or take it out"
+            f"{inventory.path}: [store] shared names {folder}, which is not a folder on this"
+            " machine: mount it here too, or remove it"
         )
     for entry in islice(_names(folder), MOST_LOOKS):
         with suppress(OSError):  # it went meanwhile, or is not for us to see

@@ -71,8 +71,8 @@ def _send_all(
     if missing and free is not None and free < room:
         raise HostError(
             f"its disk is full: {room >> 20:,} MiB are needed under {facts['root']} for side"
-            f" inputs, {free >> 20:,} are free: free some, or move root = … in hosts.toml to"
-            " another disk"
+            f" inputs, {free >> 20:,} are free: free some space, or move root = … in hosts.toml"
+            " to another disk"
         )
     for seal in missing:
         asked = {"input": seal.sha256, "prune": True, "keep": [s.sha256 for s in wanted]}

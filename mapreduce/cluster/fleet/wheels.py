@@ -185,7 +185,7 @@ class Cache:
                 said = said or _complaint(done.stderr)
             raise HostError(_no_wheels(platform, said))
         except subprocess.TimeoutExpired:
-            raise HostError(f"pip fetched no wheels within {PIP_S:g} s") from None
+            raise HostError(f"pip downloaded no wheels within {PIP_S:g} s") from None
         finally:
             shutil.rmtree(room, ignore_errors=True)
 
@@ -254,17 +254,17 @@ def _complaint(said: str) -> str:
     if "No module named pip" in said:
         return "pip is missing here: python -m ensurepip"
     lines = [s for s in said.splitlines() if s.startswith("ERROR")] or said.splitlines()[-1:]
-    return lines[0].removeprefix("ERROR: ") if lines else "pip said nothing"
+    return lines[0].removeprefix("ERROR: ") if lines else "pip printed nothing"
 
 
 def _no_wheels(platform: Platform, said: str) -> str:
     hint = ""
     if platform.machine in ARM_32:
         hint = (
-            " A 32-bit system needs piwheels.org reachable from this machine; a 64-bit Raspberry"
-            " Pi OS runs on a Pi 3 and newer and needs no such thing."
+            " A 32-bit system needs access to piwheels.org from this machine; a 64-bit Raspberry"
+            " Pi OS, for a Pi 3 and newer, does not."
         )
     return (
-        f"no wheels for {platform.tag} could be had ({said}). `deploy` takes other sources"
-        f" by --find-links FOLDER and --extra-index-url URL, --with a wheel's file.{hint}"
+        f"no wheels for {platform.tag} were found ({said}). `deploy` accepts other sources by"
+        f" --find-links FOLDER and --extra-index-url URL; --with accepts a wheel file.{hint}"
     )

@@ -37,7 +37,7 @@ def expand(text: str) -> list[str]:
     for options in choices:
         count *= len(options)
     if count > MOST:
-        raise UsageError(f"{text!r} stands for {count:,} hosts; the most is {MOST:,}")
+        raise UsageError(f"{text!r} stands for {count:,} hosts; the maximum is {MOST:,}")
     return ["".join(combination) for combination in itertools.product(*choices)]
 
 
@@ -55,7 +55,7 @@ def bracketed(text: str) -> str:
     whole = _WHOLE.fullmatch(text)
     if whole and whole[1] != whole[3]:
         raise UsageError(
-            f"{text} spans more than the last number: give one span for each, such as"
+            f"{text} spans more than the last number: use several spans, such as"
             f" {whole[1]}{whole[2]}-254 {whole[3]}1-{whole[4]}"
         )
     span = whole or _NAMES.fullmatch(text)
@@ -72,7 +72,9 @@ def _numbers(inside: str, text: str) -> list[str]:
         if len(first) > 1 and first[0] == "0" and len(last) != len(first):
             raise UsageError(f"{first}-{last} in {text!r}: both ends need the same width")
         if int(first) > int(last):
-            raise UsageError(f"{first}-{last} in {text!r} runs backwards: write {last}-{first}")
+            raise UsageError(
+                f"{first}-{last} in {text!r} is in reverse order: write {last}-{first}"
+            )
         if int(last) - int(first) >= MOST:
             raise UsageError(f"{first}-{last} in {text!r} is more than {MOST:,} hosts")
         width = len(first) if first[0] == "0" else 0

@@ -85,7 +85,7 @@ class Inventory:
                 raise UsageError(f"--tag {tag}: no host in {self.path} has it; tags there: {have}")
         wanted = [h for h in self.hosts if h.name in chosen and (not tags or {*tags} & {*h.tags})]
         if not wanted:
-            raise UsageError(f"no host of {self.path} is left by --only, --except and --tag")
+            raise UsageError(f"no host of {self.path} matches --only, --except and --tag")
         return tuple(wanted)
 
     def _named(self, texts: Sequence[str], option: str) -> set[str]:
@@ -116,8 +116,8 @@ def load(path: str | Path = NAME) -> Inventory:
         body = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UsageError(
-            f"no inventory at {path}: `mapreduce cluster init 192.168.10.101-116` writes one,"
-            " --inventory names another"
+            f"no inventory at {path}: `mapreduce cluster init 192.168.10.101-116` creates one,"
+            " --inventory selects another"
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
@@ -192,7 +192,7 @@ class _Reading:
             expected = "a folder of its own, such as .mapreduce (`remove` deletes it)"
             raise self.refusal(c, 0, "root", f"expected {expected}", repr(table.root))
         if ":" in table.root:
-            expected = "expected no ':', which parts the places where Python looks for modules"
+            expected = "expected no ':', because it separates folders in Python's module path"
             raise self.refusal(c, 0, "root", expected, repr(table.root))
 
     def _check_store(self, store: StoreTable) -> None:
@@ -201,7 +201,7 @@ class _Reading:
         for folder in store.shared:
             self._plain("store", 0, "shared", folder)
             if not Path(folder).is_absolute() or {"..", "/"} & {*Path(folder).parts[1:], folder}:
-                expected = "expected a folder's whole path, such as /mnt/trips"
+                expected = "expected an absolute path of a folder, such as /mnt/trips"
                 raise self.refusal("store", 0, "shared", expected, repr(folder))
         if not 1 <= store.max_requests <= MAX_REQUESTS:
             at = ("store", 0, "max_requests")
@@ -275,7 +275,7 @@ class _Reading:
         if public or identity.endswith(".pub"):
             own = identity.removesuffix(".pub")
             expected = "expected the private key" + (f", {own!r}" if own != identity else "")
-            raise self.refusal(table, i, "identity", expected, f"the public one, {identity!r}")
+            raise self.refusal(table, i, "identity", expected, f"the public key, {identity!r}")
 
     def _expanded(self, i: int, key: str, text: str) -> list[str]:
         try:
@@ -285,7 +285,7 @@ class _Reading:
 
     def _plain(self, table: str, i: int, key: str, text: str) -> None:
         if not text or text.startswith("-") or not text.isprintable():
-            expected = "expected text of one line, all of it visible, that does not begin with '-'"
+            expected = "expected one line of visible text that does not begin with '-'"
             raise self.refusal(table, i, key, expected, repr(text))
 
     def _fits(

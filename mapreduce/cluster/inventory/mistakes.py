@@ -64,7 +64,7 @@ class TomlText:
         if unknown:
             key, spot = unknown[1], table or unknown[1]
             known = ", ".join(TABLES.get(table, File).__struct_fields__)
-            lacks = f"no such key is known; those there are: {known}"
+            lacks = f"unknown key; expected one of: {known}"
             return self.refusal(spot, int(index or 0), key, lacks, repr(key))
         missing = re.search(r"missing required field `([^`]*)`", what)
         if missing:

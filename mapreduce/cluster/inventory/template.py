@@ -114,7 +114,7 @@ def init(
     """
     path = folder / NAME
     if path.exists():
-        raise UsageError(f"{path} is there already: edit it, or move it away first")
+        raise UsageError(f"{path} already exists: edit it, or move it away first")
     first = expand(meant(spans[0]))[0]
     text = hosts_toml(spans, user=user, name=name, address=address or own_address(first))
     parsed(text, path)  # a file that `load` would refuse is not written
@@ -139,10 +139,10 @@ def meant(span: str) -> str:
     """
     typed = span.strip()
     if "@" in typed:
-        raise UsageError(f"{typed}: name who logs in by --user, and here the host alone")
+        raise UsageError(f"{typed}: set the login name with --user, and type only the host here")
     if "/" in typed or "," in re.sub(r"\[[^\]]*\]", "", typed):
         raise UsageError(
-            f"{typed}: expected names or addresses, blanks between them, or spans such as"
+            f"{typed}: expected names or addresses, separated by blanks, or spans such as"
             " 192.168.10.101-116"
         )
     span_in_brackets = bracketed(typed)
@@ -150,7 +150,7 @@ def meant(span: str) -> str:
     if wrong is not None:
         raise UsageError(
             f"{span!r}: expected an address, a span such as 192.168.10.101-116, or a name;"
-            f" {wrong!r} is none"
+            f" {wrong!r} is not valid"
         )
     return span_in_brackets
 

@@ -80,16 +80,16 @@ def start(asked: Asked, config: bytes, seen: Mapping[str, bool] | None = None) -
     path = [os.path.join(asked["root"], p) for p in asked["path"]]
     for place, tree in zip(asked["path"], path):
         if not os.path.isdir(tree):
-            return {"error": f"{tree} is not there: deploy first"}
+            return {"error": f"{tree} does not exist: deploy first"}
         if not (seen or {}).get(place):
             fault = content.fault(asked["root"], place)
             if fault is not None:
-                return {"error": f"{fault}, so it is not run: deploy again"}
+                return {"error": f"{fault}, so it is not used: deploy again"}
         os.utime(tree)  # used just now: prune keeps it
     for name in asked.get("inputs", []):
         file = os.path.join(asked["root"], name)
         if not content.file_whole(file):
-            return {"error": f"{file} is not there any more, or was changed: run it again"}
+            return {"error": f"{file} no longer exists, or was changed: run it again"}
         os.utime(file)  # as above
     with opened(os.path.join(folder, space.LOCK), os.O_RDWR | os.O_CREAT) as lock:
         if not locked(lock):
@@ -134,7 +134,7 @@ def launched(asked: Asked, folder: str, path: list[str], config: bytes, lock: in
     if agent.poll() is None:
         end(body, signal.SIGKILL)
         agent.wait()
-        reason = f"said nothing within {asked['timeout_s']} s"
+        reason = f"printed nothing within {asked['timeout_s']} s"
     else:
         reason = f"ended with {agent.returncode} before it started"
     os.unlink(os.path.join(folder, space.NOTE))
@@ -288,7 +288,7 @@ def remove(asked: Asked) -> Asked:
     if not os.path.isdir(root):
         return {"removed": False}
     if not ground.own_file(os.path.join(root, ground.MARKER)) or os.path.islink(root):
-        return {"error": f"{root} is not a folder of ours (it has no home-id): not removed"}
+        return {"error": f"{root} is not a folder of this program (it has no home-id): not removed"}
     ended = stop(dict(asked, run=None))
     away = f"{root}.removed"  # in one step: hosts that share it may remove it at once
     with contextlib.suppress(FileNotFoundError):

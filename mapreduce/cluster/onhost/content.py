@@ -79,7 +79,7 @@ def whole(root: str, place: str, sources: str | None = None) -> None:
     except (ground.Untrusted, OSError) as error:
         raise Altered(str(error)) from None
     if sources is not None and digest_of_sources(held) != sources:
-        raise Altered(f"{tree} holds other sources than its name says")
+        raise Altered(f"{tree} contains other sources than its name says")
     if other != own:
         compiled(tree)
         noted(tree, place)  # another Python put it down: hosts of both share this home
@@ -109,7 +109,7 @@ def compare(tree: str, held: Files, tag: str) -> None:
         if path not in held:
             if compiled_by(path) not in (None, tag):
                 continue
-            raise Altered(f"{tree}/{path} was not put there by us")
+            raise Altered(f"{tree}/{path} was not installed by this program")
         size, inode, changed, sha256 = held[path]
         if marks(found[path]) != [size, inode, changed] and (
             found[path].st_size != size or digest(os.path.join(tree, path)) != sha256
@@ -135,7 +135,7 @@ def files_of(tree: str, below: str = "") -> dict[str, os.stat_result]:
             if stat.S_ISDIR(status.st_mode):
                 found.update(files_of(tree, path))
             elif not stat.S_ISREG(status.st_mode):
-                raise Altered(f"{tree}/{path} is a link or no file")
+                raise Altered(f"{tree}/{path} is a link or not a regular file")
             elif not (below == "" and ours(entry.name, status)):
                 found[path] = status
     return found
@@ -157,7 +157,7 @@ def any_note(tree: str) -> str:
     for name in sorted(os.listdir(tree)):
         if name.startswith(NOTE):
             return name
-    raise Altered(f"{tree} was not put there by us: it has no {NOTE}{TAG}")
+    raise Altered(f"{tree} was not installed by this program: it has no {NOTE}{TAG}")
 
 
 def read_note(path: str, place: str) -> Files:
@@ -175,7 +175,7 @@ def read_note(path: str, place: str) -> Files:
             body = json.load(given)
         files: Files = {str(name): list(row) for name, row in body["files"].items()}
         if body["place"] != place or any(len(row) != 4 for row in files.values()):  # noqa: PLR2004 - as `Files` says
-            raise Altered(f"{path} is of another place")
+            raise Altered(f"{path} belongs to another place")
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Altered(f"{path} cannot be read") from None
     return files

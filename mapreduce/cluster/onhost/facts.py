@@ -183,11 +183,15 @@ def marker(root: str) -> str | None:
     if not os.path.lexists(path):
         return None
     if not ground.own_file(path):
-        raise ground.Untrusted(f"{path} is not ours: look what it is, and remove it")
+        raise ground.Untrusted(
+            f"{path} does not belong to this program: check what it is, and remove it"
+        )
     with open(path) as given:
         mark = given.read(MARK_DIGITS + 1)
     if len(mark) != MARK_DIGITS or not mark.isalnum():
-        raise ground.Untrusted(f"{path} is not ours: look what it is, and remove it")
+        raise ground.Untrusted(
+            f"{path} does not belong to this program: check what it is, and remove it"
+        )
     return mark
 
 
@@ -282,7 +286,7 @@ def sees(folder: str, witness: list[Any] | None) -> str | None:
     except OSError as error:
         return str(error)
     same = [status.st_mtime_ns, status.st_size] == witness[1:]
-    return None if same else f"its {witness[0]} is another file there"
+    return None if same else f"its {witness[0]} is a different file there"
 
 
 def dial(host: str, port: int) -> dict[str, Any]:

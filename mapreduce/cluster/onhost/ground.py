@@ -17,7 +17,7 @@ OTHERS_WRITE = 0o022
 MOST_LINKS = 40
 KINDS = ("releases", "environments", "overlays", "inputs", "runs", ".incoming")
 MARKER = "home-id"
-ELSEWHERE = "root = … in hosts.toml has to name a folder that only you can write"
+ELSEWHERE = "root = … in hosts.toml must name a folder that only you can write to"
 
 
 class Untrusted(OSError):  # noqa: N818 - it says what was found
@@ -69,7 +69,7 @@ def private(path: str) -> None:
     """
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
-        raise Untrusted(f"{path} is no folder of ours: look what it is, and remove it")
+        raise Untrusted(f"{path} is not a folder of this program: check what it is, and remove it")
     if status.st_uid != os.geteuid():
         raise Untrusted(f"{path} belongs to {owner(status)}, not to you: {ELSEWHERE}")
     not_others(path, status, sticky=False)
@@ -89,8 +89,8 @@ def not_others(path: str, status: os.stat_result, *, sticky: bool) -> None:
         )
     if status.st_mode & OTHERS_WRITE and not (sticky and status.st_mode & stat.S_ISVTX):
         raise Untrusted(
-            f"others can write into {path} (mode {stat.S_IMODE(status.st_mode):04o}), so what is"
-            f" there is not trusted: `chmod go-w {path}` there, or {ELSEWHERE}"
+            f"others can write into {path} (mode {stat.S_IMODE(status.st_mode):04o}), so its"
+            f" contents are not trusted: `chmod go-w {path}` there, or {ELSEWHERE}"
         )
 
 
@@ -100,7 +100,7 @@ def way(path: str) -> list[str]:
     Raises
     ------
     Untrusted
-        The links go round in a circle.
+        The links form a cycle.
     """
     found = ["/"]
     left = [part for part in path.split("/") if part][::-1]
@@ -119,7 +119,7 @@ def way(path: str) -> list[str]:
         if os.path.islink(there):
             links += 1
             if links > MOST_LINKS:
-                raise Untrusted(f"the links on the way to {path} go round in a circle")
+                raise Untrusted(f"the links on the way to {path} form a cycle")
             target = os.readlink(there)
             here = "/" if os.path.isabs(target) else here
             left += [p for p in target.split("/") if p][::-1]

@@ -105,7 +105,7 @@ def place_input(root: str, sha256: str) -> None:
                 out.write(body)
                 body = source.read(1 << 16)
         if source.digest.hexdigest() != sha256:
-            raise Refused("the transfer was cut, or is not what was announced")
+            raise Refused("the transfer was truncated, or differs from what was announced")
         os.chmod(path, 0o400)
         if os.path.isdir(target) and not os.path.islink(target):
             put_away(target)
@@ -160,9 +160,9 @@ def receive(tree: str, sha256: str) -> None:
         while source.read(1 << 16):
             continue
     except (tarfile.TarError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise Refused(f"the transfer was cut: {error}") from None
+        raise Refused(f"the transfer was truncated: {error}") from None
     if source.digest.hexdigest() != sha256:
-        raise Refused("the transfer was cut, or is not what was announced")
+        raise Refused("the transfer was truncated, or differs from what was announced")
 
 
 def unpack_wheel(body: bytes, tree: str) -> None:

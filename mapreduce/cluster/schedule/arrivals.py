@@ -51,7 +51,7 @@ def joined(state: State, event: ev.Joined) -> None:
     for number in sorted(has.keys() - holding):
         if number not in state.living:
             continue  # given back meanwhile, since its worker was set aside
-        failures.vanished(state, has[number], "its worker began anew", ran=number in began)
+        failures.vanished(state, has[number], "its worker restarted", ran=number in began)
 
 
 def lost(state: State, event: ev.Lost) -> None:

@@ -44,7 +44,7 @@ def _remedy(message: str) -> str:
     missing = LACKS.search(message)
     if missing is None:
         return ""
-    return f"\nA package that hosts lack travels with the run: --with {missing[1]}"
+    return f"\nSend a package that hosts lack with the run: --with {missing[1]}"
 
 
 def unseen(state: State, attempt: Attempt, why: str) -> None:
@@ -89,9 +89,10 @@ def _suspect(state: State, attempt: Attempt, how: str) -> None:
         key = attempt.fragment.pieces[0].key
         state.abort(
             "workers",
-            f"workers are lost faster than they can read {key!r}: {how}, {troubles.losses_alone}"
-            " times while it ran there alone. That may be the object's fault or the hosts'; it"
-            " takes two hosts to tell. The same command goes on; --exclude leaves the object out",
+            f"workers are lost before they can read {key!r}: {how}, {troubles.losses_alone}"
+            " times while it ran there alone. The cause may be the object or the hosts; two"
+            " hosts are needed to decide. The same command resumes the run; --exclude skips the"
+            " object",
         )
 
 

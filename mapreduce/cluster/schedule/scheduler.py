@@ -213,7 +213,7 @@ class Schedule:
         state = self.state
         task = state.tasks.get(event.task)
         if task is None or not task.committing:
-            raise ScheduleError(f"split {event.task} is committed, which nobody asked for")
+            raise ScheduleError(f"split {event.task} is committed, which was not requested")
         del state.tasks[task.number]
         state.committed.add(task.number)
         state.committing -= 1
@@ -286,7 +286,7 @@ class Schedule:
             worker.lost_at = worker.heard
             self.state.roster.change(worker, self.state.now, silent=True)
             self.state.unseat(worker)
-        how = "its worker fell silent" if worker.connected else "its worker was lost"
+        how = "its worker missed its heartbeats" if worker.connected else "its worker was lost"
         failures.vanished(self.state, attempt, how, ran=attempt.started is not None)
 
     def _heard(self, name: str) -> Worker | None:

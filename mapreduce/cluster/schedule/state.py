@@ -187,10 +187,9 @@ class State:
         self.abort(
             "workers",
             f"processes died {len(troubles.strikes)} times at {fragment.pieces[0].key!r}, and"
-            " others died about then, or there was nothing to compare with:"
-            f" {troubles.how}. That may be the object's fault or the hosts'. When the hosts are"
-            " well again the same command goes on;"
-            " --exclude leaves the object out",
+            " other processes died at about the same time, or there was nothing to compare with:"
+            f" {troubles.how}. The cause may be the object or the hosts. When the hosts have"
+            " recovered, the same command resumes the run; --exclude skips the object",
         )
 
     def _convict(self, fragment: Fragment) -> None:

@@ -37,7 +37,7 @@ class Verdict(enum.Enum):
     PART = "run its worst object, and what lies before and behind it, by themselves"
     HALVE = "run its halves"
     CONVICT = "quarantine its only object"
-    DOUBT = "stop: it can't be told what is to blame"
+    DOUBT = "stop: the cause cannot be determined"
 
 
 def worker_lost(

@@ -58,7 +58,7 @@ def _wrong(line: KnownHost) -> str:
     if line.key is None:
         return f"{line.wrong}: delete the line, then `mapreduce cluster enrol` for its host"
     odd = next((n for n in line.names.split(",") if n.endswith(f"]:{SSH_PORT}")), "")
-    return f"{odd}, which nobody is called: write {odd[1 : odd.rindex(']')]}" if odd else ""
+    return f"{odd}, which is not a valid name: write {odd[1 : odd.rindex(']')]}" if odd else ""
 
 
 def pin(path: Path, new: Mapping[str, HostKey]) -> None:
@@ -96,8 +96,8 @@ def _without(text: str, line: KnownHost | None, names: Mapping[str, HostKey]) ->
     wide = next((name for name in fitting if left and rest.fits(name)), None)
     if wide is not None and line.key != names[wide]:
         raise UsageError(
-            f"{line.place}: its pattern {rest.names!r} goes on allowing {wide} the key"
-            f" {line.key.fingerprint if line.key else ''}: take that line out first"
+            f"{line.place}: its pattern {rest.names!r} still allows {wide} the key"
+            f" {line.key.fingerprint if line.key else ''}: remove that line first"
         )
     return f"{rest.names} {fields(text)[2]}\n" if left else ""
 

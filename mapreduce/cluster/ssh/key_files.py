@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1 << 20
 MAGIC: Final = b"openssh-key-v1\x00"
 CERTIFICATE: Final = "-cert-v01@openssh.com"
-LOCKED: Final = "has a passphrase, and the SSH agent doesn't hold it: `ssh-add {}`"
+LOCKED: Final = "has a passphrase, and the SSH agent does not have it: `ssh-add {}`"
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -64,7 +64,7 @@ def identity(path: Path) -> KeyFile:
             trouble = _locked(path)
         except Exception as error:  # noqa: BLE001 - any of them: it is no key
             said = str(error).split("\n")[0][:80] or type(error).__name__
-            trouble = f"{path} is no private key that can be read ({said})"
+            trouble = f"{path} is not a private key that can be read ({said})"
     if key is None:
         return KeyFile(path, public=public, trouble=trouble)
     key.public_blob = None  # a certificate beside it is offered apart
@@ -98,21 +98,21 @@ def _exposed(status: os.stat_result) -> str:
 def _trouble(path: Path, body: bytes, exposed: str) -> str:
     """Name what a file is by how it begins, where that is no key that can be used."""
     text, kind = body.lstrip(), _kind(body)
-    token = f"is a key of a security token, which works through the agent: `ssh-add {path}`"
+    token = f"is a key of a security token, which works only through the agent: `ssh-add {path}`"
     cases = (
-        (text.startswith(PUBLIC), "is a public key: name the private one, without .pub"),
+        (text.startswith(PUBLIC), "is a public key: use the private key, without .pub"),
         (
             text.startswith(b"PuTTY-User-Key-File"),
-            f"is a key of PuTTY's: `puttygen {path} -O private-openssh -o NEW`",
+            f"is a PuTTY key: `puttygen {path} -O private-openssh -o NEW`",
         ),
-        (b"PRIVATE KEY" not in text, f"is no private key: it begins with {bytes(text[:20])!r}"),
+        (b"PRIVATE KEY" not in text, f"is not a private key: it begins with {bytes(text[:20])!r}"),
         (
             bool(exposed),
-            f"may be read by others (mode {exposed}), so nobody uses it: `chmod 600 {path}`",
+            f"is readable by others (mode {exposed}), so it is not used: `chmod 600 {path}`",
         ),
         (
             b"BEGIN DSA PRIVATE KEY" in text or kind == "ssh-dss",
-            "is a DSA key, which OpenSSH takes no more: `ssh-keygen -t ed25519`",
+            "is a DSA key, which OpenSSH no longer accepts: `ssh-keygen -t ed25519`",
         ),
         (kind.startswith("sk-"), token),
         (b"ENCRYPTED" in text or _cipher(body) not in {b"", b"none"}, LOCKED.format(path)),

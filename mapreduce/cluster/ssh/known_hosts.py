@@ -186,7 +186,9 @@ def banned(paths: Iterable[Path]) -> tuple[KnownHost, ...]:
     for path in paths:
         text = path.read_text(**ENCODING)
         if text.startswith(KRL):
-            raise ValueError(f"{path} is a list of `ssh-keygen -k`, which is not read here")
+            raise ValueError(
+                f"{path} is a revocation list of `ssh-keygen -k`, which is not supported"
+            )
         for number, said in enumerate(split(text), 1):
             line = _line(path, number, f"{REVOKED} * {said}") if fields(said)[1] else None
             if line is not None and line.key is None:
@@ -220,16 +222,16 @@ def _line(path: Path, number: int, text: str) -> KnownHost | None:
         return KnownHost(path, number, marker, "", None, f"the markers {text.split()[:2]}")
     words = rest.split(None, 2)
     if not names or len(words) < 2 or words[0].startswith("#"):  # noqa: PLR2004 - kind and key
-        return KnownHost(path, number, marker, names, None, "no kind and key after the names")
+        return KnownHost(path, number, marker, names, None, "no key type and key after the names")
     try:
         blob = base64.b64decode(words[1], validate=True)
         (length,) = struct.unpack(">I", blob[:LENGTH_BYTES])
         inside = blob[LENGTH_BYTES : LENGTH_BYTES + length].decode("ascii")
     except (binascii.Error, struct.error, ValueError):
-        return KnownHost(path, number, marker, names, None, f"no base64 of a key after {words[0]}")
+        return KnownHost(path, number, marker, names, None, f"no base64 key after {words[0]}")
     if inside != words[0]:
         return KnownHost(
-            path, number, marker, names, None, f"a key of {inside!r} told as {words[0]!r}"
+            path, number, marker, names, None, f"a key of {inside!r} declared as {words[0]!r}"
         )
     return KnownHost(path, number, marker, names, HostKey(words[0], blob))
 

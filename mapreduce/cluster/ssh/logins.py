@@ -61,7 +61,7 @@ class SshAgent(AgentSSH):  # type: ignore[misc]  # it ships no types
         except (OSError, SSHException, ValueError, IndexError) as error:
             line.close()
             self._conn = None
-            self.trouble = f"the SSH agent at {place} doesn't answer ({error})"
+            self.trouble = f"the SSH agent at {place} does not answer ({error})"
 
     def close(self) -> None:
         """End the conversation."""
@@ -81,13 +81,13 @@ class ByPassword(AuthStrategy):  # type: ignore[misc]  # it ships no types
             transport.auth_password(self.way.user, self.password)
         except BadAuthenticationType as error:
             raise LoginError(
-                f"takes no password ({', '.join(error.allowed_types)}): put the key on it by"
-                " other means"
+                f"does not accept passwords ({', '.join(error.allowed_types)}): install the key"
+                " by other means"
             ) from None
         except AuthenticationException:
             raise LoginError(
-                f"refused this password of {self.way.user}: type it again, or put the key on it by"
-                " other means (its sshd may take no passwords, or not root's)"
+                f"refused this password of {self.way.user}: type it again, or install the key by"
+                " other means (its sshd may not accept passwords, or not for root)"
             ) from None
 
 
@@ -152,7 +152,9 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
             more = transport.auth_publickey(user, offer.key)
         except BadAuthenticationType as error:
             kinds = ", ".join(error.allowed_types)
-            raise LoginError(f"takes no keys from {user}, but {kinds}: allow keys there") from None
+            raise LoginError(
+                f"accepts no keys from {user}, but {kinds}: enable public keys on the host"
+            ) from None
         except (AuthenticationException, SSHException, EOFError) as error:
             if not transport.is_active():
                 raise LoginError(self._hung_up(len(refused) + 1, of)) from None
@@ -160,8 +162,8 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
             return f"{offer.shown}: {error}" if ours else offer.shown
         if more:
             raise LoginError(
-                f"takes {offer.shown} and wants {' or '.join(more)} besides: logins of two factors"
-                " are not supported"
+                f"takes {offer.shown} and wants {' or '.join(more)} in addition: two-factor"
+                " logins are not supported"
             )
         return None
 
@@ -171,12 +173,13 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
         )
         if of == 1:
             return (
-                f"hung up during the login of {self.way.user}: its log says why"
+                f"closed the connection during the login of {self.way.user}: its log says why"
                 " (there: sudo journalctl -u ssh)"
             )
         return (
-            f"hung up after {tried} of {of} keys were offered (too many authentication failures;"
-            f" its MaxAuthTries): name the key it knows, by {which}"
+            f"closed the connection after {tried} of {of} keys were offered (too many"
+            " authentication failures;"
+            f" its MaxAuthTries): select the key that it accepts, by {which}"
         )
 
     def _words(self, refused: Sequence[str], troubles: Sequence[str]) -> str:
@@ -188,7 +191,7 @@ class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
             return f"{tried}; {'; '.join(troubles)}" + (
                 "" if not refused else f". Else: {self.remedy}"
             )
-        none = "" if refused else " there is none: `ssh-keygen -t ed25519`, then"
+        none = "" if refused else " there is none: type `ssh-keygen -t ed25519`, then"
         return f"{tried}:{none} {self.remedy}"
 
 

@@ -28,30 +28,36 @@ def no_answer(beginning: Beginning, out: bytes, err: str, status: int, python: s
         old = next((w[:SHOWN] for w in words if any(sign in w for sign in OLD)), "")
         return _never_began(bytes(beginning.before), old or last, status, python)
     if not out.strip():
-        return f"our script ended there without an answer (exit code {status}; {last or 'no word'})"
-    return f"our script failed there ({last or out[:SHOWN]!r})"
+        return (
+            f"our script ended on the host without an answer (exit code {status};"
+            f" {last or 'no word'})"
+        )
+    return f"our script failed on the host ({last or out[:SHOWN]!r})"
 
 
 def too_late(beginning: Beginning, timeout_s: float) -> str:
     """Say that time is up."""
     if beginning.begun:
-        return f"no answer within {timeout_s:g} s: the step was given up"
+        return f"no answer within {timeout_s:g} s: the step was cancelled"
     said = _said(bytes(beginning.before))
     return (
-        f"no answer within {timeout_s:g} s, not even that our script began{said}: something in its"
-        f" login shell waits or takes long; {WHERE}"
+        f"no answer within {timeout_s:g} s, and our script did not begin{said}: a command in its"
+        f" login shell waits or is slow; {WHERE}"
     )
 
 
 def too_much(most_bytes: int) -> str:
     """Say that a login shell talks without end."""
-    return f"its login shell said more than {most_bytes:,} bytes before our script began: {WHERE}"
+    return (
+        f"its login shell printed more than {most_bytes:,} bytes before our script began: {WHERE}"
+    )
 
 
 def _never_began(before: bytes, last: str, status: int, python: str) -> str:
     if "restricted" in last:
         return (
-            f"its login shell is a restricted one ({last}): give the user another there,"
+            f"its login shell is restricted ({last}): give the user another login shell on the"
+            " host,"
             " `sudo chsh -s /bin/bash USER`"
         )
     if status == NOT_FOUND or _MISSING.search(last):
@@ -61,10 +67,10 @@ def _never_began(before: bytes, last: str, status: int, python: str) -> str:
         )
     if any(sign in last for sign in OLD):
         return f"{python} could not run our script ({last}); Python 3.11 or newer is needed"
-    told = f"; its last words are {last!r}" if last else ""
+    told = f"; its last output is {last!r}" if last else ""
     return (
         f"its login shell ended (exit code {status}{told}) before our script"
-        f" began{_said(before)}: `exit`, `exec` or another command in its place; {WHERE}"
+        f" began{_said(before)}: it runs `exit`, `exec` or another command; {WHERE}"
     )
 
 

@@ -43,7 +43,9 @@ class KeyRefused(paramiko.SSHException):  # type: ignore[misc]  # it ships no ty
         self.revoked = line.place if line else None
         self.shown = shown.fingerprint
         self.known = ", ".join(key.fingerprint for key in known.keys)
-        super().__init__(f"{place} showed the key {self.shown}, known is {self.known or 'none'}")
+        super().__init__(
+            f"{place} showed the key {self.shown}, the known key is {self.known or 'none'}"
+        )
 
 
 class Unopened(Exception):  # noqa: N818 - what it wraps is the error
@@ -231,13 +233,15 @@ def _gateway(way: SshOptions, seen: tuple[str, ...] = ()) -> Hop | None:
         here = (*seen, *way.jumps[: i + 1])
         if len(here) > MOST_HOPS:
             raise UsageError(
-                f"ProxyJump leads to {way.name} through {' > '.join(here)}: a circle, or more than"
+                f"ProxyJump leads to {way.name} through {' > '.join(here)}: a cycle, or more than"
                 f" {MOST_HOPS} hops"
             )
         hop = way_to(*parts_of_jump(text))
         if i == 0:
             gateway = _gateway(hop, here)
-        remedy = f"put your key on it (`ssh-copy-id {hop.name}`), and see `ssh {hop.name}`"
+        remedy = (
+            f"install your key there (`ssh-copy-id {hop.name}`), and test it by `ssh {hop.name}`"
+        )
         strategy = ByKey(hop, None, remedy)
         gateway = Hop(hop, gateway, {**_patience(), "auth_strategy": strategy})
     return gateway
@@ -255,11 +259,11 @@ def _unknown(way: SshOptions, known: Known, name: str, *, jump: bool) -> str:
         return f"the host key of {where} is revoked by {line.place}: nothing is sent to it"
     if known.authorities:
         line = known.authorities[0]
-        said = f"{line.place} vouches for {where} by @cert-authority, which is not supported"
+        said = f"{line.place} identifies {where} only by @cert-authority, which is not supported"
     else:
         said = f"no host key is pinned for {where}"
     if jump:
-        return f"{said}: `ssh {way.name}` once, which notes its key"
+        return f"{said}: `ssh {way.name}` once, which records its key"
     return f"{said}: `mapreduce cluster enrol --only {name}`"
 
 

@@ -122,7 +122,7 @@ class Remote:
         if not isinstance(told, dict):
             raise HostError(f"expected an answer of ours, got {answer.out[:80]!r}")
         if told.get("disk_full"):
-            raise HostError(f"its disk is full ({told['error']}): free some and deploy again")
+            raise HostError(f"its disk is full ({told['error']}): free some space and deploy again")
         if "error" in told:
             raise HostError(str(told["error"]))
         return told
@@ -216,7 +216,8 @@ class Remote:
                 if not transport.is_active():
                     raise
                 raise HostError(
-                    f"its SSH server leads no port back here ({error}): `AllowTcpForwarding yes`"
+                    f"its SSH server does not forward a port to this machine ({error}):"
+                    " `AllowTcpForwarding yes`"
                     " in /etc/ssh/sshd_config there, then `sudo systemctl reload ssh`"
                 ) from None
 
@@ -242,7 +243,7 @@ class Remote:
         if late.is_set():
             if beginning is not None:
                 raise HostError(too_late(beginning, timeout_s))
-            raise HostError(f"no answer within {timeout_s:g} s: the step was given up")
+            raise HostError(f"no answer within {timeout_s:g} s: the step was cancelled")
 
 
 def _send(channel: Any, body: bytes | Iterable[bytes]) -> None:

@@ -70,19 +70,19 @@ def _asked(command: Sequence[str], name: str) -> str:
         )
     except subprocess.TimeoutExpired:
         raise HostError(
-            f"`ssh -G {name}` gave no answer within {ASK_S:g} s: look for Match exec and"
+            f"`ssh -G {name}` did not answer within {ASK_S:g} s: look for Match exec and"
             " CanonicalizeHostname in ~/.ssh/config"
         ) from None
     if done.returncode == 0:
         return os.fsdecode(done.stdout)
     lines = done.stderr.decode(errors="replace").splitlines()
     said = [s.strip() for s in lines if s.strip() and not any(n in s for n in NOISE)]
-    words = "; ".join(said) or f"exit code {done.returncode} and no word"
+    words = "; ".join(said) or f"exit code {done.returncode} and no message"
     if any(mark in words for mark in BOM):
         words += " (a byte order mark: save the file without one)"
     of_name = "hostname" in words and "line " not in words  # one that ssh would not take
     fault: type[MapReduceError] = HostError if of_name else UsageError
-    raise fault(f"ssh refuses its configuration (`ssh -G {name}`): {words}")
+    raise fault(f"ssh rejects its configuration (`ssh -G {name}`): {words}")
 
 
 def _way_without_ssh(name: str, user: str | None, port: int | None) -> SshOptions:
@@ -93,13 +93,13 @@ def _way_without_ssh(name: str, user: str | None, port: int | None) -> SshOption
         for number, line in enumerate(text.split("\n"), 1):
             if BEYOND.match(line):
                 raise UsageError(
-                    f"{path}:{number}: {line.split()[0]} is read by OpenSSH's client alone, and"
-                    f" there is no `ssh` on the PATH: {INSTALL}"
+                    f"{path}:{number}: {line.split()[0]} is only supported with OpenSSH's"
+                    f" client, and there is no `ssh` on the PATH: {INSTALL}"
                 )
         try:
             config.parse(text.splitlines())
         except ConfigParseError as error:
-            raise UsageError(f"{path}: {error}; `ssh` says where: {INSTALL}") from None
+            raise UsageError(f"{path}: {error}; `ssh` shows where: {INSTALL}") from None
     found = config.lookup(name)
     options = {k: [v] if isinstance(v, str) else list(v or ()) for k, v in found.items()}
     own = Path.home() / ".ssh"

@@ -23,10 +23,10 @@ SSH_PORT: Final = 22
 NONE: Final = "none"
 FAMILIES: Final = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 NOT_DONE: Final = {
-    "bindinterface": "name an address by BindAddress instead",
-    "proxyusefdpass": "a ProxyCommand that carries the bytes itself is needed",
-    "knownhostscommand": "name files by UserKnownHostsFile instead",
-    "pkcs11provider": "have the SSH agent hold that key (ssh-add -s) and leave the option out",
+    "bindinterface": "set an address by BindAddress instead",
+    "proxyusefdpass": "use a ProxyCommand that transfers the bytes itself",
+    "knownhostscommand": "list files by UserKnownHostsFile instead",
+    "pkcs11provider": "load that key into the SSH agent (ssh-add -s) and remove the option",
 }
 UNSAFE: Final = re.compile(r"""^-|[\s'`"$\\;&<>|(){}\x00-\x1f]""")  # as OpenSSH has it
 _TOKEN = re.compile(r"%(.)|\$\{(\w+)\}", re.DOTALL)
@@ -113,8 +113,8 @@ def refuse_what_is_not_done(name: str, options: Mapping[str, Sequence[str]]) -> 
         value = next(iter(options.get(key, ())), NONE)
         if value.lower() not in {NONE, "no"}:
             raise UsageError(
-                f"the SSH configuration says {key} {value} for {name} (`ssh -G {name}` tells),"
-                f" which is not done here: {instead}"
+                f"the SSH configuration says {key} {value} for {name} (`ssh -G {name}` shows"
+                f" it), which is not supported: {instead}"
             )
 
 
@@ -132,8 +132,8 @@ def expanded(text: str, tokens: Mapping[str, str], what: str) -> str:
         if value is None:
             known = " ".join(f"%{c}" for c in tokens)
             raise UsageError(
-                f"the SSH configuration says {what} {text}: {found[0]} stands for nothing here."
-                f" Known are {known} and ${{NAME}} of variables that are set"
+                f"the SSH configuration says {what} {text}: {found[0]} is not supported."
+                f" Supported are {known} and ${{NAME}} of variables that are set"
             )
         return value
 
@@ -195,8 +195,8 @@ def _command(text: str, tokens: Mapping[str, str]) -> str:
     for token in "hnkr":
         if f"%{token}" in text and UNSAFE.search(tokens[token]):
             raise UsageError(
-                f"the SSH configuration puts %{token} into a ProxyCommand, and a shell would read"
-                f" more than a name in {tokens[token]!r}: rename it"
+                f"the SSH configuration puts %{token} into a ProxyCommand, and a shell would"
+                f" interpret more than a name in {tokens[token]!r}: rename it"
             )
     return expanded(text, tokens, "ProxyCommand")
 

@@ -100,7 +100,7 @@ class Tunnel:
             There is none.
         """
         if self._remote is None:
-            raise HostError("the way back through SSH is closed")
+            raise HostError("the connection back through SSH is closed")
         return self._remote
 
     def open(self) -> None:

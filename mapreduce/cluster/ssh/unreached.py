@@ -24,7 +24,9 @@ from mapreduce.errors import MapReduceError
 if TYPE_CHECKING:
     from mapreduce.cluster.inventory.inventory import Host
 
-REFUSED: Final = "refused the connection: is SSH on? There: sudo systemctl enable --now ssh"
+REFUSED: Final = (
+    "refused the connection: is SSH running? On the host: sudo systemctl enable --now ssh"
+)
 
 
 def reason(error: Exception, connection: Hop, host: Host) -> Exception:
@@ -48,16 +50,16 @@ def _key(fault: KeyRefused, place: str, host: Host, *, jump: bool) -> str:
     if fault.revoked:
         return (
             f"the host key it shows, {fault.shown}, is revoked by {fault.revoked}: nothing was"
-            " sent. Who revoked it knows why; give the host a new key, then enrol it"
+            " sent. Ask who revoked it; give the host a new key, then enrol it"
         )
     if jump:
         return (
             f"the host key of {place} changed: known {fault.known}, found {fault.shown}; nothing"
-            " was sent. Look at it by `ssh` first"
+            " was sent. Check it by `ssh` first"
         )
     return (
         f"its host key changed: pinned {fault.known}, found {fault.shown}; nothing was sent. If"
-        f" the system was installed anew: `mapreduce cluster enrol --only {host.name} --replace`"
+        f" the system was reinstalled: `mapreduce cluster enrol --only {host.name} --replace`"
     )
 
 
@@ -72,13 +74,13 @@ def _line(fault: Exception, hop: Hop, place: str) -> str:
         # the second is a label that is empty or too long
         (
             (socket.gaierror, UnicodeError),
-            f"{hop.host} is no known name: check address in hosts.toml",
+            f"{hop.host} is not a known host name: check address in hosts.toml",
         ),
-        (TimeoutError, f"{waited}: is it on, and connected?"),
+        (TimeoutError, f"{waited}: is it switched on, and connected?"),
         (ConnectionRefusedError, f"{place} {REFUSED}"),
         (
             ChannelException,
-            f"{place} can't be reached from {before} ({fault}): is it on, its port right?",
+            f"{place} cannot be reached from {before} ({fault}): check that it runs, and its port",
         ),
         ((SSHException, EOFError, OSError), f"{place}: {_said(fault)}{through}"),
     )
@@ -88,7 +90,7 @@ def _line(fault: Exception, hop: Hop, place: str) -> str:
 def _said(fault: Exception) -> str:
     said = str(fault) or type(fault).__name__
     if isinstance(fault, EOFError):
-        return "the line was closed"
+        return "the connection was closed"
     if "No existing session" in said or "banner" in said:
         return f"no SSH server answered within {route.BANNER_S} s"
     return said

@@ -88,8 +88,8 @@ def open_vector(path: str, named: Named) -> Layer:
             empty = info["driver"] in DATABASES and fid and holds_empty(real, layer, fid)
     except UnboundLocalError as error:  # pyogrio's, where GDAL cannot write out a damaged system
         raise UsageError(
-            f"{path}: what it says of its coordinates (the .prj of a shapefile) is damaged. Mend "
-            f"or remove it. {REMEDY}"
+            f"{path}: its coordinate system (the .prj of a shapefile) is damaged. Correct or"
+            f" remove it. {REMEDY}"
         ) from error
     except BROKEN as error:
         raise UsageError(
@@ -97,8 +97,8 @@ def open_vector(path: str, named: Named) -> Layer:
         ) from error
     if info["driver"] in TILES:
         raise UsageError(
-            f"{path}: expected roads as {FORMATS}, got map tiles ({info['driver']}), which hold "
-            "roads in pieces, moved to a grid. Take the file that they were made from"
+            f"{path}: expected roads as {FORMATS}, got map tiles ({info['driver']}), which"
+            " contain roads in pieces, snapped to a grid. Use the original file"
         )
     fields = [str(name) for name in info["fields"]]
     number = _number(path, info["driver"], fields, "" if empty else fid, named.id_column)
@@ -137,8 +137,8 @@ def _number(path: str, driver: str, fields: list[str], fid: str, named: str | No
         return _Number(fid, unguessed=frozenset({fid} if fid.lower() == "id" else ()))
     elif named in {"fid", ROWID} - {*fields}:
         raise UsageError(
-            f"{path}: expected numbers of the features' own for --roads-id {named}, and the file "
-            f"({driver}) does not hold one for each: GDAL would make them up. "
+            f"{path}: expected ids stored in the file for --roads-id {named}, and the file "
+            f"({driver}) does not store one for each feature: GDAL would generate them. "
             f"Its columns are: {listed(fields)}. Name one: --roads-id COLUMN"
         )
     return _Number(None)
@@ -181,7 +181,7 @@ def _chosen(path: str, layers: dict[str, Any], layer: str | None) -> str:
         raise UsageError(f"{path}: expected a layer with geometry, got: {listed(list(layers))}")
     if not lined:
         raise UsageError(
-            f"{path}: expected a layer of lines, got points or areas in all: {listed(spatial)}"
+            f"{path}: expected a layer of lines, but all have points or areas: {listed(spatial)}"
         )
     raise UsageError(
         f"{path}: more than one layer has lines: {listed(spatial)}. "
@@ -219,7 +219,9 @@ def _batches(
                     batch.column(own_names.get(selection.geometry, selection.geometry)),
                 )
     except BROKEN as error:
-        raise UsageError(f"{path}: GDAL stopped reading ({error}): is the file whole?") from error
+        raise UsageError(
+            f"{path}: GDAL stopped reading ({error}): is the file complete?"
+        ) from error
 
 
 def _next(reader: Any) -> Any:

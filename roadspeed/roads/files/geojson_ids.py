@@ -103,7 +103,7 @@ def _features(path: str) -> list[Feature]:
         with pa.input_stream(path, compression="detect") as stream:
             body = stream.read().removeprefix(BOM)
     except (OSError, pa.ArrowException) as error:
-        raise UsageError(f"{path}: reading stopped ({error}): is the file whole?") from error
+        raise UsageError(f"{path}: reading stopped ({error}): is the file complete?") from error
     try:
         return msgspec.json.decode(body, type=Collection).features
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

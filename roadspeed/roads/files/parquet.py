@@ -47,7 +47,9 @@ def open_parquet(path: str) -> Layer:
         schemas = [part.physical_schema for part in dataset.get_fragments()]
     except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError) as error:
         twice = (
-            ": two of its columns are called alike, rename one" if "duplicate" in str(error) else ""
+            ": two of its columns have the same name, rename one"
+            if "duplicate" in str(error)
+            else ""
         )
         raise UsageError(
             f"{path}: expected GeoParquet or an Arrow file, and it cannot be read ({error}){twice}"
@@ -59,7 +61,7 @@ def open_parquet(path: str) -> Layer:
         try:
             yield from _batches(dataset, selection, column)
         except (pa.ArrowException, OSError) as error:
-            raise UsageError(f"{path}: reading stopped ({error}): is the file whole?") from error
+            raise UsageError(f"{path}: reading stopped ({error}): is the file complete?") from error
 
     def crs_of(name: str) -> Any:
         column = said.get(name)
@@ -111,8 +113,8 @@ def _refuse_versioned(path: str) -> None:
     for mark, kind in (("_delta_log", "Delta Lake"), ("metadata", "Iceberg"), (".hoodie", "Hudi")):
         if Path(path, mark).is_dir():
             raise UsageError(
-                f"{path}: expected a folder of Parquet, got a {kind} table, in which old rows lie "
-                "beside new ones. Write it out as one GeoParquet file"
+                f"{path}: expected a folder of Parquet, got a {kind} table, which contains old"
+                " rows beside new ones. Export it as one GeoParquet file"
             )
 
 
@@ -124,8 +126,8 @@ def _refuse_mixture(path: str, schema: Any, schemas: list[Any], selection: Colum
             "crs", ""
         ):
             raise UsageError(
-                f"{path}: expected one reference system in the files of a folder, and they name "
-                f"several for the column {selection.geometry}. Make them one file"
+                f"{path}: expected one reference system in the files of a folder, but they have"
+                f" several for the column {selection.geometry}. Merge them into one file"
             )
         for name in {*selection.names, selection.geometry} & {*other.names}:
             if other.field(name).type != schema.field(name).type:

@@ -62,8 +62,8 @@ def path_of(text: str) -> Path:
     except UnicodeEncodeError:
         name = bytes(file).decode("utf-8", "backslashreplace")
         raise UsageError(
-            f"{name}: expected a name in UTF-8, which is all that GDAL and Arrow open: rename "
-            "the file"
+            f"{name}: expected a name in UTF-8, because GDAL and Arrow open no other: rename the"
+            " file"
         ) from None
     return file
 
@@ -77,7 +77,7 @@ def open_layer(path: str, named: Named) -> Layer:
     if named.table is not None and (is_parquet or ending in DELIMITED):
         raise UsageError(
             f"{path}: expected no --roads-table, got {named.table!r}: "
-            f"{'Parquet' if is_parquet else 'a CSV'} is one table. Leave the option out"
+            f"{'Parquet' if is_parquet else 'a CSV'} is a single table. Leave out the option"
         )
     if is_parquet:
         return open_parquet(str(file))
@@ -268,6 +268,6 @@ class _Reading:
         """Refuse a number of a reference system that nobody knows."""
         if self.unknown:
             raise UsageError(
-                f"{self.layer.where}: its coordinates are in SRID {self.unknown[0]}, which neither "
-                f"EPSG nor ESRI has. {REMEDY}"
+                f"{self.layer.where}: its coordinates are in SRID {self.unknown[0]}, which is in"
+                f" neither EPSG nor ESRI. {REMEDY}"
             )

@@ -152,8 +152,8 @@ def chosen(found: Sequence[CatalogueRow], named: Named, where: str) -> Relation:
         tables = {key: rows for key, rows in tables.items() if wanted in (key[1], ".".join(key))}
         if not tables:
             raise UsageError(
-                f"{where}: expected a table {named.table!r}, spelled as in the database, and found "
-                f"none that may be read. Tables with geometry: {listed(options)}. "
+                f"{where}: expected a table {named.table!r}, spelled as in the database, but"
+                f" found none that is readable. Tables with geometry: {listed(options)}. "
                 f"Name one: --roads-table {options[0] if options else 'SCHEMA.TABLE'}"
             )
     if not tables:

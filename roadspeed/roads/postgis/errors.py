@@ -41,14 +41,14 @@ def connecting(dsn: str) -> Iterator[None]:
         said = _words(error)
         if "password" in said or "authentication" in said:
             raise UsageError(
-                f"{dsn}: the database does not let us in ({said}). If it wants a password, do "
-                f"not put it into the address: {REMEDY}"
+                f"{dsn}: the database rejects the login ({said}). If it needs a password, do not"
+                f" put it into the URL: {REMEDY}"
             ) from error
         if "does not exist" in said:
             raise UsageError(f"{dsn}: expected a database and role that exist ({said})") from error
         raise RoadsError(
-            f"{dsn}: cannot reach the roads' database ({said}). Is it running, and do host and "
-            "port answer from here (psql says the same if not)?"
+            f"{dsn}: cannot reach the roads' database ({said}). Is it running, and are host and"
+            " port reachable from here (test it with psql)?"
         ) from error
     except psycopg2.Error as error:  # libpq does not understand the address
         raise UsageError(
@@ -70,8 +70,8 @@ def reading(connection: Any, dsn: str, table: str) -> Iterator[None]:
         ) from error
     except pg.QueryCanceled as error:
         raise RoadsError(
-            f"{dsn}: reading {table} was cancelled ({_words(error)}). Is there an index on its id "
-            "column? More time: PGOPTIONS='-c statement_timeout=1h'"
+            f"{dsn}: reading {table} was cancelled ({_words(error)}). Is there an index on its"
+            " id column? To allow more time: PGOPTIONS='-c statement_timeout=1h'"
         ) from error
     except psycopg2.Error as error:
         if connection.closed or isinstance(error, GOING_AWAY):

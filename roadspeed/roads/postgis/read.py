@@ -321,7 +321,7 @@ class _Table:
                     return crs.usable(pyproj.CRS.from_user_input(said))
         raise UsageError(
             f"{self.where}: its coordinates are in SRID {srid}, and what the database's "
-            f"spatial_ref_sys says of it leads to no longitude and latitude. {crs.REMEDY}"
+            f"spatial_ref_sys says of it does not lead to longitude and latitude. {crs.REMEDY}"
         )
 
 

@@ -45,8 +45,8 @@ def asked(dsn: str, table: str, ask: Callable[[Any], T]) -> T:
         return _in_thread(dsn, table, ask)
     except ConnectionLost as again:
         raise RoadsError(
-            f"{dsn}: the server dropped the line twice while roads were read ({again}). Look into "
-            "its log, then run the same command again"
+            f"{dsn}: the server closed the connection twice while roads were read ({again})."
+            " Check its log, then type the same command again"
         ) from again
 
 

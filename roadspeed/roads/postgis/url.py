@@ -25,7 +25,7 @@ OURS = {
 }
 SECRETS = {"password", "sslpassword"}
 REMEDY = (
-    "leave it out, and put it into the environment (PGPASSWORD), into ~/.pgpass "
+    "leave it out, and set it in the environment (PGPASSWORD), into ~/.pgpass "
     "(host:port:database:user:password, mode 0600) or into a service "
     "(postgresql:///?service=NAME)"
 )
@@ -59,12 +59,12 @@ def address_of(url: str, named: Named) -> Address:
 
     parts = urlsplit(url)
     if ":" in parts.netloc.rpartition("@")[0]:
-        raise UsageError(f"the address of the roads' database holds a password: {REMEDY}")
+        raise UsageError(f"the URL of the roads' database contains a password: {REMEDY}")
     theirs: list[tuple[str, str]] = []
     ours: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name.lower() in SECRETS:
-            raise UsageError(f"the address of the roads' database holds a {name}: {REMEDY}")
+            raise UsageError(f"the URL of the roads' database contains a {name}: {REMEDY}")
         if name not in OURS:
             theirs.append((name, value))
         elif not value or OURS[name] in ours:

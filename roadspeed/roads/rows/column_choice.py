@@ -90,7 +90,7 @@ def _choose(
                 f"Name it: {option} {found[0]}"
             )
     raise UsageError(
-        f"{where}: expected a column {what}, got none by a usual name. "
+        f"{where}: expected a column {what}, but none has a usual name. "
         f"Its columns are: {listed(names)}. Name one: {option} COLUMN"
     )
 
@@ -102,7 +102,7 @@ def _named(names: Sequence[str], named: str, what: str, option: str, where: str)
     near = [lower[n] for n in difflib.get_close_matches(named.lower(), lower, n=1)]
     hint = f". Did you mean {option} {near[0]}?" if near else f". Name one: {option} COLUMN"
     raise UsageError(
-        f"{where}: expected the column {what} that was named, {named!r}, and found no such "
+        f"{where}: expected the column {what} as you named it, {named!r}, and found no such "
         f"column. Its columns are: {listed(names)}{hint}"
     )
 

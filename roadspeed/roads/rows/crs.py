@@ -77,7 +77,9 @@ def usable(crs: pyproj.CRS) -> pyproj.CRS:
     try:
         transformer(crs.to_wkt())
     except pyproj.exceptions.ProjError as error:
-        raise ValueError(f"nothing leads from {crs.name} to longitude and latitude") from error
+        raise ValueError(
+            f"there is no transformation from {crs.name} to longitude and latitude"
+        ) from error
     return crs
 
 

@@ -39,7 +39,7 @@ def told(
     own = next((match for match in matches if match.column == id_column), None)
     held = ", ".join(map(str, own.examples)) if own is not None else ""
     said = (
-        f"no link was joined to a road. The trips have ids such as {wanted}; the column "
+        f"no link matches a road. The trips have ids such as {wanted}; the column "
         f"{id_column} of {where} has {f'such as {held}' if held else 'no integer'}"
     )
     if own is not None and own.ids:
@@ -58,6 +58,6 @@ def told(
             f"--roads-id {best.column}"
         )
     return (
-        f"{said}. None of its columns has one of these ids: are these the roads that the trips "
-        "were matched to?"
+        f"{said}. None of its columns contains one of these ids: are these the roads to which"
+        " the trips were matched?"
     )

@@ -131,12 +131,14 @@ class Look:
             return f"Name the column that has them: --roads-geometry {self.beside[0]}"
         if self.elsewhere:
             return f"Name the layer that has them: --roads-table {self.elsewhere[0]}"
-        return "Take the file or table that has the lines of the roads"
+        return "Use the file or table that contains the lines of the roads"
 
     def _refuse_lines(self) -> None:
         self._refuse(
-            f"expected {len(self.names)} cells a line, as in the first, got another number in all "
-            f"{self.skipped} lines: quote a geometry that holds the separator, or separate by ;"
+            f"expected {len(self.names)} cells a line, as in the first, got a different number"
+            " in all "
+            f"{self.skipped} lines: quote a geometry that contains the separator, or use ; as"
+            " separator"
         )
 
     def _refuse(self, said: str) -> None:
