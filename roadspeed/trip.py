@@ -107,8 +107,8 @@ HELPS: Mapping[str, str] = MappingProxyType(
         "bad_link": "a link id must be an integer, or text of digits only",
         "bad_speed": "a speed must be a number, not a text; in CSV with the sign of --decimal",
         "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
-        "not_a_record": "--records-at PATH must lead to a list of JSON objects; a CSV line needs as many"
-        " fields as the first, and quotes that close in it",
+        "not_a_record": "--records-at PATH must lead to a list of JSON objects; a line of CSV needs"
+        " as many fields as the first, and quotes that close in it",
     }
 )
 
