@@ -141,7 +141,7 @@ def test_a_host_that_hangs_is_given_up_and_holds_up_nobody() -> None:
     finally:
         release.set()
     assert [o.host for o in table.failed] == ["pi0"]
-    assert "no answer within 1 s" in table["pi0"].state
+    assert "did not answer within 1 s" in table["pi0"].state
 
 
 def test_wrong_use_and_bugs_are_raised_as_they_are() -> None:
@@ -201,8 +201,8 @@ def test_what_init_cannot_mean_is_refused_by_what_was_typed(
         "a,b": "separated by blanks",
         "10.0.0.1-10.0.1.6": "use several spans",
         "-x": "No such option",
-        "caf\u00e9": "is none",
-        "a b": "is none",
+        "caf\u00e9": "is not valid",
+        "a b": "is not valid",
         "pi[1-2": "expected brackets in pairs",
         "10.0.0.9-1": "is in reverse order",
     }.items():

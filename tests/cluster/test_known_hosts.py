@@ -108,7 +108,7 @@ def test_the_file_of_pins_refuses_a_line_that_is_none(tmp_path: Path, key_texts:
     for line, said in {
         "nokey": "no key type and key",
         "broken ssh-ed25519 !!!!": "no base64",
-        f"liar ssh-rsa {key.split()[1]}": "told as 'ssh-rsa'",
+        f"liar ssh-rsa {key.split()[1]}": "declared as 'ssh-rsa'",
         f"@unknown odd {key}": "the markers",
         f"[a]:22 {key}": "write a",
     }.items():
@@ -135,7 +135,7 @@ def test_pinning_takes_a_name_out_of_its_lines_and_leaves_the_others(
     assert known.of("a").revocation(old)
     assert (known.of("b").keys, known.of("c").keys) == ((old,), (old,))
     path.write_text(f"a,* {key_texts[0]}\n")
-    with pytest.raises(UsageError, match=r"known_hosts:1: its pattern '\*' goes on allowing a"):
+    with pytest.raises(UsageError, match=r"known_hosts:1: its pattern '\*' still allows a"):
         pin(path, {"a": new})
     assert path.read_text() == f"a,* {key_texts[0]}\n"
 

@@ -147,7 +147,7 @@ def test_a_login_shell_that_reads_gets_nothing_of_ours(rigged: Rig, monkeypatch:
     inventory = rigged('read -r -t 60 line; echo "$line" > ~/read\n')
     with Remote(inventory.hosts[0], inventory) as remote:
         assert remote.ask("facts", {})["system"] == "Linux"  # its read ends at once
-        said = "not even that our script began: a command in its login shell waits"
+        said = "and our script did not begin: a command in its login shell waits"
         with pytest.raises(HostError, match=said):
             remote.ask("facts", {}, b"a secret\n", timeout_s=2)
     home = inventory.hosts[0]

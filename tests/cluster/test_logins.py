@@ -204,7 +204,7 @@ def folder(path: Path) -> Path:
 DSA = "-----BEGIN DSA PRIVATE KEY-----\nMIIBugIBAAKBgQ==\n-----END DSA PRIVATE KEY-----\n"
 TORN = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n"
 TROUBLES: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "readable by others": (exposed, "mode 0644), so nobody uses it: `chmod 600 "),
+    "readable by others": (exposed, "mode 0644), so it is not used: `chmod 600 "),
     "public": (public, "is a public key: use the private key, without .pub"),
     "of a token": (of_a_token, "is a key of a security token, which works only through the agent"),
     "DSA": (text_of(DSA), "is a DSA key, which OpenSSH no longer accepts"),
@@ -298,4 +298,4 @@ def test_names_of_keys_that_are_not_utf_8_are_names(
     path.write_bytes(b"IdentityFile " + os.fsencode(odd) + b"\n")
     assert gets_in(inventory)
     odd.chmod(0o644)
-    assert "caf\\udce9 may be read by others" in printable(said(inventory))
+    assert "caf\\udce9 is readable by others" in printable(said(inventory))

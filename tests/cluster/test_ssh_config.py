@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "includes without end": ({"config": "Include @config\n"}, "Too many recursive"),
     "KnownHostsCommand": (
         {"config": "Host lab\n KnownHostsCommand /bin/true\n"},
-        "knownhostscommand .* not done here: name files by UserKnownHostsFile",
+        "knownhostscommand .* not supported: list files by UserKnownHostsFile",
     ),
     "an interface": ({"config": "Host lab\n BindInterface lo\n"}, "bindinterface lo .*BindAddress"),
     "a variable that isn't set": (

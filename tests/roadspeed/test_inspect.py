@@ -56,7 +56,7 @@ def test_nan_is_told_with_its_fields_and_the_option(tmp_path: Path) -> None:
     assert "1 NaN" in said
     assert "1 -Infinity, 1 NaN" in said
     assert "3 of these records hold NaN or Infinity, which is no JSON (kph, alt)" in said
-    assert "1 hold it at kph, which is used: they are dropped either way" in said
+    assert "1 hold it at kph, which is used: they are dropped in any case" in said
     assert said.endswith("--allow-nan --out OUT --roads ROADS")
     beside = looked(tmp_path / "beside", a='{"mean": NaN, "data": [{"way_id": 1, "speed": 3}]}')
     assert (
@@ -69,7 +69,7 @@ def test_nan_is_told_with_its_fields_and_the_option(tmp_path: Path) -> None:
 def test_another_field_that_may_be_the_speed_is_named(tmp_path: Path) -> None:
     fix = {"edge_id": 5, "gps_speed": 30, "obd_speed": 31, "speed_limit": 50}
     said = looked(tmp_path, a={"data": [fix] * 3})
-    assert "It may be another speed: gps_speed. Choose with --speed." in said
+    assert "Other candidates for speed: gps_speed. Choose with --speed." in said
     assert "speed_limit" not in said.partition("Likely")[2]
 
 
@@ -116,7 +116,7 @@ def test_integers_of_any_length_are_looked_at(tmp_path: Path) -> None:
     [
         ({"linkID": [1, 2], "speed": [3, 4]}, "contains no JSON objects"),
         ({"linkID": {"0": 1}}, "in pandas: orient='records'"),
-        ({"data": [{"gps": [{"wayId": 1}]}]}, "At gps these records have lists of objects"),
+        ({"data": [{"gps": [{"wayId": 1}]}]}, "At gps these records contain lists of objects"),
         ([{"linkID": {"N": "1"}, "speed": {"N": "3"}}], "speed.N holds speeds as text"),
         ([{"linkID": "+1", "speed": 3}], "linkID is named like a link id, but holds +1"),
         ([{"linkID": "0x191", "speed": 3}], "linkID is named like a link id, but holds 0x191"),

@@ -188,5 +188,5 @@ def test_a_link_too_short_for_a_pixel_is_still_to_be_seen(
 
 def test_points_and_polygons_are_told_as_such(tmp_path: Path) -> None:
     points = np.array([shapely.Point(1, 2), None, shapely.box(0, 0, 1, 1)], dtype=object)
-    with pytest.raises(UsageError, match="drawn of lines, and the roads are points and polygons"):
+    with pytest.raises(UsageError, match="needs lines, but the roads are points and polygons"):
         drawn(tmp_path / "map.png", points)

@@ -267,7 +267,7 @@ def test_another_map_is_drawn_from_a_runs_tables(tmp_path: Path) -> None:
 def test_what_no_map_can_be_drawn_from_is_refused(tmp_path: Path) -> None:
     _, trips = written(tmp_path, FIJI)
     out, path = tmp_path / "out", tmp_path / "other.png"
-    with pytest.raises(UsageError, match=r"receipt\.json: expected what a run"):
+    with pytest.raises(UsageError, match=r"receipt\.json: expected the folder"):
         redraw(out, path, Picture())
     run_speeds(str(trips), RunRequest(out), Local(1))
     with pytest.raises(UsageError, match="this run had no --roads"):

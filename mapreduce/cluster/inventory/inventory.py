@@ -285,7 +285,7 @@ class _Reading:
 
     def _plain(self, table: str, i: int, key: str, text: str) -> None:
         if not text or text.startswith("-") or not text.isprintable():
-            expected = "expected one line of visible text that does not begin with '-'"
+            expected = "expected text on one line, all visible, that does not begin with '-'"
             raise self.refusal(table, i, key, expected, repr(text))
 
     def _fits(
