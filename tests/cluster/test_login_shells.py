@@ -156,14 +156,14 @@ def test_a_login_shell_that_reads_gets_nothing_of_ours(rigged: Rig, monkeypatch:
     inventory = rigged("yes\n")
     with (
         Remote(inventory.hosts[0], inventory) as remote,
-        pytest.raises(HostError, match="said more than 65,536 bytes before our script began"),
+        pytest.raises(HostError, match="printed more than 65,536 bytes before our script began"),
     ):
         remote.ask("facts", {})
     monkeypatch.setattr(talk_module, "MOST_ANSWER_BYTES", 1 << 16)
     with (
         Remote(inventory.hosts[0], inventory) as remote,
         contextlib.closing(Conversation(remote)) as talk,
-        pytest.raises(HostError, match="said more than 65,536 bytes before our script began"),
+        pytest.raises(HostError, match="printed more than 65,536 bytes before our script began"),
     ):
         talk.ask("facts", {})
 

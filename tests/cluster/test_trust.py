@@ -213,7 +213,7 @@ def test_markers_in_the_users_known_hosts_are_no_traceback(two: Shelf, home: Pat
     noise = f"@cert-authority * {jump.public_key}\nrubbish\ncaf\udce9 ssh-ed25519 !!\n"
     theirs.write_bytes(noise.encode("utf-8", "surrogateescape"))
     said = enrol.look(inventory, inventory.hosts, Quiet())["inner"].state
-    assert f"{theirs}:1 identifies the jump host {place(jump)} by @cert-authority" in said
+    assert f"{theirs}:1 identifies the jump host {place(jump)} only by @cert-authority" in said
     with theirs.open("a") as out:
         out.write(f"{place(jump)} {jump.public_key}\n")
     operations.enrol_hosts(HostChoice(inventory.path), yes=True)

@@ -149,7 +149,7 @@ def test_a_member_that_is_cut_off_is_never_taken_for_padding(cut: int) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"\n<!DOCTYPE html><title>Sign in</title>", 'a web page, "Sign in", no JSON'),
+        (b"\n<!DOCTYPE html><title>Sign in</title>", 'a web page, "Sign in", not JSON'),
         (b'<?xml version="1.0"?><gpx version="1.1"></gpx>', "an XML document <gpx>, not JSON"),
     ],
 )
