@@ -175,6 +175,6 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     done = typed(*words, "--job", "a.b:C", "--roads", "roads.gpkg", code=2)
     assert "--roads is for the application's own job" in done.stderr
     done = typed(*words, "--set", "limit=1", code=2)
-    assert "--set is for a --job" in done.stderr
+    assert "--set needs --job" in done.stderr
     done = typed(*words, "--no-map", "--nonsense", code=2)
     assert "No such option: --nonsense" in done.stderr

@@ -266,7 +266,7 @@ def test_inspect_says_of_bad_objects_what_a_run_would(tmp_path: Path) -> None:
         "2 of 6 objects, 2 records at 'trip.fixes'",
         "cut.json: could not be read: not_json: ends inside",
         "deep.json: could not be read: too_deep: nested deeper than 128",
-        "none.json: could not be read: wrong_shape: a document with no list of records in it",
+        "none.json: could not be read: wrong_shape: a document without a list of records",
         "one.json: 1 of 2 records are malformed, and a run drops them (JSON is malformed",
         "wide.json: could not be read: bad_encoding: expected UTF-8, got UTF-16 or UTF-32",
         "linkID holds ids as floats, such as 29464177.0, as pandas writes a column with nulls",
