@@ -291,7 +291,7 @@ def test_a_listing_without_end(case: Callable[[str], Path]) -> None:
         server.kill()
         server.wait()
     assert not said.speeds
-    assert "its listing cannot be trusted: it goes in a circle" in said.words
+    assert "its listing cannot be trusted: it forms a cycle" in said.words
 
 
 def test_a_link_to_a_folder_that_is_listed(case: Callable[[str], Path]) -> None:

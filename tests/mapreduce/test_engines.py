@@ -213,7 +213,7 @@ def test_a_file_of_the_jobs_own_that_no_import_names_is_refused(
         (package / f"{part}.py").write_text("STEP = 2\n")
     text = HIDDEN.format(name=name, how=how, path=str(package / "hidden.py"))
     mine.write_text(text)
-    said = rf"of_{name}/hidden\.py is code of the job's own.*Import it by its name"
+    said = rf"of_{name}/hidden\.py is code of the job that was not found.*Import it by its name"
     with pytest.raises(JobError, match=said):
         run(mr.load(f"{mine}:Mine"), Memory(GOOD), engine=engine, options=ONE_EACH)
     mine = tmp_path / "named.py"

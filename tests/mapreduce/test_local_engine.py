@@ -331,7 +331,9 @@ def test_a_process_that_dies_before_it_is_ready_is_started_again_thrice_at_most(
     if deaths < starts:
         assert run(job, Memory(GOOD), workers=1).receipt["objects"]["ok"] == len(GOOD)
     else:
-        with pytest.raises(mr.MapReduceError, match=r"before it was ready.*SIGKILL.*3 in a row"):
+        with pytest.raises(
+            mr.MapReduceError, match=r"before it was ready.*SIGKILL.*3 processes in a row"
+        ):
             run(job, Memory(GOOD), workers=1)
     assert len(note.read_text()) == starts
 
@@ -339,7 +341,7 @@ def test_a_process_that_dies_before_it_is_ready_is_started_again_thrice_at_most(
 def test_no_workers_are_wrong_use() -> None:
     with pytest.raises(UsageError, match="--workers is at least 1, got 0"):
         run(Deadly(), Memory(GOOD), workers=0)
-    with pytest.raises(UsageError, match="no engine 'spork'"):
+    with pytest.raises(UsageError, match="unknown engine 'spork'"):
         run(Deadly(), Memory(GOOD), engine="spork")
 
 

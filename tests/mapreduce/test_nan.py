@@ -258,7 +258,7 @@ def test_the_place_told_is_one_that_leave_would_help() -> None:
 
 def test_beside_the_list_it_is_told_with_its_place_and_the_option() -> None:
     raw = b'{"data":[{"db":{"link":1},"v":2},{"x":NaN}],"mean":Infinity}'
-    with pytest.raises(ObjectError, match=r"byte 51: Infinity is no JSON; --allow-nan takes it"):
+    with pytest.raises(ObjectError, match=r"byte 51: Infinity is not JSON; --allow-nan accepts it"):
         DOCUMENT.parse(raw)
     assert said(DOCUMENT.parse(raw, allow_nan=True)) == ([0], {"no_link": 1})
     with pytest.raises(ObjectError, match="wrong_shape: expected a list at 'data', got NaN"):

@@ -311,7 +311,7 @@ FILES = [
         "nodes named, as osmnx writes them",
         "r.gpkg",
         two_layers,
-        refused="have points .*--roads-table edges",
+        refused="got points .*--roads-table edges",
         options={"table": "nodes"},
     ),
     *(

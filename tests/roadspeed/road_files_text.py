@@ -196,7 +196,7 @@ FILES = [
         "CSV with an SRID nobody knows",
         "r.csv",
         lambda p: numbered(p, [999999] * 4, 4326),
-        refused="SRID 999999, which neither EPSG nor ESRI has.*--roads-crs",
+        refused="SRID 999999, which is in neither EPSG nor ESRI.*--roads-crs",
     ),
     Written(
         "CSV with an SRID nobody knows, named",
