@@ -21,8 +21,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mapreduce.formats.csv import Csv
-    from mapreduce.formats.fields import Float, Int, Text
-    from mapreduce.formats.formats import Format, Json, JsonLines, Lines
+    from mapreduce.formats.fields import Float, Head, Int, Text
+    from mapreduce.formats.formats import Format, Lines
+    from mapreduce.formats.json import Json, JsonColumns, JsonLines
     from mapreduce.formats.parquet import Parquet
     from mapreduce.job.job import Job
     from mapreduce.job.loader import load
@@ -57,6 +58,7 @@ _HOMES = {
     "UsageError": "mapreduce.errors",
     "Csv": "mapreduce.formats.csv",
     "Float": "mapreduce.formats.fields",
+    "Head": "mapreduce.formats.fields",
     "Int": "mapreduce.formats.fields",
     "Text": "mapreduce.formats.fields",
     "Columns": "mapreduce.job.views",
@@ -67,8 +69,9 @@ _HOMES = {
     "Selection": "mapreduce.objects.selection",
     "parse_sample": "mapreduce.objects.selection",
     "Format": "mapreduce.formats.formats",
-    "Json": "mapreduce.formats.formats",
-    "JsonLines": "mapreduce.formats.formats",
+    "Json": "mapreduce.formats.json",
+    "JsonColumns": "mapreduce.formats.json",
+    "JsonLines": "mapreduce.formats.json",
     "Lines": "mapreduce.formats.formats",
     "Parquet": "mapreduce.formats.parquet",
     "Options": "mapreduce.runs.driver",
@@ -108,10 +111,12 @@ __all__ = [
     "Distinct",
     "Float",
     "Format",
+    "Head",
     "Int",
     "Job",
     "JobError",
     "Json",
+    "JsonColumns",
     "JsonLines",
     "Key",
     "Limits",

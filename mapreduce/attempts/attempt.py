@@ -20,9 +20,10 @@ from mapreduce.attempts.prefetch import Fetcher, entry_of
 from mapreduce.attempts.reading import Reading
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.formats import deep_stack, line_blocks
-from mapreduce.formats.formats import TEXT_BYTES, Json, text_bytes
+from mapreduce.formats.json import Json, JsonColumns
 from mapreduce.formats.parquet import MAGIC, Parquet
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
+from mapreduce.formats.record_list import TEXT_BYTES, text_bytes
 from mapreduce.job.side_file import side_files
 from mapreduce.job.views import Records
 from mapreduce.ledger import SAMPLES_PER_REASON, Dropped, Ledger, NanRecords, Quarantined
@@ -173,7 +174,7 @@ class AttemptRunner:
         self, pieces: Sequence[Piece], locations: Sequence[Location]
     ) -> Iterator[Reading]:
         format_ = self._format
-        if isinstance(format_, Json):
+        if isinstance(format_, (Json, JsonColumns)):
             parse = partial(format_.parse, allow_nan=self._limits.allow_nan)
             for piece, document in self._fetcher.documents(pieces, locations):
                 yield Reading(piece, _document(parse, document), unchecked=self._fetcher.unchecked)

@@ -1,8 +1,10 @@
 r"""Dotted paths: where a value stands in a document, as its keys one within the other.
 
 `a.b` is the key `b` of the object at the key `a`. A dot that belongs to a key has a backslash
-before it: `obd\.speed` is one key, `obd.speed`. Every place that takes a path reads it here, and
-every place that shows one writes it here, so that what is shown can be typed.
+before it: `obd\.speed` is one key, `obd.speed`; so has a pair of brackets: `a\[]`. A step that ends
+in `[]` is a list, within each item of which the rest of the path lies: `trips[].points`. Every
+place that takes a path reads it here, and every place that shows one writes it here, so that what
+is shown can be typed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from mapreduce.errors import JobError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LIST_STEP: Final = "[]"
 _BETWEEN: Final = re.compile(r"(?<!\\)\.")
+_LIST: Final = re.compile(r"(?<!\\)\[\](?=\.|\Z)")
 _UNNAMEABLE: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # in msgspec's names of fields
 
 
@@ -32,7 +36,12 @@ def keys_of(path: str, whose: str) -> list[str]:
     >>> keys_of(r"can.obd\.speed", "field 'speed'")
     ['can', 'obd.speed']
     """
-    keys = [part.replace("\\.", ".") for part in _BETWEEN.split(path)]
+    if _LIST.search(path):
+        raise JobError(
+            f"{whose}: path {path!r} leads into a list. Only the path of the records does that, and"
+            " a Head's of what is beside them: name the list there, and fields from its items on"
+        )
+    keys = [part.replace("\\.", ".").replace("\\[", "[") for part in _BETWEEN.split(path)]
     if not all(keys):
         raise JobError(
             f"{whose}: expected a path such as 'db.linkID', got {path!r}: an empty key. A dot"
@@ -49,7 +58,21 @@ def keys_of(path: str, whose: str) -> list[str]:
 
 def path_of(keys: Iterable[str]) -> str:
     """Give the path of keys: what `keys_of` splits into them again, if each can be named."""
-    return ".".join(key.replace(".", "\\.") for key in keys)
+    return ".".join(key.replace(".", "\\.").replace("[]", "\\[]") for key in keys)
+
+
+def parts_at_list(path: str) -> tuple[str, str] | None:
+    """Split a path at its first step that ends in `[]`: what is before it, and behind it.
+
+    Examples
+    --------
+    >>> parts_at_list("trips[].points")
+    ('trips', 'points')
+    """
+    found = _LIST.search(path)
+    if found is None:
+        return None
+    return path[: found.start()], path[found.end() :].removeprefix(".")
 
 
 def is_nameable(key: str) -> bool:

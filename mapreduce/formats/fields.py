@@ -8,7 +8,7 @@ Text is an integer only where it reads `-?[0-9]+` in ASCII and fits; floats are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError, ObjectError
+from mapreduce.formats.field_path import LIST_STEP
 from mapreduce.formats.nan_tokens import UNMARKED
 from mapreduce.safe_text import shortened, shown_value
 from mapreduce.tables.table import INT64_MAX, MAX_KEY_WIDTH
@@ -235,6 +236,33 @@ class Text:
 Field: TypeAlias = Int | Float | Text
 
 
+class Head:
+    """A value beside the records of a document, given to each of them: a driver, a device.
+
+    Parameters
+    ----------
+    field
+        A field with a path from the document's top (steps that end in `[]` as in the format's
+        `at`); a path alone is a `Text` of any width.
+
+    Examples
+    --------
+    >>> Json(at="data", link=Int("id"), driver=Head("vehicle.driver"))
+    >>> Json(at="trips[].points", link=Int("id"), trip=Head(Int("trips[].id")))
+    """
+
+    def __init__(self, field: Field | str) -> None:
+        self.field: Field = Text(field) if isinstance(field, str) else field
+
+    def below(self, at: str) -> Head | None:
+        """Give it as the documents in the list at the path `at` have it; None if it is beside."""
+        start = f"{at}{LIST_STEP}."
+        path = self.field.path
+        if not path.startswith(start):
+            return None
+        return Head(replace(self.field, path=path.removeprefix(start)))
+
+
 def _integer(value: Any) -> int:
     if value is None:
         return ABSENT_INT
@@ -314,7 +342,7 @@ def column_of(
     return FieldColumn(array, absent, bad, some(outside), places)
 
 
-def checked(fields: Mapping[str, Field]) -> dict[str, Field]:
+def checked(fields: Mapping[str, Any]) -> dict[str, Field]:
     """Give the fields of a format.
 
     Raises
@@ -324,6 +352,11 @@ def checked(fields: Mapping[str, Field]) -> dict[str, Field]:
     """
     for name, one in fields.items():
         check_name(name)
+        if isinstance(one, Head):
+            raise JobError(
+                f"field {name!r}: a Head needs a format of documents, which have something beside"
+                " their records: Json, JsonColumns, or JsonLines with records_at"
+            )
         if not isinstance(one, Field):
             raise JobError(f"field {name!r}: expected Int, Float or Text of a path, got {one!r}")
         if isinstance(one, Text) and one.width is not None and not 0 < one.width <= MAX_KEY_WIDTH:

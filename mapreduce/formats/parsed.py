@@ -8,7 +8,7 @@ masks and columns, not the bytes they came from.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -125,6 +125,22 @@ def not_a_record(fields: Mapping[str, Field], told: str) -> Parsed:
     columns = {name: field.column([]).values for name, field in fields.items()}
     samples = [(NOT_A_RECORD, 0, told)]
     return Parsed(columns, {}, np.arange(0), 1, {NOT_A_RECORD: 1}, samples)
+
+
+def narrowed(parsed: Parsed, more: Parsed) -> Parsed:
+    """Add columns of the records kept to them; what `more` drops of these is dropped."""
+    rows = more.rows
+    return replace(
+        parsed,
+        columns={**{name: c[rows] for name, c in parsed.columns.items()}, **more.columns},
+        present={**{name: c[rows] for name, c in parsed.present.items()}, **more.present},
+        rows=parsed.rows[rows],
+        dropped=Counter(parsed.dropped) + Counter(more.dropped),
+        samples=[
+            *parsed.samples,
+            *((reason, int(parsed.rows[place]), value) for reason, place, value in more.samples),
+        ],
+    )
 
 
 def joined(parts: Sequence[Parsed], fields: Mapping[str, Field]) -> Parsed:

@@ -109,9 +109,15 @@ def too_deep(document: bytes) -> bool:
 
 
 class Elements:
-    """The elements of a document's record list, as raw bytes, one after another."""
+    """The elements of a document's record list, as raw bytes, one after another.
 
-    def __init__(self, document: bytes, start: int, stop: int, commas: Positions) -> None:
+    `beside` is the document with that list emptied.
+    """
+
+    def __init__(
+        self, document: bytes, start: int, stop: int, commas: Positions, beside: bytes
+    ) -> None:
+        self.beside = beside
         self._document = document
         self._bounds = np.concatenate(([start], commas, [stop - 1]))
         self._empty = len(commas) == 0 and not document[start + 1 : stop - 1].strip()
@@ -149,14 +155,14 @@ def elements(document: bytes, at: str, *, allow_nan: bool = False) -> Elements:
     starts, stops = _containers(plain, len(path) + 1)
     found = _at_path(document, path, starts, stops)
     if found is None:
-        _check_json(document, allow_nan=allow_nan)
+        check_json(document, allow_nan=allow_nan)
         where = f"'{at}'" if at else "the root"
         seen = _seen(masked(document, MARKED), path)
         raise ObjectError("wrong_shape", f"expected a list at {where}, got {seen}")
     start, stop = found
     beside = document[:start] + b"[]" + document[stop:]
-    _check_json(beside, allow_nan=allow_nan, start=start, left_out=stop - start - len(b"[]"))
-    return Elements(document, start, stop, _commas(plain[start:stop]) + start)
+    check_json(beside, allow_nan=allow_nan, start=start, left_out=stop - start - len(b"[]"))
+    return Elements(document, start, stop, commas(plain[start:stop]) + start, beside)
 
 
 class _Scanned:
@@ -247,7 +253,7 @@ def _value_at(document: bytes, path: list[str]) -> bytes | None:
     return bytes(value).strip()
 
 
-def _commas(listed: bytes) -> Positions:
+def commas(listed: bytes) -> Positions:
     """Where the commas between a list's elements are."""
     found = [np.zeros(0, dtype=np.int64)]
     count = 0
@@ -261,7 +267,7 @@ def _commas(listed: bytes) -> Positions:
     return np.concatenate(found)
 
 
-def _check_json(
+def check_json(
     document: bytes, *, allow_nan: bool, start: int | None = None, left_out: int = 0
 ) -> None:
     """Refuse what is no JSON; behind `start` the document is longer by what was left out of it."""
@@ -295,19 +301,29 @@ def _fault_of(document: bytes) -> str:
     return ""
 
 
+def keys_at(document: bytes, at: str) -> list[str]:
+    """Give the keys of the object at the dotted path `at`; none where there is no object."""
+    raw = _value_at(document, keys_of(at, "records at") if at else [])
+    try:
+        return list(msgspec.json.decode(raw or b"{}", type=dict[str, msgspec.Raw]))
+    except msgspec.MsgspecError:
+        return []
+
+
 def _seen(document: bytes, path: list[str]) -> str:
     """Say what a document holds where the list was expected."""
     for depth, part in enumerate(path):
         value = _value_at(document, path[: depth + 1])
         if value is None:
-            above = _kind(_value_at(document, path[:depth]) or b"")
+            above = kind_of(_value_at(document, path[:depth]) or b"")
             place = path_of(path[:depth])
             at = f"at '{place}'" if place else "at the root"
             return f"no {part!r}" if above == "an object" else f"{above} {at}"
-    return _kind(_value_at(document, path) or b"")
+    return kind_of(_value_at(document, path) or b"")
 
 
-def _kind(value: bytes) -> str:
+def kind_of(value: bytes) -> str:
+    """Say what a raw value is, for people."""
     if word := UNMARKED.get(value.decode(errors="replace")):
         return word
     kinds = {b"{": "an object", b"[": "a list", b'"': "text", b"n": "null"}

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import ObjectError
 from mapreduce.formats.line_blocks import BOM
+from mapreduce.formats.record_list import RecordList
 
 if TYPE_CHECKING:
-    from mapreduce.formats.formats import Json
+    from mapreduce.formats.json import Json
     from mapreduce.formats.parsed import Parsed
 
 
@@ -24,10 +25,16 @@ def columns(parsed: Parsed) -> dict[str, Any]:
     }
 
 
+def record_list(form: Any) -> RecordList:
+    """Give what reads the documents of a plain `Json`."""
+    assert isinstance(form.reader, RecordList)
+    return form.reader
+
+
 def read(form: Json, document: bytes) -> Parsed:
     """Read a document as every run does, and by msgspec alone: they never differ."""
     try:
-        alone: object = columns(form._parse_strictly(document.removeprefix(BOM)))
+        alone: object = columns(record_list(form)._parse_strictly(document.removeprefix(BOM)))
     except ObjectError as error:
         alone = (error.reason, str(error))
     try:

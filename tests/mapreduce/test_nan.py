@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.errors import ObjectError
 from mapreduce.formats import nan_tokens, salvage
-from mapreduce.formats.formats import Json, JsonLines, read_again
+from mapreduce.formats.json import Json, JsonLines
+from mapreduce.formats.record_list import read_again
 from mapreduce.ledger import Dropped, NanRecords
-from tests.mapreduce.readings import columns
+from tests.mapreduce.readings import columns, record_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,10 +148,12 @@ def readings(form: Any, raw: bytes) -> list[Any]:
     """Read with the scanner, by msgspec alone, and record by record: they never differ."""
     ways: list[Callable[[], Parsed]] = [lambda: form.parse(raw, allow_nan=True)]
     if isinstance(form, Json):
-        ways.append(lambda: form._parse_strictly(raw, allow_nan=True))
+        ways.append(lambda: record_list(form)._parse_strictly(raw, allow_nan=True))
         ways.append(
             lambda: read_again(
-                form.shape, salvage.elements(raw, form.at, allow_nan=True), allow_nan=True
+                record_list(form).shape,
+                salvage.elements(raw, form.at, allow_nan=True),
+                allow_nan=True,
             )
         )
     else:

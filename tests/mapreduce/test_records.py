@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats import deep_stack, salvage
-from mapreduce.formats.formats import TEXT_BYTES, Json, JsonLines, Lines, read_again
+from mapreduce.formats.formats import Lines
+from mapreduce.formats.json import Json, JsonLines
 from mapreduce.formats.parsed import Parsed
-from tests.mapreduce.readings import columns, read
+from mapreduce.formats.record_list import TEXT_BYTES, read_again
+from tests.mapreduce.readings import columns, read, record_list
 
 SUITE = Path(__file__).parents[2] / "../shared/data/jsontestsuite/test_parsing"
 TRIP = Json(at="data", link=mr.Int("db.link"), speed=mr.Float("v", low=0.0, high=400.0))
@@ -24,7 +26,7 @@ GOOD = b'{"db":{"link":"7"},"v":1.5}'
 
 
 def again(form: Json, document: bytes) -> dict[str, Any]:
-    return columns(read_again(form.shape, salvage.elements(document, form.at)))
+    return columns(read_again(record_list(form).shape, salvage.elements(document, form.at)))
 
 
 scalars = st.one_of(

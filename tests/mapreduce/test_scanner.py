@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.errors import ObjectError
 from mapreduce.formats import salvage, scanner
-from mapreduce.formats.formats import Json
+from mapreduce.formats.json import Json
 from mapreduce.formats.parsed import Parsed
-from tests.mapreduce.readings import read
+from tests.mapreduce.readings import read, record_list
 
 if TYPE_CHECKING:
     from mapreduce.formats.scanner import Scanner
@@ -65,8 +65,9 @@ def outcome(document: bytes, form: Json = FORM) -> Parsed | ObjectError:
 
 
 def quick(form: Json = FORM) -> Scanner:
-    assert form._scanner, "the scanner is not built: run `make setup`"
-    return form._scanner
+    scanner = record_list(form)._scanner
+    assert scanner, "the scanner is not built: run `make setup`"
+    return scanner
 
 
 NAN = (
@@ -126,7 +127,8 @@ def test_what_is_given_twice_does_not_stand_for_a_list_that_is_missing(document:
 
 
 def form_gives_up(document: bytes) -> bool:
-    return FORM._scanner is None or FORM._scanner.read(document) is None
+    scanner = record_list(FORM)._scanner
+    return scanner is None or scanner.read(document) is None
 
 
 def test_two_fields_of_one_path_have_columns_of_their_own() -> None:
@@ -298,7 +300,7 @@ def test_more_records_than_a_document_may_have_are_given_up() -> None:
 def test_it_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(scanner.SWITCH, "0")
     form = Json(at="a.data", **FIELDS)
-    assert form._scanner is None
+    assert record_list(form)._scanner is None
     assert isinstance(outcome(PLAIN, form), Parsed)
 
 
@@ -406,4 +408,4 @@ def test_trips_of_random_numbers_are_plain_and_read_alike() -> None:
         parsed = outcome(document)
         assert isinstance(parsed, Parsed)
         assert parsed.read == 2000
-        assert FORM._scanner is None or FORM._scanner.read(document)
+        assert record_list(FORM)._scanner is None or not form_gives_up(document)
