@@ -75,7 +75,7 @@ class Counts(mr.Job):
 def partial_of(size_bytes: int) -> bytes:
     """Make a partial of about that size."""
     rows = np.arange(max(1, size_bytes // 16), dtype=np.int64)
-    (schema,) = Counts.schemas()
+    (schema,) = Counts().schemas()
     return encoding.pack(Partial((TablePartial(schema, (rows,), (np.ones_like(rows),)),)))
 
 

@@ -84,7 +84,7 @@ class AttemptRunner:
     def __init__(self, job: Job, reader: Reader, limits: Limits) -> None:
         self._job = job
         self._format = job.records
-        self._tables = job.tables()
+        self._tables = job.stored_tables()
         self._side_files = side_files(job)
         self._reader = reader
         self._limits = limits
@@ -316,7 +316,7 @@ class AttemptRunner:
                 raise MapError(
                     f"map must return rows from fold of the job's own tables, got {one!r}"
                 )
-        return rows
+        return [each for one in rows for each in (one, *one.pairs)]
 
 
 def _nothing() -> Generator[Parsed]:

@@ -15,8 +15,7 @@ from mapreduce.commands.run_steps import texts
 from mapreduce.console.terminal import amount
 from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
-from mapreduce.job.job import Job, finished
-from mapreduce.job.views import Columns
+from mapreduce.job.job import Job, finished, merged_tables
 from mapreduce.limits import Limits
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
@@ -65,9 +64,8 @@ def shown(job: Job, source: str, endpoint: str | None, *, allow_nan: bool = Fals
             " --allow-nan accepts them"
         )
     lines += [f"quarantined as {q.reason}: {q.place}" for q in ledger.quarantined]
-    for table in partial.tables:
-        columns = Columns(table).asdict()
-        lines += ["", f"table {table.schema.name}: {len(table):,} rows", *_aligned(columns)]
+    for name, table in merged_tables(job, partial).items():
+        lines += ["", f"table {name}: {len(table):,} rows", *_aligned(table.asdict())]
     for name, made in finished(job, partial).items():
         lines += ["", f"finish gives for {name}:", *_aligned(made)]
     return "\n".join(lines)

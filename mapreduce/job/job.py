@@ -55,23 +55,34 @@ class Job:
         out = {name: columns.asdict() for name, columns in named}
         return out if len(out) > 1 else next(iter(out.values()))
 
-    @classmethod
-    def tables(cls) -> dict[str, Table]:
-        """Give the declared tables by name, in order of declaration."""
+    def tables(self) -> dict[str, Table]:
+        """Give the declared tables by name, in order of declaration.
+
+        A job whose tables depend on its parameters gives them here, each one `named`, and always
+        the same ones.
+        """
         found = {
             name: value
-            for base in reversed(cls.__mro__)
+            for base in reversed(type(self).__mro__)
             for name, value in vars(base).items()
             if isinstance(value, Table)
         }
         if not found:
-            raise JobError(f"{cls.__name__} declares no table: table = Table(key=…, n=Sum)")
+            name = type(self).__name__
+            raise JobError(f"{name} declares no table: table = Table(key=…, n=Sum)")
         return found
 
-    @classmethod
-    def schemas(cls) -> tuple[Schema, ...]:
+    def stored_tables(self) -> dict[str, Table]:
+        """Give the tables by name, each followed by those behind its counted columns."""
+        return {
+            one.name: one
+            for table in self.tables().values()
+            for one in (table, *table.counted.values())
+        }
+
+    def schemas(self) -> tuple[Schema, ...]:
         """Give the stored form of each table."""
-        return tuple(t.schema for t in cls.tables().values())
+        return tuple(t.schema for t in self.stored_tables().values())
 
 
 def parameter_types(cls: type[Job]) -> dict[str, Any]:
@@ -86,6 +97,17 @@ def parameter_types(cls: type[Job]) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type] # every subclass is a dataclass
 
 
+def merged_tables(job: Job, partial: Partial) -> dict[str, Columns]:
+    """Give the merged tables as `finish` sees them, by name."""
+    by_name = {table.schema.name: table for table in partial.tables}
+    return {
+        name: Columns(
+            by_name[name], {column: by_name[t.name] for column, t in table.counted.items()}
+        )
+        for name, table in job.tables().items()
+    }
+
+
 def finished(job: Job, partial: Partial) -> dict[str, dict[str, Array]]:
     """Run `finish` on the merged tables: table name -> column name -> array.
 
@@ -96,7 +118,7 @@ def finished(job: Job, partial: Partial) -> dict[str, dict[str, Array]]:
     """
     tables = job.tables()
     try:
-        given: Any = job.finish(*(Columns(t) for t in partial.tables))
+        given: Any = job.finish(*merged_tables(job, partial).values())
     except JobError:
         raise
     except Exception as error:

@@ -6,18 +6,23 @@ sum, when it is asked for. A name that is not there is answered with those that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mapreduce.formats.parsed import Parsed
-from mapreduce.tables.partial import wide_total
+from mapreduce.tables.partial import distinct_counts, wide_total
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mapreduce.formats.fields import Mask
     from mapreduce.plan import Piece
     from mapreduce.tables.partial import TablePartial
     from mapreduce.tables.table import Array
+
+NOTHING_COUNTED: Final[Mapping[str, TablePartial]] = MappingProxyType({})
 
 
 class Records:
@@ -65,13 +70,17 @@ class Records:
 class Columns:
     """One merged table as `finish` sees it: its keys and values as attributes, ascending by key.
 
+    `pairs` are the tables behind its counted columns, by column.
+
     Sums, minima, maxima and distinct counts are int64; a wide sum is an object array of exact
     Python integers.
     """
 
     __slots__ = ("_columns", "_rows", "_stored")
 
-    def __init__(self, partial: TablePartial) -> None:
+    def __init__(
+        self, partial: TablePartial, pairs: Mapping[str, TablePartial] = NOTHING_COUNTED
+    ) -> None:
         schema = partial.schema
         columns: dict[str, Array | None] = dict(
             zip((k.name for k in schema.keys), partial.keys, strict=True)
@@ -83,6 +92,7 @@ class Columns:
                 columns[name] = stored[name]
             elif limb == "hi":
                 columns[name] = None  # made when asked for: exact integers are slow to make
+        columns |= {name: distinct_counts(partial, one) for name, one in pairs.items()}
         self._columns = columns
         self._stored = stored
         self._rows = len(partial)

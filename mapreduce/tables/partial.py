@@ -127,6 +127,20 @@ def within_object(table: Table, parts: Sequence[TablePartial]) -> TablePartial:
     return TablePartial(schema, merged_parts.keys, merged_parts.values)
 
 
+def distinct_counts(table: TablePartial, pairs: TablePartial) -> Ints:
+    """Count the rows of `pairs` for each key of `table`: int64[n].
+
+    The keys of `pairs` are those of `table` and one more.
+    """
+    counts = Schema("", table.schema.keys, (Column("n", "sum"),))
+    keys = pairs.keys[:-1]
+    starts = run_starts(keys)
+    lengths = np.diff(np.append(starts, len(pairs)))
+    found = TablePartial(counts, tuple(k[starts] for k in keys), (lengths.astype(np.int64),))
+    none = TablePartial(counts, table.keys, (np.zeros(len(table), dtype=np.int64),))
+    return _merged(counts, [none, found]).values[0]
+
+
 def _merged(schema: Schema, tables: Sequence[TablePartial]) -> TablePartial:
     filled = [t for t in tables if len(t)]
     if len(filled) <= 1:

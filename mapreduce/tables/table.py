@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mapreduce.errors import JobError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]
@@ -48,11 +48,24 @@ Min: Final = Rule.MIN
 Max: Final = Rule.MAX
 
 
-def Distinct(*, per: Literal["object"]) -> Rule:  # noqa: N802 - reads as a rule beside Sum and Min
-    """Count the objects in which a key occurs: each object counts once, however often it does."""
-    if per != "object":
-        raise JobError(f"Distinct(per=…) counts per 'object' only; got {per!r}")
-    return Rule.DISTINCT
+def Distinct(*, per: str | Key) -> Rule | Counted:  # noqa: N802 - reads as a rule beside Sum and Min
+    """Count the distinct things in which a key occurs: each counts once, however often it does.
+
+    Parameters
+    ----------
+    per
+        "object" counts objects. Any other name, or a `Key` for text, counts the distinct values
+        that `fold` is given under it: `Distinct(per="trip")` and `fold(…, trip=r.trip)`. That is
+        exact wherever these values lie, also where one is in several objects, and costs a row for
+        each pair of key and value.
+    """
+    if per == "object":
+        return Rule.DISTINCT
+    if isinstance(per, str) and per:
+        per = Key(per)
+    if isinstance(per, Key):
+        return Counted(per)
+    raise JobError(f"Distinct(per=…): expected 'object', a name or a Key, got {per!r}")
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -60,6 +73,12 @@ class Key(msgspec.Struct, frozen=True):
 
     name: str
     width: int = 0
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A column that counts the distinct values of a key of its own; see `Distinct`."""
+
+    key: Key
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -82,13 +101,14 @@ class Rows:
     """Rows of one table in no order, keys perhaps repeated: what `fold` gives and `map` returns.
 
     `keys` and `values` are parallel to the schema's columns; `refused` counts records whose key
-    was too long or held a NUL.
+    was too long or held a NUL. `pairs` are rows of the tables behind its counted columns.
     """
 
     table: Table
     keys: tuple[Array, ...]
     values: tuple[Ints, ...]
     refused: int = 0
+    pairs: tuple[Rows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys[0])
@@ -102,19 +122,37 @@ class Table:
     key
         The key's name (int64), a `Key` (for bytes), or a sequence of these.
     **values
-        Column name -> rule: `Sum`, `WideSum`, `Min`, `Max` or `Distinct(per="object")`.
+        Column name -> rule: `Sum`, `WideSum`, `Min`, `Max` or `Distinct(per=…)`.
+
+    Attributes
+    ----------
+    counted
+        Column that counts the distinct values of a key -> the table of its pairs, whose last key
+        that is.
     """
 
-    def __init__(self, key: str | Key | Sequence[str | Key], **values: Rule) -> None:
+    def __init__(self, key: str | Key | Sequence[str | Key], **values: Rule | Counted) -> None:
         given = (key,) if isinstance(key, (str, Key)) else tuple(key)
         self.name = ""
         self.keys = tuple(k if isinstance(k, Key) else Key(k) for k in given)
-        self.values = values
-        self._check()
+        self._check(values)
+        self.values = {n: r for n, r in values.items() if isinstance(r, Rule)}
         self.distinct = tuple(n for n, r in values.items() if r is Rule.DISTINCT)
+        self.counted = {
+            n: Table((*self.keys, r.key), seen=Max)
+            for n, r in values.items()
+            if isinstance(r, Counted)
+        }
 
     def __set_name__(self, owner: type, name: str) -> None:
+        self.named(name)
+
+    def named(self, name: str) -> Table:
+        """Name the table, as being an attribute of a job does."""
         self.name = name
+        for column, pairs in self.counted.items():
+            pairs.named(f"{name}.{column}")
+        return self
 
     @property
     def schema(self) -> Schema:
@@ -141,7 +179,8 @@ class Table:
             One array a key column, each of length n: integers, or bytes for a `Key` with a width.
         **values
             One for each declared column but the distinct ones: an integer or boolean array of
-            length n, or one integer for all. Not floats: scale them with `mapreduce.scaled`.
+            length n, or one integer for all. Not floats: scale them with `mapreduce.scaled`. For
+            `Distinct(per="trip")` an array `trip`, as of a key.
 
         Raises
         ------
@@ -150,6 +189,9 @@ class Table:
             sum would pass int64 (declare it `WideSum`).
         """
         self._check_call(keys, values)
+        pairs = tuple(
+            t.fold(*keys, values.pop(t.keys[-1].name), seen=1) for t in self.counted.values()
+        )
         columns: list[Array] = []
         kept: npt.NDArray[np.bool_] | None = None
         for key, given in zip(self.keys, keys, strict=True):
@@ -170,7 +212,7 @@ class Table:
         for name, rule in self.values.items():
             value = 1 if rule is Rule.DISTINCT else self._value(name, values[name], n, kept)
             out += _folded(rule, value, starts, n, f"{self.name}.{name}")
-        return Rows(self, folded, tuple(out), refused)
+        return Rows(self, folded, tuple(out), refused, pairs)
 
     def _value(self, name: str, value: Any, n: int, kept: Array | None) -> Ints | int:
         if isinstance(value, (int, np.integer)):
@@ -184,9 +226,10 @@ class Table:
             raise JobError(f"{self.name}.{name} has {len(column)} rows, its keys {n}")
         return column
 
-    def _check(self) -> None:
-        names = [k.name for k in self.keys] + list(self.values)
-        if not self.keys or not self.values:
+    def _check(self, values: Mapping[str, Rule | Counted]) -> None:
+        counted = [r.key for r in values.values() if isinstance(r, Counted)]
+        names = [k.name for k in (*self.keys, *counted)] + list(values)
+        if not self.keys or len(values) == len(counted):
             raise JobError("a Table needs a key and at least one column: Table(key='link', n=Sum)")
         for name in names:
             if not name.isidentifier() or name.startswith("_") or name in TAKEN:
@@ -196,10 +239,10 @@ class Table:
                 )
             if names.count(name) > 1:
                 raise JobError(f"column {name!r} is declared twice: use different names")
-        for name, rule in self.values.items():
-            if not isinstance(rule, Rule):
+        for name, rule in values.items():
+            if not isinstance(rule, (Rule, Counted)):
                 raise JobError(f"column {name!r}: expected Sum, WideSum, Min, Max or Distinct")
-        for k in self.keys:
+        for k in (*self.keys, *counted):
             if not 0 <= k.width <= MAX_KEY_WIDTH:
                 raise JobError(f"key {k.name!r}: width is 1 to {MAX_KEY_WIDTH} bytes, 0 for int64")
 
@@ -210,6 +253,7 @@ class Table:
                 f"{self.name}.fold takes {len(self.keys)} keys ({names}), got {len(keys)}"
             )
         wanted = {n for n, r in self.values.items() if r is not Rule.DISTINCT}
+        wanted |= {t.keys[-1].name for t in self.counted.values()}
         if wanted != set(values):
             expected, got = ", ".join(sorted(wanted)), ", ".join(sorted(values))
             raise JobError(f"{self.name}.fold takes {expected}; got {got}")

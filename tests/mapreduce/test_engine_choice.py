@@ -224,7 +224,7 @@ def test_a_dask_cluster_behind_tls_takes_those_with_a_certificate_alone(
 
 def test_a_worker_of_another_release_does_nothing() -> None:
     goods = shipment(name_of(Deadly()))
-    order = Order(goods.archive, "another", goods.job, Limits(), Deadly.schemas())
+    order = Order(goods.archive, "another", goods.job, Limits(), Deadly().schemas())
     answer = foreign_task.run(foreign_task.encode(order), foreign_task.encode(Work(0, (), ())))
     (fault,) = foreign_task.decode_answer(answer).faults
     assert fault.kind == "job"

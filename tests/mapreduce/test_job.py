@@ -181,7 +181,7 @@ def test_a_job_without_tables_or_records_says_so() -> None:
         pass
 
     with pytest.raises(JobError, match="declares no table"):
-        Bare.tables()
+        Bare().tables()
     with pytest.raises(JobError, match="declares no records"):
         _ = Bare().records
     with pytest.raises(JobError, match="defines no map"):

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 import mapreduce as mr
 from mapreduce.errors import JobError
+from mapreduce.runs.lister import is_divisible
 from mapreduce.tables import partial
 from mapreduce.tables.table import INT64_MAX, LIMB_MASK, scaled
+from tests.jobs.trips import TripsByLink
 
 INT64 = st.integers(-(2**63), INT64_MAX)
 
@@ -187,10 +189,51 @@ def test_a_table_that_cannot_be_is_refused(key: Any, values: Any) -> None:
         mr.Table(key=key, **values)
 
 
-def test_distinct_is_per_object_alone() -> None:
-    per: Any = "day"
-    with pytest.raises(JobError, match="per 'object' only"):
+@pytest.mark.parametrize("per", ["", 7, None, mr.Sum])
+def test_distinct_is_per_object_or_of_a_name(per: Any) -> None:
+    with pytest.raises(JobError, match="expected 'object', a name or a Key"):
         mr.Distinct(per=per)
+
+
+pairs = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from(["a", "bb", "ccc"])),
+    max_size=30,
+)
+
+
+@given(found=pairs, objects=st.integers(1, 5), workers=st.just(1))
+def test_distinct_values_are_counted_once_wherever_they_lie(
+    found: list[tuple[int, int, str]], objects: int, workers: int
+) -> None:
+    by_link: dict[tuple[int, int], set[str]] = {}
+    for link, hour, trip in found:
+        by_link.setdefault((link, hour), set()).add(trip)
+    lines = [b"%d %d %s" % (link, hour, trip.encode()) for link, hour, trip in found]
+    blocks = {f"{n}.txt": b"\n".join(lines[n::objects]) + b"\n" for n in range(objects)}
+    blocks = {key: block for key, block in blocks.items() if block.strip()}
+    if not blocks:
+        return
+    got = mr.run(TripsByLink(), mr.Memory(blocks), workers=workers)
+    keys = zip(got.rows["link"].tolist(), got.rows["hour"].tolist(), strict=True)
+    counted = dict(zip(keys, got.rows["trips"].tolist(), strict=True))
+    assert counted == {key: len(trips) for key, trips in by_link.items()}
+    assert int(np.asarray(got.rows["n"]).sum()) == len(found)
+
+
+def test_a_value_too_long_to_be_counted_is_told() -> None:
+    blocks = {"a": b"1 1 abcd\n1 1 ab\n2 1 abcde\n"}
+    got = mr.run(TripsByLink(), mr.Memory(blocks), workers=1)
+    assert got.rows["n"].tolist() == [2, 1]
+    assert got.rows["trips"].tolist() == [1, 0]
+    assert got.ledger.refused_keys == {"links.trips": 2}
+
+
+def test_a_large_object_is_divided_where_values_are_counted() -> None:
+    assert is_divisible(TripsByLink())
+    lines = b"".join(b"%d 0 %s\n" % (n % 7, b"abc"[n % 3 :][:1]) for n in range(500_000))
+    options = mr.Options(split_bytes=1 << 20)
+    got = mr.run(TripsByLink(), mr.Memory({"a": lines}), workers=2, options=options)
+    assert got.rows["trips"].tolist() == [3] * 7
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, 5e12])
