@@ -8,7 +8,10 @@ space-mean speed of the link; a mean over traversals would be another thing.
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
 
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
@@ -16,6 +19,9 @@ from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, FORMATS, PATHS, SPEED_UNITS
 
 TAB: Final = "\t"
+LINK_TYPES: Final = ("int", "text", "float")
+ID_BYTES: Final = 64  # of a link's or trip's id that is text: a UUID has 36
+TOP: Final = "/"  # begins a path from the document's top
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
 
@@ -33,9 +39,18 @@ class Speeds(mr.Job):
         names of columns as they stand.
     no_link
         Ids that say that there is none, such as 0 or -1: such a fix is dropped as `no_link`.
+    link_type
+        `int`: integers, or text that holds them; `float`: integral floats too, below 2**53;
+        `text`: text of up to 64 bytes, or integers as their digits.
+    signed
+        Whether the sign of an id only says which way the link was driven: -7 is link 7.
+    trip
+        Path of the trip's id (text or integer), by which trips are counted; one that begins with
+        `/` leads from the document's top. "": each object is a trip.
     format
         Of an object: `json`, a document with a list of fixes; `json-lines`, a fix a line;
-        `json-documents`, such a document a line; `csv`; `parquet`.
+        `json-documents`, such a document a line; `json-columns`, a document with a list a field;
+        `csv`; `parquet`.
     delimiter, decimal
         Of CSV: between columns, and in a number.
     """
@@ -45,20 +60,30 @@ class Speeds(mr.Job):
     records_at: str = PATHS.data
     link: str = PATHS.link
     speed: str = PATHS.speed
-    no_link: tuple[int, ...] = ()
+    no_link: tuple[str, ...] = ()
+    link_type: str = "int"
+    signed: bool = False
+    trip: str = ""
     format: str = "json"
     delimiter: str = ","
     decimal: str = "."
 
-    links = mr.Table(
-        key="link",
-        fixes=Sum,
-        trips=Distinct(per="object"),
-        total=Sum,
-        squares=WideSum,
-        lowest=Min,
-        highest=Max,
-    )
+    @cached_property
+    def links(self) -> mr.Table:
+        """A row a link, whose id is of the type that was asked for."""
+        return mr.Table(
+            key=mr.Key("link", ID_BYTES if self.link_type == "text" else 0),
+            fixes=Sum,
+            trips=Distinct(per=mr.Key("trip", ID_BYTES) if self.trip else "object"),
+            total=Sum,
+            squares=WideSum,
+            lowest=Min,
+            highest=Max,
+        ).named("links")
+
+    def tables(self) -> dict[str, mr.Table]:
+        """Give the only table."""
+        return {"links": self.links}
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
@@ -70,34 +95,61 @@ class Speeds(mr.Job):
             )
         if self.format not in FORMATS:
             raise mr.UsageError(f"--format is one of {', '.join(FORMATS)}, got {self.format!r}")
+        if self.link_type not in LINK_TYPES:
+            raise mr.UsageError(
+                f"--link-type is one of {', '.join(LINK_TYPES)}, got {self.link_type!r}"
+            )
+        if self.signed and self.link_type == "text":
+            raise mr.UsageError("--signed-links: ids that are text (--link-type text) have no sign")
         try:
             self.records  # noqa: B018 - whether its paths can be read
         except mr.JobError as error:
             raise mr.UsageError(
-                f"--records-at, --link, --speed, --delimiter, --decimal: {error}"
+                f"--records-at, --link, --speed, --trip, --delimiter, --decimal: {error}"
             ) from None
 
     @property
     def records(self) -> mr.Format:
         """The fixes of a trip, or of many."""
-        link = mr.Int(self.link, null=self.no_link)
-        speed = mr.Float(self.speed, low=0.0, high=self.max_speed)
+        fields: dict[str, Any] = {
+            "link": self._link(),
+            "speed": mr.Float(self.speed, low=0.0, high=self.max_speed),
+        }
+        if self.trip:
+            trip = mr.Text(self.trip.removeprefix(TOP), ID_BYTES, integers=True)
+            fields["trip"] = mr.Head(trip) if self.trip.startswith(TOP) else trip
         match self.format:
             case "json-lines":
-                return mr.JsonLines(link=link, speed=speed)
+                return mr.JsonLines(**fields)
             case "json-documents":
-                return mr.JsonLines(records_at=self.records_at, link=link, speed=speed)
+                return mr.JsonLines(records_at=self.records_at, **fields)
+            case "json-columns":
+                return mr.JsonColumns(at=self.records_at, **fields)
             case "csv":
                 delimiter = TAB if self.delimiter == "tab" else self.delimiter
-                return mr.Csv(delimiter=delimiter, decimal=self.decimal, link=link, speed=speed)
+                return mr.Csv(delimiter=delimiter, decimal=self.decimal, **fields)
             case "parquet":
-                return mr.Parquet(link=link, speed=speed)
-        return mr.Json(at=self.records_at, link=link, speed=speed)
+                return mr.Parquet(**fields)
+        return mr.Json(at=self.records_at, **fields)
+
+    def _link(self) -> mr.Int | mr.Text:
+        if self.link_type == "text":
+            return mr.Text(self.link, ID_BYTES, null=("", *self.no_link), integers=True)
+        try:
+            none = tuple(map(int, self.no_link))
+        except ValueError:
+            raise mr.UsageError(
+                f"--no-link takes ids such as 0,-1, got {','.join(self.no_link)!r}; ids that are"
+                " text need --link-type text"
+            ) from None
+        return mr.Int(self.link, null=none, floats=self.link_type == "float")
 
     def map(self, r: mr.Records) -> mr.Rows:
-        """Fold the fixes of a trip: `r.link` int64[n], `r.speed` float64[n] in `unit`."""
+        """Fold fixes: `r.link` int64[n] or S64[n], `r.speed` float64[n] in `unit`."""
         v = mr.scaled(r.speed, MICRO)
-        return self.links.fold(r.link, fixes=1, total=v, squares=v * v, lowest=v, highest=v)
+        link = np.abs(r.link) if self.signed else r.link
+        trip = {"trip": r.trip} if self.trip else {}
+        return self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **trip)
 
     def finish(self, t: mr.Columns) -> dict[str, mr.Array]:
         """Statistics of each link, speeds in `unit`; see `roadspeed.statistics`."""

@@ -29,7 +29,7 @@ METRES_PER_SECOND: Mapping[str, float] = MappingProxyType(
 SPEED_UNITS = tuple(METRES_PER_SECOND)
 DEFAULT_SPEED_UNIT = "km/h"
 DEFAULT_MAX_SPEED = 400.0  # in the unit of the input
-FORMATS = ("json", "json-lines", "json-documents", "csv", "parquet")
+FORMATS = ("json", "json-lines", "json-documents", "json-columns", "csv", "parquet")
 
 # Field of a fix -> unit or kind of its value. Every one may be null or absent.
 FIX_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -104,7 +104,11 @@ HELPS: Mapping[str, str] = MappingProxyType(
     {
         "no_link": "set the path of the link id with --link PATH: see `roadspeed inspect`",
         "no_speed": "set the path of the speed with --speed PATH: see `roadspeed inspect`",
-        "bad_link": "a link id must be an integer, or text of digits only",
+        "no_trip": "set the path of the trip's id with --trip PATH; without --trip each object is"
+        " a trip",
+        "bad_link": "a link id must be an integer, or text of digits only; other text up to 64"
+        " bytes is read with --link-type text, 12.0 with --link-type float",
+        "bad_trip": "a trip's id must be an integer, or text of at most 64 bytes",
         "bad_speed": "a speed must be a number, not a text; in CSV with the sign of --decimal",
         "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
         "not_a_record": "--records-at PATH must lead to a list of JSON objects; a line of CSV needs"

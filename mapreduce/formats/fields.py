@@ -2,7 +2,8 @@
 
 A field names a dotted path and a type; its values, decoded as narrow unions and never by lax
 coercion, become one numpy array with masks of what was absent, of the wrong type, or out of range.
-Text is an integer only where it reads `-?[0-9]+` in ASCII and fits; floats are finite or bad.
+Text is an integer only where it reads `-?[0-9]+` in ASCII and fits; floats are finite or bad; an
+integral float, or an integer as text, counts only where a field says so.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
 NUMBERS: Final = frozenset((float, int, NoneType))
 INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
+INTEGRAL: Final = re.compile(r"(-?)0*([0-9]{1,16})\.0*", re.ASCII)
+EXACT: Final = 2.0**53  # a float of this size may stand for another integer too
 SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it; 0: present
 MAX_REMEMBERED: Final = 1 << 16
 MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
@@ -75,8 +78,10 @@ def nan_word(value: Any) -> str | None:
 class _Known(dict[Any, int]):
     """Remembers what each text or number is as an integer: ids repeat by the thousand."""
 
+    floats = False
+
     def __missing__(self, value: Any) -> int:
-        number = _integer(value)
+        number = _integer(value, floats=self.floats)
         kind = type(value)
         if kind is not Wrong and (kind is not str or len(value) <= MAX_REMEMBERED_TEXT):
             self[value] = number
@@ -119,7 +124,8 @@ class Int:
 
     `low` and `high` bound it (inclusive); what lies outside is dropped as `NAME_out_of_range`.
     Where it is absent from an optional field the column holds 0. The values of `null` stand for an
-    absent one: 0 or -1, say.
+    absent one: 0 or -1, say. With `floats` an integral float is an integer too, where it is below
+    2**53 and so stands for no other: 12.0, as tables write integers beside an empty cell.
     """
 
     path: str
@@ -127,9 +133,21 @@ class Int:
     low: int | None = None
     high: int | None = None
     null: tuple[int, ...] = ()
-    _known: dict[Any, int] = field(default_factory=_Known, repr=False, compare=False)
-    leaf: ClassVar[Any] = int | str | None
-    scanned_as: ClassVar[ScanLeaf] = ("i", 8)
+    floats: bool = False
+    _known: _Known = field(default_factory=_Known, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._known.floats = self.floats
+
+    @property
+    def leaf(self) -> Any:
+        """The types that a decoder may give."""
+        return int | str | float | None if self.floats else int | str | None
+
+    @property
+    def scanned_as(self) -> ScanLeaf | None:
+        """How a `Scanner` reads it; floats it can't."""
+        return None if self.floats else ("i", 8)
 
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into an int64 column."""
@@ -197,18 +215,25 @@ class Text:
     """Text as UTF-8: `S{width}` where a width is given, else an object array of bytes.
 
     Text longer than `width` bytes, or with a NUL in it, is bad: it is never cut. Where it is
-    absent from an optional field the column holds b"".
+    absent from an optional field the column holds b"". The values of `null` stand for an absent
+    one: "" or "none", say. With `integers` an integer is its digits.
     """
 
     path: str
     width: int | None = None
     optional: bool = False
-    leaf: ClassVar[Any] = str | None
+    null: tuple[str, ...] = ()
+    integers: bool = False
+
+    @property
+    def leaf(self) -> Any:
+        """The types that a decoder may give."""
+        return str | int | None if self.integers else str | None
 
     @property
     def scanned_as(self) -> ScanLeaf | None:
-        """How a `Scanner` reads it; one without a width it can't."""
-        return None if self.width is None else ("t", self.width)
+        """How a `Scanner` reads it; one without a width, or of integers, it can't."""
+        return None if self.width is None or self.integers else ("t", self.width)
 
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a column of bytes."""
@@ -220,7 +245,7 @@ class Text:
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
-        encoded = [_utf8(v) for v in values]
+        encoded = [_utf8(v, integers=self.integers) for v in values]
         bad = np.fromiter((v is None for v in encoded), np.bool_, len(values)) & ~absent
         whole = [v or b"" for v in encoded]
         if self.width is None:
@@ -263,11 +288,15 @@ class Head:
         return Head(replace(self.field, path=path.removeprefix(start)))
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Any, *, floats: bool) -> int:
     if value is None:
         return ABSENT_INT
     if type(value) is str and (text := INTEGER.fullmatch(value)):
         value = int(text[1] + text[2])
+    elif floats and type(value) is str and (text := INTEGRAL.fullmatch(value)):
+        value = float(text[1] + text[2])
+    if floats and type(value) is float and value.is_integer() and abs(value) < EXACT:
+        value = int(value)
     if type(value) is int and BAD_INT < value <= INT64_MAX:
         return value
     return BAD_INT
@@ -284,7 +313,9 @@ def _number(value: Any) -> float:
     return np.nan
 
 
-def _utf8(value: Any) -> bytes | None:
+def _utf8(value: Any, *, integers: bool) -> bytes | None:
+    if integers and type(value) is int:
+        value = str(value)
     if type(value) is not str:
         return None
     try:
@@ -322,13 +353,13 @@ def column_of(
     Every reading of every format ends here, so a rule for values goes here.
     """
     if isinstance(field, Text):
+        if field.null:
+            absent = _or(absent, np.isin(array, [text.encode() for text in field.null]), bad)
         return FieldColumn(array, absent, bad, None, places)
     if isinstance(field, Int) and field.null:
         none = np.isin(array, field.null)
-        if bad is not None:
-            none &= ~bad
+        absent = _or(absent, none, bad)
         array = np.where(none, 0, array)
-        absent = some(none if absent is None else none | absent)
     low, high = field.low, field.high
     outside: Mask | None = None
     if len(array) and low is not None and not array.min() >= low:  # NaN is not
@@ -340,6 +371,13 @@ def column_of(
             if other is not None:
                 outside &= ~other
     return FieldColumn(array, absent, bad, some(outside), places)
+
+
+def _or(absent: Mask | None, none: Mask, bad: Mask | None) -> Mask | None:
+    """Give what is absent, together with what says that there is none; not what is bad."""
+    if bad is not None:
+        none = none & ~bad
+    return some(none if absent is None else none | absent)
 
 
 def checked(fields: Mapping[str, Any]) -> dict[str, Field]:

@@ -22,6 +22,7 @@ from mapreduce.formats.fields import (
     FieldColumn,
     Float,
     Int,
+    Text,
     Unit,
     checked,
     column_of,
@@ -143,14 +144,24 @@ def column_from(field: Field, array: Any) -> FieldColumn:
         if absent is not None:
             bad &= ~absent
         return column_of(field, values, absent, some(bad))
-    if isinstance(field, Float) and types.is_decimal(kind):
-        return field.column([None if v is None else float(v) for v in array.to_pylist()])
-    if not isinstance(field, Float) and _is_text(kind):
-        return field.column(_texts(array))
-    return field.column([None if known else _OTHER for known in _nulls(array)])
+    return field.column(_values(field, array))
 
 
 _OTHER: Final = object()  # a value of a type that a field does not take
+
+
+def _values(field: Field, array: Any) -> list[Any]:
+    """Give values one by one, as another format would have them."""
+    types, kind = pyarrow().types, array.type
+    if isinstance(field, Float) and types.is_decimal(kind):
+        return [None if v is None else float(v) for v in array.to_pylist()]
+    if isinstance(field, Int) and field.floats and types.is_floating(kind):
+        return list(array.cast("float64", safe=False).to_pylist())
+    if isinstance(field, Text) and field.integers and types.is_integer(kind):
+        return list(array.to_pylist())
+    if not isinstance(field, Float) and _is_text(kind):
+        return _texts(array)
+    return [None if known else _OTHER for known in _nulls(array)]
 
 
 def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:

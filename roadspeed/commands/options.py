@@ -90,7 +90,13 @@ class TripOptions:
         float, option("--max-speed", "Fixes above this speed (in --unit) are dropped.", TRIPS)
     ] = DEFAULT_MAX_SPEED
     records_at: Annotated[
-        str, option("--records-at", r"Path of the fixes; write a dot in a key as \.", TRIPS)
+        str,
+        option(
+            "--records-at",
+            r"Path of the fixes: data, or trips[].points for lists in a list; write a dot in a key"
+            r" as \.",
+            TRIPS,
+        ),
     ] = PATHS.data
     link: Annotated[
         str, option("--link", "Path of the link id in a fix; for CSV the column.", TRIPS)
@@ -101,12 +107,32 @@ class TripOptions:
     no_link: Annotated[
         str | None, option("--no-link", "Ids that mean that there is none: 0,-1.", TRIPS)
     ] = None
+    link_type: Annotated[
+        str,
+        option(
+            "--link-type",
+            "Link ids are int, text (up to 64 bytes), or float (12.0 is 12, below 2^53).",
+            TRIPS,
+        ),
+    ] = "int"
+    signed: Annotated[
+        bool, option("--signed-links", "A minus only says the direction: -7 is link 7.", TRIPS)
+    ] = False
+    trip: Annotated[
+        str,
+        option(
+            "--trip",
+            "Path of the trip's id, to count trips by; /PATH from the document's top. Default:"
+            " each object is a trip.",
+            TRIPS,
+        ),
+    ] = ""
     format_: Annotated[
         str,
         option(
             "--format",
             "Format of the objects: json, json-lines (one fix per line), json-documents (one trip"
-            " per line), csv or parquet.",
+            " per line), json-columns (one list per field), csv or parquet.",
             TRIPS,
         ),
     ] = "json"
@@ -131,18 +157,14 @@ class TripOptions:
             records_at=self.records_at,
             link=self.link,
             speed=self.speed,
-            no_link=_ids(self.no_link),
+            no_link=() if self.no_link is None else tuple(sorted({*self.no_link.split(",")})),
+            link_type=self.link_type,
+            signed=self.signed,
+            trip=self.trip,
             format=self.format_,
             delimiter=self.delimiter,
             decimal=self.decimal,
         )
-
-
-def _ids(text: str | None) -> tuple[int, ...]:
-    try:
-        return () if text is None else tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        raise UsageError(f"--no-link takes ids such as 0,-1, got {text!r}") from None
 
 
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]

@@ -130,7 +130,8 @@ def test_an_id_that_says_that_there_is_none_is_no_link_in_every_format(
     make, job = FORMS[name]
     links = known().rows["link"]
     none = (int(links[0]), int(links[7]), -1)
-    got = mr.run(dataclasses.replace(job, no_link=none), mr.Memory(make()), workers=1)
+    given = tuple(map(str, none))
+    got = mr.run(dataclasses.replace(job, no_link=given), mr.Memory(make()), workers=1)
     assert got.rows["link"].tolist() == [x for x in links.tolist() if x not in none]
     fewer = int(known().rows["fixes"][[0, 7]].sum())
     assert got.ledger.dropped["no_link"] == known().ledger.dropped["no_link"] + fewer
