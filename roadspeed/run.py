@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -78,6 +78,7 @@ class RunRequest:
         return Told(
             link=self.job.link,
             speed=self.job.speed,
+            trip=self.job.trip,
             max_speed=self.job.max_speed,
             min_fixes=Told().min_fixes if few is None else few,
             attribution=self.attribution or credit,
@@ -107,6 +108,7 @@ def run_speeds(
         Any of its kinds, each with what to do next.
     """
     started = time.monotonic()
+    wanted = replace(wanted, roads=_with_ids(wanted.roads, wanted.job))
     _check(wanted)
     with holding():  # nobody else runs in the folder while this one joins
         result = run(
@@ -173,6 +175,13 @@ def _check(wanted: RunRequest) -> None:
                 " written; move it away, or choose another --out"
             )
     _check_roads(wanted.roads)
+
+
+def _with_ids(roads: RoadSource | None, job: Speeds) -> RoadSource | None:
+    """Give the roads with ids of the type that the job's links have."""
+    if roads is None:
+        return None
+    return replace(roads, named=replace(roads.named, text_ids=job.link_type == "text"))
 
 
 def check_libraries(names: Iterable[str]) -> None:
@@ -263,7 +272,7 @@ def _drawn(
     def beneath() -> Beneath | None:
         return _context(roads, picture.bbox) if wanted.context else None
 
-    trips = result.receipt["objects"]["ok"]
+    trips = None if table.told.trip else result.receipt["objects"]["ok"]
     return map_or_why(folder / MAP_NAME, table, picture, trips, beneath)
 
 

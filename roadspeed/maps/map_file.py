@@ -40,7 +40,7 @@ def map_or_why(
     path: Path,
     table: LinkTable,
     picture: Picture,
-    total_trips: int,
+    total_trips: int | None,
     beneath: Callable[[], Beneath | None],
 ) -> dict[str, Any]:
     """Draw the map of a run; where that fails, give the reason and leave nothing.
@@ -61,7 +61,7 @@ def draw_map(
     path: Path,
     table: LinkTable,
     picture: Picture,
-    total_trips: int,
+    total_trips: int | None,
     beneath: Beneath | None = None,
 ) -> dict[str, Any]:
     """Draw the map of a table; give what the receipt says of it.
@@ -73,7 +73,7 @@ def draw_map(
     table, picture
         What is drawn and how; unit, least number of fixes and the note of a sample are the table's.
     total_trips
-        How many trips the run read.
+        How many trips the run read, if that is known.
     beneath
         The roads without data.
 
@@ -112,7 +112,7 @@ def draw_map(
         "little": drawn.little,
         "outside": drawn.outside,
         "without_geometry": drawn.without_geometry,
-        "far": table.link[list(drawn.strays[:LISTED])].tolist(),
+        "far": [table.ids[place] for place in drawn.strays[:LISTED]],
         "unset": named(drawn.unset),
     }
 

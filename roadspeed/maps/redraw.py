@@ -59,4 +59,5 @@ def redraw(folder: Path, path: Path, picture: Picture) -> dict[str, Any]:
     if table.geometry is None:
         raise UsageError(f"{folder}: a map needs roads, but this run had no --roads")
     told = replace(table.told, min_fixes=picture.min_fixes)
-    return draw_map(path, replace(table, told=told), picture, receipt.objects.ok)
+    trips = None if told.trip else receipt.objects.ok
+    return draw_map(path, replace(table, told=told), picture, trips)

@@ -49,6 +49,8 @@ def schema(table: LinkTable, *, covering: bool) -> pa.Schema:
     about = {"unit": table.unit, "sample": table.sample}
     if table.told.attribution:
         about["attribution"] = table.told.attribution
+    if table.told.trip:
+        about["trip"] = table.told.trip
     metadata = {"roadspeed": json.dumps(about, ensure_ascii=False)}
     return pa.schema([_field(column, table) for column in columns], metadata)
 
@@ -80,7 +82,7 @@ def _field(column: ColumnDoc, table: LinkTable) -> pa.Field:
         # GDAL keeps this one as the field's comment; in a GeoPackage it is the description.
         "GDAL:OGR:comment": f"{meaning} Unit: {unit}." if unit else meaning,
     }
-    return pa.field(column.name, _TYPES[column.dtype], nullable=True, metadata=metadata)
+    return pa.field(column.name, _TYPES[column.dtype_in(table)], nullable=True, metadata=metadata)
 
 
 def _array(name: str, table: LinkTable, multi: bool) -> pa.Array:
@@ -93,6 +95,8 @@ def _array(name: str, table: LinkTable, multi: bool) -> pa.Array:
             return _boxes(shapes.bounds(_present(table.geometry)))
         case "road_class":
             return _texts(table)
+        case "link":
+            return pa.array(table.ids)
         case _:
             return pa.array(getattr(table, name), from_pandas=True)  # NaN becomes null
 

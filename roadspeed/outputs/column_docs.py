@@ -23,6 +23,7 @@ SPEED: Final = "unit of the speeds"
 IN_THE_DOCS: Final = {
     "{link}": "`dbResponse.linkID`, or what `--link` names",
     "{speed}": "`absVelocity`, or what `--speed` names",
+    "{trip}": "objects, or ids at `--trip`",
     "{most}": "`--max-speed`",
 }
 """What the documentation says, which is of no run."""
@@ -61,6 +62,10 @@ class ColumnDoc:
         """What the column means in a table whose run was told nothing special."""
         return self._with(Told())
 
+    def dtype_in(self, table: LinkTable) -> str:
+        """Give this column's type in a table: ids may be text."""
+        return "text" if self.source == "link" and table.has_text_ids else self.dtype
+
     def meaning_in(self, table: LinkTable) -> str:
         """Give this column's meaning in a table: with the names its run was given."""
         return self._with(table.told)
@@ -69,6 +74,7 @@ class ColumnDoc:
         return _filled(
             self.template,
             {"{link}": f"`{told.link}`", "{speed}": f"`{told.speed}`",
+             "{trip}": f"ids at `{told.trip}`" if told.trip else "objects",
              "{most}": f"{told.max_speed:.6g}"},
         )  # fmt: skip
 
@@ -92,7 +98,7 @@ _WHERE = "WGS 84, longitude then latitude"
 SPEEDS: Final = (
     ColumnDoc("link", "int64", "", _LINK, "link"),
     ColumnDoc("fixes", "int64", "fixes", _FIXES, "fixes"),
-    ColumnDoc("trips", "int64", "trips", "Distinct trips (objects) with such a fix.", "trips"),
+    ColumnDoc("trips", "int64", "trips", "Distinct trips ({trip}) with such a fix.", "trips"),
     ColumnDoc("mean", "float64", SPEED, _MEAN, "mean"),
     ColumnDoc(
         "std",

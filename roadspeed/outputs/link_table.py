@@ -25,7 +25,7 @@ Unit: TypeAlias = Literal["km/h", "mph", "m/s", "knots"]
 
 UNITS: Final[tuple[str, ...]] = get_args(Unit)
 
-_INTS: Final = ("link", "fixes", "trips")
+_INTS: Final = ("fixes", "trips")
 FLOATS: Final = ("mean", "std", "ci95", "min", "max")
 _OBJECTS: Final = ("geometry", "road_class")
 
@@ -38,6 +38,8 @@ class Told:
     ----------
     link, speed
         Paths of the link id and of the speed in a fix.
+    trip
+        Path of the trip's id; "" where each object is a trip.
     max_speed
         In the table's unit; faster fixes were dropped.
     min_fixes
@@ -48,6 +50,7 @@ class Told:
 
     link: str = "dbResponse.linkID"
     speed: str = "absVelocity"
+    trip: str = ""
     max_speed: float = 400.0
     min_fixes: int = 5
     attribution: str = ""
@@ -62,7 +65,7 @@ class LinkTable:
     unit
         Unit of all speeds: "km/h", "mph", "m/s" or "knots".
     link
-        int64[n], strictly ascending ids.
+        int64[n] or UTF-8 bytes (`S`)[n], strictly ascending ids.
     fixes, trips
         int64[n], how many fixes, and how many distinct trips.
     mean, std, ci95, min, max
@@ -83,7 +86,7 @@ class LinkTable:
     """
 
     unit: Unit
-    link: Ints
+    link: npt.NDArray[Any]
     fixes: Ints
     trips: Ints
     mean: Floats
@@ -102,6 +105,7 @@ class LinkTable:
         for names, dtype in ((_INTS, "int64"), (FLOATS, "float64"), (_OBJECTS, "object")):
             for name in names:
                 self._check(name, np.dtype(dtype))
+        self._check("link", np.dtype("S" if self.has_text_ids else "int64"))
         falling = np.flatnonzero(self.link[1:] <= self.link[:-1])
         if len(falling):
             i = int(falling[0])
@@ -112,6 +116,19 @@ class LinkTable:
 
     def __len__(self) -> int:
         return len(self.link)
+
+    @property
+    def has_text_ids(self) -> bool:
+        """Whether ids are text, not integers."""
+        return self.link.dtype.kind == "S"
+
+    @property
+    def ids(self) -> list[int] | list[str]:
+        """The ids as they are written."""
+        if self.has_text_ids:
+            return [link.decode() for link in self.link.tolist()]
+        ids: list[int] = self.link.tolist()
+        return ids
 
     def chunks(self, rows: int) -> Iterator[LinkTable]:
         """Give the table in consecutive pieces of at most `rows` rows, without copying."""
@@ -127,7 +144,8 @@ class LinkTable:
         column = getattr(self, name)
         if column is None and name in _OBJECTS:
             return
-        if column.dtype != dtype or column.shape != (len(self.link),):
+        same = column.dtype.kind == "S" if dtype.kind == "S" else column.dtype == dtype
+        if not same or column.shape != (len(self.link),):
             raise JobError(
                 f"{name}: expected {dtype} of shape ({len(self.link)},), "
                 f"got {column.dtype} of shape {column.shape}"

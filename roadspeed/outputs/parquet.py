@@ -63,6 +63,9 @@ def read_parquet(path: str | os.PathLike[str]) -> LinkTable:
         about = json.loads((read.schema.metadata or {})[b"roadspeed"])
         columns = {name: read.column(name) for name in read.column_names}
         numbers = {n: columns[n].to_numpy() for n in ("link", "fixes", "trips", *FLOATS)}
+        if pa.types.is_string(columns["link"].type):
+            ids = [text.encode() for text in columns["link"].to_pylist()]
+            numbers["link"] = np.array(ids, dtype=np.bytes_)
     except FileNotFoundError:
         raise UsageError(
             f"no file {path}: expected the folder that `roadspeed run` wrote with --out"
@@ -76,7 +79,7 @@ def read_parquet(path: str | os.PathLike[str]) -> LinkTable:
         geometry=None if geometry is None else _shapes(geometry),
         road_class=np.array(columns["road_class"].to_pylist(), dtype=object),
         sample=about["sample"],
-        told=Told(attribution=about.get("attribution", "")),
+        told=Told(attribution=about.get("attribution", ""), trip=about.get("trip", "")),
     )
 
 

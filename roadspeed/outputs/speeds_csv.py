@@ -1,11 +1,11 @@
 """`speeds.csv`, as in 2019: `linkID;count(linkID);avg(absVelocity);geom`, ascending by link.
 
-Nothing is quoted (no cell holds a semicolon or a quote), numbers are the shortest text that gives
-the same double back, lines end in a newline, and equal tables give equal bytes. The header has no
-room for a unit or a note, so both stand in `speeds.csv-metadata.json` beside it, where the W3C's
-Metadata Vocabulary for Tabular Data (2015) says to look. A geometry is never cut: one of more than
-131,072 characters (about 5,400 points) is above what Python's csv module takes by default, and the
-metadata then says so.
+Only an id that is text with a semicolon, a quote or a line end is quoted (RFC 4180). Numbers are
+the shortest text that gives the same double back, lines end in a newline, and equal tables give
+equal bytes. The header has no room for a unit or a note, so both stand in
+`speeds.csv-metadata.json` beside it, where the W3C's Metadata Vocabulary for Tabular Data (2015)
+says to look. A geometry is never cut: one of more than 131,072 characters (about 5,400 points) is
+above what Python's csv module takes by default, and the metadata then says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS: Final = 50_000
 FIELD_LIMIT: Final = 131_072  # csv.field_size_limit() of a fresh interpreter
 
-_XSD: Final = {"int64": "long", "float64": "double", "geometry": "string"}
+_XSD: Final = {"int64": "long", "float64": "double", "geometry": "string", "text": "string"}
 
 
 def write_csv(path: str | os.PathLike[str], table: LinkTable) -> Path:
@@ -48,7 +48,7 @@ def write_csv(path: str | os.PathLike[str], table: LinkTable) -> Path:
     """
     target = Path(path)
     longest = 0
-    with whole(target) as partial, partial.open("w", encoding="ascii", newline="") as file:
+    with whole(target) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         file.write(";".join(column.name for column in SPEEDS_CSV) + "\n")
         for piece in table.chunks(CHUNK_ROWS):
             wkt = [""] * len(piece) if piece.geometry is None else shapes.as_wkt(piece.geometry)
@@ -60,9 +60,15 @@ def write_csv(path: str | os.PathLike[str], table: LinkTable) -> Path:
 
 
 def _lines(table: LinkTable, wkt: list[str]) -> Iterator[str]:
-    rows = zip(table.link.tolist(), table.fixes.tolist(), table.mean.tolist(), wkt, strict=True)
+    links = map(_quoted, table.ids) if table.has_text_ids else table.ids
+    rows = zip(links, table.fixes.tolist(), table.mean.tolist(), wkt, strict=True)
     for link, fixes, mean, geometry in rows:
         yield f"{link};{fixes};{'' if math.isnan(mean) else repr(mean)};{geometry}\n"
+
+
+def _quoted(text: Any) -> str:
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if any(mark in text for mark in ';"\r\n') else str(text)
 
 
 def _metadata(name: str, table: LinkTable, longest: int) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def _metadata(name: str, table: LinkTable, longest: int) -> dict[str, Any]:
         {
             "name": column.source,
             "titles": column.name,
-            "datatype": _XSD[column.dtype],
+            "datatype": _XSD[column.dtype_in(table)],
             "dc:description": column.meaning_in(table),
             **({"schema:unitText": column.unit_in(table.unit)} if column.unit else {}),
         }

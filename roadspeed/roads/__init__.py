@@ -18,9 +18,7 @@ from mapreduce.errors import UsageError
 from roadspeed.roads.rows.answer import JoinedRoads, Named, RoadsError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from roadspeed.roads.rows.answer import BBox, Objects, OnRows
+    from roadspeed.roads.rows.answer import BBox, Ids, Objects, OnRows
 
 __all__ = ["JoinedRoads", "Named", "RoadsError", "check", "context", "join", "unjoined"]
 
@@ -29,7 +27,7 @@ SCHEMES = ("postgresql://", "postgres://")
 
 
 def join(
-    ids: NDArray[np.int64],
+    ids: Ids,
     roads: str,
     named: Named = UNNAMED,
     *,
@@ -40,7 +38,7 @@ def join(
     Parameters
     ----------
     ids
-        int64[n], strictly ascending.
+        int64[n], or with `named.text_ids` bytes of text (`S`)[n]; strictly ascending.
     roads
         A path, or `postgresql://[user@]host[:port]/db[?table=&id=&geom=&class=&crs=]`.
     named
@@ -56,11 +54,11 @@ def join(
     RoadsError
         The server cannot be reached, or fails twice.
     ValueError
-        `ids` is not one-dimensional int64, strictly ascending.
+        `ids` is not one-dimensional, of that type, and strictly ascending.
     """
     from roadspeed.roads.rows import align  # noqa: PLC0415 - shapely loads when used
 
-    _check_ids(ids)
+    _check_ids(ids, "S" if named.text_ids else "i")
     return align.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
 
 
@@ -73,7 +71,7 @@ def check(roads: str, named: Named = UNNAMED) -> None:
     _source(roads).check(roads, named)
 
 
-def unjoined(ids: NDArray[np.int64], roads: str, named: Named = UNNAMED) -> str:
+def unjoined(ids: Ids, roads: str, named: Named = UNNAMED) -> str:
     """Say why `join` found a road for none of the ids, and which option would.
 
     Parameters are those of `join`, and so are its errors.
@@ -138,9 +136,10 @@ def _source(roads: str) -> Any:
     return files
 
 
-def _check_ids(ids: NDArray[np.int64]) -> None:
-    if ids.ndim != 1 or ids.dtype != np.int64:
-        raise ValueError(f"expected ids as int64[n], got {ids.dtype}{list(ids.shape)}")
+def _check_ids(ids: Ids, kind: str) -> None:
+    if ids.ndim != 1 or ids.dtype.kind != kind or (kind == "i" and ids.dtype != np.int64):
+        expected = "int64" if kind == "i" else "bytes of text"
+        raise ValueError(f"expected ids as {expected}[n], got {ids.dtype}{list(ids.shape)}")
     falling = np.flatnonzero(ids[1:] <= ids[:-1])
     if falling.size:
         at = int(falling[0])

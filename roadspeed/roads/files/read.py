@@ -2,8 +2,8 @@
 
 Rule: a file is read in batches and only wanted rows are decoded and kept, so memory follows the
 ids, not the file. What is wrong with a whole file is refused when it is checked, before anything
-else is done; rows whose id is no integer, or whose geometry cannot be read, are counted and
-left out; so are rows without an id, uncounted. Nothing is written.
+else is done; rows whose id should be an integer and is none, or whose geometry cannot be read, are
+counted and left out; so are rows without an id, uncounted. Nothing is written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads.rows.answer import BBox, Named, Objects, OnRows
+    from roadspeed.roads.rows.answer import BBox, Ids, Named, Objects, OnRows
 
 PARQUET = (".parquet", ".geoparquet", ".pq", *ARROW)
 LINE = 1  # dimension
@@ -90,15 +90,13 @@ def _holds_parquet(folder: Path) -> bool:
     return any(file.suffix.lower() in PARQUET for file in folder.rglob("*"))
 
 
-def matching(
-    ids: NDArray[np.int64], path: str, named: Named, on_progress: OnRows | None
-) -> Iterator[RoadRows]:
+def matching(ids: Ids, path: str, named: Named, on_progress: OnRows | None) -> Iterator[RoadRows]:
     """Read the rows whose id is wanted.
 
     Parameters
     ----------
     ids
-        int64[n], strictly ascending.
+        As for `roadspeed.roads.join`.
     path, named, on_progress
         As for `roadspeed.roads.join`.
 
@@ -108,12 +106,12 @@ def matching(
         No such file or column, no row whose id is an integer, or coordinates of no known system.
     """
     layer, id_column = _opened(path, named)
-    reach = (int(ids[0]), int(ids[-1])) if len(ids) else None
+    reach = (int(ids[0]), int(ids[-1])) if len(ids) and not named.text_ids else None
     selection = _selection(layer, named, id_column=id_column, id_range=reach)
     reading = _Reading(layer, named, selection, on_progress)
     look = Look(layer.where, id_column, selection.geometry, layer.names)
     for batch in layer.read(selection):
-        found, valid = cells.integers(batch.columns[0])
+        found, valid = cells.ids_of(batch.columns[0], text=named.text_ids)
         look.at_ids(batch.columns[0], valid)
         look.skipped += batch.skipped
         rows, positions = cells.positions(ids, found, valid)
@@ -136,7 +134,7 @@ def check(path: str, named: Named) -> None:
     reading = _Reading(layer, named, selection, None)
     look = Look(layer.where, id_column, selection.geometry, layer.names, layer.elsewhere)
     for batch in layer.read(selection):
-        _, valid = cells.integers(batch.columns[0])
+        _, valid = cells.ids_of(batch.columns[0], text=named.text_ids)
         look.at_ids(batch.columns[0], valid)
         look.skipped += batch.skipped
         geometry, _ = decoded(batch.geometry)
@@ -162,17 +160,17 @@ def _lined(layer: Layer, but: str) -> Iterator[str]:
                 yield name
 
 
-def unjoined(ids: NDArray[np.int64], path: str, named: Named) -> str:
+def unjoined(ids: Ids, path: str, named: Named) -> str:
     """Say why none of the ids was joined: which columns hold how many of them."""
     layer, id_column = _opened(path, named)
     names = [n for n in dict.fromkeys(_attributes(layer, named)) if layer.names.count(n) == 1]
     geometry = _selection(layer, named).geometry
     selection = ColumnSelection(None, None, geometry, others=tuple(names[: matches.COLUMNS]))
     hit = {name: np.zeros(len(ids), dtype=np.bool_) for name in selection.names}
-    examples: dict[str, list[int]] = {name: [] for name in selection.names}
+    examples: dict[str, list[Any]] = {name: [] for name in selection.names}
     for batch in layer.read(selection):
         for name, column in zip(selection.names, batch.columns, strict=True):
-            found, valid = cells.integers(column)
+            found, valid = cells.ids_of(column, text=named.text_ids)
             hit[name][cells.positions(ids, found, valid)[1]] = True
             examples[name] += found[valid][: matches.EXAMPLES].tolist()
     counted = [

@@ -62,6 +62,8 @@ WHOLE = {
     ),
 }
 
+TEXT = sql.SQL("{column}::text")  # what it is where ids are any text
+
 # The first rows that could be joined; of them that say no SRID, one that is not in degrees; what
 # there is where none can be.
 ROADS = sql.SQL(
@@ -89,9 +91,9 @@ FUNCTIONS = {
     "ymin": "st_ymin",
     "ymax": "st_ymax",
 }
-WANTED = sql.SQL("JOIN unnest({ids}::bigint[]) AS w(id) ON w.id = {whole}")
+WANTED = sql.SQL("JOIN unnest({ids}) WITH ORDINALITY AS w(id, place) ON w.id = {whole}")
 MATCH = sql.SQL(
-    "SELECT (SELECT count(*) FROM unnest({ids}::bigint[]) AS w(id)"
+    "SELECT (SELECT count(*) FROM unnest({ids}) AS w(id)"
     " WHERE w.id IN (SELECT {whole} FROM {table} AS r)),"
     " ARRAY(SELECT {whole} FROM {table} AS r WHERE {whole} IS NOT NULL LIMIT {few})"
 )

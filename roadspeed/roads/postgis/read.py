@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roadspeed.roads.rows.answer import BBox, Named, Objects, OnRows
+    from roadspeed.roads.rows.answer import BBox, Ids, Named, Objects, OnRows
 
 T = TypeVar("T")
 
@@ -42,15 +42,13 @@ WGS84 = 4326
 SAMPLE_ROWS = 1000
 
 
-def matching(
-    ids: NDArray[np.int64], url: str, named: Named, on_progress: OnRows | None
-) -> list[RoadRows]:
+def matching(ids: Ids, url: str, named: Named, on_progress: OnRows | None) -> list[RoadRows]:
     """Read the rows whose id is wanted.
 
     Parameters
     ----------
     ids
-        int64[n], strictly ascending.
+        As for `roadspeed.roads.join`.
     url, named, on_progress
         As for `roadspeed.roads.join`; called from another thread.
 
@@ -69,14 +67,13 @@ def matching(
         has_id, whole = table.id_column()
         found: list[RoadRows] = []
 
-        def take(read_ids: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
-            place = np.searchsorted(ids, read_ids)
-            found.append(table.rows(place, geometry, words))
-            table.count(len(read_ids), on_progress, len(ids))
+        def take(places: NDArray[np.int64], geometry: Objects, words: Objects) -> None:
+            found.append(table.rows(places - 1, geometry, words))
+            table.count(len(places), on_progress, len(ids))
 
         table.copy(
             take,
-            id_expression=whole.format(column=sql.Identifier("r", has_id)),
+            id_expression=sql.SQL("w.place"),
             condition=queries.WANTED.format(
                 ids=_array(ids),
                 whole=whole.format(column=sql.Identifier("r", has_id)),
@@ -96,7 +93,7 @@ def check(url: str, named: Named) -> None:
     _asked(address, lambda table: table.look())
 
 
-def unjoined(ids: NDArray[np.int64], url: str, named: Named) -> str:
+def unjoined(ids: Ids, url: str, named: Named) -> str:
     """Say why none of the ids was joined: which columns hold how many of them."""
     address = address_of(url, named)
     some = ids[:: max(1, -(-len(ids) // matches.IDS))]
@@ -173,13 +170,18 @@ class _Table:
             self.shape = sql.SQL("{shape}::{kind}").format(shape=self.shape, kind=kind)
 
     def id_column(self) -> tuple[str, sql.SQL]:
-        """Choose the column of ids, and what makes whole numbers of its kind."""
+        """Choose the column of ids, and what makes ids of its kind."""
         name = column_choice.choose_id(self.attributes, self.named.id_column, self.where)
-        return name, queries.WHOLE[self.relation.kind_of_id(name, self.where)]
+        return name, self._ids_in(name)
 
-    def match(self, name: str, ids: NDArray[np.int64]) -> matches.Match:
+    def _ids_in(self, name: str) -> sql.SQL:
+        if self.named.text_ids:
+            return queries.TEXT
+        return queries.WHOLE[self.relation.kind_of_id(name, self.where)]
+
+    def match(self, name: str, ids: Ids) -> matches.Match:
         """Find how many ids a column holds."""
-        kind = queries.WHOLE[self.relation.kind_of_id(name, self.where)]
+        kind = self._ids_in(name)
         self.cursor.execute(
             queries.MATCH.format(
                 ids=_array(ids),
@@ -276,10 +278,10 @@ class _Table:
             "most": sql.Literal(SAMPLE_ROWS),
         }
         roads = queries.ROADS.format(**parts)
-        self.copy(take, id_expression=has_id, condition=roads)
+        self.copy(take, id_expression=sql.SQL("0::bigint"), condition=roads)
         if self.mixed:  # one that is no longitude and latitude tells of the others
             strange = queries.STRANGE.format(**parts)
-            self.copy(take, id_expression=has_id, condition=strange)
+            self.copy(take, id_expression=sql.SQL("0::bigint"), condition=strange)
         self.in_degrees(found, strict=True)
         self.strays.check(every=True)
         if not look.roads:
@@ -334,5 +336,9 @@ def _asked(address: Address, read: Callable[[_Table], T]) -> T:
     )
 
 
-def _array(ids: NDArray[np.int64]) -> sql.Literal:
-    return sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}")
+def _array(ids: Ids) -> sql.Composable:
+    """Write ids as one array, with its type."""
+    if ids.dtype.kind == "S":
+        words = [id_.decode() for id_ in ids.tolist()]
+        return sql.SQL("{}::text[]").format(sql.Literal(words))
+    return sql.SQL("{}::bigint[]").format(sql.Literal("{" + ",".join(map(str, ids.tolist())) + "}"))

@@ -7,8 +7,8 @@ looks for one. All that is not ours goes to libpq untouched, settings and servic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from mapreduce.errors import UsageError
@@ -55,8 +55,6 @@ def address_of(url: str, named: Named) -> Address:
     UsageError
         A password in the address; an empty or doubled parameter.
     """
-    from roadspeed.roads.rows.answer import Named  # noqa: PLC0415 - the contract imports this room's parts
-
     parts = urlsplit(url)
     if ":" in parts.netloc.rpartition("@")[0]:
         raise UsageError(f"the URL of the roads' database contains a password: {REMEDY}")
@@ -74,5 +72,5 @@ def address_of(url: str, named: Named) -> Address:
     # By hand: urlunsplit forgets the // of an address without a host, which libpq wants.
     query = f"?{urlencode(theirs, quote_via=quote)}" if theirs else ""
     dsn = f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
-    fields = {name: getattr(named, name) or ours.get(name) for name in Named.__slots__}
-    return Address(dsn=dsn, named=Named(**fields))
+    fields: dict[str, Any] = {name: getattr(named, name) or one for name, one in ours.items()}
+    return Address(dsn=dsn, named=replace(named, **fields))

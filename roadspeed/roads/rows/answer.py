@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce.errors import MapReduceError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     OnRows: TypeAlias = Callable[[int, int | None], None]
     """Called with rows looked at so far and, where it is known, how many there will be."""
     Objects: TypeAlias = NDArray[np.object_]
+    Ids: TypeAlias = NDArray[Any]
+    """Ids of links, strictly ascending: int64[n], or bytes of text (`S`)[n]."""
     BBox: TypeAlias = tuple[float, float, float, float]
     """West, south, east, north in degrees (EPSG:4326)."""
 
@@ -26,13 +28,17 @@ class RoadsError(MapReduceError):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the user named, if anything: table or layer, columns, and the coordinates' CRS."""
+    """What the user named, if anything: table or layer, columns, and the coordinates' CRS.
+
+    `text_ids` says that ids are any text; else they are integers.
+    """
 
     table: str | None = None
     id_column: str | None = None
     geometry_column: str | None = None
     class_column: str | None = None
     crs: str | None = None
+    text_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ class JoinedRoads:
     folded
         Rows left out because an identical one of the same id was kept.
     unreadable
-        Rows of the source whose id is no integer (counted in files; a server skips them unseen)
+        Rows of the source whose id should be an integer and is none (counted in files; a server
+        skips them unseen)
         or whose geometry cannot be read, has coordinates that are NaN or infinite, or lies
         beyond the world. A row without any id is no link's road, and is counted nowhere.
     """

@@ -1,4 +1,4 @@
-"""What the cells of an Arrow column hold: integers that are ids, texts that are road classes.
+"""What the cells of an Arrow column hold: ids (integers, or any text), and road classes.
 
 Rule: a column of any Arrow type is looked at (dictionaries, views, runs, extensions, lists, bytes
 that hold text), and what is no id is marked, never an exception. A text is an id if it is
@@ -21,12 +21,13 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from roadspeed.roads.rows.answer import Objects
+    from roadspeed.roads.rows.answer import Ids, Objects
 
 SAFE_DIGITS = r"^-?0*[0-9]{1,18}$"
 ANY_DIGITS = r"^-?[0-9]+(\.0+)?$"
 INT64 = np.iinfo(np.int64)
 FLOAT_EXACT = 2.0**53  # itself may be 2**53 + 1, rounded
+MAX_ID_BYTES = 1024
 LONGEST = 40  # digits, without leading zeros, that are worth turning into an integer
 
 
@@ -98,6 +99,33 @@ def integers(column: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         nothing = np.zeros(len(column), dtype=np.int64)
         return nothing, nothing.astype(np.bool_)
     return _from_text(column)
+
+
+def ids_of(column: Any, *, text: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read a column of ids: as `integers` does or, with `text`, as bytes of text (`S`)[n].
+
+    An integer is its digits. Text longer than any id, or with a NUL in it, is an id that no link
+    has, and stands as b"".
+    """
+    if not text:
+        return integers(column)
+    column = plain(column)
+    if not is_bytes(column.type):
+        whole = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
+        column = column.cast(pa.large_string()) if whole else _written(column)
+        column = column.cast(pa.large_binary())
+    valid = ~blank(column)
+    cells = [cell if _can_be_id(cell) else b"" for cell in column.to_pylist()]
+    return np.array(cells, dtype=np.bytes_), valid
+
+
+def _can_be_id(cell: bytes | None) -> bool:
+    return cell is not None and len(cell) <= MAX_ID_BYTES and b"\0" not in cell
+
+
+def _written(column: Any) -> Any:
+    """Write cells of any other type as text; none is null."""
+    return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.large_string())
 
 
 def blank(column: Any) -> NDArray[np.bool_]:
@@ -203,16 +231,16 @@ def _objects(values: list[Any]) -> Objects:
 
 
 def positions(
-    ids: NDArray[np.int64], found: NDArray[np.int64], valid: NDArray[np.bool_]
+    ids: Ids, found: NDArray[Any], valid: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find ids among the wanted.
 
     Parameters
     ----------
     ids
-        int64[n] wanted, strictly ascending.
+        [n] wanted, strictly ascending.
     found
-        int64[k], what a source holds.
+        [k], what a source holds, of the same kind.
     valid
         bool[k], which of `found` count.
 

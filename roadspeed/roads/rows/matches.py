@@ -7,15 +7,15 @@ than the trips were matched to. Columns are named only by how many of the ids th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mapreduce.safe_text import in_line
 from roadspeed.roads.rows.column_choice import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from roadspeed.roads.rows.answer import Ids
 
 EXAMPLES = 3
 COLUMNS = 40  # at most so many are looked at
@@ -24,23 +24,25 @@ IDS = 10_000  # so many ids, spread over all, are enough to ask a server about
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A column, how many of the wanted ids it holds, and a few integers that it does hold."""
+    """A column, how many of the wanted ids it holds, and a few ids that it does hold."""
 
     column: str
     ids: int
-    examples: tuple[int, ...]
+    examples: tuple[Any, ...]
 
 
-def told(
-    ids: NDArray[np.int64], matches: Sequence[Match], where: str, id_column: str, geometry: str
-) -> str:
+def _written(one: Any) -> str:
+    return in_line(one.decode(errors="replace") if isinstance(one, bytes) else str(one))
+
+
+def told(ids: Ids, matches: Sequence[Match], where: str, id_column: str, geometry: str) -> str:
     """Say what does not fit, and which option would."""
-    wanted = ", ".join(str(id_) for id_ in ids[:EXAMPLES].tolist())
+    wanted = ", ".join(map(_written, ids[:EXAMPLES].tolist()))
     own = next((match for match in matches if match.column == id_column), None)
-    held = ", ".join(map(str, own.examples)) if own is not None else ""
+    held = ", ".join(map(_written, own.examples)) if own is not None else ""
     said = (
         f"no link matches a road. The trips have ids such as {wanted}; the column "
-        f"{id_column} of {where} has {f'such as {held}' if held else 'no integer'}"
+        f"{id_column} of {where} has {f'such as {held}' if held else 'none'}"
     )
     if own is not None and own.ids:
         return (
