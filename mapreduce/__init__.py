@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from mapreduce.formats.csv import Csv
-    from mapreduce.formats.fields import Float, Head, Int, Text
+    from mapreduce.formats.fields import Float, Head, Int, Text, Time
     from mapreduce.formats.formats import Format, Lines
     from mapreduce.formats.json import Json, JsonColumns, JsonLines
     from mapreduce.formats.parquet import Parquet
@@ -61,6 +61,7 @@ _HOMES = {
     "Head": "mapreduce.formats.fields",
     "Int": "mapreduce.formats.fields",
     "Text": "mapreduce.formats.fields",
+    "Time": "mapreduce.formats.fields",
     "Columns": "mapreduce.job.views",
     "Job": "mapreduce.job.job",
     "Records": "mapreduce.job.views",
@@ -141,6 +142,7 @@ __all__ = [
     "Sum",
     "Table",
     "Text",
+    "Time",
     "UsageError",
     "WideSum",
     "load",

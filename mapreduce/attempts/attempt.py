@@ -22,7 +22,7 @@ from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.formats import deep_stack, line_blocks
 from mapreduce.formats.json import Json, JsonColumns
 from mapreduce.formats.parquet import MAGIC, Parquet
-from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
+from mapreduce.formats.parsed import NOT_A_RECORD, Parsed, joined
 from mapreduce.formats.record_list import TEXT_BYTES, text_bytes
 from mapreduce.job.side_file import side_files
 from mapreduce.job.views import Records
@@ -42,7 +42,9 @@ from mapreduce.plan import TO_THE_END, Piece
 from mapreduce.tables.table import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
 
     from mapreduce.formats.formats import LineFormat
     from mapreduce.job.job import Job
@@ -66,6 +68,15 @@ class _Account:
     refused: dict[str, int] = field(default_factory=dict)
     rows: list[Rows] = field(default_factory=list)
     nan: NanRecords = field(default_factory=NanRecords)
+
+    def drop(self, reason: str, places: npt.NDArray[np.int64]) -> None:
+        """Count records that the job dropped after they were read."""
+        self.kept -= len(places)
+        self.dropped[reason] = self.dropped.get(reason, 0) + len(places)
+        for place in places[:SAMPLES_PER_REASON].tolist():
+            self.sampled[reason] = self.sampled.get(reason, 0) + 1
+            if self.sampled[reason] <= SAMPLES_PER_REASON:
+                self.samples.append((reason, place, ""))
 
 
 class AttemptRunner:
@@ -163,12 +174,29 @@ class AttemptRunner:
 
     def _take_all(self, reading: Reading, account: _Account, combiner: Combiner) -> None:
         try:
-            for parsed in reading.blocks:
+            blocks: Iterable[Parsed] = reading.blocks
+            if self._job.whole_objects:
+                blocks = [self._together(reading.blocks)]
+            for parsed in blocks:
                 self._take(reading.piece, parsed, account, combiner)
         except (ObjectError, JobError):
             if reading.body is not None:  # perhaps it is the way's fault, which the rest will tell
                 settle(reading.body)
             raise
+
+    def _together(self, blocks: Iterable[Parsed]) -> Parsed:
+        """Give all records of an object at once, where memory holds them."""
+        parts, size = [], 0
+        for parsed in blocks:
+            parts.append(parsed)
+            size += sum(column.nbytes for column in parsed.columns.values())
+            if size > self._limits.object_cap_bytes:
+                raise ObjectError(
+                    "too_large",
+                    f"columns of over {self._limits.object_cap_bytes >> 20} MiB, and this job must"
+                    " see all records of an object at once: divide the object by trips",
+                )
+        return joined(parts, self._format.fields)
 
     def _readings(
         self, pieces: Sequence[Piece], locations: Sequence[Location]
@@ -279,11 +307,14 @@ class AttemptRunner:
             account.nan += NanRecords(parsed.nan.records, parsed.nan.unused, first)
         if not len(parsed.rows):
             return
-        for rows in self._mapped(Records(piece, parsed, first_row)):
+        records = Records(piece, parsed, first_row)
+        for rows in self._mapped(records):
             if rows.refused:
                 name = rows.table.name
                 account.refused[name] = account.refused.get(name, 0) + rows.refused
             account.rows.append(rows)
+        for reason, places in records.drops:
+            account.drop(reason, places)
         if sum(map(len, account.rows)) > ROWS_HELD:
             combiner.hold(piece, account.rows)
             account.rows = []

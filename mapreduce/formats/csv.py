@@ -31,10 +31,12 @@ from mapreduce.formats.fields import (
     Float,
     Int,
     Text,
+    Time,
     Unit,
     checked,
     column_of,
     missing,
+    plain_of,
     shown_leaf,
 )
 from mapreduce.formats.parsed import Parsed, assembled, columns_of
@@ -175,7 +177,7 @@ class _CsvReader:
             array = self._array(table, name)
             if array is None:
                 columns[name] = field.column([None] * n)
-            elif isinstance(field, Text):
+            elif isinstance(plain_of(field), Text):
                 texts[name] = [v if v is None else v.decode() for v in array.to_pylist()]
                 columns[name] = field.column(texts[name])
             else:
@@ -239,6 +241,7 @@ class _CsvReader:
         if place is None:
             return [None] * len(rows)
         texts = [None if row is None else row[place] or None for row in rows]
+        field = plain_of(field)
         if isinstance(field, Text):
             return texts
         stripped = [None if text is None else text.strip(BLANKS) for text in texts]
@@ -256,11 +259,17 @@ _NUMBER: Final = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 def _arrow_type(field: Field) -> Any:
     kinds = {Int: "int64", Float: "float64", Text: "binary"}
-    return getattr(pyarrow(), kinds[type(field)])()
+    return getattr(pyarrow(), kinds[type(plain_of(field))])()
 
 
-def _numbers(field: Int | Float, array: Any) -> FieldColumn | None:
+def _numbers(field: Field, array: Any) -> FieldColumn | None:
     """Give a column of numbers; None where one is no value of the field's."""
+    if isinstance(field, Time):
+        found = _numbers(field.plain, array)
+        times = None if found is None else field.of(found)
+        return None if times is None or times.bad is not None else times
+    if isinstance(field, Text):
+        return None
     absent = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     filled = array.fill_null(0 if isinstance(field, Int) else np.nan)
     values: Array = filled.to_numpy(zero_copy_only=False)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats.field_path import LIST_STEP
 from mapreduce.formats.nan_tokens import UNMARKED
+from mapreduce.formats.times import SECOND_US, TIME_BYTES, microseconds
 from mapreduce.safe_text import shortened, shown_value
 from mapreduce.tables.table import INT64_MAX, MAX_KEY_WIDTH
 
@@ -40,6 +41,7 @@ INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
 INTEGRAL: Final = re.compile(r"(-?)0*([0-9]{1,16})\.0*", re.ASCII)
 EXACT: Final = 2.0**53  # a float of this size may stand for another integer too
 SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it; 0: present
+MOST_US: Final = 2.0**62  # of a time
 MAX_REMEMBERED: Final = 1 << 16
 MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
 
@@ -92,7 +94,8 @@ class _Known(dict[Any, int]):
 class FieldColumn:
     """A field's values as an array of length n, and masks; a mask is None where nothing is so.
 
-    Where a `Scanner` found it, `places` says of each bad value where in the document it begins.
+    Where a `Scanner` found it, `places` says of each bad value where in the document it begins;
+    of those that are text of the field's length, `texts` has it, and b"" of the others.
     """
 
     values: Array
@@ -100,6 +103,7 @@ class FieldColumn:
     bad: Mask | None = None
     outside: Mask | None = None
     places: npt.NDArray[np.int64] | None = None
+    texts: Array | None = None
 
     def at(self, rows: npt.NDArray[np.int64], missing: Mask | None) -> FieldColumn:
         """Give the values at some rows, again and again if need be; absent where they are missing.
@@ -258,7 +262,62 @@ class Text:
         return column_of(self, array, some(absent), some(bad))
 
 
-Field: TypeAlias = Int | Float | Text
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A time as int64 microseconds since 1970 in UTC.
+
+    Text in ISO 8601 (`2019-03-01T08:15:30.250+01:00`, a blank in place of the T, an offset as
+    `Z`, `+01`, `+0100` or `+01:00`; without one it is taken as UTC), or with `epoch` a number of
+    seconds ("s") or milliseconds ("ms") since 1970. Where it is absent from an optional field the
+    column holds 0.
+    """
+
+    path: str
+    optional: bool = False
+    epoch: Literal["s", "ms"] | None = None
+
+    @property
+    def plain(self) -> Float | Text:
+        """The field that is read, before it is known to be a time."""
+        return Text(self.path, TIME_BYTES) if self.epoch is None else Float(self.path)
+
+    @property
+    def leaf(self) -> Any:
+        """The types that a decoder may give."""
+        return self.plain.leaf
+
+    @property
+    def scanned_as(self) -> ScanLeaf | None:
+        """How a `Scanner` reads it."""
+        return self.plain.scanned_as
+
+    def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
+        """Turn what a `Scanner` found into a column of times."""
+        return self.of(self.plain.scanned(values, states, seen))
+
+    def column(self, values: Sequence[Any]) -> FieldColumn:
+        """Turn decoded leaves into a column of times."""
+        return self.of(self.plain.column(values))
+
+    def of(self, found: FieldColumn) -> FieldColumn:
+        """Turn a column of texts or numbers into one of times."""
+        if self.epoch is None:
+            times, good = microseconds(found.values)
+        else:
+            unit = SECOND_US if self.epoch == "s" else SECOND_US // 1000
+            good = np.abs(found.values) < MOST_US / unit  # NaN is not
+            times = np.rint(np.where(good, found.values, 0.0) * unit).astype(np.int64)
+        for other in (found.absent, found.bad):
+            if other is not None:
+                good |= other
+        if good.all():
+            return FieldColumn(times, found.absent, found.bad, None, found.places)
+        bad = ~good if found.bad is None else found.bad | ~good
+        texts = None if self.epoch is not None else np.where(good, b"", found.values)
+        return FieldColumn(times, found.absent, bad, None, found.places, texts)
+
+
+Field: TypeAlias = Int | Float | Text | Time
 
 
 class Head:
@@ -335,13 +394,18 @@ def _masks(states: bytes, seen: int) -> tuple[Mask | None, Mask | None]:
     )
 
 
+def plain_of(field: Field) -> Int | Float | Text:
+    """Give what a field is read as."""
+    return field.plain if isinstance(field, Time) else field
+
+
 def some(mask: Mask | None) -> Mask | None:
     """Give a mask, or None where nothing is so."""
     return mask if mask is not None and mask.any() else None
 
 
 def column_of(
-    field: Field,
+    field: Int | Float | Text,
     array: Array,
     absent: Mask | None,
     bad: Mask | None,
@@ -396,7 +460,9 @@ def checked(fields: Mapping[str, Any]) -> dict[str, Field]:
                 " their records: Json, JsonColumns, or JsonLines with records_at"
             )
         if not isinstance(one, Field):
-            raise JobError(f"field {name!r}: expected Int, Float or Text of a path, got {one!r}")
+            raise JobError(
+                f"field {name!r}: expected Int, Float, Text or Time of a path, got {one!r}"
+            )
         if isinstance(one, Text) and one.width is not None and not 0 < one.width <= MAX_KEY_WIDTH:
             raise JobError(
                 f"field {name!r}: a width is 1 to {MAX_KEY_WIDTH} bytes, got {one.width}"

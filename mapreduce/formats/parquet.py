@@ -23,6 +23,7 @@ from mapreduce.formats.fields import (
     Float,
     Int,
     Text,
+    Time,
     Unit,
     checked,
     column_of,
@@ -134,6 +135,8 @@ def column_from(field: Field, array: Any) -> FieldColumn:
     types, kind = pyarrow().types, array.type
     if types.is_dictionary(kind):
         return _of_dictionary(field, array)
+    if isinstance(field, Time):
+        return _of_times(field, array)
     absent = some(array.is_null().to_numpy(zero_copy_only=False))
     if isinstance(field, Int) and (types.is_integer(kind) or _is_whole_decimal(kind)):
         return _of_integers(field, array, absent)
@@ -162,6 +165,14 @@ def _values(field: Field, array: Any) -> list[Any]:
     if not isinstance(field, Float) and _is_text(kind):
         return _texts(array)
     return [None if known else _OTHER for known in _nulls(array)]
+
+
+def _of_times(field: Time, array: Any) -> FieldColumn:
+    if not pyarrow().types.is_timestamp(array.type):
+        return field.of(column_from(field.plain, array))
+    absent = some(array.is_null().to_numpy(zero_copy_only=False))
+    times: Array = array.cast(pyarrow().timestamp("us"), safe=False).cast("int64").fill_null(0)
+    return FieldColumn(np.asarray(times), absent)
 
 
 def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:

@@ -152,12 +152,15 @@ def joined(parts: Sequence[Parsed], fields: Mapping[str, Field]) -> Parsed:
     dropped: Counter[str] = Counter()
     for part in parts:
         dropped.update(part.dropped)
+    filled = [part for part in parts if len(part.rows)]
+    empty = {name: f.column([]).values for name, f in fields.items()}
+    names = filled[0].columns if filled else fields  # of lines there is a column without a field
     nans = [(part.nan, start) for part, start in places if part.nan is not None]
     return Parsed(
-        {name: np.concatenate([f.column([]).values, *(p.columns[name] for p in parts)])
-         for name, f in fields.items()},
-        {name: np.concatenate([_present(p, name) for p in parts])
-         for name in fields if any(name in p.present for p in parts)},
+        {name: np.concatenate([p.columns[name] for p in filled] or [empty[name]])
+         for name in names},
+        {name: np.concatenate([_present(p, name) for p in filled])
+         for name in fields if any(name in p.present for p in filled)},
         np.concatenate([np.arange(0), *(p.rows + start for p, start in places)]),
         starts[-1],
         dropped,

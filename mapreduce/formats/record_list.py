@@ -109,6 +109,8 @@ class _Scanned:
         self._columns = columns
 
     def __call__(self, name: str, place: int) -> str:
+        if (texts := self._columns[name].texts) is not None and texts[place]:
+            return shown_value(texts[place].decode())
         places = self._columns[name].places
         start = 0 if places is None else int(places[place])
         if word := nan_tokens.word_at(self._document, start):

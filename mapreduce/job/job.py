@@ -12,7 +12,7 @@ import dataclasses
 import traceback
 import typing
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, dataclass_transform
 
 import numpy as np
 
@@ -31,7 +31,13 @@ Output: TypeAlias = "Mapping[str, Array]"  # column name -> values, all of one l
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Job:
-    """Base of every job. Annotate parameters with defaults; assign `records` and the tables."""
+    """Base of every job. Annotate parameters with defaults; assign `records` and the tables.
+
+    Where `whole_objects` is set, `map` sees all records of an object at once, and large objects are
+    not divided: for a job in which a record's meaning depends on those before it.
+    """
+
+    whole_objects: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

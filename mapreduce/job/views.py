@@ -7,21 +7,25 @@ sum, when it is asked for. A name that is not there is answered with those that 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from mapreduce.errors import JobError
 from mapreduce.formats.parsed import Parsed
 from mapreduce.tables.partial import distinct_counts, wide_total
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from mapreduce.formats.fields import Mask
     from mapreduce.plan import Piece
     from mapreduce.tables.partial import TablePartial
     from mapreduce.tables.table import Array
 
+Drops: TypeAlias = "list[tuple[str, npt.NDArray[np.int64]]]"
 NOTHING_COUNTED: Final[Mapping[str, TablePartial]] = MappingProxyType({})
 
 
@@ -32,15 +36,19 @@ class Records:
     `key`, `ordinal`, `etag`), `rows` (int64[n]) each record's place in it, and `has(name)` where
     an optional field is present. A large object of lines comes as several `Records`; where it is
     divided, places are counted from the piece's beginning, `object.start` (a byte).
+    `without` leaves some out, for a reason that the run counts.
     """
 
-    __slots__ = ("_columns", "_present", "object", "rows")
+    __slots__ = ("_columns", "_drops", "_present", "object", "rows")
 
-    def __init__(self, piece: Piece, parsed: Parsed, first_row: int = 0) -> None:
+    def __init__(
+        self, piece: Piece, parsed: Parsed, first_row: int = 0, drops: Drops | None = None
+    ) -> None:
         self.object = piece
         self.rows = parsed.rows + first_row if first_row else parsed.rows
         self._columns = parsed.columns
         self._present = parsed.present
+        self._drops: Drops = [] if drops is None else drops
 
     def __getattr__(self, name: str) -> Array:
         if name.startswith("_"):  # no field is called so, and ours are not there yet in a copy
@@ -56,10 +64,43 @@ class Records:
 
     def part(self, start: int, stop: int) -> Records:
         """Give some of the records by themselves: to find the one at which a job fails."""
-        some = slice(start, stop)
-        columns = {name: column[some] for name, column in self._columns.items()}
-        present = {name: mask[some] for name, mask in self._present.items()}
-        return Records(self.object, Parsed(columns, present, self.rows[some], stop - start))
+        return Records(self.object, self._some(slice(start, stop)))
+
+    def ordered(self, order: npt.NDArray[np.intp]) -> Records:
+        """Give the same records in another order: positions, each once."""
+        return Records(self.object, self._some(order), drops=self._drops)
+
+    def without(self, mask: Mask, reason: str) -> Records:
+        """Drop the records where `mask` is true: bool[n]; give the others.
+
+        The run counts them as dropped for `reason`, a word of letters, digits and underscores.
+
+        Raises
+        ------
+        JobError
+            The reason is no such word, or the mask is none of these records.
+        """
+        if not reason.isidentifier():
+            raise JobError(f"without: expected a reason such as 'too_far', got {reason!r}")
+        if mask.dtype != np.bool_ or mask.shape != (len(self),):
+            raise JobError(
+                f"without: expected bool of {len(self)} records, got {mask.dtype} of {mask.shape}"
+            )
+        if not mask.any():
+            return self
+        self._drops.append((reason, self.rows[mask]))
+        return Records(self.object, self._some(~mask), drops=self._drops)
+
+    def _some(self, which: slice | Mask | npt.NDArray[np.intp]) -> Parsed:
+        columns = {name: column[which] for name, column in self._columns.items()}
+        present = {name: mask[which] for name, mask in self._present.items()}
+        rows = self.rows[which]
+        return Parsed(columns, present, rows, len(rows))
+
+    @property
+    def drops(self) -> Sequence[tuple[str, npt.NDArray[np.int64]]]:
+        """The records that were dropped: reasons, and places in the object."""
+        return self._drops
 
     def has(self, name: str) -> Mask:
         """Where the optional field `name` is present: bool[n]."""

@@ -118,6 +118,7 @@ class Lister:
 
 
 def is_divisible(job: Job) -> bool:
-    """Whether large objects may be divided: no document, and no table of distinct objects."""
+    """Whether large objects may be divided: nothing needs to see all of one."""
     rules = [rule for table in job.tables().values() for rule in table.values.values()]
-    return job.records.unit != "document" and Rule.DISTINCT not in rules
+    needs_all = job.records.unit == "document" or job.whole_objects or Rule.DISTINCT in rules
+    return not needs_all
