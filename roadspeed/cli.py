@@ -18,11 +18,19 @@ COMMANDS: Final = {
     "demo": "Generate a town and trips, run the whole job, draw the map; needs no network.",
 }
 
+OF_ROADS: Final = {
+    "from-osm": "Write the drivable roads of an OpenStreetMap extract, for --roads.",
+    "tiles": "Prepare an OpenStreetMap extract for `roadspeed run --osm`.",
+}
+
 app = program(
     "roadspeed",
     "Compute the speed of every road from GPS trips, as files for GIS and as maps.",
 )
 add_commands(app, "roadspeed.commands", COMMANDS)
+roads = program("roads", "Roads of OpenStreetMap: as a file to join, and prepared for matching.")
+add_commands(roads, "roadspeed.commands.roads", OF_ROADS)
+app.add_typer(roads)
 
 
 @app.callback()

@@ -111,13 +111,7 @@ class Speeds(mr.Job):
     @property
     def records(self) -> mr.Format:
         """The fixes of a trip, or of many."""
-        fields: dict[str, Any] = {
-            "link": self._link(),
-            "speed": mr.Float(self.speed, low=0.0, high=self.max_speed),
-        }
-        if self.trip:
-            trip = mr.Text(self.trip.removeprefix(TOP), ID_BYTES, integers=True)
-            fields["trip"] = mr.Head(trip) if self.trip.startswith(TOP) else trip
+        fields = self.fields()
         match self.format:
             case "json-lines":
                 return mr.JsonLines(**fields)
@@ -132,9 +126,32 @@ class Speeds(mr.Job):
                 return mr.Parquet(**fields)
         return mr.Json(at=self.records_at, **fields)
 
-    def _link(self) -> mr.Int | mr.Text:
+    def fields(self) -> dict[str, Any]:
+        """Give the fields of a fix."""
+        return {"link": self.link_field(), "speed": self.speed_field(), **self.trip_field()}
+
+    def speed_field(self) -> mr.Float:
+        """Give the field of the speed, in `unit`."""
+        return mr.Float(self.speed, low=0.0, high=self.max_speed)
+
+    def trip_field(self) -> dict[str, Any]:
+        """Give the field of the trip's id, if one is named."""
+        if not self.trip:
+            return {}
+        trip = mr.Text(self.trip.removeprefix(TOP), ID_BYTES, integers=True)
+        return {"trip": mr.Head(trip) if self.trip.startswith(TOP) else trip}
+
+    def link_field(self, *, optional: bool = False) -> mr.Int | mr.Text:
+        """Give the field of the link's id.
+
+        Raises
+        ------
+        UsageError
+            An id of `no_link` is none.
+        """
         if self.link_type == "text":
-            return mr.Text(self.link, ID_BYTES, null=("", *self.no_link), integers=True)
+            empty = ("", *self.no_link)
+            return mr.Text(self.link, ID_BYTES, optional, null=empty, integers=True)
         try:
             none = tuple(map(int, self.no_link))
         except ValueError:
@@ -142,12 +159,16 @@ class Speeds(mr.Job):
                 f"--no-link takes ids such as 0,-1, got {','.join(self.no_link)!r}; ids that are"
                 " text need --link-type text"
             ) from None
-        return mr.Int(self.link, null=none, floats=self.link_type == "float")
+        return mr.Int(self.link, optional, null=none, floats=self.link_type == "float")
 
     def map(self, r: mr.Records) -> mr.Rows:
         """Fold fixes: `r.link` int64[n] or S64[n], `r.speed` float64[n] in `unit`."""
-        v = mr.scaled(r.speed, MICRO)
-        link = np.abs(r.link) if self.signed else r.link
+        return self.folded(r, r.link, r.speed)
+
+    def folded(self, r: mr.Records, link: mr.Array, speed: mr.Array) -> mr.Rows:
+        """Fold fixes on links with speeds, float64[n] in `unit`."""
+        v = mr.scaled(speed, MICRO)
+        link = np.abs(link) if self.signed else link
         trip = {"trip": r.trip} if self.trip else {}
         return self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **trip)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from mapreduce.commands.options import option
 from mapreduce.errors import UsageError
+from mapreduce.output import say
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from roadspeed.speeds import Speeds
 
 TRIPS = "What the trips look like"
+POSITIONS = "Positions: where fixes have no link, or no speed"
+SPEED_SOURCES = ("field", "positions")
 MAP = "The map"
 ROADS = "Geometry"
 BBOX_NUMBERS = 4
@@ -49,8 +53,8 @@ class RoadOptions:
         option("--roads-crs", "Coordinate system, as EPSG:27700; default: from the file.", ROADS),
     ] = None
 
-    def source(self) -> RoadSource | None:
-        """Return the source of the roads, or None without `--roads`.
+    def source(self, default: str | None = None) -> RoadSource | None:
+        """Return the source of the roads, or None without `--roads` and a default.
 
         Raises
         ------
@@ -62,7 +66,7 @@ class RoadOptions:
 
         if self.roads is None:
             self._refuse_names()
-            return None
+            return None if default is None else RoadSource(default)
         named = Named(
             table=self.roads_table,
             id_column=self.roads_id,
@@ -151,20 +155,133 @@ class TripOptions:
         """
         from roadspeed.speeds import Speeds
 
-        return Speeds(
-            unit=self.unit,
-            max_speed=self.max_speed,
-            records_at=self.records_at,
-            link=self.link,
-            speed=self.speed,
-            no_link=() if self.no_link is None else tuple(sorted({*self.no_link.split(",")})),
-            link_type=self.link_type,
-            signed=self.signed,
-            trip=self.trip,
-            format=self.format_,
-            delimiter=self.delimiter,
-            decimal=self.decimal,
+        return Speeds(**self.parameters())
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of that job, and of those that extend it."""
+        return {
+            "unit": self.unit,
+            "max_speed": self.max_speed,
+            "records_at": self.records_at,
+            "link": self.link,
+            "speed": self.speed,
+            "no_link": () if self.no_link is None else tuple(sorted({*self.no_link.split(",")})),
+            "link_type": self.link_type,
+            "signed": self.signed,
+            "trip": self.trip,
+            "format": self.format_,
+            "delimiter": self.delimiter,
+            "decimal": self.decimal,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """Positions: where fixes have no link, or no speed."""
+
+    osm: Annotated[
+        str | None,
+        option(
+            "--osm",
+            "Match positions to OpenStreetMap: an extract (city.osm.pbf), or a folder of"
+            " `roadspeed roads tiles`.",
+            POSITIONS,
+        ),
+    ] = None
+    speed_from: Annotated[
+        str,
+        option(
+            "--speed-from",
+            "field (--speed), or positions: from position and time, and those of the fix before.",
+            POSITIONS,
+        ),
+    ] = "field"
+    latitude: Annotated[str, option("--latitude", "Path of the latitude in a fix.", POSITIONS)] = (
+        PATHS.latitude
+    )
+    longitude: Annotated[
+        str, option("--longitude", "Path of the longitude in a fix.", POSITIONS)
+    ] = PATHS.longitude
+    time: Annotated[str, option("--time", "Path of the time in a fix.", POSITIONS)] = PATHS.time
+    time_epoch: Annotated[
+        str,
+        option(
+            "--time-epoch",
+            "Times are numbers since 1970: s or ms. Default: text in ISO 8601.",
+            POSITIONS,
+        ),
+    ] = ""
+    max_gap: Annotated[
+        float,
+        option("--max-gap", "Seconds after which a fix does not continue a trace.", POSITIONS),
+    ] = 60.0
+    gps_accuracy: Annotated[
+        float, option("--gps-accuracy", "Usual error of a position, in metres.", POSITIONS)
+    ] = 5.0
+    search_radius: Annotated[
+        float,
+        option("--search-radius", "How far off a road may be, in metres.", POSITIONS),
+    ] = 50.0
+
+    def job(self, trips: TripOptions) -> Speeds:
+        """Return the job: fixes with links and speeds, or without.
+
+        Raises
+        ------
+        UsageError
+            If a value is invalid.
+        """
+        if self.speed_from not in SPEED_SOURCES:
+            raise UsageError(
+                f"--speed-from is one of {', '.join(SPEED_SOURCES)}, got {self.speed_from!r}"
+            )
+        if self.osm is None and self.speed_from == "field":
+            self._refuse_unused()
+            return trips.job()
+        places = {
+            name: getattr(self, name) for name in ("latitude", "longitude", "time", "time_epoch")
+        }
+        given = {**trips.parameters(), **places, "max_gap": self.max_gap}
+        if self.osm is None:
+            from roadspeed.traced_speeds import TracedSpeeds
+
+            return TracedSpeeds(**given)
+        from mapreduce import SideFile
+        from roadspeed.osm.match_folder import folder_of
+        from roadspeed.osm.matched_speeds import MatchedSpeeds
+
+        folder = folder_of(self.osm, partial(say, err=True))
+        return MatchedSpeeds(
+            **given,
+            tiles=SideFile(folder.tiles),
+            ways=SideFile(folder.links),
+            speed_from=self.speed_from,
+            gps_accuracy=self.gps_accuracy,
+            search_radius=self.search_radius,
         )
+
+    def _refuse_unused(self) -> None:
+        default = TraceOptions()
+        for one in fields(self):
+            if getattr(self, one.name) != getattr(default, one.name):
+                name = one.name.replace("_", "-")
+                raise UsageError(f"--{name} needs --osm, or --speed-from positions")
+
+    def attribution(self) -> str:
+        """Return whom to credit for the roads of `--osm`."""
+        if self.osm is None:
+            return ""
+        from roadspeed.osm.roads_file import ATTRIBUTION
+
+        return ATTRIBUTION
+
+    def roads(self) -> str | None:
+        """Return the roads that links of matched fixes are joined to; None without `--osm`."""
+        if self.osm is None:
+            return None
+        from roadspeed.osm.match_folder import folder_of
+
+        return str(folder_of(self.osm).roads)
 
 
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from roadspeed.commands.options import (
     MapOptions,
     RoadOptions,
     SourceArgument,
+    TraceOptions,
     TripOptions,
 )
 
@@ -43,6 +45,7 @@ def run_command(
     out: Annotated[Path, out_option("Folder for speeds, map and receipt.")],
     roads: RoadOptions,
     trips: TripOptions,
+    traces: TraceOptions,
     draw: Draw = True,
     context: Context = False,
     map_: MapOptions,
@@ -67,23 +70,27 @@ def run_command(
 
         roadspeed run fixes.csv --format csv --link road --speed kmh --roads roads.gpkg --out speeds
 
+        roadspeed run traces/ --osm city.osm.pbf --speed-from positions --out speeds
+
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
     from mapreduce.commands.run_steps import refuse_inside
     from roadspeed.run import RunRequest
 
     limits.check()
-    geometry, picture = roads.source(), map_.picture()
+    job, picture = traces.job(trips), map_.picture()
+    geometry = roads.source(traces.roads())
+    credit = map_.attribution or traces.attribution()
     wanted = RunRequest(
         out=out,
-        job=trips.job(),
+        job=job,
         roads=geometry,
-        picture=picture if draw else None,
+        picture=replace(picture, attribution=credit) if draw else None,
         context=context,
         anew=start.anew,
         retry=start.retry,
         min_fixes=map_.min_fixes,
-        attribution=map_.attribution,
+        attribution=credit,
         options=run_options(
             which, max_keys=limits.max_keys, allow_nan=allow_nan, endpoint=endpoint
         ),

@@ -1,0 +1,1 @@
+"""The commands of `roadspeed roads`, one per file."""

@@ -1,0 +1,107 @@
+"""The main job where a fix has no speed: from its position and time, and those of the fix before.
+
+A step's speed is that of the fix at its end, on that fix's link. The fixes of a trip are taken in
+the order of their times, whatever their order in the object. A trip lies within one object; where
+`trip` names no field each object is a trip.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+
+import numpy as np
+
+import mapreduce as mr
+from roadspeed import positions
+from roadspeed.speeds import Speeds
+from roadspeed.trip import METRES_PER_SECOND, PATHS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roadspeed.positions import Floats, Mask
+
+EPOCHS: Final = ("", "s", "ms")
+FIRST, GAP, STOOD = "first_of_trip", "after_gap", "no_time_passed"
+
+
+class TracedSpeeds(Speeds):
+    """Fixes, trips and speeds of every link, the speeds from positions and times.
+
+    Parameters
+    ----------
+    latitude, longitude, time
+        Paths of a fix's position (degrees, WGS 84) and time.
+    time_epoch
+        "" for times in ISO 8601; "s" or "ms" for numbers of seconds or milliseconds since 1970.
+    max_gap
+        Seconds. A fix that comes later than this after the one before has no speed.
+    """
+
+    whole_objects: ClassVar[bool] = True
+    latitude: str = PATHS.latitude
+    longitude: str = PATHS.longitude
+    time: str = PATHS.time
+    time_epoch: str = ""
+    max_gap: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Check what types cannot say."""
+        if self.time_epoch not in EPOCHS:
+            raise mr.UsageError(f"--time-epoch is s or ms, got {self.time_epoch!r}")
+        if not self.max_gap > 0:
+            raise mr.UsageError(f"--max-gap is above 0 seconds, got {self.max_gap:g}")
+        super().__post_init__()
+
+    def fields(self) -> dict[str, Any]:
+        """Give the fields of a fix; without a link it still is where the next one came from."""
+        link, trip = self.link_field(optional=True), self.trip_field()
+        return {"link": link, **self.position_fields(), **trip}
+
+    def position_fields(self) -> dict[str, Any]:
+        """Give the fields of a fix that say where and when it was."""
+        epoch = cast('Literal["s", "ms"] | None', self.time_epoch or None)
+        return {
+            "latitude": mr.Float(self.latitude, low=-90.0, high=90.0),
+            "longitude": mr.Float(self.longitude, low=-180.0, high=180.0),
+            "time": mr.Time(self.time, epoch=epoch),
+        }
+
+    def map(self, r: mr.Records) -> mr.Rows:
+        """Fold the fixes of an object."""
+        r, steps = self.in_order(r)
+        speed = self.speed_of(steps)
+        r, kept = without(r, [("no_link", ~r.has("link")), *self.faults(steps, speed)])
+        return self.folded(r, r.link, speed[kept])
+
+    def in_order(self, r: mr.Records) -> tuple[mr.Records, positions.Steps]:
+        """Give the fixes by trip and time, and the steps between them."""
+        r = r.ordered(positions.in_order(r.trip if self.trip else None, r.time))
+        trip = r.trip if self.trip else None
+        return r, positions.steps(trip, r.latitude, r.longitude, r.time)
+
+    def speed_of(self, steps: positions.Steps) -> Floats:
+        """Give the speed of each step in `unit`; NaN where no time passed."""
+        return steps.speeds() / METRES_PER_SECOND[self.unit]
+
+    def faults(self, steps: positions.Steps, speed: Floats) -> list[tuple[str, Mask]]:
+        """Say which steps give no speed: reasons, and where each applies."""
+        return [
+            (FIRST, steps.first),
+            (GAP, self.are_apart(steps)),
+            (STOOD, steps.time_us <= 0),
+            ("speed_out_of_range", speed > self.max_speed),
+        ]
+
+    def are_apart(self, steps: positions.Steps) -> Mask:
+        """Say which fixes come later than `max_gap` after the one before."""
+        return np.asarray(steps.time_us > self.max_gap * positions.US_A_SECOND)
+
+
+def without(r: mr.Records, faults: Sequence[tuple[str, Mask]]) -> tuple[mr.Records, Mask]:
+    """Drop records for the first reason that applies; give the others, and where they were."""
+    kept = np.ones(len(r), dtype=np.bool_)
+    for reason, bad in faults:
+        r = r.without(bad[kept], reason)
+        kept &= ~bad
+    return r, kept
