@@ -24,7 +24,7 @@ $(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/fo
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.set-up
-	@echo "Adding what tests need to $(VENV), Spark and Dask with it: about 630 MB to download"
+	@echo "Adding what tests need to $(VENV), Spark and Dask with it: about 720 MB to download"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
 	  --group test --group lint

@@ -38,12 +38,16 @@ def add_commands(app: typer.Typer, room: str, told: Mapping[str, str]) -> None:
 
 
 def loaded(room: str, name: str) -> Any:
-    """Load a command; a keyword's file ends in `_`; its `SETTINGS` are those of Typer's context."""
-    file = f"{name}_" if keyword.iskeyword(name) else name
+    """Load a command; its `SETTINGS` are those of Typer's context.
+
+    The file of `from-osm` is `from_osm`; that of a keyword ends in `_`.
+    """
+    word = name.replace("-", "_")
+    file = f"{word}_" if keyword.iskeyword(word) else word
     module = importlib.import_module(f"{room}.{file}")
     alone = program(name, "")
     alone.command(name, context_settings=getattr(module, "SETTINGS", None))(
-        getattr(module, f"{name}_command")
+        getattr(module, f"{word}_command")
     )
     return typer.main.get_command(alone)
 

@@ -7,6 +7,7 @@ of one. Its middle lies on the line of that link, and off those of the way's oth
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -46,11 +47,11 @@ class Links:
 
     def __init__(self, path: Path) -> None:
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 self._link, self._way, self._starts, self._lon, self._lat = (
                     arrays[name] for name in _ARRAYS
                 )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise JobError(
                 f"{path}: expected the links.npz of `roadspeed roads tiles`: {error}"
             ) from None
@@ -64,16 +65,24 @@ class Links:
         return int(self._link[first + int(np.argmin(distances))])
 
     def _distance(self, row: int, lon: float, lat: float) -> float:
-        """Measure from a point to a link's line, squared, in degrees of latitude."""
         start, stop = self._starts[row : row + 2].tolist()
-        x = (self._lon[start:stop] - lon) * np.cos(np.radians(lat))
-        y = self._lat[start:stop] - lat
-        return float(_to_segments(x, y).min())
+        return to_line(np.column_stack([self._lon[start:stop], self._lat[start:stop]]), lon, lat)
 
 
-def _to_segments(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Measure from the origin to each segment of a line, squared."""
+def to_line(line: npt.NDArray[np.float64], lon: float, lat: float) -> float:
+    """Measure from a point to a line, squared, in degrees of latitude.
+
+    Parameters
+    ----------
+    line
+        float64[n, 2], longitudes and latitudes of at least one point.
+    lon, lat
+        Degrees.
+    """
+    x, y = ((line - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)).T
+    if len(line) == 1:
+        return float(x[0] ** 2 + y[0] ** 2)
     dx, dy = np.diff(x), np.diff(y)
     length = dx * dx + dy * dy
     along = np.clip(-(x[:-1] * dx + y[:-1] * dy) / np.where(length > 0, length, 1.0), 0.0, 1.0)
-    return np.asarray((x[:-1] + along * dx) ** 2 + (y[:-1] + along * dy) ** 2)
+    return float(((x[:-1] + along * dx) ** 2 + (y[:-1] + along * dy) ** 2).min())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from roadspeed.osm.links import NO_LINK, Links
+from roadspeed.osm.links import NO_LINK, Links, to_line
 from roadspeed.positions import US_A_SECOND
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LEAST_POINTS: Final = 2  # of a trace
 UNMATCHED: Final = "unmatched"
+INTERPOLATED: Final = "interpolated"
 
 
 class Matcher:
@@ -53,12 +54,36 @@ class Matcher:
         answer = self._meili.match(points)
         if answer is None:
             return found
-        links = self._links_of_edges(answer)
-        for place, point in enumerate(answer["matched_points"]):
-            edge = point.get("edge_index", len(links))
-            if point["type"] != UNMATCHED and edge < len(links):
-                found[place] = links[edge]
-        return found
+        links = np.array([*self._links_of_edges(answer), NO_LINK], dtype=np.int64)
+        edge = self._edges(answer, lat, lon)
+        return links[edge]
+
+    def _edges(self, answer: dict[str, Any], lat: Floats, lon: Floats) -> Ints:
+        """Give the edge of each position, by its place on the route; -1 where it is on none.
+
+        Meili looks for the roads of positions that are some metres apart, and puts those between
+        onto the route. Where it finds no place for one of these, it is on the edge nearest to it
+        of those that are driven between its neighbours.
+        """
+        points, count = answer["matched_points"], len(answer["edges"])
+        given = [min(point.get("edge_index", count), count) for point in points]  # 2**64 - 1: none
+        edge = np.array(given, dtype=np.int64)
+        known = np.flatnonzero(edge < count)
+        lost = [
+            place
+            for place in np.flatnonzero(edge == count).tolist()
+            if points[place]["type"] == INTERPOLATED
+        ]
+        edge[edge == count] = -1
+        if not lost or not len(known):
+            return edge
+        line = self._meili.line(answer["shape"])
+        after = np.searchsorted(known, lost)
+        for place, next_ in zip(lost, after.tolist(), strict=True):
+            if 0 < next_ < len(known):
+                between = (int(edge[known[next_ - 1]]), int(edge[known[next_]]))
+                edge[place] = _nearest(answer["edges"], line, between, lon[place], lat[place])
+        return edge
 
     def _links_of_edges(self, answer: dict[str, Any]) -> list[int]:
         edges = answer.get("edges", [])
@@ -68,6 +93,24 @@ class Matcher:
             lon, lat = _middle(line[edge["begin_shape_index"] : edge["end_shape_index"] + 1])
             self._known[edge["id"]] = self._links.nearest(edge["way_id"], lon, lat)
         return [self._known[edge["id"]] for edge in edges]
+
+
+def _nearest(
+    edges: list[dict[str, Any]],
+    line: list[tuple[float, float]],
+    between: tuple[int, int],
+    lon: float,
+    lat: float,
+) -> int:
+    """Give the edge nearest to a point of those from one to another; -1 for none."""
+    first, last = between
+    best, nearest = np.inf, -1
+    for number in range(first, last + 1):
+        start, stop = edges[number]["begin_shape_index"], edges[number]["end_shape_index"]
+        distance = to_line(np.array(line[start : stop + 1]), lon, lat)
+        if distance < best:
+            best, nearest = distance, number
+    return nearest
 
 
 def _middle(line: list[tuple[float, float]]) -> tuple[float, float]:

@@ -24,6 +24,8 @@ BUILDER: Final = "valhalla_build_tiles"
 TILE: Final = ".gph"
 LIMIT: Final = 1_000_000_000  # of points and metres of a trace: those are the job's to bound
 LAST_LINES: Final = 5
+NOT_MATCHED: Final = ("No suitable edges near location", "failed to find path", "No path could be")
+LEAST_APART_M: Final = 10.0
 INSTALL: Final = (
     "install it: pip install 'roadspeed[match]' (wheels exist for x86-64 from Python 3.11 and for"
     " ARM 64 from Python 3.12; for hosts add --with roadspeed[match])"
@@ -80,7 +82,8 @@ def build_tiles(extract: Path, tiles: Path) -> None:
             config["mjolnir"].pop(unused, None)
         (Path(place) / "config.json").write_text(json.dumps(config))
         made = subprocess.run(
-            [builder, "-c", Path(place) / "config.json", extract],
+            [builder, "-c", Path(place) / "config.json", extract.resolve()],
+            cwd=place,  # it leaves notes where it stands
             capture_output=True,
             text=True,
             check=False,
@@ -150,7 +153,12 @@ class Meili:
         self._asked = {
             "costing": "auto",
             "shape_match": "map_snap",
-            "trace_options": {"gps_accuracy": accuracy_m, "search_radius": radius_m},
+            "trace_options": {
+                "gps_accuracy": accuracy_m,
+                "search_radius": radius_m,
+                # Positions nearer to each other say more of their errors than of the way.
+                "interpolation_distance": max(LEAST_APART_M, 2 * accuracy_m),
+            },
             "filters": {"attributes": _WANTED, "action": "include"},
         }
 
@@ -158,8 +166,10 @@ class Meili:
         """Match points (`lat`, `lon`, `time` in seconds); None where they are on no road."""
         try:
             answer: dict[str, Any] = self._actor.trace_attributes({**self._asked, "shape": points})
-        except RuntimeError:  # no road near enough, or no way from one to the next
-            return None
+        except RuntimeError as error:
+            if any(known in str(error) for known in NOT_MATCHED):
+                return None
+            raise JobError(f"Valhalla {version()} cannot match: {error}") from None
         return answer
 
     def line(self, shape: str) -> list[tuple[float, float]]:

@@ -24,6 +24,8 @@ ALONE = {
         f"roadspeed/roads/postgis/{name}.py"
         for name in ("read", "errors", "queries", "transaction")
     },
+    "osmium": {"roadspeed/osm/extract.py"},
+    "valhalla": {"roadspeed/osm/valhalla.py"},
     "distributed": {f"mapreduce/engines/{name}.py" for name in ("dask", "dask_tree")},
     "pyspark": {f"mapreduce/engines/{name}.py" for name in ("spark", "spark_batches")},
     "fabric": {f"mapreduce/cluster/{name}.py" for name in ("ssh/route", "ssh/ssh", "fab")},
