@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import operator
 import shlex
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.safe_text import in_line
-from roadspeed.inspect.inspect import MARK, Where
-from roadspeed.inspect.leaves import float_ids, likely, odd_ids, shown, text_speed
-from roadspeed.trip import PATHS
+from roadspeed.inspect.inspect import MARK, UNNAMED, Where
+from roadspeed.inspect.leaves import likely, odd_ids, shown, text_speed
+from roadspeed.inspect.traces import trace_of, unit_of
+from roadspeed.trip import DEFAULT_SPEED_UNIT, PATHS
 
 if TYPE_CHECKING:
     from roadspeed.inspect.inspect import Findings, RecordPlace
     from roadspeed.inspect.leaves import Keys
+    from roadspeed.inspect.traces import Trace
 
 MOST_NAMED: Final = 3
+NESTED: Final = frozenset(("json", "json-documents", "json-columns"))
 NO_OBJECTS: Final = (
     "The list contains no JSON objects: a run needs one object per fix, such as"
     ' {"linkID": 401, "speed": 30}. Write the columns as records (in pandas: orient=\'records\').'
@@ -58,8 +62,9 @@ def _covered(found: Findings) -> str:
 
 def _placed(where: Where) -> str:
     """Say where records are: in JSON by the path of their list, else by the format."""
-    if where.format in {"json", "json-documents"}:
-        return f" at '{shown(where.keys)}'" + (" a line" if where.format != "json" else "")
+    if where.format in NESTED:
+        path = in_line(where.path.replace(UNNAMED, ""))
+        return f" at '{path}'" + (" a line" if where.format == "json-documents" else "")
     return f" of {where.format}"
 
 
@@ -72,21 +77,23 @@ def _advice(found: Findings, source: str) -> list[str]:
         ]
     if place.not_records == place.records:
         return [NO_OBJECTS]
-    links, speeds = likely("link", place.leaves), likely("speed", place.leaves)
-    said = [] if links else [_no_link(place)]
-    said += [] if speeds else [_no_speed(place)]
+    seen = _Seen.of(found)
+    links, speeds = seen.links, seen.speeds
+    said = []
+    if not links:
+        said.append(_no_link(place, seen))
+    if not speeds:
+        said.append(_no_speed(place, seen))
     if links and speeds:
+        unit = (
+            f"{seen.unit}, by distance over time" if seen.unit else "add --unit if it is not km/h"
+        )
         said.append(
             f"Likely: link id at {shown(links[0])}, speed at {shown(speeds[0])} "
-            f"(up to {place.leaves[speeds[0]].high:.5g}; add --unit if it is not km/h)."
+            f"(up to {place.leaves[speeds[0]].high:.5g}; {unit})."
         )
-    if not (links and speeds):
-        said += [
-            f"At {shown(keys)} these records contain lists of objects, which paths cannot reach:"
-            " if those are the fixes, write them as one list."
-            for keys, leaf in place.leaves.items()
-            if leaf.inner
-        ]
+    if seen.trip:
+        said.append(f"An object holds several trips: --trip {seen.trip} counts them by their id.")
     said += [
         f"{shown(keys)} is an object in some records: a run drops these."
         for keys in (*links[:1], *speeds[:1])
@@ -100,30 +107,66 @@ def _advice(found: Findings, source: str) -> list[str]:
             " such fixes as speed_out_of_range."
         )
     said += _of_not_finite(found, [*links[:1], *speeds[:1]])
-    return [*said, f"  {_command(found, source, links, speeds)}"]
+    return [*said, f"  {_command(found, source, seen)}"]
 
 
-def _no_link(place: RecordPlace) -> str:
-    if (floats := float_ids(place.leaves)) is not None:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the likely place of records holds of what a run needs.
+
+    `unit` is the unit of speed, "" where nothing tells; `trip` what `--trip` would be, "" where an
+    object holds one trip.
+    """
+
+    links: list[Keys]
+    speeds: list[Keys]
+    trace: Trace | None
+    unit: str
+    trip: str
+
+    @classmethod
+    def of(cls, found: Findings) -> _Seen:
+        place, head = found.place, found.at.head if found.at is not None else ""
+        links, speeds = likely("link", place.leaves), likely("speed", place.leaves)
+        trips = [keys for keys in likely("trip", place.leaves) if keys not in links]
+        several = trips and any(len({_text(r, trips[0]) for r in s}) > 1 for s in place.samples)
+        trip = trips[0] if several else None
+        trace = trace_of(place.leaves)
+        unit = unit_of(place.samples, trace, speeds[0], trip) if trace and speeds else None
+        named = f"/{head}" if head else (shown(trip) if trip else "")
+        return cls(links, speeds, trace, unit or "", named)
+
+
+def _text(record: Any, keys: Keys) -> str:
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return str(record)
+
+
+def _no_link(place: RecordPlace, seen: _Seen) -> str:
+    if seen.trace is not None:
         return (
-            f"{shown(floats)} holds ids as floats, such as {place.leaves[floats].example}, as"
-            " pandas writes a column with nulls: a run needs integers or text of digits. Write"
-            " them "
-            "as integers (in pandas: astype('Int64')) and name them with --link."
+            "No field looks like a link id, but there are positions and times: --osm matches them"
+            " to the roads of an OpenStreetMap extract."
         )
     if (odd := odd_ids(place.leaves)) is not None:
         return (
             f"{shown(odd)} is named like a link id, but holds {in_line(place.leaves[odd].odd)}:"
-            " a run needs integers, or text of digits with an optional minus."
+            " a run needs integers, or text of at most 64 bytes."
         )
     return "No field looks like a link id: set it with --link PATH."
 
 
-def _no_speed(place: RecordPlace) -> str:
+def _no_speed(place: RecordPlace, seen: _Seen) -> str:
     if (keys := text_speed(place.leaves)) is not None:
         return (
             f"{shown(keys)} holds speeds as text, such as {in_line(place.leaves[keys].example)}:"
             " a run needs numbers. Write them without quotes, and with a decimal point."
+        )
+    if seen.trace is not None:
+        return (
+            "No field looks like a speed, but there are positions and times: --speed-from"
+            " positions computes speeds from them."
         )
     return "No field looks like a speed: set it with --speed PATH."
 
@@ -160,23 +203,36 @@ def _of_not_finite(found: Findings, used: list[Keys]) -> list[str]:
     return said
 
 
-def _command(found: Findings, source: str, links: list[Keys], speeds: list[Keys]) -> str:
-    at = found.at or Where()
-    nested = at.format in {"json", "json-documents"}
+def _command(found: Findings, source: str, seen: _Seen) -> str:
+    at, leaves = found.at or Where(), found.place.leaves
     named = path_of if at.format != "csv" else operator.itemgetter(0)  # a column as it stands
+    links, speeds, trace = seen.links, seen.speeds, seen.trace
+    matched = not links and trace is not None
+    stepped = not speeds and trace is not None
+    places = trace if matched or stepped else None
+    link_type = leaves[links[0]].link_type if links else "int"
+    wanted = [
+        ("format", at.format, "json"),
+        ("delimiter", "tab" if at.delimiter == "\t" else at.delimiter, ","),
+        ("decimal", at.decimal, "."),
+        ("records-at", at.path if at.format in NESTED else PATHS.data, PATHS.data),
+        ("link", named(links[0]) if links else "PATH", "PATH" if matched else PATHS.link),
+        ("link-type", link_type, "int"),
+        ("speed", named(speeds[0]) if speeds else "PATH", "PATH" if stepped else PATHS.speed),
+        ("unit", seen.unit or DEFAULT_SPEED_UNIT, DEFAULT_SPEED_UNIT),
+        ("trip", seen.trip, ""),
+        ("osm", "EXTRACT" if matched else "", ""),
+        ("speed-from", "positions" if stepped else "field", "field"),
+        ("latitude", named(places.latitude) if places else PATHS.latitude, PATHS.latitude),
+        ("longitude", named(places.longitude) if places else PATHS.longitude, PATHS.longitude),
+        ("time", named(places.time) if places else PATHS.time, PATHS.time),
+        ("time-epoch", places.epoch if places else "", ""),
+    ]
     options = [
-        f"--{name} {shlex.quote(value)}"
-        for name, value, default in (
-            ("format", at.format, "json"),
-            ("delimiter", "tab" if at.delimiter == "\t" else at.delimiter, ","),
-            ("decimal", at.decimal, "."),
-            ("records-at", path_of(at.keys) if nested else PATHS.data, PATHS.data),
-            ("link", named(links[0]) if links else "PATH", PATHS.link),
-            ("speed", named(speeds[0]) if speeds else "PATH", PATHS.speed),
-        )
-        if value != default
+        f"--{name} {shlex.quote(value)}" for name, value, default in wanted if value != default
     ]
     options += [f"--exclude {shlex.quote(key)}" for key in found.roads]
     if found.place.not_finite or found.not_finite_beside:
         options.append("--allow-nan")
-    return " ".join(["roadspeed run", shlex.quote(source), *options, "--out OUT --roads ROADS"])
+    end = "--out OUT" if matched else "--out OUT --roads ROADS"
+    return " ".join(["roadspeed run", shlex.quote(source), *options, end])

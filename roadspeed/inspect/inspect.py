@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mapreduce import Int, Json, ObjectError, UsageError
-from mapreduce.formats.field_path import is_nameable, path_of
+from mapreduce.formats.field_path import LIST_STEP, is_nameable, path_of
 from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
 from mapreduce.formats.parquet import MAGIC
 from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed_again
@@ -25,8 +25,9 @@ from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.objects.unpacked import unpacked
-from roadspeed.inspect.leaves import Leaf, likely
+from roadspeed.inspect.leaves import Leaf, is_named, likely
 from roadspeed.inspect.tables import csv_look, parquet_records
+from roadspeed.inspect.traces import trace_of
 from roadspeed.trip import PATHS
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ OBJECTS: Final = 20
 MOST_BYTES: Final = 256 << 20
 FIRST_BYTES: Final = 4 << 20  # of an object of lines: it may be of any size
 RECORDS_AN_OBJECT: Final = 5_000
+SAMPLES, SAMPLE_RECORDS = 5, 2_000
+UNNAMED: Final = "\ue001"  # marks a key that no path can name
 MOST_DIGITS: Final = 400  # of an integer
 BOM: Final = b"\xef\xbb\xbf"
 NO_LIST: Final = (
@@ -58,10 +61,14 @@ LINES: Final = frozenset(("LineString", "MultiLineString"))
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where records are, and how they are read: the format, and the path of their list."""
+    """Where records are, and how they are read: the format, and the path of their list.
+
+    `head` is the path of what seems to be a trip's id beside them, from the document's top.
+    """
 
     format: str = "json"
-    keys: Keys = ()
+    path: str = ""
+    head: str = ""
     delimiter: str = ","
     decimal: str = "."
 
@@ -75,11 +82,14 @@ class RecordPlace:
     not_finite: int = 0
     """Records with NaN or Infinity in them."""
     leaves: dict[Keys, Leaf] = field(default_factory=dict)
+    samples: list[list[dict[str, Any]]] = field(default_factory=list)
+    """The first records of some objects."""
 
     @property
     def is_likely(self) -> bool:
         """Whether something in it looks like a link id, and something like a speed."""
-        return bool(likely("link", self.leaves) and likely("speed", self.leaves))
+        link = likely("link", self.leaves) or likely("latitude", self.leaves)
+        return bool(link and (likely("speed", self.leaves) or trace_of(self.leaves)))
 
 
 @dataclass(slots=True)
@@ -99,10 +109,15 @@ class Findings:
     def at(self) -> Where | None:
         """The format and path that a run should read, None where there was no list.
 
-        That with a likely link id and speed, else with the most records.
+        That with what a run needs, else the list within the fewest others, else that with the most
+        records.
         """
-        found = self.places
-        return max(found, key=lambda k: (found[k].is_likely, found[k].records), default=None)
+
+        def fits(at: Where) -> tuple[bool, int, int]:
+            place = self.places[at]
+            return place.is_likely, -at.path.count(LIST_STEP), place.records
+
+        return max(self.places, key=fits, default=None)
 
     @property
     def place(self) -> RecordPlace:
@@ -182,11 +197,16 @@ def _look(raw: bytes, key: str, found: Findings) -> str | None:
     lists = dict(_lists(document))
     if not lists:
         raise ObjectError("wrong_shape", NO_LIST)
-    longest = max(lists, key=lambda keys: len(lists[keys]))
-    if all(map(is_nameable, longest)):
-        _judged(raw, path_of(longest), found)
-    for keys in _of_objects(lists) or [longest]:
-        _take(lists[keys][:RECORDS_AN_OBJECT], Where("json", keys), found)
+    of_objects = _of_objects(lists)
+    if not of_objects and (columns := list(_columns(document))):
+        for path, records in columns:
+            _take(records, Where("json-columns", path), found)
+        return None
+    longest = max(lists, key=lambda path: len(lists[path]))
+    if UNNAMED not in longest:
+        _judged(raw, longest, found)
+    for path in of_objects or [longest]:
+        _take(lists[path], Where("json", path, _head(document, path)), found)
     return None
 
 
@@ -246,36 +266,79 @@ def _take_lines(raw: bytes, found: Findings) -> bool:
     except (ValueError, RecursionError):
         look = csv_look(raw, RECORDS_AN_OBJECT)
         if look is not None:
-            _take(look.records, Where("csv", (), look.delimiter, look.decimal), found)
+            _take(look.records, Where("csv", delimiter=look.delimiter, decimal=look.decimal), found)
         return look is not None
     if len(records) < 2:  # noqa: PLR2004 - a single one is a document
         return False
-    within = [keys for keys in _of_objects(dict(_lists(records[0]))) if keys]
+    within = [path for path in _of_objects(dict(_lists(records[0]))) if path]
     if not within:
         _take(records, Where("json-lines"), found)
-    for keys in within:
+    for path in within:
+        head = _head(records[0], path)
         for record in records:
-            of_it = dict(_lists(record)).get(keys, [])
-            _take(of_it[:RECORDS_AN_OBJECT], Where("json-documents", keys), found)
+            of_it = dict(_lists(record)).get(path, [])
+            _take(of_it, Where("json-documents", path, head), found)
     return True
 
 
-def _of_objects(lists: Mapping[Keys, list[Any]]) -> list[Keys]:
+def _of_objects(lists: Mapping[str, list[Any]]) -> list[str]:
     """Give the paths of lists that have objects in them."""
-    return [k for k, one in lists.items() if any(isinstance(r, dict) for r in one)]
+    return [path for path, one in lists.items() if any(isinstance(r, dict) for r in one)]
 
 
-def _lists(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, list[Any]]]:
+def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Give the lists of a document by path, at most the first records of each."""
     if isinstance(value, list):
-        yield keys, value
+        first = value[:RECORDS_AN_OBJECT]
+        yield path, first
+        inner: dict[str, list[Any]] = {}
+        for item in first:
+            for below, one in _lists(item, path + LIST_STEP):
+                found = inner.setdefault(below, [])
+                found += one[: RECORDS_AN_OBJECT - len(found)]
+        yield from inner.items()
     elif isinstance(value, dict):
         for key, below in value.items():
-            yield from _lists(below, (*keys, key))
+            yield from _lists(below, _joined(path, key))
+
+
+def _joined(path: str, key: str) -> str:
+    """Give the path of a member; one that no path can name is marked."""
+    named = path_of([key]) if is_nameable(key) else UNNAMED + key
+    return f"{path}.{named}" if path else named
+
+
+def _columns(value: Any, path: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Give objects with lists of one length in them, as records: by path."""
+    if not isinstance(value, dict):
+        return
+    lists = {key: one for key, one in value.items() if isinstance(one, list) and one}
+    most = max(map(len, lists.values()), default=0)
+    same = {key: one[:RECORDS_AN_OBJECT] for key, one in lists.items() if len(one) == most}
+    if len(same) > 1:
+        yield path, [dict(zip(same, row, strict=True)) for row in zip(*same.values(), strict=True)]
+    for key, below in value.items():
+        yield from _columns(below, _joined(path, key))
+
+
+def _head(document: Any, path: str) -> str:
+    """Give the path of what seems to be the trip's id beside the lists at a path; "" for none."""
+    outer, _, _ = path.rpartition(LIST_STEP)
+    if LIST_STEP not in path:
+        return ""
+    items = dict(_lists(document)).get(outer, [])
+    for key, value in items[0].items() if items and isinstance(items[0], dict) else ():
+        is_id = isinstance(value, (str, int)) and not isinstance(value, bool)
+        if is_id and is_nameable(key) and (key.lower() == "id" or is_named("trip", (key,))):
+            return _joined(f"{outer}{LIST_STEP}", key)
+    return ""
 
 
 def _take(records: list[Any], at: Where, found: Findings) -> None:
     place = found.places.setdefault(at, RecordPlace())
-    for record in records:
+    if len(place.samples) < SAMPLES:
+        place.samples.append([one for one in records if isinstance(one, dict)][:SAMPLE_RECORDS])
+    for record in records[:RECORDS_AN_OBJECT]:
         place.records += 1
         if not isinstance(record, dict):
             place.not_records += 1

@@ -1,4 +1,4 @@
-"""What was seen at one path of some records, and which path is likely a link id or a speed.
+"""What was seen at one path of some records, and which path is likely what a run needs.
 
 Guesses are by name and by range, and are said to be such. Nothing here reads a document.
 """
@@ -26,12 +26,21 @@ WHOLE_FLOAT: Final = re.compile(r"-?[0-9]+\.0+", re.ASCII)
 NUMBER: Final = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 NAMES: Final = {
     "link": re.compile(r"(link|edge|way|segment|road)(.?_?id)?$", re.IGNORECASE),
-    "speed": re.compile(r"(speed|velocity|velocidade|kph|mph)", re.IGNORECASE),
+    "speed": re.compile(r"(speed|velocity|velocidade|kph|mph|kmh)", re.IGNORECASE),
+    "latitude": re.compile(r"(^y|lat(itude)?)$", re.IGNORECASE),
+    "longitude": re.compile(r"(^x|lon(g(itude)?)?|lng)$", re.IGNORECASE),
+    "time": re.compile(r"(^t|^ts|time(_?stamp|_?utc)?|^date|date_?time|seen_?at)$", re.IGNORECASE),
+    "trip": re.compile(
+        r"(trip|journey|ride|drive|trace|track|taxi|vehicle|device)(.?_?(id|no|number))?$",
+        re.IGNORECASE,
+    ),
 }
+RANGES: Final = {"latitude": 90.0, "longitude": 180.0}
+MOST_ID_BYTES: Final = 64
 NOT_SPEED: Final = re.compile(r"(limit|lim$|max)", re.IGNORECASE)
 WRAPPED: Final = frozenset(("N", "S", "$numberInt", "$numberLong", "$numberDouble", "value"))
 KINDS: Final[dict[type, str]] = {bool: "boolean", str: "text", list: "list"}
-Role: TypeAlias = Literal["link", "speed"]
+Role: TypeAlias = Literal["link", "speed", "latitude", "longitude", "time", "trip"]
 Keys: TypeAlias = tuple[str, ...]
 
 
@@ -58,6 +67,8 @@ class Leaf:
     inner: int = 0
     """Lists with objects in them."""
     distinct: set[str] = field(default_factory=set)
+    longest: int = 0
+    """Bytes of the longest text."""
 
     def add(self, value: Any) -> None:
         """Take one value."""
@@ -78,6 +89,7 @@ class Leaf:
         if len(self.distinct) < MOST_DISTINCT:
             self.distinct.add(text)
         if kind == "text":
+            self.longest = max(self.longest, len(text.encode(errors="replace")))
             self.integers += INTEGER.fullmatch(text) is not None
             self.whole_floats += WHOLE_FLOAT.fullmatch(text) is not None
             self.numerals += NUMBER.fullmatch(text) is not None
@@ -106,6 +118,24 @@ class Leaf:
         return self.filled - sum(self.words.values())
 
     @property
+    def is_time(self) -> bool:
+        """Whether the values are times as text."""
+        return self.times > MANY * self.finite
+
+    @property
+    def link_type(self) -> str:
+        """Say as what a run could take the values for ids; "" for nothing."""
+        if not self.finite:
+            return ""
+        if self.integers > MANY * self.finite:
+            return "int"
+        if self.whole_floats and self.whole_floats + self.integers == self.finite:
+            return "float"
+        texts = self.kinds.get("text", 0) + self.integers
+        is_text = "text" in self.kinds and texts > MANY * self.finite and not self.times
+        return "text" if is_text and self.longest <= MOST_ID_BYTES else ""
+
+    @property
     def looks(self) -> str:
         """Say what the values look like."""
         words = "".join(f", {n:,} {word}" for word, n in sorted(self.words.items()))
@@ -115,7 +145,7 @@ class Leaf:
     def _looks(self) -> str:
         if not self.finite:
             return "no number" if self.filled else "always null"
-        if self.times > MANY * self.finite:
+        if self.is_time:
             return "times"
         if self.integers > MANY * self.finite and "text" in self.kinds:
             return "ids (text of integers)"
@@ -139,31 +169,27 @@ def is_named(role: Role, keys: Keys) -> bool:
 
 
 def likely(role: Role, leaves: Mapping[Keys, Leaf]) -> list[Keys]:
-    """Give the paths that may be the link id or the speed, the likeliest first."""
+    """Give the paths that may be what is looked for, the likeliest first."""
     scored = []
     for keys, leaf in leaves.items():
         if not (leaf.finite and all(map(is_nameable, keys)) and is_named(role, keys)):
             continue
         numeric = leaf.kinds.get("number", 0) > MANY * leaf.finite
-        if role == "link" and leaf.integers > MANY * leaf.finite:
-            scored.append(((len(leaf.distinct), leaf.finite), keys))
+        if role in {"link", "trip"} and leaf.link_type:
+            best = leaf.link_type == "int", len(leaf.distinct) > 1
+            scored.append(((*best, len(leaf.distinct), leaf.finite), keys))
+        elif (role in RANGES and numeric and abs(leaf.low) <= RANGES[role] >= abs(leaf.high)) or (
+            role == "time" and (leaf.is_time or numeric)
+        ):
+            scored.append(((leaf.is_time, True, leaf.finite, 0), keys))
         elif (
             role == "speed"
             and numeric
             and not NOT_SPEED.search(keys[-1])
             and leaf.negative < FEW * leaf.finite
         ):
-            scored.append(((leaf.finite - leaf.negative, 0), keys))
+            scored.append(((True, True, leaf.finite - leaf.negative, 0), keys))
     return [keys for _, keys in sorted(scored, reverse=True)]
-
-
-def float_ids(leaves: Mapping[Keys, Leaf]) -> Keys | None:
-    """Give the path of a link id that was written as floats, which no run takes."""
-    for keys, leaf in leaves.items():
-        of_floats = leaf.whole_floats and leaf.whole_floats + leaf.integers == leaf.finite
-        if of_floats and is_named("link", keys):
-            return keys
-    return None
 
 
 def text_speed(leaves: Mapping[Keys, Leaf]) -> Keys | None:
