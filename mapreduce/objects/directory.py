@@ -74,6 +74,14 @@ class Directory:
         else:
             yield Entry(text_of(self.path.name), status.st_size, file_etag(status))
 
+    def entry_of(self, key: str) -> Entry | None:
+        """Give the file at a key; None where there is none."""
+        try:
+            status = (self._root / key).stat()
+        except OSError:
+            return None
+        return Entry(key, status.st_size, file_etag(status))
+
     def locate(self, entry: Entry) -> Location:
         """Where the file is."""
         return Location(path=f"{text_of(os.fspath(self._root)).rstrip('/')}/{entry.key}")

@@ -163,6 +163,27 @@ class S3:
             else:
                 return
 
+    def entry_of(self, key: str) -> Entry | None:
+        """Look up one object; None where there is none.
+
+        Raises
+        ------
+        StoreError
+            The store refused, or answered nothing useful.
+        """
+        node = self._nodes[0]
+        try:
+            found = self._client(node).stat_object(
+                self.bucket, key, extra_headers=self._settings.payer_header
+            )
+        except S3Error as error:
+            if error.code in {"NoSuchKey", "NoSuchObject"}:
+                return None
+            raise self._failure(error, node) from None
+        except (MinioException, HTTPError, ValueError, ParseError) as error:
+            raise self._failure(error, node) from None
+        return Entry(key, found.size or 0, found.etag or "")
+
     def locate(self, entry: Entry) -> Location:
         """Sign a URL; a plain one where there are no credentials.
 
@@ -213,7 +234,12 @@ class S3:
     def _listed(self, client: Minio) -> Iterator[Entry]:
         first: dict[bool, str] = {}
         self._http.pages = Pages(self.name)
-        for item in client.list_objects(self.bucket, prefix=self.prefix, recursive=True):
+        for item in client.list_objects(
+            self.bucket,
+            prefix=self.prefix,
+            recursive=True,
+            extra_headers=self._settings.payer_header,
+        ):
             key, size = item.object_name or "", item.size
             if size is None or not 0 <= size <= _MOST_BYTES or not self._asked_for(key):
                 raise self._odd(item)
@@ -246,6 +272,7 @@ class S3:
         asked: dict[str, str | list[str] | tuple[str]] = (
             {} if node.secure or (name == MODE and self._keys is None) else {name: value}
         )
+        asked |= self._settings.payer_header or {}
         try:
             return self._client(node).get_presigned_url(
                 method, self.bucket, entry.key, self._expires, extra_query_params=asked

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VALIDATION = "AWS_RESPONSE_CHECKSUM_VALIDATION"
+_PAYER = "AWS_REQUEST_PAYER"
 _ELSEWHERE = ("sso_session", "sso_start_url", "role_arn", "credential_process")
 
 
@@ -123,6 +124,8 @@ class Settings:
         Fixed keys; None to look further.
     profile
         Where to look; None to look nowhere.
+    requester_pays
+        Whether requests are paid for by who makes them.
     checked
         Whether what comes over a plain connection is held against what the store says of it.
     """
@@ -132,6 +135,7 @@ class Settings:
     keys: Keys | None = None
     profile: Profile | None = None
     checked: bool = True
+    requester_pays: bool = False
 
     def __post_init__(self) -> None:
         if self.endpoint is not None:
@@ -149,6 +153,11 @@ class Settings:
         return replace(self, endpoint=endpoint)
 
     @property
+    def payer_header(self) -> dict[str, str | list[str] | tuple[str]] | None:
+        """What each request says of who pays for it: a header, or part of a signed query."""
+        return {"x-amz-request-payer": "requester"} if self.requester_pays else None
+
+    @property
     def host(self) -> str:
         """Host and port that answer."""
         return urlsplit(self.endpoint).netloc if self.endpoint else "s3.amazonaws.com"
@@ -157,6 +166,12 @@ class Settings:
     def secure(self) -> bool:
         """Whether TLS is spoken."""
         return self.endpoint is None or self.endpoint.startswith("https:")
+
+
+def _requester_pays(said: str | None) -> bool:
+    if said and said != "requester":
+        raise UsageError(f"{_PAYER} is requester, or not set; got {said!r}")
+    return bool(said)
 
 
 def find_settings(
@@ -196,6 +211,7 @@ def find_settings(
         or profile.get("region"),
         keys=keys,
         profile=profile,
+        requester_pays=_requester_pays(environ.get(_PAYER)),
         checked=_checked(environ.get(_VALIDATION) or profile.get(_VALIDATION.lower()[4:])),
     )
 

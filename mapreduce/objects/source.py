@@ -8,17 +8,20 @@ user of a machine and kept in shells' histories.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from mapreduce.errors import UsageError
 from mapreduce.objects.directory import Directory
+from mapreduce.objects.key_list import KeyList
 from mapreduce.objects.secrets import SCHEME, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.objects import Store
+    from mapreduce.objects.key_list import Looked
 
 
 def open_store(
@@ -33,7 +36,8 @@ def open_store(
     Parameters
     ----------
     source
-        A folder, a file, `file:///folder`, `s3://bucket/prefix`, or a store.
+        A folder, a file, `file:///folder`, `s3://bucket/prefix`, `@keys.txt` (a file with an
+        address a line), or a store.
     endpoint
         Where the S3-compatible storage answers, `http://host:9000`; None to look where S3
         tools look.
@@ -54,6 +58,8 @@ def open_store(
     refuse_secret(source, "the source")
     if endpoint is not None:
         refuse_secret(endpoint, "the endpoint")
+    if source.startswith("@") and not os.path.lexists(source):
+        return KeyList(source[1:], partial(_bucket, endpoint, region, endpoints), _all_files)
     scheme = SCHEME.match(source)
     match scheme[1].lower() if scheme else "":
         case "":
@@ -75,6 +81,19 @@ def open_store(
             raise UsageError(
                 f"{other}:// is not supported: name a folder, or a bucket as s3://BUCKET/PREFIX"
             )
+
+
+def _bucket(
+    endpoint: str | None, region: str | None, endpoints: Sequence[str], bucket: str
+) -> Looked:
+    from mapreduce.objects.s3 import S3  # noqa: PLC0415 - minio loads when used
+
+    url = f"s3://{bucket}"
+    return S3.from_url(url, endpoint=endpoint, region=region, endpoints=endpoints)
+
+
+def _all_files() -> Looked:
+    return Directory("/")
 
 
 def _file_path(url: str) -> str:

@@ -27,7 +27,10 @@ BBOX_NUMBERS = 4
 CENTRE_NUMBERS = 2
 
 SourceArgument: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A folder of trips, or s3://bucket/prefix")
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A folder of trips, s3://bucket/prefix, or @keys.txt (a list)"
+    ),
 ]
 TripCount: TypeAlias = Annotated[int, option("--trips", "Number of trips.")]
 
