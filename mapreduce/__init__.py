@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mapreduce.formats.csv import Csv
     from mapreduce.formats.fields import Float, Head, Int, Text, Time
     from mapreduce.formats.formats import Format, Lines
+    from mapreduce.formats.gpx import Gpx
     from mapreduce.formats.json import Json, JsonColumns, JsonLines
     from mapreduce.formats.parquet import Parquet
     from mapreduce.job.job import Job
@@ -59,6 +60,7 @@ _HOMES = {
     "Csv": "mapreduce.formats.csv",
     "Float": "mapreduce.formats.fields",
     "Head": "mapreduce.formats.fields",
+    "Gpx": "mapreduce.formats.gpx",
     "Int": "mapreduce.formats.fields",
     "Text": "mapreduce.formats.fields",
     "Time": "mapreduce.formats.fields",
@@ -112,6 +114,7 @@ __all__ = [
     "Distinct",
     "Float",
     "Format",
+    "Gpx",
     "Head",
     "Int",
     "Job",

@@ -8,7 +8,7 @@ space-mean speed of the link; a mean over traversals would be another thing.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,8 @@ from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, FORMATS, PATHS, SPEED_UNITS
 
 TAB: Final = "\t"
+FLAT: Final[dict[str, Any]] = {"json-lines": mr.JsonLines, "parquet": mr.Parquet, "gpx": mr.Gpx}
+DOCUMENTS: Final[dict[str, Any]] = {"json": mr.Json, "json-columns": mr.JsonColumns}
 LINK_TYPES: Final = ("int", "text", "float")
 ID_BYTES: Final = 64  # of a link's or trip's id that is text: a UUID has 36
 TOP: Final = "/"  # begins a path from the document's top
@@ -50,7 +52,7 @@ class Speeds(mr.Job):
     format
         Of an object: `json`, a document with a list of fixes; `json-lines`, a fix a line;
         `json-documents`, such a document a line; `json-columns`, a document with a list a field;
-        `csv`; `parquet`.
+        `csv`; `parquet`; `gpx`, whose points of tracks are fixes.
     delimiter, decimal
         Of CSV: between columns, and in a number.
     """
@@ -112,19 +114,14 @@ class Speeds(mr.Job):
     def records(self) -> mr.Format:
         """The fixes of a trip, or of many."""
         fields = self.fields()
-        match self.format:
-            case "json-lines":
-                return mr.JsonLines(**fields)
-            case "json-documents":
-                return mr.JsonLines(records_at=self.records_at, **fields)
-            case "json-columns":
-                return mr.JsonColumns(at=self.records_at, **fields)
-            case "csv":
-                delimiter = TAB if self.delimiter == "tab" else self.delimiter
-                return mr.Csv(delimiter=delimiter, decimal=self.decimal, **fields)
-            case "parquet":
-                return mr.Parquet(**fields)
-        return mr.Json(at=self.records_at, **fields)
+        if self.format == "csv":
+            delimiter = TAB if self.delimiter == "tab" else self.delimiter
+            return mr.Csv(delimiter=delimiter, decimal=self.decimal, **fields)
+        if self.format == "json-documents":
+            return mr.JsonLines(records_at=self.records_at, **fields)
+        form = FLAT.get(self.format) or partial(DOCUMENTS[self.format], at=self.records_at)
+        made: mr.Format = form(**fields)
+        return made
 
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""

@@ -29,7 +29,7 @@ METRES_PER_SECOND: Mapping[str, float] = MappingProxyType(
 SPEED_UNITS = tuple(METRES_PER_SECOND)
 DEFAULT_SPEED_UNIT = "km/h"
 DEFAULT_MAX_SPEED = 400.0  # in the unit of the input
-FORMATS = ("json", "json-lines", "json-documents", "json-columns", "csv", "parquet")
+FORMATS = ("json", "json-lines", "json-documents", "json-columns", "csv", "parquet", "gpx")
 
 # Field of a fix -> unit or kind of its value. Every one may be null or absent.
 FIX_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -97,6 +97,10 @@ class TripPaths:
 
 PATHS = TripPaths()
 """As documents had it in 2019: what each option's default is."""
+
+
+GPX_PATHS = TripPaths(latitude="@lat", longitude="@lon", time="time")
+"""Where a point of a GPX track keeps them."""
 
 
 # Reason for which fixes are dropped -> what helps, where it is not the data itself.

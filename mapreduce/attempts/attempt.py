@@ -20,6 +20,7 @@ from mapreduce.attempts.prefetch import Fetcher, entry_of
 from mapreduce.attempts.reading import Reading
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.formats import deep_stack, line_blocks
+from mapreduce.formats.gpx import Gpx
 from mapreduce.formats.json import Json, JsonColumns
 from mapreduce.formats.parquet import MAGIC, Parquet
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed, joined
@@ -99,7 +100,8 @@ class AttemptRunner:
         self._side_files = side_files(job)
         self._reader = reader
         self._limits = limits
-        self._fetcher = Fetcher(reader, limits.object_cap_bytes)
+        is_xml = isinstance(self._format, Gpx)
+        self._fetcher = Fetcher(reader, limits.object_cap_bytes, is_xml=is_xml)
 
     @property
     def waited_s(self) -> float:
@@ -202,7 +204,7 @@ class AttemptRunner:
         self, pieces: Sequence[Piece], locations: Sequence[Location]
     ) -> Iterator[Reading]:
         format_ = self._format
-        if isinstance(format_, (Json, JsonColumns)):
+        if isinstance(format_, (Json, JsonColumns, Gpx)):
             parse = partial(format_.parse, allow_nan=self._limits.allow_nan)
             for piece, document in self._fetcher.documents(pieces, locations):
                 yield Reading(piece, _document(parse, document), unchecked=self._fetcher.unchecked)

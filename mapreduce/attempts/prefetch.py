@@ -63,6 +63,8 @@ class Fetcher:
         How to read a location.
     cap_bytes
         Most bytes one object may hold, unpacked.
+    is_xml
+        Whether XML is what is expected, not JSON.
 
     Attributes
     ----------
@@ -70,8 +72,9 @@ class Fetcher:
         Whether the object that was given last came with nothing to hold it against.
     """
 
-    def __init__(self, reader: Reader, cap_bytes: int) -> None:
+    def __init__(self, reader: Reader, cap_bytes: int, *, is_xml: bool = False) -> None:
         self._reader = reader
+        self._is_xml = is_xml
         self._cap_bytes = cap_bytes
         self.waited_s = 0.0
         self.unchecked = False
@@ -146,7 +149,9 @@ class Fetcher:
             self._cached = piece.size_bytes > waited_s * CACHED_BYTES_PER_S
         try:
             document = read_all(BytesBody(stored), piece.key, self._cap_bytes)
-            _refuse_other(document, piece.key)
+            refuse_packed_again(document[:HEAD_BYTES], piece.key)
+            if not self._is_xml:
+                _refuse_xml(document)
         except ObjectError as error:
             return error
         return document
@@ -159,15 +164,14 @@ class Fetcher:
             return body.read(), body.unchecked
 
 
-def _refuse_other(document: bytes, key: str) -> None:
+def _refuse_xml(document: bytes) -> None:
     """Refuse what is certainly no JSON by its name: a page that a login sent, say.
 
     Raises
     ------
     ObjectError
-        `not_json`, or `unreadable` for what is packed otherwise.
+        `not_json`.
     """
-    refuse_packed_again(document[:HEAD_BYTES], key)
     head = document[:64].lstrip()
     if head.startswith(b"<"):
         raise ObjectError("not_json", f"it is {described(document[:4096])}, not JSON")

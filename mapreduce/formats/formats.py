@@ -1,8 +1,8 @@
 """Formats: the bytes of an object to columns of the wanted fields, and an account of the rest.
 
-Formats that a job declares: `Json` and `JsonColumns` (documents); `JsonLines`, `Csv` and `Lines`
-(one record a line, any size of object); `Parquet` (row groups, any size of object). Nothing here
-opens or reads. Each has a file of its own but `Lines`, which has no fields.
+Formats that a job declares: `Json`, `JsonColumns` and `Gpx` (documents); `JsonLines`, `Csv` and
+`Lines` (one record a line, any size of object); `Parquet` (row groups, any size of object). Nothing
+here opens or reads. Each has a file of its own but `Lines`, which has no fields.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from mapreduce.formats.csv import Csv
 from mapreduce.formats.fields import Field, Unit, check_name
+from mapreduce.formats.gpx import Gpx
 from mapreduce.formats.json import Json, JsonColumns, JsonLines
 from mapreduce.formats.parquet import Parquet
 from mapreduce.formats.parsed import Parsed
@@ -47,5 +48,5 @@ class Lines:
 
 
 LineFormat: TypeAlias = JsonLines | Lines | Csv
-DocumentFormat: TypeAlias = Json | JsonColumns
+DocumentFormat: TypeAlias = Json | JsonColumns | Gpx
 Format: TypeAlias = DocumentFormat | LineFormat | Parquet

@@ -11,7 +11,7 @@ import typer
 from mapreduce.commands.options import option
 from mapreduce.errors import UsageError
 from mapreduce.output import say
-from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, GPX_PATHS, PATHS
 
 if TYPE_CHECKING:
     from roadspeed.maps.picture import Picture
@@ -28,9 +28,7 @@ CENTRE_NUMBERS = 2
 
 SourceArgument: TypeAlias = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE", help="A folder of trips, s3://bucket/prefix, or @keys.txt (a list)"
-    ),
+    typer.Argument(metavar="SOURCE", help="A folder of trips, s3://bucket/prefix, or @keys.txt"),
 ]
 TripCount: TypeAlias = Annotated[int, option("--trips", "Number of trips.")]
 
@@ -139,7 +137,7 @@ class TripOptions:
         option(
             "--format",
             "Format of the objects: json, json-lines (one fix per line), json-documents (one trip"
-            " per line), json-columns (one list per field), csv or parquet.",
+            " per line), json-columns (one list per field), csv, parquet or gpx.",
             TRIPS,
         ),
     ] = "json"
@@ -244,6 +242,9 @@ class TraceOptions:
         places = {
             name: getattr(self, name) for name in ("latitude", "longitude", "time", "time_epoch")
         }
+        if trips.format_ == "gpx":
+            usual = {name: getattr(GPX_PATHS, name) for name in ("latitude", "longitude", "time")}
+            places |= {k: v for k, v in usual.items() if places[k] == getattr(PATHS, k)}
         given = {**trips.parameters(), **places, "max_gap": self.max_gap}
         if self.osm is None:
             from roadspeed.traced_speeds import TracedSpeeds

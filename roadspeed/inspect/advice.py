@@ -12,7 +12,7 @@ from mapreduce.safe_text import in_line
 from roadspeed.inspect.inspect import MARK, UNNAMED, Where
 from roadspeed.inspect.leaves import likely, odd_ids, shown, text_speed
 from roadspeed.inspect.traces import trace_of, unit_of
-from roadspeed.trip import DEFAULT_SPEED_UNIT, PATHS
+from roadspeed.trip import DEFAULT_SPEED_UNIT, GPX_PATHS, PATHS
 
 if TYPE_CHECKING:
     from roadspeed.inspect.inspect import Findings, RecordPlace
@@ -210,6 +210,7 @@ def _command(found: Findings, source: str, seen: _Seen) -> str:
     matched = not links and trace is not None
     stepped = not speeds and trace is not None
     places = trace if matched or stepped else None
+    usual = GPX_PATHS if at.format == "gpx" else PATHS
     link_type = leaves[links[0]].link_type if links else "int"
     wanted = [
         ("format", at.format, "json"),
@@ -223,9 +224,9 @@ def _command(found: Findings, source: str, seen: _Seen) -> str:
         ("trip", seen.trip, ""),
         ("osm", "EXTRACT" if matched else "", ""),
         ("speed-from", "positions" if stepped else "field", "field"),
-        ("latitude", named(places.latitude) if places else PATHS.latitude, PATHS.latitude),
-        ("longitude", named(places.longitude) if places else PATHS.longitude, PATHS.longitude),
-        ("time", named(places.time) if places else PATHS.time, PATHS.time),
+        ("latitude", named(places.latitude) if places else usual.latitude, usual.latitude),
+        ("longitude", named(places.longitude) if places else usual.longitude, usual.longitude),
+        ("time", named(places.time) if places else usual.time, usual.time),
         ("time-epoch", places.epoch if places else "", ""),
     ]
     options = [

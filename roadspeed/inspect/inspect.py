@@ -26,7 +26,7 @@ from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.objects.unpacked import unpacked
 from roadspeed.inspect.leaves import Leaf, is_named, likely
-from roadspeed.inspect.tables import csv_look, parquet_records
+from roadspeed.inspect.tables import csv_look, gpx_records, parquet_records
 from roadspeed.inspect.traces import trace_of
 from roadspeed.trip import PATHS
 
@@ -44,6 +44,8 @@ RECORDS_AN_OBJECT: Final = 5_000
 SAMPLES, SAMPLE_RECORDS = 5, 2_000
 UNNAMED: Final = "\ue001"  # marks a key that no path can name
 MOST_DIGITS: Final = 400  # of an integer
+GPX: Final = re.compile(rb"^\s*<(\?xml|!--|gpx)[\s\S]*<?gpx\b")
+HEAD_OF_XML: Final = 4096
 BOM: Final = b"\xef\xbb\xbf"
 NO_LIST: Final = (
     "a document without a list of records: a run needs a list of JSON objects, one per fix (in"
@@ -161,6 +163,10 @@ def _looked(reader: Reader, entry: Entry, location: Location, found: Findings) -
         raw = _first(content)
         refuse_packed_again(raw[:HEAD_BYTES], entry.key)
         raw = raw.removeprefix(BOM)
+        if GPX.search(raw[:HEAD_OF_XML]):
+            points = gpx_records(raw + content.read(), RECORDS_AN_OBJECT)
+            _take(points, Where("gpx"), found)
+            return None
         if len(raw) >= FIRST_BYTES and _take_lines(raw[: raw.rfind(b"\n") + 1], found):
             return None
         return _look(raw + content.read(), entry.key, found)

@@ -1,4 +1,4 @@
-"""The first rows of a table, CSV or Parquet, as records: for a look, which no run is decided by.
+"""The first records of CSV, Parquet and GPX: for a look, which no run is decided by.
 
 CSV says nothing of its delimiter and decimal sign: the delimiter is the one by which the first
 lines have the same number of fields, the sign is the one that more numbers have.
@@ -14,8 +14,9 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
 
-from mapreduce import ObjectError
+from mapreduce import Gpx, ObjectError, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +93,31 @@ def parquet_records(file: Any, most: int) -> list[dict[str, Any]]:
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise ObjectError("unreadable", f"Parquet is damaged: {error}") from None
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def gpx_records(raw: bytes, most: int) -> list[dict[str, Any]]:
+    """Give the first points of a GPX file's tracks, with the paths that a run reads them by.
+
+    Raises
+    ------
+    ObjectError
+        As a run does.
+    """
+    Gpx(lat=Text("@lat"), lon=Text("@lon")).parse(raw)
+    root = ET.fromstring(raw)  # noqa: S314 - a document type was refused just now
+    points = root.iterfind("./{*}trk/{*}trkseg/{*}trkpt")
+    return [
+        {**{f"@{name}": _value(text, ".") for name, text in point.attrib.items()}, **_inner(point)}
+        for point in itertools.islice(points, most)
+    ]
+
+
+def _inner(element: Any) -> dict[str, Any]:
+    """Give what is in an element, by local names."""
+    return {
+        child.tag.rpartition("}")[2]: _inner(child) if len(child) else _value(child.text or "", ".")
+        for child in element
+    }
 
 
 def _plain(value: Any) -> Any:

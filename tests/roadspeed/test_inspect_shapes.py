@@ -168,6 +168,26 @@ def test_traces_without_ids_and_speeds_are_matched_by_the_command(
     assert receipt["geometry"]["missing"] == 0
 
 
+def test_gpx_is_matched_by_the_command(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for trip, fixes in trips().items():
+        points = "".join(
+            f'<trkpt lat="{f["lat"]}" lon="{f["lon"]}"><time>{f["timestamp"]}</time></trkpt>'
+            for f in fixes
+            if f["lat"] is not None
+        )
+        gpx = f'<?xml version="1.0"?>\n<gpx xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{points}'
+        (tmp_path / "in" / f"{trip}.gpx").write_text(f"{gpx}</trkseg></trk></gpx>")
+    words = command_for(tmp_path / "in")
+    assert words[3:] == shlex.split("--format gpx --osm EXTRACT --speed-from positions --out OUT")
+    extract = tmp_path / "city.osm.pbf"
+    write_extract(extract, json.loads((CURITIBA / "roads.geojson").read_bytes())["features"])
+    typed(words, tmp_path / "out", EXTRACT=str(extract))
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_bytes())
+    assert (receipt["objects"]["ok"], receipt["records"]["read"]) == (9, 18_012)
+    assert receipt["records"]["kept"] > 17_000
+
+
 def test_too_few_steps_tell_no_unit(tmp_path: Path) -> None:
     rows = [fix for fix in next(iter(trips().values())) if fix["lat"] and fix["road_id"]][:15]
     (tmp_path / "a.jsonl").write_bytes(lines(rows))

@@ -1,0 +1,14 @@
+"""A job that counts the points of GPX files by latitude."""
+
+import mapreduce as mr
+
+
+class Points(mr.Job):
+    """Counts points."""
+
+    records = mr.Gpx(lat=mr.Float("@lat"))
+    points = mr.Table("lat", n=mr.Sum)
+
+    def map(self, r: mr.Records) -> mr.Rows:
+        """Fold the points."""
+        return self.points.fold(mr.scaled(r.lat, 1), n=1)
