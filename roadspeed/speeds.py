@@ -48,13 +48,16 @@ class Speeds(mr.Job):
         Whether the sign of an id only says which way the link was driven: -7 is link 7.
     trip
         Path of the trip's id (text or integer), by which trips are counted; one that begins with
-        `/` leads from the document's top. "": each object is a trip.
+        `/` leads from the document's top. Several paths, with commas between them, are one id
+        together: a vehicle and the number of its trip. "": each object is a trip.
     format
         Of an object: `json`, a document with a list of fixes; `json-lines`, a fix a line;
         `json-documents`, such a document a line; `json-columns`, a document with a list a field;
         `csv`; `parquet`; `gpx`, whose points of tracks are fixes.
     delimiter, decimal
         Of CSV: between columns, and in a number.
+    columns
+        Of CSV: their names, where the first line does not give them.
     """
 
     unit: str = DEFAULT_SPEED_UNIT
@@ -69,14 +72,16 @@ class Speeds(mr.Job):
     format: str = "json"
     delimiter: str = ","
     decimal: str = "."
+    columns: tuple[str, ...] = ()
 
     @cached_property
     def links(self) -> mr.Table:
         """A row a link, whose id is of the type that was asked for."""
+        trip_bytes = (ID_BYTES + 1) * (self.trip.count(",") + 1) - 1
         return mr.Table(
             key=mr.Key("link", ID_BYTES if self.link_type == "text" else 0),
             fixes=Sum,
-            trips=Distinct(per=mr.Key("trip", ID_BYTES) if self.trip else "object"),
+            trips=Distinct(per=mr.Key("trip", trip_bytes) if self.trip else "object"),
             total=Sum,
             squares=WideSum,
             lowest=Min,
@@ -116,7 +121,8 @@ class Speeds(mr.Job):
         fields = self.fields()
         if self.format == "csv":
             delimiter = TAB if self.delimiter == "tab" else self.delimiter
-            return mr.Csv(delimiter=delimiter, decimal=self.decimal, **fields)
+            names = self.columns or None
+            return mr.Csv(names=names, delimiter=delimiter, decimal=self.decimal, **fields)
         if self.format == "json-documents":
             return mr.JsonLines(records_at=self.records_at, **fields)
         form = FLAT.get(self.format) or partial(DOCUMENTS[self.format], at=self.records_at)
@@ -132,11 +138,22 @@ class Speeds(mr.Job):
         return mr.Float(self.speed, low=0.0, high=self.max_speed)
 
     def trip_field(self) -> dict[str, Any]:
-        """Give the field of the trip's id, if one is named."""
+        """Give the fields of the trip's id, if any is named."""
+        found: dict[str, Any] = {}
+        for number, path in enumerate(self.trip.split(",") if self.trip else ()):
+            part = mr.Text(path.removeprefix(TOP), ID_BYTES, integers=True)
+            name = f"trip_{number + 1}" if number else "trip"
+            found[name] = mr.Head(part) if path.startswith(TOP) else part
+        return found
+
+    def trip_of(self, r: mr.Records) -> mr.Array | None:
+        """Give each fix's trip, None where each object is one: `S`[n]."""
         if not self.trip:
-            return {}
-        trip = mr.Text(self.trip.removeprefix(TOP), ID_BYTES, integers=True)
-        return {"trip": mr.Head(trip) if self.trip.startswith(TOP) else trip}
+            return None
+        trip = r.trip
+        for number in range(2, self.trip.count(",") + 2):
+            trip = np.strings.add(np.strings.add(trip, b"\t"), getattr(r, f"trip_{number}"))
+        return trip
 
     def link_field(self, *, optional: bool = False) -> mr.Int | mr.Text:
         """Give the field of the link's id.
@@ -166,7 +183,7 @@ class Speeds(mr.Job):
         """Fold fixes on links with speeds, float64[n] in `unit`."""
         v = mr.scaled(speed, MICRO)
         link = np.abs(link) if self.signed else link
-        trip = {"trip": r.trip} if self.trip else {}
+        trip = {"trip": self.trip_of(r)} if self.trip else {}
         return self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **trip)
 
     def finish(self, t: mr.Columns) -> dict[str, mr.Array]:

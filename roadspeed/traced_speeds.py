@@ -76,9 +76,8 @@ class TracedSpeeds(Speeds):
 
     def in_order(self, r: mr.Records) -> tuple[mr.Records, positions.Steps]:
         """Give the fixes by trip and time, and the steps between them."""
-        r = r.ordered(positions.in_order(r.trip if self.trip else None, r.time))
-        trip = r.trip if self.trip else None
-        return r, positions.steps(trip, r.latitude, r.longitude, r.time)
+        r = r.ordered(positions.in_order(self.trip_of(r), r.time))
+        return r, positions.steps(self.trip_of(r), r.latitude, r.longitude, r.time)
 
     def speed_of(self, steps: positions.Steps) -> Floats:
         """Give the speed of each step in `unit`; NaN where no time passed."""

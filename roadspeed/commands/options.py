@@ -127,7 +127,7 @@ class TripOptions:
         str,
         option(
             "--trip",
-            "Path of the trip's id, to count trips by; /PATH from the document's top. Default:"
+            "Path of the trip's id; /PATH from the document's top; several with commas. Default:"
             " each object is a trip.",
             TRIPS,
         ),
@@ -145,6 +145,12 @@ class TripOptions:
         str, option("--delimiter", 'Column separator of CSV: ",", ";", "|" or tab.', TRIPS)
     ] = ","
     decimal: Annotated[str, option("--decimal", 'Decimal sign of CSV: "." or ",".', TRIPS)] = "."
+    columns: Annotated[
+        str | None,
+        option(
+            "--columns", "Names of the CSV's columns, if its first line is data: id,t,x,y.", TRIPS
+        ),
+    ] = None
 
     def job(self) -> Speeds:
         """Return the job that reads the trips.
@@ -173,6 +179,7 @@ class TripOptions:
             "format": self.format_,
             "delimiter": self.delimiter,
             "decimal": self.decimal,
+            "columns": tuple(self.columns.split(",")) if self.columns else (),
         }
 
 

@@ -73,7 +73,7 @@ def build_tiles(extract: Path, tiles: Path) -> None:
     builder = Path(_load().__file__).parent / "bin" / BUILDER
     if not builder.is_file():
         raise UsageError(f"Valhalla {version()} has no {BUILDER}; a newer one has; {INSTALL}")
-    with tempfile.TemporaryDirectory(dir=tiles.parent, prefix=".tiles-") as place:
+    with tempfile.TemporaryDirectory(dir=tiles.parent.absolute(), prefix=".tiles-") as place:
         folder = Path(place) / "tiles"
         folder.mkdir()
         config = _config(tile_dir=str(folder))

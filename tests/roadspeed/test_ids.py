@@ -178,6 +178,15 @@ def test_a_fix_without_its_trip_is_dropped_and_told() -> None:
     assert got.ledger.dropped == {"no_trip": 1, "bad_trip": 1}
 
 
+def test_a_trip_may_be_known_by_two_fields() -> None:
+    rows = [
+        {"car": car, "trip": trip, "link": 1, "speed": 1.0}
+        for car, trip in [(1, 11), (11, 1), (1, 11), (2, 11), (1, 1)]
+    ]
+    assert speeds("csv", rows, trip="trip").rows["trips"].tolist() == [2]
+    assert speeds("json-lines", rows, trip="car,trip").rows["trips"].tolist() == [4]
+
+
 ROADS = {
     "w1": "LINESTRING (0 0, 1 1)",
     "w;2": "LINESTRING (0 1, 1 1)",
