@@ -39,7 +39,11 @@ class RoadOptions:
 
     roads: Annotated[
         str | None,
-        option("--roads", "Roads file, or postgresql://host/db?table=&id=&geom=", ROADS),
+        option(
+            "--roads",
+            "Roads file (s3:// and https:// too), or postgresql://host/db?table=&id=&geom=",
+            ROADS,
+        ),
     ] = None
     roads_table: Annotated[str | None, option("--roads-table", "Table or layer.", ROADS)] = None
     roads_id: Annotated[str | None, option("--roads-id", "Column of the link id.", ROADS)] = None

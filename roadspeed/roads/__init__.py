@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mapreduce.errors import UsageError
+from roadspeed.roads.remote import here
 from roadspeed.roads.rows.answer import JoinedRoads, Named, RoadsError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def join(
     ids
         int64[n], or with `named.text_ids` bytes of text (`S`)[n]; strictly ascending.
     roads
-        A path, or `postgresql://[user@]host[:port]/db[?table=&id=&geom=&class=&crs=]`.
+        A path, `s3://bucket/key`, `https://host/file`, or
+        `postgresql://[user@]host[:port]/db[?table=&id=&geom=&class=&crs=]`.
     named
         Table and columns that the user named; the rest is guessed.
     on_progress
@@ -58,6 +60,7 @@ def join(
     """
     from roadspeed.roads.rows import align  # noqa: PLC0415 - shapely loads when used
 
+    roads = here(roads)
     _check_ids(ids, "S" if named.text_ids else "i")
     return align.align(len(ids), _source(roads).matching(ids, roads, named, on_progress))
 
@@ -68,6 +71,7 @@ def check(roads: str, named: Named = UNNAMED) -> None:
     The columns are looked for, and rows are read until there is one with an id and a line.
     Parameters are those of `join`, and so are its errors.
     """
+    roads = here(roads)
     _source(roads).check(roads, named)
 
 
@@ -76,6 +80,7 @@ def unjoined(ids: Ids, roads: str, named: Named = UNNAMED) -> str:
 
     Parameters are those of `join`, and so are its errors.
     """
+    roads = here(roads)
     return str(_source(roads).unjoined(ids, roads, named))
 
 
@@ -110,7 +115,7 @@ def context(
     UsageError, RoadsError
         As for `join`.
     """
-    named = replace(named, id_column=None)
+    roads, named = here(roads), replace(named, id_column=None)
     geometry, road_class = [], []
     left = limit
     for rows in _source(roads).within(bbox, roads, named, left, on_progress):
