@@ -44,6 +44,8 @@ class Speeds(mr.Job):
     link_type
         `int`: integers, or text that holds them; `float`: integral floats too, below 2**53;
         `text`: text of up to 64 bytes, or integers as their digits.
+    text_numbers
+        Whether a speed may be a number as text: "43.2".
     signed
         Whether the sign of an id only says which way the link was driven: -7 is link 7.
     trip
@@ -68,6 +70,7 @@ class Speeds(mr.Job):
     no_link: tuple[str, ...] = ()
     link_type: str = "int"
     signed: bool = False
+    text_numbers: bool = False
     trip: str = ""
     format: str = "json"
     delimiter: str = ","
@@ -135,7 +138,7 @@ class Speeds(mr.Job):
 
     def speed_field(self) -> mr.Float:
         """Give the field of the speed, in `unit`."""
-        return mr.Float(self.speed, low=0.0, high=self.max_speed)
+        return mr.Float(self.speed, low=0.0, high=self.max_speed, text=self.text_numbers)
 
     def trip_field(self) -> dict[str, Any]:
         """Give the fields of the trip's id, if any is named."""

@@ -60,10 +60,11 @@ class TracedSpeeds(Speeds):
 
     def position_fields(self) -> dict[str, Any]:
         """Give the fields of a fix that say where and when it was."""
+        text = self.text_numbers
         epoch = cast('Literal["s", "ms"] | None', self.time_epoch or None)
         return {
-            "latitude": mr.Float(self.latitude, low=-90.0, high=90.0),
-            "longitude": mr.Float(self.longitude, low=-180.0, high=180.0),
+            "latitude": mr.Float(self.latitude, low=-90.0, high=90.0, text=text),
+            "longitude": mr.Float(self.longitude, low=-180.0, high=180.0, text=text),
             "time": mr.Time(self.time, epoch=epoch),
         }
 

@@ -113,7 +113,8 @@ HELPS: Mapping[str, str] = MappingProxyType(
         "bad_link": "a link id must be an integer, or text of digits only; other text up to 64"
         " bytes is read with --link-type text, 12.0 with --link-type float",
         "bad_trip": "a trip's id must be an integer, or text of at most 64 bytes",
-        "bad_speed": "a speed must be a number, not a text; in CSV with the sign of --decimal",
+        "bad_speed": "a speed must be a number; as text it is read with --text-numbers, in CSV with"
+        " the sign of --decimal",
         "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
         "not_a_record": "--records-at PATH must lead to a list of JSON objects; a line of CSV needs"
         " as many fields as the first, and quotes that close in it",

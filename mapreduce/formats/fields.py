@@ -38,6 +38,7 @@ ABSENT_INT: Final = -(2**63)
 BAD_INT: Final = ABSENT_INT + 1
 NUMBERS: Final = frozenset((float, int, NoneType))
 INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
+NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 INTEGRAL: Final = re.compile(r"(-?)0*([0-9]{1,16})\.0*", re.ASCII)
 EXACT: Final = 2.0**53  # a float of this size may stand for another integer too
 SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it; 0: present
@@ -176,15 +177,20 @@ class Float:
     """A finite number as float64, in the document's unit.
 
     `low` and `high` bound it (inclusive). Where it is absent from an optional field the column
-    holds NaN.
+    holds NaN. With `text` a number as text is one too, as JSON writes it: "43.2".
     """
 
     path: str
     optional: bool = False
     low: float | None = None
     high: float | None = None
+    text: bool = False
     leaf: ClassVar[Any] = float | int | str | None
-    scanned_as: ClassVar[ScanLeaf] = ("f", 8)
+
+    @property
+    def scanned_as(self) -> ScanLeaf | None:
+        """How a `Scanner` reads it; text it can't."""
+        return None if self.text else ("f", 8)
 
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a float64 column."""
@@ -197,6 +203,8 @@ class Float:
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
+        if self.text:
+            values = [_of_text(value) for value in values]
         kinds = set(map(type, values))
         if not kinds <= NUMBERS:
             return self._mixed(values)
@@ -359,6 +367,10 @@ def _integer(value: Any, *, floats: bool) -> int:
     if type(value) is int and BAD_INT < value <= INT64_MAX:
         return value
     return BAD_INT
+
+
+def _of_text(value: Any) -> Any:
+    return float(value) if type(value) is str and NUMBER.fullmatch(value) else value
 
 
 def _number(value: Any) -> float:

@@ -162,7 +162,7 @@ def _values(field: Field, array: Any) -> list[Any]:
         return list(array.cast("float64", safe=False).to_pylist())
     if isinstance(field, Text) and field.integers and types.is_integer(kind):
         return list(array.to_pylist())
-    if not isinstance(field, Float) and _is_text(kind):
+    if (not isinstance(field, Float) or field.text) and _is_text(kind):
         return _texts(array)
     return [None if known else _OTHER for known in _nulls(array)]
 

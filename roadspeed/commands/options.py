@@ -127,6 +127,9 @@ class TripOptions:
     signed: Annotated[
         bool, option("--signed-links", "A minus only says the direction: -7 is link 7.", TRIPS)
     ] = False
+    text_numbers: Annotated[
+        bool, option("--text-numbers", 'Speeds and positions may be text: "43.2".', TRIPS)
+    ] = False
     trip: Annotated[
         str,
         option(
@@ -179,6 +182,7 @@ class TripOptions:
             "no_link": () if self.no_link is None else tuple(sorted({*self.no_link.split(",")})),
             "link_type": self.link_type,
             "signed": self.signed,
+            "text_numbers": self.text_numbers,
             "trip": self.trip,
             "format": self.format_,
             "delimiter": self.delimiter,

@@ -229,9 +229,12 @@ def _command(found: Findings, source: str, seen: _Seen) -> str:
         ("time", named(places.time) if places else usual.time, usual.time),
         ("time-epoch", places.epoch if places else "", ""),
     ]
+    used = [*speeds[:1], *((places.latitude, places.longitude) if places else ())]
     options = [
         f"--{name} {shlex.quote(value)}" for name, value, default in wanted if value != default
     ]
+    if any(leaves[keys].is_json_text for keys in used):
+        options.append("--text-numbers")
     options += [f"--exclude {shlex.quote(key)}" for key in found.roads]
     if found.place.not_finite or found.not_finite_beside:
         options.append("--allow-nan")

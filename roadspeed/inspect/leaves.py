@@ -24,6 +24,7 @@ TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 WHOLE_FLOAT: Final = re.compile(r"-?[0-9]+\.0+", re.ASCII)
 NUMBER: Final = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+JSON_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 NAMES: Final = {
     "link": re.compile(r"(link|edge|way|segment|road)(.?_?id)?$", re.IGNORECASE),
     "speed": re.compile(r"(speed|velocity|velocidade|kph|mph|kmh)", re.IGNORECASE),
@@ -58,6 +59,8 @@ class Leaf:
     whole_floats: int = 0
     numerals: int = 0
     """Texts of a number."""
+    plain_numerals: int = 0
+    """Those of them that are written as in JSON."""
     times: int = 0
     words: dict[str, int] = field(default_factory=dict)
     """How often NaN, Infinity and -Infinity were seen."""
@@ -93,6 +96,10 @@ class Leaf:
             self.integers += INTEGER.fullmatch(text) is not None
             self.whole_floats += WHOLE_FLOAT.fullmatch(text) is not None
             self.numerals += NUMBER.fullmatch(text) is not None
+            if JSON_NUMBER.fullmatch(text):
+                self.plain_numerals += 1
+                self.low, self.high = min(self.low, float(text)), max(self.high, float(text))
+                self.negative += text.startswith("-")
             self.times += TIME.match(text) is not None
         elif kind == "number":
             self._add_number(value)
@@ -121,6 +128,11 @@ class Leaf:
     def is_time(self) -> bool:
         """Whether the values are times as text."""
         return self.times > MANY * self.finite
+
+    @property
+    def is_json_text(self) -> bool:
+        """Whether the values are numbers as JSON writes them, but as text."""
+        return bool(self.finite) and self.plain_numerals > MANY * self.finite
 
     @property
     def link_type(self) -> str:
@@ -174,7 +186,7 @@ def likely(role: Role, leaves: Mapping[Keys, Leaf]) -> list[Keys]:
     for keys, leaf in leaves.items():
         if not (leaf.finite and all(map(is_nameable, keys)) and is_named(role, keys)):
             continue
-        numeric = leaf.kinds.get("number", 0) > MANY * leaf.finite
+        numeric = leaf.kinds.get("number", 0) > MANY * leaf.finite or leaf.is_json_text
         if role in {"link", "trip"} and leaf.link_type:
             best = leaf.link_type == "int", len(leaf.distinct) > 1
             scored.append(((*best, len(leaf.distinct), leaf.finite), keys))

@@ -13,7 +13,7 @@ import numpy as np
 
 from mapreduce import Time
 from roadspeed import positions
-from roadspeed.inspect.leaves import likely
+from roadspeed.inspect.leaves import JSON_NUMBER, likely
 from roadspeed.trip import METRES_PER_SECOND, TripPaths
 
 if TYPE_CHECKING:
@@ -93,7 +93,11 @@ def _ratios(
 
 def _numbers(records: Sequence[Record], keys: Keys) -> positions.Floats:
     values = [_value(one, keys) for one in records]
-    is_number = [isinstance(v, (int, float)) and not isinstance(v, bool) for v in values]
+    is_number = [
+        (isinstance(v, (int, float)) and not isinstance(v, bool))
+        or (isinstance(v, str) and JSON_NUMBER.fullmatch(v) is not None)
+        for v in values
+    ]
     return np.array([float(v) if ok else np.nan for v, ok in zip(values, is_number, strict=True)])
 
 

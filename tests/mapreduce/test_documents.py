@@ -118,6 +118,18 @@ def test_a_head_that_is_none_costs_the_records_that_need_it() -> None:
     assert NESTED.parse(dumped(document)).dropped["no_car"] == 1
 
 
+@pytest.mark.parametrize("scanner", ["0", "1"], ids=["plain Python", "compiled"])
+def test_text_is_a_number_where_that_is_said(scanner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPREDUCE_SCANNER", scanner)
+    values = ["43.2", 7, "-1e2", "", "x", "0x1", "1_0", " 1", "nan", "1e999", None, "+5", "5."]
+    document = dumped([{"v": value} for value in values])
+    parsed = mr.Json(at="", v=mr.Float("v", text=True)).parse(document)
+    assert parsed.columns["v"].tolist() == [43.2, 7.0, -100.0]
+    assert parsed.dropped == {"no_v": 1, "bad_v": 9}
+    strict = mr.Json(at="", v=mr.Float("v")).parse(document)
+    assert strict.columns["v"].tolist() == [7.0]
+
+
 def test_an_optional_head_is_absent() -> None:
     form = mr.Json(at="data", link=LINK, car=mr.Head(mr.Int("car", optional=True)))
     parsed = form.parse(b'{"data": [{"link": 1}, {"link": 2}]}')

@@ -117,7 +117,7 @@ def test_integers_of_any_length_are_looked_at(tmp_path: Path) -> None:
         ({"linkID": [1, 2]}, "contains no JSON objects"),
         ({"linkID": {"0": 1}}, "in pandas: orient='records'"),
         ({"data": [{"gps": [{"wayId": 1}]}]}, "also 1 records at 'data[].gps'"),
-        ([{"linkID": {"N": "1"}, "speed": {"N": "3"}}], "speed.N holds speeds as text"),
+        ([{"linkID": {"N": "1"}, "speed": {"N": "3,1"}}], "speed.N holds speeds as text"),
         ([{"linkID": 1.5, "speed": 3}], "linkID is named like a link id, but holds 1.5"),
         ([{"linkID": "x" * 65, "speed": 3}], "linkID is named like a link id, but holds xxx"),
         ('{"linkID": 1}{"linkID": 2}', "several documents in one object?"),

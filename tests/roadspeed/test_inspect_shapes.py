@@ -93,6 +93,10 @@ def in_metres(_: str, fix: dict[str, Any]) -> dict[str, Any]:
     return {**fix, "speed": None if speed is None else speed / 3.6}
 
 
+def as_texts(_: str, fix: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if value is None else str(value) for name, value in fix.items()}
+
+
 SHAPES: dict[str, tuple[str, Callable[[], bytes], set[str]]] = {
     "lists in a list": ("a.json", nested, {"--records-at trips[].gps", "--trip /trips[].id"}),
     "columns": (
@@ -105,6 +109,9 @@ SHAPES: dict[str, tuple[str, Callable[[], bytes], set[str]]] = {
     ),
     "float ids": (
         "a.jsonl", lambda: lines(all_in_one(float_link)), {"--link-type float", "--trip trip_id"}
+    ),
+    "numbers as text": (
+        "a.jsonl", lambda: lines(all_in_one(as_texts)), {"--text-numbers"}
     ),
     "metres a second": ("a.jsonl", lambda: lines(all_in_one(in_metres)), {"--unit m/s"}),
 }  # fmt: skip
