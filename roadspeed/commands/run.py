@@ -111,11 +111,16 @@ def _run(
     """Run the job and print the result."""
     from mapreduce.commands.run_steps import begun_in, tell
     from mapreduce.console.terminal import OVER_LIMIT, Terminal
+    from roadspeed.inspect.plausible import few_fixes, roads_warning, unit_warning
     from roadspeed.maps.map_file import lines_of, unsettable
+    from roadspeed.outputs.parquet import read_parquet
     from roadspeed.run import run_speeds
     from roadspeed.trip import HELPS
 
+    few = few_fixes(source, wanted.job, wanted.options.endpoint)
     with Terminal(quiet=as_json, engine=engine) as terminal:
+        if warning := unit_warning(few, wanted.job.unit):
+            terminal.say(warning)
         for line in unsettable(wanted.picture):
             terminal.say(line)
         begun = begun_in(wanted.out, "roadspeed", terminal)
@@ -123,6 +128,10 @@ def _run(
     tell(receipt, wanted.out, as_json=as_json, helps=HELPS)
     for line in lines_of(receipt["map"]):
         say(line, err=as_json)
+    if receipt["geometry"]["joined"]:
+        table = read_parquet(wanted.out / "speeds.parquet")
+        if warning := roads_warning(few, table):
+            say(warning, err=True)
     unjoined = receipt["geometry"].get("note")
     if unjoined:
         say(f"{unjoined}\n{KEPT}", err=True)

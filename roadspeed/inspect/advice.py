@@ -5,13 +5,13 @@ from __future__ import annotations
 import operator
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.safe_text import in_line
 from roadspeed.inspect.inspect import MARK, UNNAMED, Where
 from roadspeed.inspect.leaves import likely, odd_ids, shown, text_speed
-from roadspeed.inspect.traces import trace_of, unit_of
+from roadspeed.inspect.traces import trace_of, unit_of, value_at
 from roadspeed.trip import DEFAULT_SPEED_UNIT, GPX_PATHS, PATHS
 
 if TYPE_CHECKING:
@@ -129,18 +129,14 @@ class _Seen:
         place, head = found.place, found.at.head if found.at is not None else ""
         links, speeds = likely("link", place.leaves), likely("speed", place.leaves)
         trips = [keys for keys in likely("trip", place.leaves) if keys not in links]
-        several = trips and any(len({_text(r, trips[0]) for r in s}) > 1 for s in place.samples)
+        several = trips and any(
+            len({str(value_at(r, trips[0])) for r in s}) > 1 for s in place.samples
+        )
         trip = trips[0] if several else None
         trace = trace_of(place.leaves)
         unit = unit_of(place.samples, trace, speeds[0], trip) if trace and speeds else None
         named = f"/{head}" if head else (shown(trip) if trip else "")
         return cls(links, speeds, trace, unit or "", named)
-
-
-def _text(record: Any, keys: Keys) -> str:
-    for key in keys:
-        record = record.get(key) if isinstance(record, dict) else None
-    return str(record)
 
 
 def _no_link(place: RecordPlace, seen: _Seen) -> str:

@@ -96,8 +96,9 @@ class RecordPlace:
 
 @dataclass(slots=True)
 class Findings:
-    """What a sample of objects holds."""
+    """What a sample of objects holds; `most` records of each are looked at."""
 
+    most: int = RECORDS_AN_OBJECT
     objects: int = 0
     unreadable: int = 0
     not_finite_beside: bool = False
@@ -127,15 +128,21 @@ class Findings:
         return RecordPlace() if self.at is None else self.places[self.at]
 
 
-def inspected(source: str, *, endpoint: str | None = None, objects: int = OBJECTS) -> Findings:
-    """Look at the first objects of a source.
+def inspected(
+    source: str,
+    *,
+    endpoint: str | None = None,
+    objects: int = OBJECTS,
+    records: int = RECORDS_AN_OBJECT,
+) -> Findings:
+    """Look at the first records of the first objects of a source.
 
     Raises
     ------
     UsageError
         Where there is no object to look at.
     """
-    found = Findings()
+    found = Findings(records)
     store = open_store(source, endpoint=endpoint)
     with Reader() as reader:
         for entry in itertools.islice(wanted(store), objects):
@@ -344,7 +351,7 @@ def _take(records: list[Any], at: Where, found: Findings) -> None:
     place = found.places.setdefault(at, RecordPlace())
     if len(place.samples) < SAMPLES:
         place.samples.append([one for one in records if isinstance(one, dict)][:SAMPLE_RECORDS])
-    for record in records[:RECORDS_AN_OBJECT]:
+    for record in records[: found.most]:
         place.records += 1
         if not isinstance(record, dict):
             place.not_records += 1

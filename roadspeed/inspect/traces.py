@@ -76,14 +76,14 @@ def _ratios(
 ) -> positions.Floats:
     """Give speeds over distance over time (m/s) of the steps that tell."""
     epoch: Any = trace.epoch or None
-    times = Time("t", epoch=epoch).column([_value(one, trace.time) for one in records])
-    columns = [_numbers(records, keys) for keys in (trace.latitude, trace.longitude, speed)]
+    times = Time("t", epoch=epoch).column([value_at(one, trace.time) for one in records])
+    columns = [numbers(records, keys) for keys in (trace.latitude, trace.longitude, speed)]
     good = np.isfinite(columns).all(axis=0)
     for mask in (times.absent, times.bad):
         if mask is not None:
             good &= ~mask
     lat, lon, speeds = (column[good] for column in columns)
-    trips = np.array([str(_value(one, trip)) if trip else "" for one in records], dtype=str)[good]
+    trips = np.array([str(value_at(one, trip)) if trip else "" for one in records], dtype=str)[good]
     order = positions.in_order(trips, times.values[good])
     steps = positions.steps(trips[order], lat[order], lon[order], times.values[good][order])
     tells = (steps.distance_mm > LEAST_MM) & (steps.time_us > 0) & (speeds[order] > 0)
@@ -91,8 +91,9 @@ def _ratios(
     return np.asarray(speeds[order][tells] / steps.speeds()[tells])
 
 
-def _numbers(records: Sequence[Record], keys: Keys) -> positions.Floats:
-    values = [_value(one, keys) for one in records]
+def numbers(records: Sequence[Record], keys: Keys) -> positions.Floats:
+    """Give the numbers at a path: float64[n], NaN where there is none."""
+    values = [value_at(one, keys) for one in records]
     is_number = [
         (isinstance(v, (int, float)) and not isinstance(v, bool))
         or (isinstance(v, str) and JSON_NUMBER.fullmatch(v) is not None)
@@ -101,7 +102,8 @@ def _numbers(records: Sequence[Record], keys: Keys) -> positions.Floats:
     return np.array([float(v) if ok else np.nan for v, ok in zip(values, is_number, strict=True)])
 
 
-def _value(record: Any, keys: Keys) -> Any:
+def value_at(record: Any, keys: Keys) -> Any:
+    """Give the value at a path of a record; None where there is none."""
     for key in keys:
         record = record.get(key) if isinstance(record, dict) else None
     return record

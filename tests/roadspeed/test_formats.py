@@ -59,6 +59,10 @@ def as_lines(rows: list[dict[str, Any]]) -> bytes:
     return b"\n".join(json.dumps(row).encode() for row in rows)
 
 
+def as_columns(rows: list[dict[str, Any]]) -> bytes:
+    return json.dumps({name: [row[name] for row in rows] for name in rows[0]}).encode()
+
+
 def as_csv(rows: list[dict[str, Any]], delimiter: str = ",", decimal: str = ".") -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter)
@@ -93,6 +97,10 @@ FORMS: dict[str, tuple[Callable[[], dict[str, bytes]], Speeds]] = {
     "json": (documents, Speeds()),
     "json-lines": (lambda: each(as_lines, "jsonl"), Speeds(format="json-lines", **FLAT)),
     "json-documents": (documents, Speeds(format="json-documents")),
+    "json-columns": (
+        lambda: each(as_columns, "json"),
+        Speeds(format="json-columns", records_at="", **FLAT),
+    ),
     "csv": (lambda: each(as_csv, "csv"), Speeds(format="csv", **FLAT)),
     "csv with semicolons": (
         lambda: each(lambda rows: as_csv(rows, ";", ","), "csv"),
@@ -138,7 +146,7 @@ def test_an_id_that_says_that_there_is_none_is_no_link_in_every_format(
     assert got.ledger.read == 18_014
 
 
-@pytest.mark.parametrize("name", ["json", "json-lines", "json-documents", "csv"])
+@pytest.mark.parametrize("name", ["json", "json-lines", "json-documents", "json-columns", "csv"])
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bz2.compress, lzma.compress])
 def test_packed_objects_give_it_too(name: str, pack: Callable[[bytes], bytes]) -> None:
     make, job = FORMS[name]
