@@ -26,6 +26,7 @@ MIN_RANGE_BYTES: Final = 1 << 16  # of a divided object: each range is a request
 SPLITS_A_STEP: Final = 16
 MAX_OBJECTS: Final = 1024
 TO_THE_END: Final = -1
+WITHIN_ARCHIVE: Final = ".zip!/"  # of a key: unpacked from its beginning
 PACKED_ENDINGS: Final = (".gz", ".zst", ".bz2", ".xz")  # by name not to be divided
 
 
@@ -95,6 +96,7 @@ class Planner:
                 self.divisible
                 and entry.size_bytes > 2 * self._range
                 and not entry.key.endswith(PACKED_ENDINGS)
+                and WITHIN_ARCHIVE not in entry.key
             ):
                 yield from self._flush()
                 yield from self._divided(piece)

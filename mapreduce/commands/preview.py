@@ -20,6 +20,7 @@ from mapreduce.limits import Limits
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
+from mapreduce.objects.zip_members import located
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
 from mapreduce.runs.lister import is_divisible
 from mapreduce.safe_text import PrintedOut, in_line
@@ -134,7 +135,7 @@ def _attempt(
         Reader() as reader,
         contextlib.closing(AttemptRunner(job, reader, limits)) as attempt,
     ):
-        locations = [store.locate(entry_of(p)) for p in pieces]
+        locations = [located(store, entry_of(p)) for p in pieces]
         started = time.monotonic()
         partial, ledger = attempt.run(pieces, locations)
         return partial, ledger, time.monotonic() - started

@@ -26,9 +26,12 @@ _PACKED: Final = {
     b"LZIP\x01": "lzip",
     b"]\0\0": "lzma",
 }
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_UNUSABLE: Final = (
+    "it is a zip archive that cannot be used: it is damaged, holds a name twice, lies in another"
+    " archive, or its name does not end in .zip. Unpack it"
+)
 _ARCHIVES: Final = {
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"Rar!\x1a\x07": "rar",
 }
@@ -45,6 +48,7 @@ _FILES: Final = {
 _SIGNS: Final = (
     {sign: f"it is compressed with {name}: {_UNPACK}" for sign, name in _PACKED.items()}
     | {sign: f"it is a {name} archive: unpack it first" for sign, name in _ARCHIVES.items()}
+    | dict.fromkeys(_ZIP, _UNUSABLE)
     | {
         sign: f"it is {name}, which is not supported: choose a source of JSON or text"
         for sign, name in _FILES.items()

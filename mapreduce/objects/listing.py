@@ -13,6 +13,7 @@ from mapreduce.errors import StoreError
 from mapreduce.objects import Prefixed
 from mapreduce.objects.seen_texts import InOrder
 from mapreduce.objects.selection import Selection, ignored
+from mapreduce.objects.zip_members import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,11 @@ def listed(store: Store) -> Iterator[Entry]:
             yield entry
 
 
+def objects_of(store: Store) -> Iterator[Entry]:
+    """Give every object of a store, the members of archives too; raises as `listed`."""
+    return expanded(listed(store), store)
+
+
 def prefix_of(store: Store) -> str:
     """Give what its user typed of every key: it hides nothing (see `selection.ignored`)."""
     return store.prefix if isinstance(store, Prefixed) else ""
@@ -53,6 +59,6 @@ def wanted(store: Store, selection: Selection | None = None) -> Iterator[Entry]:
         As `listed`.
     """
     prefix = prefix_of(store)
-    for entry in (selection or Selection()).take(listed(store), prefix):
+    for entry in (selection or Selection()).take(objects_of(store), prefix):
         if not ignored(entry.key, prefix):
             yield entry

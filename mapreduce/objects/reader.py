@@ -79,6 +79,10 @@ class Reader:
         """
         stop = entry.size_bytes if stop is None else min(stop, entry.size_bytes)
         start = min(start, stop)
+        if location.member:
+            from mapreduce.objects.zip_members import MemberBody  # noqa: PLC0415 - it reads by this
+
+            return MemberBody.opened(self, entry, location, start, stop)
         if location.url is not None:
             return self._online().open(entry, location, start, stop)
         if location.path is not None:

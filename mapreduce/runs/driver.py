@@ -23,6 +23,7 @@ from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
+from mapreduce.objects.zip_members import located
 from mapreduce.plan import Cover, Planner
 from mapreduce.runs.aggregator import Aggregator, HopelessError
 from mapreduce.runs.fingerprint import identity_of
@@ -284,7 +285,7 @@ class _Run:
             self.gather.ledger = merged((self.gather.ledger, self.retry.gone(keys)))
 
     def _locate(self, piece: Piece) -> Any:
-        return self.store.locate(entry_of(piece))
+        return located(self.store, entry_of(piece))
 
     def _tell(self) -> None:
         complete = self.journal.listing is not None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mapreduce.errors import StoreError
 from mapreduce.objects import Networked
-from mapreduce.objects.listing import listed, prefix_of
+from mapreduce.objects.listing import objects_of, prefix_of
 from mapreduce.objects.selection import ignored
 from mapreduce.runs.journal import Journal, Listing
 from mapreduce.tables.table import Rule
@@ -89,7 +89,7 @@ class Lister:
     def _list(self) -> None:
         started, planner = time.monotonic(), self._planner
         try:
-            wanted = self._selection.take(listed(self._store), prefix_of(self._store))
+            wanted = self._selection.take(objects_of(self._store), prefix_of(self._store))
             for split in planner.splits_of(self._without_ignored(wanted)):
                 if self._stopped.is_set():
                     return

@@ -25,6 +25,7 @@ from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.objects.unpacked import unpacked
+from mapreduce.objects.zip_members import located
 from roadspeed.inspect.leaves import Leaf, is_named, likely
 from roadspeed.inspect.tables import csv_look, gpx_records, parquet_records
 from roadspeed.inspect.traces import trace_of
@@ -148,7 +149,7 @@ def inspected(
         for entry in itertools.islice(wanted(store), objects):
             found.objects += 1
             try:
-                fault = _looked(reader, entry, store.locate(entry), found)
+                fault = _looked(reader, entry, located(store, entry), found)
             except ObjectError as error:
                 found.unreadable += 1
                 fault = f"could not be read: {error}"

@@ -71,7 +71,7 @@ KINDS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a.snappy": (with_arrow("snappy"), "compressed with snappy"),
     "a.zlib": (zlib.compress, "compressed with zlib"),
     "fast.zlib": (lambda c: zlib.compress(c, 1), "compressed with zlib"),
-    "a.zip": (zipped, "a zip archive: unpack it first"),
+    "zip.bin": (zipped, "a zip archive that cannot be used"),
     "a.tar": (tar, "a tar archive"),
     "a.tar.gz": (lambda c: gzip.compress(tar(c)), "a tar archive"),
     "bz2 in.gz": (

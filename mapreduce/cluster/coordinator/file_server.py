@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mapreduce.errors import MapReduceError, ObjectError
 from mapreduce.objects import Entry
-from mapreduce.objects.body import BytesBody
-from mapreduce.objects.file_body import FileBody
+from mapreduce.objects.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -76,6 +75,7 @@ class FileServer:
         self.pool = pool
         self._locate = locate
         self._spawn = spawn
+        self._reader = Reader()
 
     def talk(self, line: TlsConnection) -> Counter:
         """Listen to a worker that asks for objects."""
@@ -92,14 +92,10 @@ class FileServer:
             It cannot be read, or not now.
         """
         location = self._locate(piece)
-        body: Body
-        if location.path is not None:
-            entry = Entry(piece.key, piece.size_bytes, piece.etag)
-            body = FileBody(location.path, entry, start, stop)
-        elif location.body is not None:
-            body = BytesBody(location.body[start:stop])
-        else:
+        if location.url is not None:
             raise ObjectError("unreadable", "it is not on this machine")
+        entry = Entry(piece.key, piece.size_bytes, piece.etag)
+        body = self._reader.open(entry, location, start, stop)
         try:
             return body, body.read(min(CHUNK_BYTES, stop - start))
         except BaseException:

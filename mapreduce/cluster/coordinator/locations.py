@@ -14,6 +14,7 @@ from mapreduce.attempts.prefetch import entry_of
 from mapreduce.errors import MapReduceError
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import FileBody
+from mapreduce.objects.zip_members import archive_of, located_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ class Locations:
         """
         order = self._order(worker, piece.ordinal)
         if self._spread is not None and order:
-            return self._spread.locate_at(entry_of(piece), order)
+            return located_at(self._spread, entry_of(piece), order)
         found = self.here(piece)
         if found.url is not None or self._is_shared(found):
             return found.afar()
@@ -94,7 +95,7 @@ class Locations:
         if found.path is None or not self._is_shared(found):
             return None
         try:
-            FileBody(found.path, entry_of(piece), 0, 0).close()
+            FileBody(found.path, archive_of(entry_of(piece)), 0, 0).close()
         except MapReduceError:
             return None  # so it is, for all
         folder = next(f for f in self._shared if found.path.startswith(f))
