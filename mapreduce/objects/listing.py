@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from mapreduce.errors import StoreError
 from mapreduce.objects import Prefixed
+from mapreduce.objects.archives import expanded
 from mapreduce.objects.seen_texts import InOrder
 from mapreduce.objects.selection import Selection, ignored
-from mapreduce.objects.zip_members import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,6 +13,7 @@ from mapreduce.errors import UsageError
 from mapreduce.objects.body import BytesBody
 from mapreduce.objects.file_body import FileBody
 from mapreduce.objects.patience import Patience
+from mapreduce.objects.zip_members import MemberBody
 
 if TYPE_CHECKING:
     from mapreduce.objects import Awaited, Entry, Location
@@ -80,9 +81,7 @@ class Reader:
         stop = entry.size_bytes if stop is None else min(stop, entry.size_bytes)
         start = min(start, stop)
         if location.member:
-            from mapreduce.objects.zip_members import MemberBody  # noqa: PLC0415 - it reads by this
-
-            return MemberBody.opened(self, entry, location, start, stop)
+            return MemberBody.opened(self.open, entry, location, start, stop)
         if location.url is not None:
             return self._online().open(entry, location, start, stop)
         if location.path is not None:

@@ -1,10 +1,9 @@
 """The members of zip archives as objects: `trips.zip!/2019/a.json`.
 
-An archive's directory is read when it is listed, by ranges; a member is read by its own range, in
-the version of the archive that was listed, unpacked as it comes, and held against its length and
-checksum. What is needed for that stands in its etag, so an entry says all of it wherever it goes.
-An archive whose directory cannot be used (damaged, or with a name twice) stays the object that it
-is, and is told when it is read. Nothing is unpacked to a disk, and no name in it is a path here.
+A member is read by its own range, in the version of the archive that was listed, unpacked as it
+comes, and held against its length and checksum. What is needed for that stands in its etag, so an
+entry says all of it wherever it goes. Nothing is unpacked to a disk, and no name in an archive is a
+path here. `archives` lists them.
 """
 
 from __future__ import annotations
@@ -13,25 +12,24 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry
-from mapreduce.objects.object_file import ObjectFile
-from mapreduce.objects.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mapreduce.objects import Location, Spread, Store
     from mapreduce.objects.body import Body
 
+    OpenOne = Callable[[Entry, Location, int], Body]
+
 WITHIN: Final = "!/"  # between an archive's key and a member's name
 MARK: Final = "!zip!"  # in an etag, before what is known of a member
 ENDING: Final = ".zip"
-MOST_MEMBERS: Final = 1 << 20
 SIGN: Final = b"PK\x03\x04"
 HEADER_BYTES: Final = 30
 LENGTHS, LENGTHS_AT = struct.Struct("<HH"), 26  # of the name and what follows it, in a header
@@ -88,37 +86,6 @@ def _told(entry: Entry, location: Location) -> Location:
     return msgspec.structs.replace(location, member=True)
 
 
-def expanded(entries: Iterable[Entry], store: Store) -> Iterator[Entry]:
-    """Give entries, with the members of archives in place of them."""
-    with Reader() as reader:
-        for entry in entries:
-            if entry.key.lower().endswith(ENDING):
-                yield from _members(reader, entry, store) or [entry]
-            else:
-                yield entry
-
-
-def _members(reader: Reader, entry: Entry, store: Store) -> list[Entry]:
-    """Give an archive's members; none where its directory cannot be used."""
-    try:
-        with (
-            ObjectFile(reader, entry, store.locate(entry)) as file,
-            zipfile.ZipFile(file) as zipped,
-        ):
-            found = [info for info in zipped.infolist() if not info.is_dir()]
-            names = {info.filename for info in found}
-    except (ObjectError, zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
-        return []
-    if len(names) < len(found) or len(found) > MOST_MEMBERS or "" in names:
-        return []
-    return [_member(entry, info).entry(info.filename, info.file_size) for info in found]
-
-
-def _member(archive: Entry, info: Any) -> Member:
-    method = ENCRYPTED if info.flag_bits & 1 else info.compress_type
-    return Member(archive, info.header_offset, info.compress_size, method, info.CRC)
-
-
 class MemberBody:
     """A member's bytes, or a range of them, as they are unpacked.
 
@@ -147,9 +114,9 @@ class MemberBody:
 
     @classmethod
     def opened(
-        cls, reader: Reader, entry: Entry, location: Location, start: int, stop: int
+        cls, open_one: OpenOne, entry: Entry, location: Location, start: int, stop: int
     ) -> MemberBody:
-        """Open a member; raises as `Reader.open`."""
+        """Open a member by what opens its archive; raises as `Reader.open`."""
         member = member_of(entry)
         assert member is not None  # noqa: S101 - its location says that it is one
         if member.method not in {STORED, DEFLATED}:
@@ -157,7 +124,7 @@ class MemberBody:
             told = f"{entry.key}: it is packed {how}; only stored and deflated members are read"
             raise ObjectError("unreadable", told)
         plain = msgspec.structs.replace(location, member=False)
-        packed = reader.open(member.archive, plain, member.offset)
+        packed = open_one(member.archive, plain, member.offset)
         return cls(packed, member, entry, start, stop)
 
     def read(self, n: int = -1, /) -> bytes:

@@ -86,7 +86,9 @@ def test_one_glob_in_place_of_several_is_refused() -> None:
 
 
 def test_fields_that_are_none_are_refused_by_name() -> None:
-    with pytest.raises(mr.JobError, match="field 'link': expected Int, Float or Text of a path"):
+    with pytest.raises(
+        mr.JobError, match="field 'link': expected Int, Float, Text or Time of a path"
+    ):
         mr.Json(at="data", link="linkID")  # type: ignore[arg-type] # the point
     with pytest.raises(mr.JobError, match="a width is 1 to 1024 bytes, got 0"):
         mr.JsonLines(word=mr.Text("word", width=0))
