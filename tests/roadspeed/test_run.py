@@ -269,8 +269,10 @@ def test_inspect_says_of_bad_objects_what_a_run_would(tmp_path: Path) -> None:
         "none.json: could not be read: wrong_shape: a document without a list of records",
         "one.json: 1 of 2 records are malformed, and a run drops them (JSON is malformed",
         "wide.json: could not be read: bad_encoding: expected UTF-8, got UTF-16 or UTF-32",
-        f"  roadspeed run {tmp_path} --records-at trip.fixes --link linkID --link-type float"
-        " --speed kmh_speed --out",
+        (
+            f"  roadspeed run {tmp_path} --records-at trip.fixes --link linkID --link-type float"
+            " --speed kmh_speed --out"
+        ),
     ):
         assert said in done.stdout
     for number in ("0", "-1"):
