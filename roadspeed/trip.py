@@ -115,6 +115,12 @@ HELPS: Mapping[str, str] = MappingProxyType(
         "bad_trip": "a trip's id must be an integer, or text of at most 64 bytes",
         "bad_speed": "a speed must be a number; as text it is read with --text-numbers, in CSV with"
         " the sign of --decimal",
+        "no_latitude": "set the path of the latitude with --latitude PATH: see `roadspeed inspect`",
+        "no_longitude": "set the path of the longitude with --longitude PATH",
+        "no_time": "set the path of the time with --time PATH",
+        "bad_time": "a time must be ISO 8601 text; a number since 1970 is read with --time-epoch",
+        "unmatched": "it is on no road of the extract; see --search-radius and --gps-accuracy",
+        "after_gap": "it comes more than --max-gap seconds after the fix before it",
         "speed_out_of_range": "it is below 0 or above --max-speed, in the unit of --unit",
         "not_a_record": "--records-at PATH must lead to a list of JSON objects; a line of CSV needs"
         " as many fields as the first, and quotes that close in it",

@@ -96,6 +96,14 @@ def test_roads_beside_trips_are_told_and_left_out(tmp_path: Path) -> None:
     assert alone.endswith("These are roads: use the trips as SOURCE, and this file with --roads.")
 
 
+@pytest.mark.parametrize("head", ["", '<?xml version="1.0"?>', "<!-- a\n -->\n"])
+def test_gpx_is_known_by_its_first_element(head: str, tmp_path: Path) -> None:
+    points = '<trkpt lat="1" lon="2"><time>2019-01-01T00:00:00Z</time></trkpt>' * 100
+    track = f"{head}<gpx><trk><trkseg>{points}</trkseg></trk></gpx>"
+    (tmp_path / "a.gpx").write_text(track)
+    assert "100 records of gpx" in told(inspected(str(tmp_path)), str(tmp_path))
+
+
 def test_where_no_file_can_be_read_it_fails(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("<html>")
     done = CliRunner().invoke(app, ["inspect", str(tmp_path)])
