@@ -46,6 +46,13 @@ def test_the_wheel_runs_the_demo_in_an_environment_of_its_own(wheel: Path, tmp_p
     assert {"speeds.csv", "speeds.parquet", "speeds.gpkg", "map.png", "receipt.json"} <= made
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("extra", ["match", "zstd", "dask"])
+def test_what_an_extra_asks_for_is_to_be_had(extra: str, wheel: Path) -> None:
+    asked = f"roadspeed[{extra}] @ {wheel.as_uri()}"
+    _done([sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", asked])
+
+
 def _done(command: list[object], cwd: Path = ROOT) -> None:
     ended = subprocess.run(
         [*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False

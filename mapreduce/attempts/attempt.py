@@ -20,8 +20,8 @@ from mapreduce.attempts.prefetch import Fetcher, entry_of
 from mapreduce.attempts.reading import Reading
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.formats import deep_stack, line_blocks
+from mapreduce.formats.formats import DocumentFormat
 from mapreduce.formats.gpx import Gpx
-from mapreduce.formats.json import Json, JsonColumns
 from mapreduce.formats.parquet import MAGIC, Parquet
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed, joined
 from mapreduce.formats.record_list import TEXT_BYTES, text_bytes
@@ -204,7 +204,7 @@ class AttemptRunner:
         self, pieces: Sequence[Piece], locations: Sequence[Location]
     ) -> Iterator[Reading]:
         format_ = self._format
-        if isinstance(format_, (Json, JsonColumns, Gpx)):
+        if isinstance(format_, DocumentFormat):
             parse = partial(format_.parse, allow_nan=self._limits.allow_nan)
             for piece, document in self._fetcher.documents(pieces, locations):
                 yield Reading(piece, _document(parse, document), unchecked=self._fetcher.unchecked)
