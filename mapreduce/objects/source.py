@@ -15,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 from mapreduce.errors import UsageError
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.key_list import KeyList
+from mapreduce.objects.s3_inventory import MANIFEST, S3Inventory
 from mapreduce.objects.secrets import SCHEME, refuse_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mapreduce.objects import Store
     from mapreduce.objects.key_list import Looked
@@ -37,7 +38,7 @@ def open_store(
     ----------
     source
         A folder, a file, `file:///folder`, `s3://bucket/prefix`, `@keys.txt` (a file with an
-        address a line), or a store.
+        address a line), `@…/manifest.json` (an S3 Inventory), or a store.
     endpoint
         Where the S3-compatible storage answers, `http://host:9000`; None to look where S3
         tools look.
@@ -59,7 +60,7 @@ def open_store(
     if endpoint is not None:
         refuse_secret(endpoint, "the endpoint")
     if source.startswith("@") and not os.path.lexists(source):
-        return KeyList(source[1:], partial(_bucket, endpoint, region, endpoints), _all_files)
+        return _listed_in(source[1:], partial(_bucket, endpoint, region, endpoints))
     scheme = SCHEME.match(source)
     match scheme[1].lower() if scheme else "":
         case "":
@@ -81,6 +82,13 @@ def open_store(
             raise UsageError(
                 f"{other}:// is not supported: name a folder, or a bucket as s3://BUCKET/PREFIX"
             )
+
+
+def _listed_in(address: str, bucket_of: Callable[[str], Looked]) -> Store:
+    """Give the store of the objects that a file or an inventory lists."""
+    if address.endswith(MANIFEST):
+        return S3Inventory(address, bucket_of)
+    return KeyList(address, bucket_of, _all_files)
 
 
 def _bucket(
