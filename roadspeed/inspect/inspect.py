@@ -97,9 +97,13 @@ class RecordPlace:
 
 @dataclass(slots=True)
 class Findings:
-    """What a sample of objects holds; `most` records of each are looked at."""
+    """What a sample of objects holds.
+
+    Of each object `most` records are looked at; one that is no lines may have `most_bytes`.
+    """
 
     most: int = RECORDS_AN_OBJECT
+    most_bytes: int = MOST_BYTES
     objects: int = 0
     unreadable: int = 0
     not_finite_beside: bool = False
@@ -135,6 +139,7 @@ def inspected(
     endpoint: str | None = None,
     objects: int = OBJECTS,
     records: int = RECORDS_AN_OBJECT,
+    most_bytes: int = MOST_BYTES,
 ) -> Findings:
     """Look at the first records of the first objects of a source.
 
@@ -143,7 +148,7 @@ def inspected(
     UsageError
         Where there is no object to look at.
     """
-    found = Findings(records)
+    found = Findings(records, most_bytes)
     store = open_store(source, endpoint=endpoint)
     with Reader() as reader:
         for entry in itertools.islice(wanted(store), objects):
@@ -167,7 +172,7 @@ def _looked(reader: Reader, entry: Entry, location: Location, found: Findings) -
             _take(parquet_records(file, RECORDS_AN_OBJECT), Where("parquet"), found)
             return None
     with reader.open(entry, location) as body:
-        content = unpacked(body, entry.key, MOST_BYTES)
+        content = unpacked(body, entry.key, found.most_bytes)
         raw = _first(content)
         refuse_packed_again(raw[:HEAD_BYTES], entry.key)
         raw = raw.removeprefix(BOM)

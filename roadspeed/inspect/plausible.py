@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OBJECTS: Final = 3
 RECORDS: Final = 300  # of each: a second more of a run would be felt
+MOST_BYTES: Final = 8 << 20  # of a document: Python takes many times as much for it
 FAR_M: Final = 200.0
 LEAST: Final = 20  # fixes
 METRES_A_DEGREE: Final = 111_195.0
@@ -52,7 +53,13 @@ class FewFixes:
 def few_fixes(source: str, job: Speeds, endpoint: str | None = None) -> FewFixes | None:
     """Read some fixes as a run would; None where positions and times are not found in them."""
     try:
-        found = inspected(source, endpoint=endpoint, objects=OBJECTS, records=RECORDS)
+        found = inspected(
+            source,
+            endpoint=endpoint,
+            objects=OBJECTS,
+            records=RECORDS,
+            most_bytes=MOST_BYTES,
+        )
     except MapReduceError:  # the run itself will tell
         return None
     at, place = found.at, found.place

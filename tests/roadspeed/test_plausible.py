@@ -58,6 +58,14 @@ def test_roads_far_from_the_fixes_on_them_are_told(tmp_path: Path) -> None:
     assert roads_warning(replace(few, link=["none"] * len(few.link)), table) is None
 
 
+def test_a_document_that_would_take_much_memory_is_not_looked_at(tmp_path: Path) -> None:
+    found = json.loads((CURITIBA / "trips" / "A05.json").read_bytes())
+    (tmp_path / "a.json").write_text(json.dumps(found | {"more": "x" * (8 << 20)}))
+    assert few_fixes(str(tmp_path), Speeds()) is None
+    (tmp_path / "a.json").write_text(json.dumps(found | {"more": "x" * (4 << 20)}))
+    assert few_fixes(str(tmp_path), Speeds()) is not None
+
+
 @pytest.mark.parametrize(
     "document",
     ["{", json.dumps({"data": [{"dbResponse": {"linkID": "1"}, "absVelocity": 3}]}), "[]"],
