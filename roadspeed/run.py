@@ -79,6 +79,8 @@ class RunRequest:
             link=self.job.link,
             speed=self.job.speed,
             trip=self.job.trip,
+            is_matched=self.job.is_matched,
+            is_stepped=self.job.is_stepped,
             max_speed=self.job.max_speed,
             min_fixes=Told().min_fixes if few is None else few,
             attribution=self.attribution or credit,

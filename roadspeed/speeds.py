@@ -91,6 +91,16 @@ class Speeds(mr.Job):
             highest=Max,
         ).named("links")
 
+    @property
+    def is_matched(self) -> bool:
+        """Whether positions are matched to roads, so that no field holds the link."""
+        return False
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether speeds are from positions and times, so that no field holds them."""
+        return False
+
     def tables(self) -> dict[str, mr.Table]:
         """Give the only table."""
         return {"links": self.links}

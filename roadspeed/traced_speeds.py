@@ -53,6 +53,11 @@ class TracedSpeeds(Speeds):
             raise mr.UsageError(f"--max-gap is above 0 seconds, got {self.max_gap:g}")
         super().__post_init__()
 
+    @property
+    def is_stepped(self) -> bool:
+        """Whether speeds are from positions and times, so that no field holds them."""
+        return True
+
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix; without a link it still is where the next one came from."""
         link, trip = self.link_field(optional=True), self.trip_field()

@@ -66,6 +66,16 @@ class MatchedSpeeds(TracedSpeeds):
                 )
         super().__post_init__()
 
+    @property
+    def is_matched(self) -> bool:
+        """Whether positions are matched to roads, so that no field holds the link."""
+        return True
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether speeds are from positions and times, so that no field holds them."""
+        return self.speed_from == "positions"
+
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
         speed = {"speed": self.speed_field()} if self.speed_from == "field" else {}

@@ -21,7 +21,7 @@ SPEED: Final = "unit of the speeds"
 """Stands for the table's unit: km/h, mph, m/s or knots."""
 
 IN_THE_DOCS: Final = {
-    "{link}": "`dbResponse.linkID`, or what `--link` names",
+    "{link}": "from the trips' field `dbResponse.linkID`, or what `--link` names",
     "{speed}": "`absVelocity`, or what `--speed` names",
     "{trip}": "objects, or ids at `--trip`",
     "{most}": "`--max-speed`",
@@ -73,7 +73,8 @@ class ColumnDoc:
     def _with(self, told: Told) -> str:
         return _filled(
             self.template,
-            {"{link}": f"`{told.link}`", "{speed}": f"`{told.speed}`",
+            {"{link}": _MATCHED if told.is_matched else f"from the trips' field `{told.link}`",
+             "{speed}": _STEPPED if told.is_stepped else f"`{told.speed}`",
              "{trip}": f"ids at `{told.trip}`" if told.trip else "objects",
              "{most}": f"{told.max_speed:.6g}"},
         )  # fmt: skip
@@ -85,7 +86,9 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
-_LINK = "Id of the road link, from the trips' field {link}; rows are sorted by it."
+_LINK = "Id of the road link, {link}; rows are sorted by it."
+_MATCHED = "matched to OpenStreetMap: the id of its way times 10,000, plus its number along the way"
+_STEPPED = "from positions and times"
 _FIXES = "Fixes on this link: records that have a link, and a speed from 0 to {most}."
 _ROUNDED = "Each speed is first rounded to a millionth of its unit."
 _MEAN = (

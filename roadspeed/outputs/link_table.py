@@ -40,6 +40,10 @@ class Told:
         Paths of the link id and of the speed in a fix.
     trip
         Path of the trip's id; "" where each object is a trip.
+    is_matched
+        Whether links are those that positions were matched to, not those of a field.
+    is_stepped
+        Whether speeds are from positions and times, not from a field.
     max_speed
         In the table's unit; faster fixes were dropped.
     min_fixes
@@ -51,6 +55,8 @@ class Told:
     link: str = "dbResponse.linkID"
     speed: str = "absVelocity"
     trip: str = ""
+    is_matched: bool = False
+    is_stepped: bool = False
     max_speed: float = 400.0
     min_fixes: int = 5
     attribution: str = ""
