@@ -96,7 +96,7 @@ class Planner:
                 self.divisible
                 and entry.size_bytes > 2 * self._range
                 and not entry.key.endswith(PACKED_ENDINGS)
-                and WITHIN_ARCHIVE not in entry.key
+                and WITHIN_ARCHIVE not in entry.key.lower()
             ):
                 yield from self._flush()
                 yield from self._divided(piece)

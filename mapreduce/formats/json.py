@@ -10,7 +10,7 @@ those of the head last.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 AnyField: TypeAlias = Field | Head
-NO_LIST: Final = "[]"
 
 
 class _Reader(Protocol):

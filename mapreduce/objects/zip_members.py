@@ -49,7 +49,8 @@ class Member:
 
     def entry(self, name: str, size_bytes: int) -> Entry:
         """Give the object that it is."""
-        known = (self.archive.size_bytes, self.offset, self.packed_bytes, self.method, self.crc)
+        where = (self.offset, self.packed_bytes, self.method, self.crc)
+        known = (len(self.archive.key), self.archive.size_bytes, *where)
         etag = f"{self.archive.etag}{MARK}{'!'.join(map(str, known))}"
         return Entry(f"{self.archive.key}{WITHIN}{name}", size_bytes, etag)
 
@@ -57,11 +58,10 @@ class Member:
 def member_of(entry: Entry) -> Member | None:
     """Give what an entry says of a member; None where it is none."""
     etag, mark, known = entry.etag.rpartition(MARK)
-    key, within, _ = entry.key.partition(ENDING + WITHIN)
-    if not mark or not within:
+    if not mark:
         return None
-    size, *where = map(int, known.split("!"))
-    return Member(Entry(key + ENDING, size, etag), *where)
+    length, size, *where = map(int, known.split("!"))
+    return Member(Entry(entry.key[:length], size, etag), *where)
 
 
 def archive_of(entry: Entry) -> Entry:
@@ -192,9 +192,8 @@ class MemberBody:
         header = self._exactly(HEADER_BYTES)
         if not header.startswith(SIGN):
             raise self._odd("does not begin where the archive's directory says")
-        self._exactly(
-            int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        )
+        name, extra = LENGTHS.unpack_from(header, LENGTHS_AT)
+        self._exactly(name + extra)
 
     def _exactly(self, count: int) -> bytes:
         data = b""

@@ -14,7 +14,7 @@ import numpy as np
 from mapreduce import Time
 from roadspeed import positions
 from roadspeed.inspect.leaves import JSON_NUMBER, likely
-from roadspeed.trip import METRES_PER_SECOND, TripPaths
+from roadspeed.trip import METRES_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
 
-DEFAULT: Final = TripPaths()
 LEAST_STEPS: Final = 20
 LEAST_MM: Final = 5_000
 MOST_S: Final = 30

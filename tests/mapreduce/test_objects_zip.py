@@ -77,7 +77,8 @@ def test_members_give_the_digest_of_loose_objects(
 def test_archives_beside_objects_of_a_bucket_and_a_folder(seaweed: Seaweed) -> None:
     names = list(LOOSE)
     half = {name: LOOSE[name] for name in names[:6]}
-    objects = {f"a/{name}": LOOSE[name] for name in names[6:]} | {"a/x.ZIP.zip": zipped(half)}
+    objects = {f"a/{name}": LOOSE[name] for name in names[8:]} | {"a/odd.zip!/x.ZIP": zipped(half)}
+    objects["a/y.Zip"] = zipped({name: LOOSE[name] for name in names[6:8]})
     bucket = seaweed.bucket()
     seaweed.put(bucket, objects)
     settings = Settings(endpoint=seaweed.endpoint, keys=Keys(seaweed.access, seaweed.secret))
