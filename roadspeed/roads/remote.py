@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -80,12 +81,13 @@ def _from_bucket(address: str, path: Path) -> None:
 
 def _from_web(address: str, told: str, path: Path) -> None:
     try:
-        with urllib3.PoolManager() as pool:
-            answer = pool.request("GET", address, preload_content=False, timeout=TIMEOUT)
+        with (
+            urllib3.PoolManager() as pool,
+            closing(pool.request("GET", address, preload_content=False, timeout=TIMEOUT)) as answer,
+        ):
             if answer.status != OK:
                 raise UsageError(f"{told}: the server answered {answer.status} {answer.reason}")
             with path.open("wb") as file:
                 file.writelines(answer.stream(PIECE_BYTES))
-            answer.release_conn()
     except urllib3.exceptions.HTTPError as error:
         raise RoadsError(f"{told} cannot be read ({type(error).__name__}); try again") from None

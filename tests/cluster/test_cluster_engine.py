@@ -444,7 +444,8 @@ from tests.jobs.deadly import Deadly
 class Telling(Processes):
     def start(self, host, config):
         super().start(host, config)
-        print(self.agents[host].pid, flush=True)
+        sys.stdout.write(f"{self.agents[host].pid}\\n")  # at once: hosts begin side by side
+        sys.stdout.flush()
 
 folder, gate = map(Path, sys.argv[1:])
 source = Memory({f"{key}-deadly" if key > "03" else key: body for key, body in SLOW.items()})

@@ -54,6 +54,7 @@ def served(pages: dict[str, tuple[int, bytes]]) -> Iterator[tuple[str, list[str]
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False  # so that closing it waits for what it is answering
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
