@@ -1,7 +1,8 @@
 """Archives in a listing: their members in place of them.
 
 An archive's directory is read by ranges, when it is listed. One whose directory cannot be used
-(damaged, or with a name twice) stays the object that it is, and is told when it is read.
+(damaged, with a name twice or none, or with members that overlap) stays the object that it is, and
+is told when it is read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mapreduce.errors import ObjectError
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
-from mapreduce.objects.zip_members import ENCRYPTED, ENDING, Member
+from mapreduce.objects.zip_members import ENCRYPTED, ENDING, HEADER_BYTES, Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,12 +40,16 @@ def _members(reader: Reader, entry: Entry, store: Store) -> list[Entry]:
             ObjectFile(reader, entry, store.locate(entry)) as file,
             zipfile.ZipFile(file) as zipped,
         ):
-            found = [info for info in zipped.infolist() if not info.is_dir()]
-            names = {info.filename for info in found}
+            found = zipped.infolist()
     except (ObjectError, zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
+        return []
+    names = {info.filename for info in found}
+    least = sum(info.compress_size + HEADER_BYTES for info in found)
+    if least > entry.size_bytes:  # some overlap, as in a bomb
         return []
     if len(names) < len(found) or len(found) > MOST_MEMBERS or "" in names:
         return []
+    found = [info for info in found if not info.is_dir()]
     return [_member(entry, info).entry(info.filename, info.file_size) for info in found]
 
 

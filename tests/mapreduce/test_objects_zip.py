@@ -137,6 +137,10 @@ def test_archives_that_cannot_be_used_are_told_as_one_object(tmp_path: Path) -> 
         "nothing": b"",
         "far": good.replace(b"PK\x05\x06", b"PK\x05\x07"),
     }
+    place = directory_of(good)
+    bad["nameless"] = changed(good, place + 46, b"\0")
+    second = good.index(b"PK\x01\x02", place + 1)  # it lies over the first, and over the rest
+    bad["overlapping"] = changed(good, second + 20, struct.pack("<I", len(good)))
     for name, content in bad.items():
         (tmp_path / f"{name}.zip").write_bytes(content)
     (tmp_path / "good.zip").write_bytes(good)
@@ -147,6 +151,8 @@ def test_archives_that_cannot_be_used_are_told_as_one_object(tmp_path: Path) -> 
         "no-directory.zip": "unreadable",
         "twice.zip": "unreadable",
         "far.zip": "unreadable",
+        "nameless.zip": "unreadable",
+        "overlapping.zip": "unreadable",
         "nothing.zip": "empty",
     }
     assert got.ledger.read == 150 + 1
