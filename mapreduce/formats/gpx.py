@@ -28,6 +28,7 @@ POINT: Final = ("gpx", "trk", "trkseg", "trkpt")
 NUMBERS: Final = ("#track", "#segment")
 NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 MAX_TEXT: Final = 1 << 16  # characters of one value
+MAX_MARKUP: Final = 1 << 23  # bytes of one tag or comment
 BETWEEN: Final = "\x1f"  # of a namespace and a local name
 PIECE: Final = 1 << 20
 
@@ -95,6 +96,9 @@ class _Reader:
         try:
             for start in range(0, len(document), PIECE):
                 self._parser.Parse(document[start : start + PIECE], False)
+                # such a one is read from its beginning with each piece
+                if start - self._parser.CurrentByteIndex > MAX_MARKUP:
+                    raise ObjectError("too_large", f"a tag or comment of over {MAX_MARKUP:,} bytes")
             self._parser.Parse(b"", True)
         except expat.ExpatError as error:
             told = f"line {error.lineno}, column {error.offset}: {expat.ErrorString(error.code)}"

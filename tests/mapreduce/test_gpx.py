@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats import salvage
+from mapreduce.formats.gpx import MAX_MARKUP
 from tests.mapreduce.readings import columns
 
 FORM = mr.Gpx(
@@ -162,6 +163,17 @@ NO_GPX: list[tuple[str | bytes, str]] = [
 @pytest.mark.parametrize(("document", "reason"), NO_GPX)
 def test_what_is_no_gpx_is_refused(document: str | bytes, reason: str) -> None:
     assert refusal(document)[0] == reason
+
+
+@pytest.mark.parametrize("odd", ["<trk a='{}'/>", "<!--{}-->", "<?a {}?>", "<trk {}='1'/>"])
+def test_markup_that_would_be_read_again_and_again_is_refused(odd: str) -> None:
+    long = "x" * (MAX_MARKUP + (4 << 20))
+    reason, told = refusal(f"<gpx>{odd.format(long)}</gpx>")
+    assert (reason, "a tag or comment of over 8,388,608 bytes" in told) == ("too_large", True)
+
+
+def test_long_text_between_tags_is_no_markup() -> None:
+    assert FORM.parse(f"<gpx>{' ' * (MAX_MARKUP + (4 << 20))}</gpx>".encode()).read == 0
 
 
 @pytest.mark.parametrize("inner", ["", "<trk/>", "<trk><trkseg/></trk>"])
