@@ -79,9 +79,9 @@ class Store(Protocol):
 
 @runtime_checkable
 class Prefixed(Protocol):
-    """A store whose keys all begin with what its user typed."""
+    """A store whose keys all begin with what its user typed; None: each was typed as a whole."""
 
-    prefix: str
+    prefix: str | None
 
 
 @runtime_checkable

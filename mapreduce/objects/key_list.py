@@ -37,7 +37,7 @@ class Looked(Protocol):
 
 
 class KeyList:
-    """A store of the objects that a file names.
+    """A store of the objects that a file names. Each was typed, so none is hidden by its name.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ class KeyList:
     UsageError
         There is no such file, or it names nothing.
     """
+
+    prefix = None
 
     def __init__(
         self, path: str | Path, bucket_of: Callable[[str], Looked], files: Callable[[], Looked]

@@ -45,7 +45,7 @@ def objects_of(store: Store) -> Iterator[Entry]:
     return expanded(listed(store), store)
 
 
-def prefix_of(store: Store) -> str:
+def prefix_of(store: Store) -> str | None:
     """Give what its user typed of every key: it hides nothing (see `selection.ignored`)."""
     return store.prefix if isinstance(store, Prefixed) else ""
 

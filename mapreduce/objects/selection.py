@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mapreduce.objects import Entry
 
 _HASHES = 1 << 64
+WITHIN = "!/"  # between an archive's key and the name of a member
 _MARKERS = ("/", "_$folder$")  # as S3 consoles and Hadoop leave them for folders
 
 
@@ -68,7 +69,7 @@ class Selection:
             return False
         return self.sample is None or _hash(key) < self.sample * _HASHES
 
-    def take(self, entries: Iterable[Entry], prefix: str = "") -> Iterator[Entry]:
+    def take(self, entries: Iterable[Entry], prefix: str | None = "") -> Iterator[Entry]:
         """Entries that are wanted, until the limit; ignored ones pass and don't count.
 
         `prefix` is that of the source, as `ignored` takes it.
@@ -91,20 +92,21 @@ class Selection:
         )
 
 
-def ignored(key: str, prefix: str = "") -> bool:
+def ignored(key: str, prefix: str | None = "") -> bool:
     """Whether a key is no input: a directory marker, or hidden as Spark and pyarrow have it.
 
     Hidden is what has a part of its path that begins with `_` or `.`. What stands in the source's
-    own `prefix` was typed, and hides nothing. (The parts `.` and `..` are no names: they are told
+    own `prefix` was typed, and hides nothing; nor does a key that was typed as a whole (None), but
+    for the names within an archive. (The parts `.` and `..` are no names: they are told
     where they are read.)
     """
     if not key or key.endswith(_MARKERS):
         return True
     if "/_" not in key and "/." not in key and key[0] not in "_.":
         return False
-    start = 0
+    start, typed = 0, len(key.partition(WITHIN)[0] if prefix is None else prefix)
     for part in key.split("/"):
-        if start >= len(prefix) and part[:1] in {"_", "."} and part not in {".", ".."}:
+        if start >= typed and part[:1] in {"_", "."} and part not in {".", ".."}:
             return True
         start += len(part) + 1
     return False

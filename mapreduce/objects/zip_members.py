@@ -18,6 +18,7 @@ import msgspec
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry
+from mapreduce.objects.selection import WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     OpenOne = Callable[[Entry, Location, int], Body]
 
-WITHIN: Final = "!/"  # between an archive's key and a member's name
 MARK: Final = "!zip!"  # in an etag, before what is known of a member
 ENDING: Final = ".zip"
 SIGN: Final = b"PK\x03\x04"

@@ -30,7 +30,7 @@ NOTICE_S: Final = 5.0  # how long a page under way may take to notice that the r
 class ObjectChoice(Protocol):
     """Which of the listed objects are wanted."""
 
-    def take(self, entries: Iterable[Entry], prefix: str = "") -> Iterator[Entry]:
+    def take(self, entries: Iterable[Entry], prefix: str | None = "") -> Iterator[Entry]:
         """Give them, and what is ignored."""
 
 

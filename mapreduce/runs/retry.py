@@ -52,7 +52,7 @@ class Retry:
         self.kept = kept
         self._bad = {bad.key: bad for bad in kept.ledger.quarantined}
 
-    def take(self, entries: Iterable[Entry], prefix: str = "") -> Iterator[Entry]:  # noqa: ARG002 - of a `Choice`
+    def take(self, entries: Iterable[Entry], prefix: str | None = "") -> Iterator[Entry]:  # noqa: ARG002 - of a `Choice`
         """Give the objects to be tried, as they are listed now."""
         return (entry for entry in entries if entry.key in self._bad)
 

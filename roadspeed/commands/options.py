@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -269,15 +269,16 @@ class TraceOptions:
         from roadspeed.osm.match_folder import folder_of
         from roadspeed.osm.matched_speeds import MatchedSpeeds
 
-        folder = folder_of(self.osm, partial(say, err=True))
-        return MatchedSpeeds(
+        job = MatchedSpeeds(  # which refuses what cannot be, before an extract is prepared
             **given,
-            tiles=SideFile(folder.tiles),
-            ways=SideFile(folder.links),
+            tiles=SideFile(self.osm),
+            ways=SideFile(self.osm),
             speed_from=self.speed_from,
             gps_accuracy=self.gps_accuracy,
             search_radius=self.search_radius,
         )
+        folder = folder_of(self.osm, partial(say, err=True))
+        return replace(job, tiles=SideFile(folder.tiles), ways=SideFile(folder.links))
 
     def _refuse_unused(self) -> None:
         default = TraceOptions()
@@ -298,9 +299,9 @@ class TraceOptions:
         """Return the roads that links of matched fixes are joined to; None without `--osm`."""
         if self.osm is None:
             return None
-        from roadspeed.osm.match_folder import folder_of
+        from roadspeed.osm.match_folder import named
 
-        return str(folder_of(self.osm).roads)
+        return str(named(self.osm).roads)
 
 
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]

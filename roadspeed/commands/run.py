@@ -78,12 +78,14 @@ def run_command(
     from roadspeed.run import RunRequest
 
     limits.check()
-    job, picture = traces.job(trips), map_.picture()
-    geometry = roads.source(traces.roads())
+    picture, geometry = map_.picture(), roads.source(traces.roads())
+    options = run_options(which, max_keys=limits.max_keys, allow_nan=allow_nan, endpoint=endpoint)
+    engine = where.engine_of(out)
+    refuse_inside(out, source)
     credit = map_.attribution or traces.attribution()
     wanted = RunRequest(
         out=out,
-        job=job,
+        job=traces.job(trips),
         roads=geometry,
         picture=replace(picture, attribution=credit) if draw else None,
         context=context,
@@ -91,12 +93,8 @@ def run_command(
         retry=start.retry,
         min_fixes=map_.min_fixes,
         attribution=credit,
-        options=run_options(
-            which, max_keys=limits.max_keys, allow_nan=allow_nan, endpoint=endpoint
-        ),
+        options=options,
     )
-    engine = where.engine_of(out)
-    refuse_inside(out, source)
     if start.detach:
         from mapreduce.commands.detach import leave_running
 
@@ -113,7 +111,6 @@ def _run(
     from mapreduce.console.terminal import OVER_LIMIT, Terminal
     from roadspeed.inspect.plausible import few_fixes, roads_warning, unit_warning
     from roadspeed.maps.map_file import lines_of, unsettable
-    from roadspeed.outputs.parquet import read_parquet
     from roadspeed.run import run_speeds
     from roadspeed.trip import HELPS
 
@@ -128,10 +125,9 @@ def _run(
     tell(receipt, wanted.out, as_json=as_json, helps=HELPS)
     for line in lines_of(receipt["map"]):
         say(line, err=as_json)
-    if receipt["geometry"]["joined"]:
-        table = read_parquet(wanted.out / "speeds.parquet")
-        if warning := roads_warning(few, table):
-            say(warning, err=True)
+    told = receipt["geometry"]["joined"] and roads_warning(few, wanted.out / "speeds.parquet")
+    if told:
+        say(told, err=True)
     unjoined = receipt["geometry"].get("note")
     if unjoined:
         say(f"{unjoined}\n{KEPT}", err=True)

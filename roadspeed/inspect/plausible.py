@@ -16,10 +16,12 @@ from mapreduce.errors import MapReduceError
 from mapreduce.formats.field_path import keys_of
 from roadspeed.inspect.inspect import inspected
 from roadspeed.inspect.traces import numbers, trace_of, unit_of, value_at
+from roadspeed.outputs.parquet import few_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from roadspeed.inspect.leaves import Keys
-    from roadspeed.outputs.link_table import LinkTable
     from roadspeed.speeds import Speeds
 
 OBJECTS: Final = 3
@@ -86,18 +88,20 @@ def unit_warning(few: FewFixes | None, unit: str) -> str | None:
     )
 
 
-def roads_warning(few: FewFixes | None, table: LinkTable) -> str | None:
-    """Say that the roads are far from the fixes on them, where they are."""
-    if few is None or table.geometry is None:
+def roads_warning(few: FewFixes | None, speeds: Path) -> str | None:
+    """Say that the roads are far from the fixes on them, where they are.
+
+    `speeds` is the run's `speeds.parquet`, with geometry; of it only the links of the few are read.
+    """
+    if few is None or not few.link:
         return None
-    rows = {str(link): row for row, link in enumerate(table.ids)}
-    pairs = [(n, rows[link]) for n, link in enumerate(few.link) if link in rows]
-    pairs = [(n, row) for n, row in pairs if table.geometry[row] is not None]
+    lines = few_lines(speeds, {*few.link})
+    pairs = [(n, lines[link]) for n, link in enumerate(few.link) if link in lines]
     if len(pairs) < LEAST:
         return None
-    fixes, places = map(list, zip(*pairs, strict=True))
+    fixes, shapes = map(list, zip(*pairs, strict=True))
     points = shapely.points(few.lon[fixes], few.lat[fixes])
-    median = float(np.median(shapely.distance(points, table.geometry[places]))) * METRES_A_DEGREE
+    median = float(np.median(shapely.distance(points, shapes))) * METRES_A_DEGREE
     if median < FAR_M:
         return None
     return (

@@ -73,20 +73,27 @@ def folder_of(given: str | Path, tell: Callable[[str], None] = lambda _: None) -
     """
     path = Path(given)
     if path.is_dir():
-        found = MatchFolder(path)
-        if not found.about():
+        if not named(path).about():
             raise UsageError(f"{path}: expected a folder that `roadspeed roads tiles` made")
-        return found
+        return named(path)
     if not path.is_file():
         raise UsageError(f"no file {path}: --osm takes an OpenStreetMap extract or a folder of"
                          " `roadspeed roads tiles`")  # fmt: skip
-    name = path.name.removesuffix(".pbf").removesuffix(".bz2").removesuffix(".osm")
-    made = MatchFolder(path.with_name(name + ENDING))
+    made = named(path)
     valhalla.check_installed()
     if made.about() != _made_of(path):
         tell(f"Making {made.folder} of {path.name}: once for this extract.")
         make(path, made.folder, tell)
     return made
+
+
+def named(given: str | Path) -> MatchFolder:
+    """Give the folder that `folder_of` gives, whether it is there or not."""
+    path = Path(given)
+    if path.is_dir():
+        return MatchFolder(path)
+    name = path.name.removesuffix(".pbf").removesuffix(".bz2").removesuffix(".osm")
+    return MatchFolder(path.with_name(name + ENDING))
 
 
 def make(extract: Path, folder: Path, tell: Callable[[str], None] = lambda _: None) -> MatchFolder:

@@ -28,7 +28,7 @@ NOT_MATCHED: Final = ("No suitable edges near location", "failed to find path", 
 LEAST_APART_M: Final = 10.0
 INSTALL: Final = (
     "install it: pip install 'roadspeed[match]' (wheels exist for x86-64 from Python 3.11 and for"
-    " ARM 64 from Python 3.12; for hosts add --with roadspeed[match])"
+    " ARM 64 from Python 3.12; for hosts add --with 'pyvalhalla>=3.5')"
 )
 _WANTED: Final = (
     "shape", "edge.way_id", "edge.id", "edge.begin_shape_index", "edge.end_shape_index",
@@ -137,7 +137,8 @@ class Meili:
     def __init__(self, tiles: Path, accuracy_m: float, radius_m: float) -> None:
         try:
             valhalla = _load()
-        except ImportError as error:
+            self._decode = importlib.import_module("valhalla.utils.decode_polyline").decode_polyline
+        except ImportError as error:  # an old one has no such module
             raise JobError(
                 f"matching needs Valhalla, and {sys.executable} cannot load it ({error}); {INSTALL}"
             ) from None
@@ -149,7 +150,6 @@ class Meili:
         }
         config["meili"]["default"]["max_search_radius"] = radius_m
         self._actor = valhalla.Actor(config)
-        self._decode = importlib.import_module("valhalla.utils.decode_polyline").decode_polyline
         self._asked = {
             "costing": "auto",
             "shape_match": "map_snap",

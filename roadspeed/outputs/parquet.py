@@ -9,10 +9,12 @@ specification 1.1.0 (Open Geospatial Consortium, 2024).
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = "1.1.0"
 COMPRESSION: Final = "zstd"
+INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+INT64_END: Final = 1 << 63
 
 
 def write_parquet(path: str | os.PathLike[str], table: LinkTable) -> None:
@@ -81,6 +85,18 @@ def read_parquet(path: str | os.PathLike[str]) -> LinkTable:
         sample=about["sample"],
         told=Told(attribution=about.get("attribution", ""), trip=about.get("trip", "")),
     )
+
+
+def few_lines(path: str | os.PathLike[str], links: set[str]) -> dict[str, Any]:
+    """Read the geometry of some links, given as text: by link, without those that have none."""
+    kind = pq.read_schema(path).field("link").type
+    wanted = pa.array(sorted(links)).cast(pa.string())
+    if not pa.types.is_string(kind):
+        whole = [int(link) for link in links if INTEGER.fullmatch(link)]
+        wanted = pa.array([link for link in whole if abs(link) < INT64_END], kind)
+    read = pq.read_table(path, columns=["link", "geometry"], filters=pc.field("link").isin(wanted))
+    pairs = zip(read.column("link").to_pylist(), _shapes(read.column("geometry")), strict=True)
+    return {str(link): line for link, line in pairs if line is not None}
 
 
 def _shapes(column: Any) -> Objects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,18 @@ def test_files_are_named_by_their_paths(tmp_path: Path, monkeypatch: pytest.Monk
     assert (got.receipt["objects"]["ok"], got.ledger.read) == (2, 2)
     assert [q.reason for q in got.ledger.quarantined] == ["gone"]
     assert run(source, selection=mr.Selection(limit=1)).ledger.read == 1
+
+
+def test_what_was_typed_is_not_hidden_by_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / ".cache" / "_raw"
+    folder.mkdir(parents=True)
+    (folder / "_a.jsonl").write_bytes(LINE)
+    with zipfile.ZipFile(folder / "b.zip", "w") as archive:
+        archive.writestr("b.jsonl", LINE)
+        archive.writestr("__MACOSX/._b.jsonl", b"x")
+    got = run(listed(tmp_path, str(folder / "_a.jsonl"), str(folder / "b.zip")))
+    assert (got.receipt["objects"]["ok"], got.receipt["objects"]["ignored"]) == (2, 1)
+    assert got.ledger.read == 2
 
 
 def test_a_file_whose_name_begins_so_is_a_file(

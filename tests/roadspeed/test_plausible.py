@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from roadspeed.cli import app
 from roadspeed.inspect.plausible import few_fixes, roads_warning, unit_warning
-from roadspeed.outputs.parquet import read_parquet
+from roadspeed.outputs.parquet import read_parquet, write_parquet
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 
@@ -46,16 +46,20 @@ def test_a_run_that_fits_is_told_nothing(tmp_path: Path) -> None:
 
 def test_roads_far_from_the_fixes_on_them_are_told(tmp_path: Path) -> None:
     assert said_by(tmp_path / "out")[0] == 0
-    few, table = few_fixes(TRIPS, Speeds()), read_parquet(tmp_path / "out" / "speeds.parquet")
+    few, path = few_fixes(TRIPS, Speeds()), tmp_path / "out" / "speeds.parquet"
+    table = read_parquet(path)
     assert few is not None
     assert few.unit == "km/h"
-    assert roads_warning(few, table) is None
+    assert roads_warning(few, path) is None
     moved = np.array([shapely.transform(g, lambda p: p + (0.0, 0.1)) for g in table.geometry])  # type: ignore[union-attr] # noqa: RUF005
-    told = roads_warning(few, replace(table, geometry=moved))
+    write_parquet(path, replace(table, geometry=moved))
+    told = roads_warning(few, path)
     assert told is not None
     assert "about 11," in told
-    assert roads_warning(few, replace(table, geometry=None)) is None
-    assert roads_warning(replace(few, link=["none"] * len(few.link)), table) is None
+    ids = np.array([link.encode() for link in sorted(map(str, table.ids))])
+    write_parquet(path, replace(table, geometry=moved, link=ids))  # as text, in another order
+    assert roads_warning(few, path) is not None
+    assert roads_warning(replace(few, link=["none"] * len(few.link)), path) is None
 
 
 def test_a_document_that_would_take_much_memory_is_not_looked_at(tmp_path: Path) -> None:
