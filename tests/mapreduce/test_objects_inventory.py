@@ -30,9 +30,7 @@ SCHEMA = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDa
 
 @pytest.fixture
 def store(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Seaweed]:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", seaweed.endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweed.access)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.secret)
+    seaweed.be_usual(monkeypatch)
     bucket = seaweed.bucket()
     seaweed.put(bucket, {f'a/{n} é+%,"q".jsonl': LINE * (n + 1) for n in range(30)})
     return bucket, seaweed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.roadspeed.osm_files import road, write_extract
+from tests.roadspeed.rows import as_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,14 +44,6 @@ def stamp(fix: dict[str, Any], layout: str) -> str:
     return datetime.fromtimestamp(fix["t"], UTC).strftime(layout)
 
 
-def as_csv(rows: list[dict[str, Any]], delimiter: str = ",") -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter)
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def ved(here: Path) -> None:
     rows = [
         {
@@ -64,7 +56,7 @@ def ved(here: Path) -> None:
         for fix in drive(shift=shift)
     ]  # fmt: skip
     (here / "VED").mkdir()
-    (here / "VED" / "VED_171101_week.csv").write_text(as_csv(rows))
+    (here / "VED" / "VED_171101_week.csv").write_bytes(as_csv(rows))
 
 
 def tdrive(here: Path) -> None:
@@ -97,7 +89,7 @@ def porto(here: Path) -> None:
         }
         for n in range(2)
     ]  # fmt: skip
-    (here / "train.csv").write_text(as_csv(rows))
+    (here / "train.csv").write_bytes(as_csv(rows))
     (script,) = re.findall(r"```python\n(.*?)```", SECTIONS["Porto"], re.DOTALL)
     subprocess.run([sys.executable, "-c", script], cwd=here, check=True)
 
@@ -113,7 +105,7 @@ def sumo(here: Path) -> None:
         for fix in drive()
     ]  # fmt: skip
     rows.append(dict.fromkeys(rows[0], ""))  # a time step without a vehicle
-    (here / "fcd.csv").write_text(as_csv(rows, ";"))
+    (here / "fcd.csv").write_bytes(as_csv(rows, ";"))
 
 
 def traccar(here: Path) -> None:

@@ -29,6 +29,7 @@ from roadspeed.inspect.inspect import FIRST_BYTES, inspected
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.jobs.driven import Driven
+from tests.roadspeed.rows import as_columns, as_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,14 +54,6 @@ def flat(fixes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {"link": (f["dbResponse"] or {}).get("linkID"), "speed": f["absVelocity"], "word": 'a,"b"'}
         for f in fixes
     ]
-
-
-def as_lines(rows: list[dict[str, Any]]) -> bytes:
-    return b"\n".join(json.dumps(row).encode() for row in rows)
-
-
-def as_columns(rows: list[dict[str, Any]]) -> bytes:
-    return json.dumps({name: [row[name] for row in rows] for name in rows[0]}).encode()
 
 
 def as_csv(rows: list[dict[str, Any]], delimiter: str = ",", decimal: str = ".") -> bytes:

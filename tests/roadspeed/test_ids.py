@@ -6,7 +6,6 @@ The real drives' ids are written otherwise, so what comes out must be what they 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ from uuid import UUID
 
 import geopandas
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -26,6 +23,7 @@ from roadspeed.roads import Named, join
 from roadspeed.run import RoadSource, RunRequest, run_speeds
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
+from tests.roadspeed.rows import as_columns, as_csv, as_lines, as_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,28 +62,6 @@ def as_json(rows: list[dict[str, Any]]) -> bytes:
     for row in rows:
         by_trip.setdefault(row["trip"], []).append(row)
     return json.dumps([{"id": trip, "data": rows} for trip, rows in by_trip.items()]).encode()
-
-
-def as_lines(rows: list[dict[str, Any]]) -> bytes:
-    return b"\n".join(json.dumps(row).encode() for row in rows)
-
-
-def as_columns(rows: list[dict[str, Any]]) -> bytes:
-    return json.dumps({name: [row[name] for row in rows] for name in rows[0]}).encode()
-
-
-def as_csv(rows: list[dict[str, Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
-
-
-def as_parquet(rows: list[dict[str, Any]]) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=1000)
-    return out.getvalue()
 
 
 FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shlex
 from functools import cache
@@ -21,6 +19,7 @@ from roadspeed.outputs.parquet import read_parquet
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.roadspeed.osm_files import write_extract
+from tests.roadspeed.rows import as_csv, as_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,18 +53,6 @@ def known() -> mr.Result:
 
 def all_in_one(change: Callable[[str, dict[str, Any]], dict[str, Any]]) -> list[dict[str, Any]]:
     return [change(trip, fix) for trip, fixes in trips().items() for fix in fixes]
-
-
-def lines(rows: list[dict[str, Any]]) -> bytes:
-    return b"\n".join(json.dumps(row).encode() for row in rows)
-
-
-def table(rows: list[dict[str, Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), delimiter=";")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
 
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -105,15 +92,15 @@ SHAPES: dict[str, tuple[str, Callable[[], bytes], set[str]]] = {
         {"--format json-columns", "--records-at d"},
     ),
     "text ids": (
-        "a.csv", lambda: table(all_in_one(text_link)), {"--link-type text", "--trip trip_id"}
+        "a.csv", lambda: as_csv(all_in_one(text_link)), {"--link-type text", "--trip trip_id"}
     ),
     "float ids": (
-        "a.jsonl", lambda: lines(all_in_one(float_link)), {"--link-type float", "--trip trip_id"}
+        "a.jsonl", lambda: as_lines(all_in_one(float_link)), {"--link-type float", "--trip trip_id"}
     ),
     "numbers as text": (
-        "a.jsonl", lambda: lines(all_in_one(as_texts)), {"--text-numbers"}
+        "a.jsonl", lambda: as_lines(all_in_one(as_texts)), {"--text-numbers"}
     ),
-    "metres a second": ("a.jsonl", lambda: lines(all_in_one(in_metres)), {"--unit m/s"}),
+    "metres a second": ("a.jsonl", lambda: as_lines(all_in_one(in_metres)), {"--unit m/s"}),
 }  # fmt: skip
 
 
@@ -163,7 +150,7 @@ def test_traces_without_ids_and_speeds_are_matched_by_the_command(
         return {"vehicle_id": trip, "latitude": fix["lat"], "longitude": fix["lon"], "ts": time}
 
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.csv").write_bytes(table(all_in_one(bare)))
+    (tmp_path / "in" / "a.csv").write_bytes(as_csv(all_in_one(bare)))
     words = command_for(tmp_path / "in")
     assert "--osm EXTRACT --speed-from positions" in " ".join(words)
     assert ("--time-epoch" in words) == bool(epoch)
@@ -197,5 +184,5 @@ def test_gpx_is_matched_by_the_command(tmp_path: Path) -> None:
 
 def test_too_few_steps_tell_no_unit(tmp_path: Path) -> None:
     rows = [fix for fix in next(iter(trips().values())) if fix["lat"] and fix["road_id"]][:15]
-    (tmp_path / "a.jsonl").write_bytes(lines(rows))
+    (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
     assert "add --unit if it is not km/h" in told(inspected(str(tmp_path)), str(tmp_path))

@@ -76,9 +76,7 @@ def test_roads_of_a_web_server_are_brought_here_once() -> None:
 
 
 def test_roads_of_a_bucket_are_read(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", seaweed.endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweed.access)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.secret)
+    seaweed.be_usual(monkeypatch)
     bucket = seaweed.bucket()
     seaweed.put(bucket, {"a/roads é.geojson": ROADS, "a/roads é.geojson.old": b"x"})
     assert join(IDS, f"s3://{bucket}/a/roads é.geojson").joined == 1

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +16,7 @@ import mapreduce as mr
 from roadspeed import positions
 from roadspeed.traced_speeds import TracedSpeeds
 from tests.curitiba import CURITIBA, needs_curitiba
+from tests.roadspeed.rows import as_csv, as_lines, as_parquet
 
 START = datetime(2019, 3, 1, 8, tzinfo=UTC)
 fixes = st.lists(
@@ -105,24 +102,6 @@ def drive() -> list[dict[str, Any]]:
         {"trip": "ab"[n % 2], "link": n // 50, "t": n, "y": 50 + y / 50, "x": x / 50}
         for n, (x, y) in enumerate(steps.tolist())
     ]
-
-
-def as_csv(rows: list[dict[str, Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
-
-
-def as_parquet(rows: list[dict[str, Any]]) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=300)
-    return out.getvalue()
-
-
-def as_lines(rows: list[dict[str, Any]]) -> bytes:
-    return b"\n".join(json.dumps(row).encode() for row in rows)
 
 
 def test_one_digest_in_every_format_and_order() -> None:

@@ -110,6 +110,12 @@ class Seaweed:
             self.client.make_bucket(name)
         return name
 
+    def be_usual(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have it found where S3 tools look."""
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", self.endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", self.access)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
+
     def put(self, bucket: str, objects: Mapping[str, bytes]) -> None:
         """Store objects, a few at a time."""
 
