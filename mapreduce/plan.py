@@ -116,10 +116,6 @@ class Planner:
         step = min(self.splits // SPLITS_A_STEP, 8)
         return min(FIRST_SPLIT_BYTES << step, SPLIT_BYTES)
 
-    def _is_divided(self, entry: Entry) -> bool:
-        packed = entry.key.endswith(PACKED_ENDINGS)
-        return self.divisible and not packed and entry.size_bytes > 2 * self._range
-
     @property
     def _range(self) -> int:
         return max(self._aim, MIN_RANGE_BYTES)

@@ -18,9 +18,9 @@ from mapreduce.errors import UsageError
 from mapreduce.job.job import Job, finished, merged_tables
 from mapreduce.limits import Limits
 from mapreduce.objects.listing import wanted
+from mapreduce.objects.members import located
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
-from mapreduce.objects.zip_members import located
 from mapreduce.plan import OPEN_COST_BYTES, Planner, Split
 from mapreduce.runs.lister import is_divisible
 from mapreduce.safe_text import PrintedOut, in_line

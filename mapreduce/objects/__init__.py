@@ -31,7 +31,7 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
     store, for when `url` gives no answer. `elsewhere` says that a path was listed by another
     machine than may read it, `check` that what comes over a plain connection is held against what
     the store knows of it; `part` is a URL that tells (to HEAD) the size of its first part.
-    `member`: it is where the archive is that the object is a member of (`zip_members`).
+    `member`: it is where the archive is that the object is a member of (`members`).
     """
 
     url: str | None = None

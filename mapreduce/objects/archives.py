@@ -1,58 +1,84 @@
 """Archives in a listing: their members in place of them.
 
-An archive's directory is read by ranges, when it is listed. One whose directory cannot be used
-(damaged, with a name twice or none, or with members that overlap) stays the object that it is, and
-is told when it is read.
+What an archive says of its members is read by ranges when it is listed, and waits in a file until
+all of it is read. So one that cannot be used (damaged, with a name twice or none, or with members
+that overlap) stays the object that it is, and is told when it is read. Memory is bounded whatever
+the number of members.
 """
 
 from __future__ import annotations
 
-import zipfile
-from typing import TYPE_CHECKING, Any, Final
+import contextlib
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Final
 
-from mapreduce.errors import ObjectError
+import msgspec
+
+from mapreduce.errors import ObjectError, StoreError
+from mapreduce.objects import Entry
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
-from mapreduce.objects.zip_members import ENCRYPTED, ENDING, HEADER_BYTES, Member
+from mapreduce.objects.seen_texts import InOrder
+from mapreduce.objects.selection import WITHIN
+from mapreduce.objects.tar_headers import members_of_tar
+from mapreduce.objects.zip_directory import members_of_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from mapreduce.objects import Entry, Store
+    from mapreduce.objects import Store
 
-MOST_MEMBERS: Final = 1 << 20
+    Lister = Callable[[ObjectFile, Entry], Iterator[Entry]]  # of an archive; raises ObjectError
+
+LISTERS: Final[dict[str, Lister]] = {".zip": members_of_zip, ".tar": members_of_tar}
+IN_MEMORY_BYTES: Final = 1 << 20  # of one archive's members; beyond that they wait on the disk
 
 
 def expanded(entries: Iterable[Entry], store: Store) -> Iterator[Entry]:
-    """Give entries, with the members of archives in place of them."""
+    """Give entries, with the members of archives in place of them.
+
+    Raises
+    ------
+    StoreError
+        An object has the name that a member of an archive would have.
+    """
     with Reader() as reader:
         for entry in entries:
-            if entry.key.lower().endswith(ENDING):
-                yield from _members(reader, entry, store) or [entry]
-            else:
-                yield entry
+            lister = LISTERS.get(entry.key[-4:].lower())
+            if lister is not None:
+                yield from _members(reader, entry, store, lister)
+                continue
+            if WITHIN in entry.key and _is_like_member(entry.key):
+                raise StoreError(
+                    f"{store.name} lists {entry.key}, which is how a member of an archive is named"
+                    " here, so it could be counted twice: rename it, or leave it out by --exclude"
+                )
+            yield entry
 
 
-def _members(reader: Reader, entry: Entry, store: Store) -> list[Entry]:
-    """Give an archive's members; none where its directory cannot be used."""
-    try:
-        with (
-            ObjectFile(reader, entry, store.locate(entry)) as file,
-            zipfile.ZipFile(file) as zipped,
-        ):
-            found = zipped.infolist()
-    except (ObjectError, zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
-        return []
-    names = {info.filename for info in found}
-    least = sum(info.compress_size + HEADER_BYTES for info in found)
-    if least > entry.size_bytes:  # some overlap, as in a bomb
-        return []
-    if len(names) < len(found) or len(found) > MOST_MEMBERS or "" in names:
-        return []
-    found = [info for info in found if not info.is_dir()]
-    return [_member(entry, info).entry(info.filename, info.file_size) for info in found]
+def _is_like_member(key: str) -> bool:
+    return any(f"{ending}{WITHIN}" in key.lower() for ending in LISTERS)
 
 
-def _member(archive: Entry, info: Any) -> Member:
-    method = ENCRYPTED if info.flag_bits & 1 else info.compress_type
-    return Member(archive, info.header_offset, info.compress_size, method, info.CRC)
+def _members(reader: Reader, archive: Entry, store: Store, lister: Lister) -> Iterator[Entry]:
+    """Give an archive's members; the archive itself where they cannot be had."""
+    with (
+        contextlib.closing(InOrder()) as keys,
+        SpooledTemporaryFile(IN_MEMORY_BYTES) as waiting,
+        ObjectFile(reader, archive, store.locate(archive)) as file,
+    ):
+        try:
+            for entry in lister(file, archive):
+                _check_name(entry.key, keys)
+                waiting.write(msgspec.json.encode(entry) + b"\n")
+        except ObjectError:
+            yield archive
+            return
+        waiting.seek(0)
+        for line in waiting:
+            yield msgspec.json.decode(line, type=Entry)
+
+
+def _check_name(key: str, keys: InOrder) -> None:
+    if key.endswith(WITHIN) or not keys.add(key):
+        raise ObjectError("unreadable", f"{key}: a name is empty, or there twice")

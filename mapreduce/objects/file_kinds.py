@@ -28,8 +28,8 @@ _PACKED: Final = {
 }
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _UNUSABLE: Final = (
-    "it is a zip archive that cannot be used: it is damaged, holds a name twice, lies in another"
-    " archive, or its name does not end in .zip. Unpack it"
+    "it is a {0} archive that cannot be used: it is damaged, holds a name twice, is compressed,"
+    " lies in another archive, or its name does not end in .{0}. Unpack it"
 )
 _ARCHIVES: Final = {
     b"7z\xbc\xaf\x27\x1c": "7z",
@@ -48,7 +48,7 @@ _FILES: Final = {
 _SIGNS: Final = (
     {sign: f"it is compressed with {name}: {_UNPACK}" for sign, name in _PACKED.items()}
     | {sign: f"it is a {name} archive: unpack it first" for sign, name in _ARCHIVES.items()}
-    | dict.fromkeys(_ZIP, _UNUSABLE)
+    | dict.fromkeys(_ZIP, _UNUSABLE.format("zip"))
     | {
         sign: f"it is {name}, which is not supported: choose a source of JSON or text"
         for sign, name in _FILES.items()
@@ -129,7 +129,7 @@ def named(head: bytes, key: str = "") -> str | None:
         if head.startswith(sign):
             return told
     if head[_TAR] == b"ustar":
-        return "it is a tar archive: unpack it first"
+        return _UNUSABLE.format("tar")
     if _is_zlib(head):
         return f"it is compressed with zlib: {_UNPACK}"
     for suffix, name in _SUFFIXES.items():

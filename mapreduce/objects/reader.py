@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self
 from mapreduce.errors import UsageError
 from mapreduce.objects.body import BytesBody
 from mapreduce.objects.file_body import FileBody
+from mapreduce.objects.member_body import opened
 from mapreduce.objects.patience import Patience
-from mapreduce.objects.zip_members import MemberBody
 
 if TYPE_CHECKING:
     from mapreduce.objects import Awaited, Entry, Location
@@ -81,7 +81,7 @@ class Reader:
         stop = entry.size_bytes if stop is None else min(stop, entry.size_bytes)
         start = min(start, stop)
         if location.member:
-            return MemberBody.opened(self.open, entry, location, start, stop)
+            return opened(self.open, entry, location, start, stop)
         if location.url is not None:
             return self._online().open(entry, location, start, stop)
         if location.path is not None:

@@ -21,9 +21,9 @@ from mapreduce.job.name import job_code, name_of
 from mapreduce.ledger import merged
 from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
+from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
-from mapreduce.objects.zip_members import located
 from mapreduce.plan import Cover, Planner
 from mapreduce.runs.aggregator import Aggregator, HopelessError
 from mapreduce.runs.fingerprint import identity_of

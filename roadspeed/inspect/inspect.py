@@ -25,7 +25,7 @@ from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.objects.unpacked import unpacked
-from mapreduce.objects.zip_members import located
+from mapreduce.objects.members import located
 from roadspeed.inspect.leaves import Leaf, is_named, likely
 from roadspeed.inspect.tables import csv_look, gpx_records, parquet_records
 from roadspeed.inspect.traces import trace_of

@@ -72,8 +72,8 @@ KINDS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a.zlib": (zlib.compress, "compressed with zlib"),
     "fast.zlib": (lambda c: zlib.compress(c, 1), "compressed with zlib"),
     "zip.bin": (zipped, "a zip archive that cannot be used"),
-    "a.tar": (tar, "a tar archive"),
-    "a.tar.gz": (lambda c: gzip.compress(tar(c)), "a tar archive"),
+    "tar.bin": (tar, "a tar archive that cannot be used"),
+    "a.tar.gz": (lambda c: gzip.compress(tar(c)), "a tar archive that cannot be used"),
     "bz2 in.gz": (
         lambda c: gzip.compress(bz2.compress(c)),
         "compressed twice, the second time with bzip2",

@@ -17,11 +17,11 @@ import mapreduce as mr
 from mapreduce.engines.dask import Dask
 from mapreduce.errors import ObjectError
 from mapreduce.objects.listing import objects_of
+from mapreduce.objects.members import located, member_of
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings
 from mapreduce.objects.source import open_store
-from mapreduce.objects.zip_members import located, member_of
 from tests.jobs.counting import PlainRows
 
 if TYPE_CHECKING:
@@ -217,6 +217,50 @@ def test_any_range_of_a_member_is_read(
         assert read == content[start:stop]
         with reader.open(entry, located(store, entry)) as body:
             assert body.read() == content
+
+
+@given(
+    members=st.dictionaries(st.text(min_size=1, max_size=300), st.binary(max_size=50), max_size=9),
+    comment=st.binary(max_size=200).filter(lambda c: b"PK" not in c),
+    before=st.binary(max_size=50),
+)
+def test_what_pythons_own_reader_lists_is_listed(
+    members: dict[str, bytes], comment: bytes, before: bytes
+) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.comment = comment
+        for name, content in members.items():
+            with suppress(UnicodeEncodeError):
+                file.writestr(name, content)
+    archive = before + out.getvalue()
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        known = [(i.filename, i.file_size) for i in file.infolist() if not i.is_dir()]
+    found = [*objects_of(mr.Memory({"a.zip": archive}))]
+    if len(set(known)) < len(known):
+        assert [entry.key for entry in found] == ["a.zip"]
+    else:
+        assert [(e.key.removeprefix("a.zip!/"), e.size_bytes) for e in found] == known
+
+
+def test_archives_with_numbers_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = {f"{n}.jsonl": lines(n + 1) for n in range(9)}
+    plain = zipped(members)
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 500)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 5)
+    large = zipped(members)
+    assert b"PK\x06\x06" in large
+    assert b"PK\x06\x06" not in plain
+    got, usual = (mr.run(PlainRows(), mr.Memory({"a.zip": one})) for one in (large, plain))
+    assert got.digest == usual.digest
+    assert got.receipt["objects"]["ok"] == 9
+
+
+def test_an_archive_with_fewer_members_than_it_says_is_refused() -> None:
+    good = zipped({"a": b"1", "b": b"2"})
+    end = good.index(b"PK\x05\x06")
+    bad = changed(good, end + 8, struct.pack("<2H", 3, 3))
+    assert [entry.key for entry in objects_of(mr.Memory({"a.zip": bad}))] == ["a.zip"]
 
 
 @given(st.randoms(use_true_random=False))

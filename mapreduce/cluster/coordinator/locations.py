@@ -14,7 +14,7 @@ from mapreduce.attempts.prefetch import entry_of
 from mapreduce.errors import MapReduceError
 from mapreduce.objects import Location
 from mapreduce.objects.file_body import FileBody
-from mapreduce.objects.zip_members import archive_of, located_at
+from mapreduce.objects.members import archive_of, located_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

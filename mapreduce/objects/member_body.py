@@ -1,92 +1,58 @@
-"""The members of zip archives as objects: `trips.zip!/2019/a.json`.
-
-A member is read by its own range, in the version of the archive that was listed, unpacked as it
-comes, and held against its length and checksum. What is needed for that stands in its etag, so an
-entry says all of it wherever it goes. Nothing is unpacked to a disk, and no name in an archive is a
-path here. `archives` lists them.
-"""
+"""Members of archives as bodies; those of a zip are unpacked and held against their checksum."""
 
 from __future__ import annotations
 
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from mapreduce.errors import ObjectError
-from mapreduce.objects import Entry
-from mapreduce.objects.selection import WITHIN
+from mapreduce.objects.members import ENCRYPTED, NO_FILE, PLAIN, member_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from mapreduce.objects import Location, Spread, Store
+    from mapreduce.objects import Entry, Location
     from mapreduce.objects.body import Body
+    from mapreduce.objects.members import Member
 
-    OpenOne = Callable[[Entry, Location, int], Body]
+    Open = Callable[[Entry, Location, int, int], Body]
 
-MARK: Final = "!zip!"  # in an etag, before what is known of a member
-ENDING: Final = ".zip"
 SIGN: Final = b"PK\x03\x04"
 HEADER_BYTES: Final = 30
 LENGTHS, LENGTHS_AT = struct.Struct("<HH"), 26  # of the name and what follows it, in a header
-STORED, DEFLATED, ENCRYPTED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, -1
 PIECE_BYTES: Final = 1 << 18
+METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+REFUSED: Final = {
+    ENCRYPTED: "it is encrypted: decrypt it first",
+    NO_FILE: "it is a link or a device, not a file: archive the file itself (tar --dereference)",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Where a member lies: in which version of which archive, from which byte, how packed."""
+def opened(open_: Open, entry: Entry, location: Location, start: int, stop: int) -> Body:
+    """Open bytes `start` to `stop` of a member by what opens its archive.
 
-    archive: Entry
-    offset: int
-    packed_bytes: int
-    method: int
-    crc: int
-
-    def entry(self, name: str, size_bytes: int) -> Entry:
-        """Give the object that it is."""
-        where = (self.offset, self.packed_bytes, self.method, self.crc)
-        known = (len(self.archive.key), self.archive.size_bytes, *where)
-        etag = f"{self.archive.etag}{MARK}{'!'.join(map(str, known))}"
-        return Entry(f"{self.archive.key}{WITHIN}{name}", size_bytes, etag)
-
-
-def member_of(entry: Entry) -> Member | None:
-    """Give what an entry says of a member; None where it is none."""
-    etag, mark, known = entry.etag.rpartition(MARK)
-    if not mark:
-        return None
-    length, size, *where = map(int, known.split("!"))
-    return Member(Entry(entry.key[:length], size, etag), *where)
-
-
-def archive_of(entry: Entry) -> Entry:
-    """Give the object that a store knows: a member's archive, or the entry itself."""
+    Raises
+    ------
+    ObjectError
+        `unreadable`: it is packed in a way that is not read, or no file; or as `Reader.open`.
+    """
     member = member_of(entry)
-    return entry if member is None else member.archive
+    assert member is not None  # noqa: S101 - its location says that it is one
+    plain = msgspec.structs.replace(location, member=False)
+    if member.method == PLAIN:
+        return open_(member.archive, plain, member.offset + start, member.offset + stop)
+    if member.method not in METHODS:
+        packed = f"it is packed by method {member.method}: only stored and deflated ones are read"
+        raise ObjectError("unreadable", f"{entry.key}: {REFUSED.get(member.method, packed)}")
+    body = open_(member.archive, plain, member.offset, member.archive.size_bytes)
+    return ZipBody(body, member, entry, start, stop)
 
 
-def located(store: Store, entry: Entry) -> Location:
-    """Give where an entry is read, a member too; raises as the store's `locate`."""
-    return _told(entry, store.locate(archive_of(entry)))
-
-
-def located_at(store: Spread, entry: Entry, endpoints: Sequence[str]) -> Location:
-    """Do the same at some nodes; raises as the store's `locate_at`."""
-    return _told(entry, store.locate_at(archive_of(entry), endpoints))
-
-
-def _told(entry: Entry, location: Location) -> Location:
-    if member_of(entry) is None:
-        return location
-    return msgspec.structs.replace(location, member=True)
-
-
-class MemberBody:
+class ZipBody:
     """A member's bytes, or a range of them, as they are unpacked.
 
     Parameters
@@ -111,21 +77,6 @@ class MemberBody:
         self._held = b""
         self._began = False
         self.unchecked = False
-
-    @classmethod
-    def opened(
-        cls, open_one: OpenOne, entry: Entry, location: Location, start: int, stop: int
-    ) -> MemberBody:
-        """Open a member by what opens its archive; raises as `Reader.open`."""
-        member = member_of(entry)
-        assert member is not None  # noqa: S101 - its location says that it is one
-        if member.method not in {STORED, DEFLATED}:
-            how = "encrypted" if member.method == ENCRYPTED else f"by method {member.method}"
-            told = f"{entry.key}: it is packed {how}; only stored and deflated members are read"
-            raise ObjectError("unreadable", told)
-        plain = msgspec.structs.replace(location, member=False)
-        packed = open_one(member.archive, plain, member.offset)
-        return cls(packed, member, entry, start, stop)
 
     def read(self, n: int = -1, /) -> bytes:
         """Up to `n` bytes, all that is left if `n` is negative.
@@ -171,7 +122,7 @@ class MemberBody:
                 self._to_come -= len(raw)
                 if not raw:
                     raise self._odd("is cut short")
-            if self._member.method == STORED:
+            if self._member.method == zipfile.ZIP_STORED:
                 block, is_over = raw, not raw
             else:
                 try:
