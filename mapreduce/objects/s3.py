@@ -1,7 +1,8 @@
 """A bucket of any S3-compatible storage, or what in it begins with a prefix.
 
-The only file that knows the `minio` client (its credentials apart), which lists and signs; it never
-reads an object. A page is looked at before it is believed (`s3_pages`).
+The file that uses the `minio` client, which lists and signs; it never reads an object. A page is
+looked at before it is believed (`s3_pages`). A store that says that the bucket is in another region
+is believed, and asked there.
 Of several nodes of one store the first that answers lists, and each signs for itself, since a
 signature covers the host. Credentials stay here: what leaves is presigned URLs, or plain ones
 where no credentials were found. Every fault is the store's (`StoreError`) and says what to do.
@@ -10,37 +11,32 @@ where no credentials were found. Every fault is the store's (`StoreError`) and s
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Self
-from xml.etree.ElementTree import ParseError
 
 from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.error import S3Error
 from minio.helpers import check_bucket_name
-from urllib3.exceptions import (
-    HTTPError,
-    MaxRetryError,
-    NameResolutionError,
-    ProtocolError,
-    ResponseError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
 
 from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Awaited, Entry, Location
 from mapreduce.objects.checksum import MODE, needs_part_size
-from mapreduce.objects.foreign_answers import excerpt, tls_words
+from mapreduce.objects.folders import entries_below
 from mapreduce.objects.s3_credentials import provider_of
-from mapreduce.objects.s3_errors import REMEDIES
+from mapreduce.objects.s3_errors import region_told
+from mapreduce.objects.s3_failures import CLIENT_FAILURES, failure
 from mapreduce.objects.s3_http import Http
-from mapreduce.objects.s3_pages import Pages
 from mapreduce.objects.s3_settings import Settings, find_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from minio.datatypes import Object
 
+USUAL_REGION = "us-east-1"  # Amazon says where else a bucket is; others take any
 _MOST_BYTES = 1 << 50  # no store takes an object of a pebibyte
 _URL = re.compile(r"s3://([^/]+)(?:/(.*))?", re.DOTALL)
 
@@ -93,6 +89,8 @@ class S3:
         self._keys = provider_of(self._settings)
         self.endpoints = tuple(endpoints) or tuple(filter(None, [self._settings.endpoint]))
         self._clients: dict[str, Minio] = {}
+        self._regions = {self._settings.region or USUAL_REGION}  # that were tried
+        self._is_settled = self._settings.endpoint is not None  # whether the region is known
         self._nodes = [self._settings.at(one) for one in self.endpoints] or [self._settings]
         for node in self._nodes:
             self._client(node)  # refused here, not where it is used
@@ -153,10 +151,14 @@ class S3:
         while True:
             node, listed = self._nodes[0], False
             try:
-                for entry in self._listed(self._client(node)):
-                    listed = True
+                client = self._client(node)
+                below, level = partial(self._below, client), partial(self._level, client)
+                for entry in self._meant(entries_below(self.prefix, below, level)):
+                    listed = self._is_settled = True
                     yield entry
-            except (MinioException, HTTPError, ValueError, ParseError) as error:
+            except CLIENT_FAILURES as error:
+                if not listed and self._is_led_elsewhere(error):
+                    continue
                 if listed or len(self._nodes) == 1 or not isinstance(error, HTTPError):
                     raise self._failure(error, node) from None
                 del self._nodes[0]  # nobody answers there: the next one may
@@ -176,12 +178,13 @@ class S3:
             found = self._client(node).stat_object(
                 self.bucket, key, extra_headers=self._settings.payer_header
             )
-        except S3Error as error:
-            if error.code in {"NoSuchKey", "NoSuchObject"}:
+        except CLIENT_FAILURES as error:
+            if isinstance(error, S3Error) and error.code in {"NoSuchKey", "NoSuchObject"}:
                 return None
+            if self._is_led_elsewhere(error):
+                return self.entry_of(key)
             raise self._failure(error, node) from None
-        except (MinioException, HTTPError, ValueError, ParseError) as error:
-            raise self._failure(error, node) from None
+        self._is_settled = True
         return Entry(key, found.size or 0, found.etag or "")
 
     def locate(self, entry: Entry) -> Location:
@@ -207,23 +210,45 @@ class S3:
         return self._at(entry, [self._settings.at(one) for one in endpoints])
 
     def _at(self, entry: Entry, nodes: Sequence[Settings]) -> Location:
+        if not self._is_settled:
+            self._settle()
+            nodes = [replace(node, region=self._settings.region) for node in nodes]
         first, *others = (self._signed("GET", entry, node, MODE, "ENABLED") for node in nodes)
         part = None
         if self._settings.checked and not nodes[0].secure and needs_part_size(entry.etag):
             part = self._signed("HEAD", entry, nodes[0], "partNumber", "1")
         return Location(url=first, others=tuple(others), check=self._settings.checked, part=part)
 
+    def _is_led_elsewhere(self, error: Exception) -> bool:
+        """Take up the region that a store says its bucket is in; tell whether it is another."""
+        if not isinstance(error, S3Error):
+            return False
+        region = region_told(error.response.headers, error.response.data)
+        if not region or region in self._regions:
+            return False
+        self._regions.add(region)
+        self._settings = replace(self._settings, region=region)
+        self._nodes = [replace(node, region=region) for node in self._nodes]
+        self._clients.clear()
+        return True
+
+    def _settle(self) -> None:
+        """Ask Amazon for the bucket's region, where nothing was listed: a run goes on."""
+        self._is_settled = True
+        try:
+            self._client(self._nodes[0]).bucket_exists(self.bucket)
+        except CLIENT_FAILURES as error:
+            self._is_led_elsewhere(error)  # anything else is told where objects are read
+
     def _client(self, node: Settings) -> Minio:
         client = self._clients.get(node.host)
         if client is not None:
             return client
         try:
-            # Amazon is asked for the bucket's region; others take any, and usually this.
-            region = node.region or ("us-east-1" if node.endpoint else None)
             made = Minio(
                 node.host,
                 secure=node.secure,
-                region=region,
+                region=node.region or USUAL_REGION,
                 credentials=self._keys,
                 http_client=self._http,
             )
@@ -231,34 +256,50 @@ class S3:
             raise UsageError(f"the endpoint {node.host} cannot be used: {error}") from None
         return self._clients.setdefault(node.host, made)
 
-    def _listed(self, client: Minio) -> Iterator[Entry]:
+    def _below(self, client: Minio, prefix: str) -> Generator[Entry]:
+        """List all objects below a prefix."""
+        for item in self._listed(client, prefix, ""):
+            yield self._entry(item, prefix)
+
+    def _level(self, client: Minio, prefix: str) -> Iterator[Entry | str]:
+        """List the objects of a prefix up to the next slash, and the folders beside them."""
+        for item in self._listed(client, prefix, "/"):
+            folder = item.object_name or ""
+            is_folder = item.size is None and folder.startswith(prefix) and folder.endswith("/")
+            yield folder if is_folder and folder != prefix else self._entry(item, prefix)
+
+    def _listed(self, client: Minio, prefix: str, delimiter: str) -> Iterator[Object]:
+        with self._http.listings.one(self.name, prefix, delimiter):
+            yield from client.list_objects(
+                self.bucket,
+                prefix=prefix,
+                recursive=not delimiter,
+                extra_headers=self._settings.payer_header,
+            )
+
+    def _entry(self, item: Object, prefix: str) -> Entry:
+        key, size = item.object_name or "", item.size
+        if not key or size is None or not 0 <= size <= _MOST_BYTES or not key.startswith(prefix):
+            raise self._odd(item, prefix)
+        return Entry(key, size, item.etag or "")
+
+    def _meant(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Refuse a prefix that turns out to mean several things."""
         first: dict[bool, str] = {}
-        self._http.pages = Pages(self.name)
-        for item in client.list_objects(
-            self.bucket,
-            prefix=self.prefix,
-            recursive=True,
-            extra_headers=self._settings.payer_header,
-        ):
-            key, size = item.object_name or "", item.size
-            if size is None or not 0 <= size <= _MOST_BYTES or not self._asked_for(key):
-                raise self._odd(item)
+        for entry in entries:
             if not self._literal:
-                first.setdefault(key.startswith(self.prefix + "/"), key)
+                first.setdefault(entry.key.startswith(self.prefix + "/"), entry.key)
                 if len(first) > 1:
                     raise self._ambiguous(first)
-            yield Entry(key, size, item.etag or "")
+            yield entry
 
-    def _asked_for(self, key: str) -> bool:
-        return bool(key) and key.startswith(self.prefix)
-
-    def _odd(self, item: Object) -> StoreError:
+    def _odd(self, item: Object, prefix: str) -> StoreError:
         """Say what is wrong with something listed that cannot be an object of the source."""
         key = item.object_name or ""
         if not key:
             how = "lists an object without a key"
-        elif not key.startswith(self.prefix):
-            how = f"lists {key}, which does not begin with the requested prefix {self.prefix}"
+        elif not key.startswith(prefix):
+            how = f"lists {key}, which does not begin with the requested prefix {prefix}"
         elif item.is_delete_marker:
             how = f"lists a deleted object ({key}), which was not requested"
         elif item.size is None and key.endswith("/"):
@@ -279,7 +320,7 @@ class S3:
             )
         except ValueError as error:
             raise ObjectError("unreadable", f"{entry.key}: {error}") from None
-        except (MinioException, HTTPError, ParseError) as error:
+        except CLIENT_FAILURES as error:
             raise self._failure(error, node) from None
 
     def _ambiguous(self, first: dict[bool, str]) -> UsageError:
@@ -290,37 +331,4 @@ class S3:
 
     def _failure(self, error: Exception, node: Settings) -> StoreError:
         where = f"{self.name} at {node.host}"
-        if isinstance(error, S3Error):
-            code = excerpt(error.code or "an error without a code")
-            return StoreError(f"{where}: {code}: {self._remedy(error)}")
-        cause = error.reason if isinstance(error, MaxRetryError) else error
-        if isinstance(cause, SSLError | ProtocolError) and (told := tls_words(cause)):
-            what = told
-        elif isinstance(cause, NameResolutionError):
-            what = "no such host: check the endpoint"
-        elif isinstance(cause, ResponseError):
-            what = "it redirects endlessly: check the endpoint"
-        elif isinstance(error, HTTPError):
-            what = f"no answer ({type(cause).__name__}): is it running, and is the endpoint right?"
-            if isinstance(cause, ProtocolError) and not node.secure:
-                what += " If it uses TLS, the endpoint must begin with https://"
-        elif isinstance(error, InvalidResponseError | ParseError):
-            what = "the server is not an S3-compatible store: check the endpoint and its port"
-        else:
-            what = f"its answer is not that of an S3-compatible store ({excerpt(str(error))})"
-        return StoreError(f"{where}: {what}")
-
-    def _remedy(self, error: S3Error) -> str:
-        if error.code in REMEDIES:
-            region = error.response.headers.get("x-amz-bucket-region", "")
-            return REMEDIES[error.code] + (f" (it says {excerpt(region)})" if region else "")
-        if error.code == "AccessDenied" and self._keys is None:
-            return (
-                "no credentials were found, and it is not public: set AWS_ACCESS_KEY_ID and"
-                " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            )
-        if error.code == "AccessDenied":
-            return "these credentials may not list it: grant them s3:ListBucket"
-        if error.code in {"ExpiredToken", "TokenRefreshRequired"}:
-            return "the credentials have expired: renew them and resume"
-        return f"{excerpt(error.message or 'it said no more')}; resume when that is corrected"
+        return failure(error, where, secure=node.secure, anonymous=self._keys is None)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _PASSING_CODES = {"SlowDown", "InternalError", "RequestTimeout", "ServiceUnavailable"}
 _EXPIRED_CODES = {"ExpiredToken", "TokenRefreshRequired", "RequestExpired"}
+_REGION = re.compile(r"[a-z0-9-]{1,63}")  # it becomes part of a host's name
+_SAID_REGION = re.compile(rb"<Region>\s*([a-z0-9-]{1,63})\s*</Region>")
 _EXPIRED_WORDS = re.compile(r"expired|too old", re.IGNORECASE)
 REMEDIES = {
     "InvalidAccessKeyId": "the access key is unknown: check AWS_ACCESS_KEY_ID and the endpoint",
@@ -66,7 +68,7 @@ def refusal(  # noqa: PLR0911 - a list of cases, one answer each
     if code in _EXPIRED_CODES or (status in {400, 401, 403} and _EXPIRED_WORDS.search(words)):
         return ExpiredError(f"{host} no longer accepts the signed URL ({seen}): sign again")
     if code in REMEDIES:
-        region = (headers or {}).get("x-amz-bucket-region", "")
+        region = region_told(headers or {}, body)
         hint = f" (it says {region})" if region else ""
         return StoreError(f"{host} refused ({seen}): {REMEDIES[code]}{hint}")
     if status in _PASSING or code in _PASSING_CODES:
@@ -84,6 +86,14 @@ def refusal(  # noqa: PLR0911 - a list of cases, one answer each
         f"{host} answered {seen}{what}, which an S3-compatible store should not: is the endpoint"
         " right, or is there a proxy in between?"
     )
+
+
+def region_told(headers: Mapping[str, str], body: bytes) -> str:
+    """Give the region that an answer says a bucket is in; empty where it says none."""
+    said = headers.get("x-amz-bucket-region", "")
+    if not said and (found := _SAID_REGION.search(body)):
+        said = found[1].decode()
+    return said if _REGION.fullmatch(said) else ""
 
 
 def error_code(body: bytes) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib3 import PoolManager, Retry, Timeout
 
 from mapreduce.objects.node_waits import Waits
-from mapreduce.objects.s3_pages import Pages, is_page_asked
+from mapreduce.objects.s3_pages import Listings
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -34,8 +34,8 @@ class Http(PoolManager):
     ----------
     waits
         Which node is waited for.
-    pages
-        The pages of the listing that is under way.
+    listings
+        The listings that are under way.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Http(PoolManager):
         )
         self._answered = False
         self.waits = Waits()
-        self.pages = Pages("")
+        self.listings = Listings()
 
     # as minio calls it; the two base classes disagree already
     def urlopen(  # type: ignore[override]
@@ -76,6 +76,5 @@ class Http(PoolManager):
         with self.waits.of(_Asked(urlsplit(url).netloc)):
             response = super().urlopen(method, url, redirect, **options)
         self._answered = True
-        if is_page_asked(url):
-            self.pages.took(url, response)
+        self.listings.took(url, response)
         return response

@@ -1,4 +1,4 @@
-"""The pages of one listing, looked at before they are believed.
+"""The pages of listings, looked at before they are believed.
 
 A page must be a list of objects, and while there is more it must say where to go on: at a place
 where the listing has not been. Memory does not grow with the number of pages.
@@ -7,14 +7,17 @@ where the listing has not been. Memory does not grow with the number of pages.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from mapreduce.errors import StoreError
 from mapreduce.objects.foreign_answers import described, root_of
 from mapreduce.objects.s3_errors import error_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from urllib3.response import BaseHTTPResponse
 
 EMPTY_PAGES: Final = 1000  # in a row; a store may skip what it has deleted
@@ -24,9 +27,29 @@ _OBJECT = re.compile(rb"<(?:\w+:)?Contents[\s>]")
 _OK: Final = 200
 
 
-def is_page_asked(url: str) -> bool:
-    """Whether a request is for a page of a listing."""
-    return parse_qs(urlsplit(url).query).get("list-type") == ["2"]
+class Listings:
+    """The listings that are under way at a store, several at a time."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[str, str], Pages] = {}
+
+    @contextmanager
+    def one(self, name: str, prefix: str, delimiter: str) -> Iterator[None]:
+        """Look at the pages of a listing for as long as the block lasts."""
+        pages = self._under_way[prefix, delimiter] = Pages(name)
+        try:
+            yield
+        finally:
+            if self._under_way.get((prefix, delimiter)) is pages:  # and not of one begun since
+                del self._under_way[prefix, delimiter]
+
+    def took(self, url: str, response: BaseHTTPResponse) -> None:
+        """Look at an answer, if it is to a request for a page; raises as `Pages.took`."""
+        asked = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+        if asked.get("list-type") == "2":
+            pages = self._under_way.get((asked.get("prefix", ""), asked.get("delimiter", "")))
+            if pages is not None:  # a redirect may ask otherwise, and comes back to who asked
+                pages.took(url, response)
 
 
 class Pages:

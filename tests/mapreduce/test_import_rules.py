@@ -19,7 +19,7 @@ EXECUTABLE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "cPickle", "
 CALLS = {"eval", "exec", "compile", "__import__"}
 # A package -> the only files that may import it.
 ALONE = {
-    "minio": {f"mapreduce/objects/{name}.py" for name in ("s3", "s3_credentials")},
+    "minio": {f"mapreduce/objects/{name}.py" for name in ("s3", "s3_credentials", "s3_failures")},
     "psycopg2": {
         f"roadspeed/roads/postgis/{name}.py"
         for name in ("read", "errors", "queries", "transaction")
