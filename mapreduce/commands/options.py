@@ -6,6 +6,7 @@ what a run needs.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -75,15 +76,6 @@ Tags: TypeAlias = Annotated[
     list[str] | None,
     option("--tag", "For --engine ssh: only hosts with one of these tags.", ENGINE),
 ]
-Endpoint: TypeAlias = Annotated[
-    str | None,
-    option(
-        "--endpoint",
-        "URL of the S3-compatible storage; default: for hosts the endpoints in hosts.toml,"
-        " else AWS_ENDPOINT_URL_S3, else AWS.",
-        ENGINE,
-    ),
-]
 OnMapError: TypeAlias = Annotated[
     str,
     option(
@@ -108,6 +100,34 @@ Anew: TypeAlias = Annotated[
 Detach: TypeAlias = Annotated[
     bool, option(DETACH, "Run in the background; print how to follow the run.", ENGINE)
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """How buckets are reached."""
+
+    endpoint: Annotated[
+        str | None,
+        option(
+            "--endpoint",
+            "URL of the S3-compatible storage; default: for hosts the endpoints in hosts.toml,"
+            " else AWS_ENDPOINT_URL_S3, else AWS.",
+            ENGINE,
+        ),
+    ] = None
+    requester_pays: Annotated[
+        bool,
+        option(
+            "--requester-pays",
+            "Pay for requests to a bucket whose owner asks for it (or AWS_REQUEST_PAYER).",
+            ENGINE,
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Have every bucket of this process, of trips and of roads, asked so."""
+        if self.requester_pays:
+            os.environ["AWS_REQUEST_PAYER"] = "requester"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from mapreduce.commands.command import command
 from mapreduce.commands.options import (
     ENGINE,
     AllowNan,
-    Endpoint,
     JobArgument,
     SelectionOptions,
     Settings,
     SourceArgument,
+    StoreOptions,
     Workers,
     job_of,
     option,
@@ -29,7 +29,7 @@ def plan_command(
     *,
     settings: Settings = None,
     workers: Workers = None,
-    endpoint: Endpoint = None,
+    store: StoreOptions,
     which: SelectionOptions,
     allow_nan: AllowNan = False,
     inventory: Annotated[
@@ -51,7 +51,7 @@ def plan_command(
     """
     from mapreduce.commands.preview import planned
 
-    options = run_options(which, allow_nan=allow_nan, endpoint=endpoint)
+    options = run_options(which, allow_nan=allow_nan, endpoint=store.endpoint)
     hosts = None
     if inventory is not None:
         from mapreduce.cluster.inventory.inventory import load

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mapreduce.commands.command import command
 from mapreduce.commands.options import (
     AllowNan,
-    Endpoint,
     EngineOptions,
     JobArgument,
     LimitOptions,
@@ -15,6 +14,7 @@ from mapreduce.commands.options import (
     Settings,
     SourceArgument,
     StartOptions,
+    StoreOptions,
     job_of,
     run_options,
 )
@@ -28,7 +28,7 @@ def run_command(
     out: OutOfJob,
     settings: Settings = None,
     where: EngineOptions,
-    endpoint: Endpoint = None,
+    store: StoreOptions,
     which: SelectionOptions,
     limits: LimitOptions,
     on_map_error: OnMapError = "stop",
@@ -53,7 +53,7 @@ def run_command(
         max_keys=limits.max_keys,
         on_map_error=on_map_error,
         allow_nan=allow_nan,
-        endpoint=endpoint,
+        endpoint=store.endpoint,
     )
     engine = where.engine_of(out)
     run_steps.refuse_inside(out, source)

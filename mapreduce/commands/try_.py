@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mapreduce.commands.command import command
-from mapreduce.commands.options import AllowNan, Endpoint, JobArgument, Settings, job_of
+from mapreduce.commands.options import AllowNan, JobArgument, Settings, StoreOptions, job_of
 from mapreduce.output import say
 
 
@@ -16,7 +16,8 @@ def try_command(
     job: JobArgument,
     object_: Annotated[str, typer.Argument(metavar="OBJECT", help="A file or s3://bucket/key")],
     settings: Settings = None,
-    endpoint: Endpoint = None,
+    *,
+    store: StoreOptions,
     allow_nan: AllowNan = False,
 ) -> None:
     """Show the records and the partial sums of one object.
@@ -27,4 +28,4 @@ def try_command(
     """
     from mapreduce.commands.preview import shown
 
-    say(shown(job_of(job, settings), object_, endpoint, allow_nan=allow_nan))
+    say(shown(job_of(job, settings), object_, store.endpoint, allow_nan=allow_nan))

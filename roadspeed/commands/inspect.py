@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from mapreduce.commands.command import command
-from mapreduce.commands.options import Endpoint, option
+from mapreduce.commands.options import StoreOptions, option
 from mapreduce.console.terminal import FAILED
 from mapreduce.errors import UsageError
 from mapreduce.output import say
@@ -16,7 +16,8 @@ from roadspeed.commands.options import SourceArgument
 def inspect_command(
     source: SourceArgument,
     objects: Annotated[int, option("--objects", "How many objects to read.")] = 20,
-    endpoint: Endpoint = None,
+    *,
+    store: StoreOptions,
 ) -> None:
     """Read a few trips, show their fields, and print the command to use.
 
@@ -29,7 +30,7 @@ def inspect_command(
 
     if objects < 1:
         raise UsageError(f"--objects: expected 1 or more objects to read, got {objects}")
-    found = inspected(source, endpoint=endpoint, objects=objects)
+    found = inspected(source, endpoint=store.endpoint, objects=objects)
     say(told(found, source))
     if found.unreadable == found.objects:
         raise SystemExit(FAILED)

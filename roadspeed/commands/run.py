@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from mapreduce.commands.command import command
 from mapreduce.commands.options import (
     AllowNan,
-    Endpoint,
     EngineOptions,
     LimitOptions,
     SelectionOptions,
     StartOptions,
+    StoreOptions,
     out_option,
     run_options,
 )
@@ -50,7 +50,7 @@ def run_command(
     context: Context = False,
     map_: MapOptions,
     where: EngineOptions,
-    endpoint: Endpoint = None,
+    store: StoreOptions,
     which: SelectionOptions,
     limits: LimitOptions,
     allow_nan: AllowNan = False,
@@ -79,7 +79,9 @@ def run_command(
 
     limits.check()
     picture, geometry = map_.picture(), roads.source(traces.roads())
-    options = run_options(which, max_keys=limits.max_keys, allow_nan=allow_nan, endpoint=endpoint)
+    options = run_options(
+        which, max_keys=limits.max_keys, allow_nan=allow_nan, endpoint=store.endpoint
+    )
     engine = where.engine_of(out)
     refuse_inside(out, source)
     credit = map_.attribution or traces.attribution()

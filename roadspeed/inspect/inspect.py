@@ -21,11 +21,11 @@ from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
 from mapreduce.formats.parquet import MAGIC
 from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed_again
 from mapreduce.objects.listing import wanted
+from mapreduce.objects.members import located
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
 from mapreduce.objects.unpacked import unpacked
-from mapreduce.objects.members import located
 from roadspeed.inspect.leaves import Leaf, is_named, likely
 from roadspeed.inspect.tables import csv_look, gpx_records, parquet_records
 from roadspeed.inspect.traces import trace_of

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import mapreduce as mr
 from mapreduce.cli import app
+from mapreduce.commands.options import StoreOptions
 from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import key_list
 from mapreduce.objects.s3 import S3
@@ -156,6 +157,7 @@ def test_a_store_that_is_silent_ends_the_run(tmp_path: Path, monkeypatch: Any) -
 def test_who_pays_is_said_in_every_request(
     store: tuple[str, Seaweed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_REQUEST_PAYER", "")  # put back at the end
     bucket, seaweed = store
     keys = Keys(seaweed.access, seaweed.secret)
     paid = S3(bucket, settings=Settings(endpoint=seaweed.endpoint, keys=keys, requester_pays=True))
@@ -169,6 +171,7 @@ def test_who_pays_is_said_in_every_request(
     assert find_settings(environ={"AWS_REQUEST_PAYER": "requester"}).requester_pays
     with pytest.raises(UsageError, match="AWS_REQUEST_PAYER is requester"):
         find_settings(environ={"AWS_REQUEST_PAYER": "me"})
-    monkeypatch.setenv("AWS_REQUEST_PAYER", "requester")
+    found = StoreOptions(requester_pays=True)  # as a command makes it of --requester-pays
+    assert found.endpoint is None
     assert len(list(open_store(f"s3://{bucket}").entries())) == 40
     assert os.environ["AWS_REQUEST_PAYER"] == "requester"
