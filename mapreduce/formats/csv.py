@@ -23,7 +23,7 @@ import numpy as np
 
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats import salvage
-from mapreduce.formats.arrow import arrow_csv, pyarrow
+from mapreduce.formats.arrow import absent_in, arrow_csv, numbers_in, pyarrow
 from mapreduce.formats.fields import (
     BAD_INT,
     Field,
@@ -44,8 +44,6 @@ from mapreduce.safe_text import shown_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from mapreduce.tables.table import Array
 
 BLANKS: Final = " \t"
 _PLUS: Final = re.compile(rb"(?<![eE])\+")  # of a number, or of a text
@@ -270,9 +268,8 @@ def _numbers(field: Field, array: Any) -> FieldColumn | None:
         return None if times is None or times.bad is not None else times
     if isinstance(field, Text):
         return None
-    absent = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
-    filled = array.fill_null(0 if isinstance(field, Int) else np.nan)
-    values: Array = filled.to_numpy(zero_copy_only=False)
+    absent = absent_in(array)
+    values = numbers_in(array, absent, 0 if isinstance(field, Int) else np.nan)
     bad = values <= BAD_INT if isinstance(field, Int) else ~np.isfinite(values)
     if absent is not None:
         bad &= ~absent

@@ -82,6 +82,11 @@ class _Reading:
 
     def take(self, chunk: bytes) -> bytes:
         """Add a chunk; give the whole lines that are ours now."""
+        end = chunk.rfind(b"\n") + 1
+        stop = self.position + len(self.held) + end
+        if end and not self.skipping and (self._stop is None or stop < self._stop):
+            # what is held has no line end; joined so, a chunk is copied once
+            return self._given(b"".join((self.held, memoryview(chunk)[:end])), chunk[end:])
         self.held += chunk
         if self.skipping and not self._skipped():
             return b""
@@ -89,8 +94,12 @@ class _Reading:
             self.over, self.held = True, b""
             return b""
         end = self._end()
-        first, lines, self.held = self.position == 0, self.held[:end], self.held[end:]
-        self.position += end
+        return self._given(self.held[:end], self.held[end:])
+
+    def _given(self, lines: bytes, rest: bytes) -> bytes:
+        """Give lines, and hold what comes behind them."""
+        first, self.held = self.position == 0, rest
+        self.position += len(lines)
         if self.over:
             self.held = b""
         elif len(self.held) > self._cap_bytes + (len(BOM) if self.position == 0 else 0):

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from mapreduce.errors import MapReduceError, ObjectError
-from mapreduce.formats.arrow import arrow_parquet, pyarrow
+from mapreduce.formats.arrow import (
+    absent_in,
+    arrow_parquet,
+    microseconds_in,
+    numbers_in,
+    pyarrow,
+)
 from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import (
     BAD_INT,
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mapreduce.formats.fields import Mask
-    from mapreduce.tables.table import Array
 
 BATCH_ROWS: Final = 1 << 16
 PAGE_BYTES: Final = 1 << 20  # read at once of a column
@@ -137,12 +142,13 @@ def column_from(field: Field, array: Any) -> FieldColumn:
         return _of_dictionary(field, array)
     if isinstance(field, Time):
         return _of_times(field, array)
-    absent = some(array.is_null().to_numpy(zero_copy_only=False))
+    absent = absent_in(array)
     if isinstance(field, Int) and (types.is_integer(kind) or _is_whole_decimal(kind)):
         return _of_integers(field, array, absent)
     if isinstance(field, Float) and (types.is_floating(kind) or types.is_integer(kind)):
-        numbers = array.cast("float64", safe=False).fill_null(np.nan)
-        values: Array = numbers.to_numpy(zero_copy_only=False)
+        values = numbers_in(array, None).astype(np.float64, copy=False)
+        if absent is not None:
+            values = np.where(absent, np.nan, values)
         bad = ~np.isfinite(values)
         if absent is not None:
             bad &= ~absent
@@ -170,16 +176,19 @@ def _values(field: Field, array: Any) -> list[Any]:
 def _of_times(field: Time, array: Any) -> FieldColumn:
     if not pyarrow().types.is_timestamp(array.type):
         return field.of(column_from(field.plain, array))
-    absent = some(array.is_null().to_numpy(zero_copy_only=False))
-    times: Array = array.cast(pyarrow().timestamp("us"), safe=False).cast("int64").fill_null(0)
-    return FieldColumn(np.asarray(times), absent)
+    absent = absent_in(array)
+    if array.type.unit != "us":
+        array = array.cast(pyarrow().timestamp("us"), safe=False)
+    return FieldColumn(microseconds_in(array, absent), absent)
 
 
 def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:
-    kind = "uint64" if array.type == pyarrow().uint64() else "int64"
-    values: Array = array.fill_null(0).cast(kind).to_numpy(zero_copy_only=False)
-    values = values.view(np.int64)
-    bad = some(values < 0) if kind == "uint64" else some(values <= BAD_INT)
+    if not pyarrow().types.is_integer(array.type):
+        array = array.cast("int64")
+    found = numbers_in(array, absent)
+    is_wide = found.dtype == np.uint64
+    values = found.view(np.int64) if is_wide else found.astype(np.int64, copy=False)
+    bad = some(values < 0) if is_wide else some(values <= BAD_INT)
     if bad is not None:
         values = np.where(bad, 0, values)
     return column_of(field, values, absent, bad)
@@ -187,10 +196,10 @@ def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:
 
 def _of_dictionary(field: Field, array: Any) -> FieldColumn:
     """Turn each distinct value into the field's once, however many rows have it."""
-    absent = some(array.is_null().to_numpy(zero_copy_only=False))
+    absent = absent_in(array)
     if not len(array.dictionary):
         return field.column([None] * len(array))
-    places = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    places = numbers_in(array.indices, absent)
     once = column_from(field, array.dictionary)
     return once.at(places, absent)
 
