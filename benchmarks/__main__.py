@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import bounds, engines, page, peers, scale
+from benchmarks import bounds, engines, page, peers, scale, tables
 from benchmarks.corpus import corpus
 from benchmarks.processes import ROOT
 
@@ -35,6 +35,7 @@ def main() -> None:
         "closest": _closest,
         "peers": _peers,
         "engines": _engines,
+        "tables": _tables,
         "bounds": _bounds,
         "scale": _scale,
         "join": lambda _: [("join", _script("join"))],
@@ -63,8 +64,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "what",
         choices=(
-            *("closest", "peers", "engines", "bounds", "scale", "join", "pictures", "all"),
+            *("closest", "peers", "tables", "engines", "bounds", "scale", "join", "pictures"),
             *CLUSTER,
+            "all",
         ),
     )
     parser.add_argument("--write", action="store_true", help="put the tables into the page")
@@ -94,6 +96,12 @@ def _peers(options: argparse.Namespace) -> list[Section]:
     few = corpus(options.corpus, 12, 12)
     runs = peers.measure(measured, few, wanted, min(options.rounds, peers.FEW))
     return [("peers", f"{machine} {peers.report(measured, runs)}")]
+
+
+def _tables(options: argparse.Namespace) -> list[Section]:
+    many = 2 if options.quick else tables.TABLES
+    told = tables.measured(options.corpus, options.files, many, min(options.rounds, peers.FEW + 2))
+    return [("tables", f"{page.machine()} {told}")]
 
 
 def _closest(options: argparse.Namespace) -> list[Section]:

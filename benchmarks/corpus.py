@@ -58,5 +58,5 @@ def corpus(root: Path, files: int, objects: int) -> Corpus:
 
 def warm(corpus: Corpus) -> None:
     """Read the files once, so that the page cache holds them."""
-    for path in sorted(corpus.folder.glob("*/*.json"))[: corpus.files]:
+    for path in sorted(corpus.folder.glob("*/*.*"))[: corpus.files]:
         path.read_bytes()

@@ -105,11 +105,11 @@ def measure(
     return runs
 
 
-def report(corpus: Corpus, runs: dict[Entrant, list[Watched]]) -> str:
+def report(corpus: Corpus, runs: dict[Entrant, list[Watched]], ours: Entrant = OURS) -> str:
     """Write the table: medians, and our speed over each one's, of paired rounds."""
     rows = []
     for entrant, mine in runs.items():
-        pairs = list(zip(mine, runs[OURS], strict=False))
+        pairs = list(zip(mine, runs[ours], strict=False))
         rows.append(
             (
                 entrant.shown,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import answers, page, scale
+from benchmarks import answers, page, scale, tables
 from benchmarks.corpus import Corpus, corpus
 from benchmarks.processes import memory_bytes, tree, watched
 
@@ -57,6 +57,22 @@ def test_this_project_and_a_plain_loop_agree(few: Corpus, tmp_path: Path) -> Non
         assert run.said["work_s"] < run.whole_s
         assert run.peak_bytes > 10e6
     assert not answers.difference(tmp_path / "with_roadspeed", tmp_path / "with_ujson")
+
+
+@pytest.mark.parametrize("format_", tables.FORMATS)
+def test_tables_of_the_same_fixes_give_the_same_answer(
+    format_: str, few: Corpus, tmp_path: Path
+) -> None:
+    made = tables.made(few.folder.parent, 2, 3, format_)
+    assert made.objects == len(list(made.folder.rglob(f"*.{format_}"))) == 3
+    for name in ("table_roadspeed", "table_polars"):
+        watched(f"benchmarks.programs.{name}", str(made.folder), f"{tmp_path}/{name}", "1")
+    assert not answers.difference(tmp_path / "table_roadspeed", tmp_path / "table_polars")
+    watched("benchmarks.programs.with_ujson", str(few.folder), f"{tmp_path}/plain", "1")
+    links, _ = answers.read(tmp_path / "plain")
+    assert {link for link, _ in links.tolist()} == {
+        link for link, _ in answers.read(tmp_path / "table_roadspeed")[0].tolist()
+    }
 
 
 def test_a_program_that_fails_says_why(few: Corpus) -> None:
