@@ -10,6 +10,8 @@ import io
 import json
 import lzma
 import shlex
+import tarfile
+import zipfile
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +147,35 @@ def test_packed_objects_give_it_too(name: str, pack: Callable[[bytes], bytes]) -
     make, job = FORMS[name]
     got = mr.run(job, mr.Memory({k: pack(v) for k, v in make().items()}), workers=2)
     assert got.digest == known().digest
+
+
+def zipped(objects: dict[str, bytes]) -> dict[str, bytes]:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for key, content in objects.items():
+            file.writestr(key, content)
+    return {"all.zip": out.getvalue()}
+
+
+def tarred(objects: dict[str, bytes]) -> dict[str, bytes]:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as file:
+        for key, content in objects.items():
+            info = tarfile.TarInfo(key)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return {"all.tar": out.getvalue()}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("archive", [zipped, tarred])
+def test_archives_give_it_too(
+    name: str, archive: Callable[[dict[str, bytes]], dict[str, bytes]]
+) -> None:
+    make, job = FORMS[name]
+    got = mr.run(job, mr.Memory(archive(make())), workers=2)
+    assert got.digest == known().digest
+    assert got.receipt["objects"]["ok"] == len(trips())
 
 
 @pytest.mark.parametrize(
