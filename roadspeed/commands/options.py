@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TRIPS = "What the trips look like"
 POSITIONS = "Positions: where fixes have no link, or no speed"
-SPEED_SOURCES = ("field", "positions")
+SPEED_SOURCES = ("field", "positions", "matched")
 MAP = "The map"
 ROADS = "Geometry"
 BBOX_NUMBERS = 4
@@ -208,7 +208,8 @@ class TraceOptions:
         str,
         option(
             "--speed-from",
-            "field (--speed), or positions: from position and time, and those of the fix before.",
+            "field (--speed); positions: from position and time, and those of the fix before;"
+            " matched: the same along the roads of --osm.",
             POSITIONS,
         ),
     ] = "field"
@@ -238,6 +239,14 @@ class TraceOptions:
         float,
         option("--search-radius", "How far off a road may be, in metres.", POSITIONS),
     ] = 50.0
+    sampling_interval: Annotated[
+        float,
+        option(
+            "--sampling-interval",
+            "Match positions at least so many seconds apart, and put others on the way between.",
+            POSITIONS,
+        ),
+    ] = 5.0
 
     def job(self, trips: TripOptions) -> Speeds:
         """Return the job: fixes with links and speeds, or without.
@@ -251,6 +260,8 @@ class TraceOptions:
             raise UsageError(
                 f"--speed-from is one of {', '.join(SPEED_SOURCES)}, got {self.speed_from!r}"
             )
+        if self.osm is None and self.speed_from == "matched":
+            raise UsageError("--speed-from matched needs --osm: the roads along which to measure")
         if self.osm is None and self.speed_from == "field":
             self._refuse_unused()
             return trips.job()
@@ -276,6 +287,7 @@ class TraceOptions:
             speed_from=self.speed_from,
             gps_accuracy=self.gps_accuracy,
             search_radius=self.search_radius,
+            sampling_interval=self.sampling_interval,
         )
         folder = folder_of(self.osm, partial(say, err=True))
         return replace(job, tiles=SideFile(folder.tiles), ways=SideFile(folder.links))

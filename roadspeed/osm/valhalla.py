@@ -32,7 +32,7 @@ INSTALL: Final = (
 )
 _WANTED: Final = (
     "shape", "edge.way_id", "edge.id", "edge.begin_shape_index", "edge.end_shape_index",
-    "matched.type", "matched.edge_index",
+    "edge.length", "matched.type", "matched.edge_index", "matched.point",
 )  # fmt: skip
 
 
@@ -143,6 +143,7 @@ class Meili:
                 f"matching needs Valhalla, and {sys.executable} cannot load it ({error}); {INSTALL}"
             ) from None
         _check_tiles(tiles)
+        self.radius_m = radius_m
         config = _config(tile_extract=str(tiles))
         config["service_limits"]["trace"] |= {
             "max_gps_accuracy": accuracy_m,

@@ -1,0 +1,195 @@
+"""What a job leaves of each object, collected in the order of the listing: for files, not for sums.
+
+A run adds up, so what it gives is small, and no order shows. Here each object's records, as the job
+sees them, may give anything that can be pickled: rows for a file, say. Objects are read as in a
+run, some at a time in processes of this machine, with the same account. Nothing is kept of a
+collection that is interrupted: it begins again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mapreduce.attempts.attempt import AttemptRunner
+from mapreduce.attempts.prefetch import entry_of
+from mapreduce.engines.local import checked_workers
+from mapreduce.errors import MapReduceError, ObjectError, UsageError
+from mapreduce.job.loader import loading
+from mapreduce.job.name import JobName, name_of
+from mapreduce.ledger import Ledger, Quarantined, absorb
+from mapreduce.objects.listing import objects_of, prefix_of
+from mapreduce.objects.members import located
+from mapreduce.objects.reader import Reader
+from mapreduce.objects.selection import ignored
+from mapreduce.objects.source import open_store
+from mapreduce.plan import Piece
+from mapreduce.runs.progress import Progress
+from mapreduce.runs.receipt import objects_of as counted_objects
+from mapreduce.runs.receipt import records_of, selection_of
+from mapreduce.runs.result import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+    from mapreduce.job.job import Job
+    from mapreduce.limits import Limits
+    from mapreduce.objects import Location, Store
+    from mapreduce.runs.progress import OnProgress
+
+AHEAD: Final = 3  # objects a process that are read or wait to be taken
+TELL_EVERY_S: Final = 0.2
+
+
+class Leaving(Protocol):
+    """A job whose `map` leaves something of an object."""
+
+    left: Any
+    """What it left of the last one; it must see whole objects (`whole_objects`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a collection covered: as in a run's receipt, and single objects and records."""
+
+    receipt: dict[str, Any]
+    ledger: Ledger
+
+
+def collect(
+    job: Job,
+    source: str | Store,
+    take: Callable[[str, Any], None],
+    *,
+    workers: int | None = None,
+    options: Options | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> Account:
+    """Have a job map each object, and take what it leaves of the good ones.
+
+    Parameters
+    ----------
+    job
+        Sees whole objects; after `map` its attribute `left` is what is taken.
+    take
+        Called here, in the order of the listing, with an object's key and what was left of it.
+    workers
+        Number of processes; None for one a core.
+
+    Raises
+    ------
+    MapReduceError
+        Any of its kinds, as `mapreduce.run`, and where a process dies.
+    """
+    options = options or Options()
+    store = open_store(source, endpoint=options.endpoint, region=options.region)
+    count = checked_workers(workers)
+    pieces = _Pieces(store, options)
+    ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
+    began = told = time.monotonic()
+    for piece, found, left in _mapped(job, store, pieces, count, options.limits):
+        if found.ok:
+            take(piece.key, left)
+        absorb(ledger, found)
+        if time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            on_progress(Progress("map", ledger.ok, pieces.total, "objects"))
+    if pieces.listed + pieces.ignored == 0:
+        raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
+    done = ledger.ok + len(ledger.quarantined)
+    on_progress(Progress("map", done, done, "objects"))
+    seconds = round(time.monotonic() - began, 3)
+    receipt = {
+        "objects": counted_objects(ledger, listed=pieces.listed, ignored=pieces.ignored),
+        "records": records_of(ledger),
+        "selection": selection_of(options.selection),
+        "times_s": {"map": seconds, "total": seconds},
+        "work": {},
+    }
+    return Account(receipt, ledger)
+
+
+class _Pieces:
+    """The objects of a source, each a piece."""
+
+    def __init__(self, store: Store, options: Options) -> None:
+        self._store = store
+        self._selection = options.selection
+        self.listed = self.ignored = 0
+        self.total: int | None = None
+
+    def __iter__(self) -> Iterator[Piece]:
+        prefix = prefix_of(self._store)
+        for entry in self._selection.take(objects_of(self._store), prefix):
+            if ignored(entry.key, prefix):
+                self.ignored += 1
+                continue
+            yield Piece(self.listed, entry.key, entry.size_bytes, entry.etag)
+            self.listed += 1
+        self.total = self.listed
+
+
+def _mapped(
+    job: Job, store: Store, pieces: _Pieces, workers: int, limits: Limits
+) -> Iterator[tuple[Piece, Ledger, Any]]:
+    """Give each piece's account and what was left of it, in order, some being read ahead."""
+    waiting: deque[tuple[Piece, Future[tuple[Ledger, Any]] | Ledger]] = deque()
+    context = multiprocessing.get_context("spawn")
+    settled = (name_of(job), limits)
+    with ProcessPoolExecutor(workers, context, _settle, settled) as pool:
+        try:
+            for piece in pieces:
+                waiting.append((piece, _asked(pool, store, piece)))
+                if len(waiting) >= workers * AHEAD:
+                    yield _answer(*waiting.popleft())
+            while waiting:
+                yield _answer(*waiting.popleft())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _asked(
+    pool: ProcessPoolExecutor, store: Store, piece: Piece
+) -> Future[tuple[Ledger, Any]] | Ledger:
+    try:
+        location = located(store, entry_of(piece))
+    except ObjectError as error:
+        bad = Quarantined(piece.ordinal, piece.key, piece.etag, error.reason, error.place)
+        return Ledger(quarantined=[bad])
+    return pool.submit(_attempt, piece, location)
+
+
+def _answer(piece: Piece, answer: Future[tuple[Ledger, Any]] | Ledger) -> tuple[Piece, Ledger, Any]:
+    if isinstance(answer, Ledger):
+        return piece, answer, None
+    try:
+        ledger, left = answer.result()
+    except BrokenProcessPool:
+        raise MapReduceError(
+            f"a worker process died at {piece.key!r} or one of the objects behind it (perhaps"
+            " memory was low): use fewer --workers, or leave the object out by --exclude"
+        ) from None
+    return piece, ledger, left
+
+
+_here: list[tuple[Job, AttemptRunner]] = []  # of a spawned process
+
+
+def _settle(name: JobName, limits: Limits) -> None:
+    with loading(name.reference):  # no run may begin
+        job = name.load()
+    _here[:] = [(job, AttemptRunner(job, Reader(), limits))]
+
+
+def _attempt(piece: Piece, location: Location) -> tuple[Ledger, Any]:
+    job, runner = _here[0]
+    left: Leaving = job  # type: ignore[assignment] # what `collect` asks of a job
+    _, ledger = runner.run([piece], [location])
+    return ledger, left.left if ledger.ok else None
