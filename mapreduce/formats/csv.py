@@ -40,12 +40,13 @@ from mapreduce.formats.fields import (
     shown_leaf,
 )
 from mapreduce.formats.parsed import Parsed, assembled, columns_of
-from mapreduce.safe_text import shown_raw
+from mapreduce.safe_text import shown_raw, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BLANKS: Final = " \t"
+DELIMITERS: Final = ",;\t|"  # the usual ones
 _PLUS: Final = re.compile(rb"(?<![eE])\+")  # of a number, or of a text
 _QUOTE, _LF, _CR = 0x22, 0x0A, 0x0D
 _NO_ROWS: Final = np.zeros(0, np.int64)
@@ -135,14 +136,21 @@ class _CsvReader:
 
     def _take_header(self, block: bytes) -> bytes:
         line, _, rest = block.partition(b"\n")
+        line = line.removesuffix(b"\r")
+        salvage.refuse_wide(line)
         try:
-            text = line.removesuffix(b"\r").decode(self._format.encoding)
+            text = line.decode(self._format.encoding)
         except UnicodeDecodeError as error:
             told = f"the first line, which names the columns, is not {self._format.encoding}"
             raise ObjectError("bad_encoding", f"{told}: {error}. Say which: encoding=") from None
+        if not text.strip():
+            raise ObjectError("wrong_shape", "the first line is empty: expected column names")
         cells = _cells(text, self._format.delimiter)
         if not cells:
-            raise ObjectError("wrong_shape", "the first line does not contain column names as CSV")
+            how = "holds a lone carriage return" if "\r" in text else "quotes no whole field"
+            raise ObjectError(
+                "wrong_shape", f"the first line, which names the columns, {how}: {shown_value(text)}"
+            )
         self._take_names(cells)
         return rest
 
@@ -156,8 +164,17 @@ class _CsvReader:
             if counts[field.path]:
                 self._places[name] = names.index(field.path)
             elif not field.optional:
-                raise missing(field.path, names)
+                raise self._missing(field.path, names)
         self._width = len(names)
+
+    def _missing(self, path: str, names: Sequence[str]) -> ObjectError:
+        """Make the error for a column that is missing, or seems so for another delimiter."""
+        error, line = missing(path, names), self._format.delimiter.join(names)
+        for other in DELIMITERS.replace(self._format.delimiter, ""):
+            if path in [name.strip(BLANKS + '"') for name in line.split(other)]:
+                told = f"{error.place}. With {other!r} as the delimiter it is there"
+                return ObjectError(error.reason, told)
+        return error
 
     def _plain(self, block: bytes) -> Parsed | None:
         """Read a block with pyarrow; None where it might judge otherwise than line by line."""

@@ -204,6 +204,5 @@ def refuse_no_document(document: bytes) -> None:
     """Refuse what holds no JSON that can be told apart."""
     if not document.strip():
         raise ObjectError("empty", f"{len(document)} bytes, only white space")
-    if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
-        raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
+    salvage.refuse_wide(document)
     refuse_deep(document)

@@ -69,6 +69,12 @@ def is_utf8(raw: bytes) -> bool:
     return True
 
 
+def refuse_wide(document: bytes) -> None:
+    """Refuse text of more than a byte a character: by its mark, or the NULs of its first letter."""
+    if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
+        raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
+
+
 def openers(document: bytes) -> int:
     """Count the brackets that open, also those inside strings: no document nests deeper."""
     if len(document) < SMALL_BYTES:

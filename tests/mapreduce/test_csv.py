@@ -129,8 +129,8 @@ def test_reasons_and_places_are_told() -> None:
     [
         (b"a,b\n1,2\n", "wrong_shape", 'no column "link"; there are: "a", "b"'),
         (b"link,kmh,link\n1,2,3\n", "wrong_shape", "column 'link' is there 2 times"),
-        (b"\nlink\n", "wrong_shape", 'no column "link"; there are: ""'),
-        (b'li"nk,"x\n1,2', "wrong_shape", "does not contain column names"),
+        (b"\nlink\n", "wrong_shape", "the first line is empty"),
+        (b'li"nk,"x\n1,2', "wrong_shape", "quotes no whole field"),
         (b"link,\xff\n1,2", "bad_encoding", "utf-8"),
     ],
 )
