@@ -20,7 +20,7 @@ from mapreduce.attempts.prefetch import Fetcher, entry_of
 from mapreduce.attempts.reading import Reading
 from mapreduce.errors import AlteredError, JobError, ObjectError
 from mapreduce.formats import deep_stack, line_blocks
-from mapreduce.formats.formats import DocumentFormat
+from mapreduce.formats.formats import DocumentFormat, refuse_beginning
 from mapreduce.formats.gpx import Gpx
 from mapreduce.formats.parquet import MAGIC, Parquet
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed, joined
@@ -245,30 +245,24 @@ class AttemptRunner:
             stop = None
         cap = self._limits.line_cap_bytes
         parse = format_.begin(allow_nan=self._limits.allow_nan)
-        header_to_come = format_.has_header
-        if header_to_come and start:
+        if format_.has_header and start:
             parse(self._first_line(piece, location))
-            header_to_come = False
         most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(format_.fields)))
         at_once = min(line_blocks.BLOCK_BYTES, most)
         with self._reader.open(entry_of(piece), location, line_blocks.first_byte(start)) as body:
             reading.body, reading.unchecked = body, body.unchecked
             content = unpacked(body, piece.key) if packed or piece.whole else body
             read = refusing(content.read, piece.key) if packed or piece.whole else body.read
-            for block, too_long in line_blocks.blocks(
-                read, start, stop, block_bytes=at_once, cap_bytes=cap
-            ):
-                if too_long and header_to_come:
-                    raise ObjectError("wrong_shape", f"a first line of over {cap:,} bytes")
-                header_to_come = False
+            found = line_blocks.blocks(read, start, stop, block_bytes=at_once, cap_bytes=cap)
+            if not start:
+                found = _begun(found, format_, cap)
+            for block, too_long in found:
                 if too_long:
                     few = range(min(too_long, SAMPLES_PER_REASON))
                     lost = [(NOT_A_RECORD, n, f"a line of over {cap:,} bytes") for n in few]
                     yield Parsed({}, {}, NO_ROWS, too_long, {NOT_A_RECORD: too_long}, lost)
                 if block:
                     yield deep_stack.parsed(parse, block)
-            if header_to_come:
-                raise ObjectError("empty", "no line with column names")
 
     def _first_line(self, piece: Piece, location: Location) -> bytes:
         """Read the line that names the columns of an object that was divided."""
@@ -354,6 +348,28 @@ class AttemptRunner:
 
 def _nothing() -> Generator[Parsed]:
     yield from ()
+
+
+def _begun(
+    blocks: Iterator[tuple[bytes, int]], format_: LineFormat, cap_bytes: int
+) -> Iterator[tuple[bytes, int]]:
+    """Give the same blocks of an object; refuse it where its beginning says that nothing is read.
+
+    Raises
+    ------
+    ObjectError
+        `empty`, `bad_encoding`, or `wrong_shape` where the line that names columns is too long.
+    """
+    first = next(blocks, None)
+    if first is None:
+        raise ObjectError("empty", "no line in it")
+    block, too_long = first
+    if too_long and format_.has_header:
+        raise ObjectError("wrong_shape", f"a first line of over {cap_bytes:,} bytes")
+    if not too_long:
+        refuse_beginning(format_, block)
+    yield first
+    yield from blocks
 
 
 def _document(parse: Callable[[bytes], Parsed], document: bytes | ObjectError) -> Generator[Parsed]:

@@ -149,7 +149,8 @@ class _CsvReader:
         if not cells:
             how = "holds a lone carriage return" if "\r" in text else "quotes no whole field"
             raise ObjectError(
-                "wrong_shape", f"the first line, which names the columns, {how}: {shown_value(text)}"
+                "wrong_shape",
+                f"the first line, which names the columns, {how}: {shown_value(text)}",
             )
         self._take_names(cells)
         return rest

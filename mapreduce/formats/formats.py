@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
+from mapreduce.formats import salvage
 from mapreduce.formats.csv import Csv
 from mapreduce.formats.fields import Field, Unit, check_name
 from mapreduce.formats.gpx import Gpx
@@ -50,3 +51,9 @@ class Lines:
 LineFormat: TypeAlias = JsonLines | Lines | Csv
 DocumentFormat: TypeAlias = Json | JsonColumns | Gpx
 Format: TypeAlias = DocumentFormat | LineFormat | Parquet
+
+
+def refuse_beginning(form: LineFormat, block: bytes) -> None:
+    """Refuse lines of more than a byte a character by how the first begins: none would be read."""
+    if not isinstance(form, Lines):
+        salvage.refuse_wide(block)

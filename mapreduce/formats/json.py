@@ -92,7 +92,10 @@ class _Documents:
         RecursionError
             Where the caller's stack is nearly used up; see `mapreduce.formats.deep_stack`.
         """
-        document = document.removeprefix(BOM)
+        return self.read(document.removeprefix(BOM), allow_nan=allow_nan)
+
+    def read(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
+        """Do the same for a document within another, or on a line: no mark comes before it."""
         parsed = self.reader.parse(document, allow_nan=allow_nan)
         return parsed if self._head is None else self._head.given_to(parsed, document)
 
@@ -244,7 +247,7 @@ class JsonLines:
 def _document(form: _Documents, line: bytes, *, allow_nan: bool) -> Parsed:
     """Read a line's document; one that cannot be read is one record that is none."""
     try:
-        return form.parse(line, allow_nan=allow_nan)
+        return form.read(line, allow_nan=allow_nan)
     except ObjectError as error:
         return not_a_record(form.fields, f"{error.place or error.reason}: {shown_raw(line)}")
 

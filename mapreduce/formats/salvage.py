@@ -71,6 +71,8 @@ def is_utf8(raw: bytes) -> bool:
 
 def refuse_wide(document: bytes) -> None:
     """Refuse text of more than a byte a character: by its mark, or the NULs of its first letter."""
+    if document.startswith(bytes(4)):
+        raise ObjectError("bad_encoding", "it begins with zeros, not with text: was it written?")
     if document[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in document[:2]:
         raise ObjectError("bad_encoding", "expected UTF-8, got UTF-16 or UTF-32")
 

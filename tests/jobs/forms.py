@@ -10,7 +10,9 @@ import mapreduce as mr
 class Sums(mr.Job):
     """What the jobs below share: no more than where a link and a speed stand differs."""
 
-    links = mr.Table(key="link", n=mr.Sum, total=mr.Sum, squares=mr.WideSum, low=mr.Min, high=mr.Max)
+    links = mr.Table(
+        key="link", n=mr.Sum, total=mr.Sum, squares=mr.WideSum, low=mr.Min, high=mr.Max
+    )
 
     def map(self, r: Any) -> mr.Rows:
         v = mr.scaled(r.speed, 1_000_000)

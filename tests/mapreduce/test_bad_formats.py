@@ -1,4 +1,4 @@
-"""Bad input in every format among good: each object accounted for, nothing swells, sums unchanged."""
+"""Bad input in every format among good: accounted for, nothing swells, the sums unchanged."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece
+from tests.mapreduce.bad import json_lines
 from tests.mapreduce.bad.case import LIMITS, MEMORY_BYTES, Case, Form
 from tests.mapreduce.bad.csv import CSV
+from tests.mapreduce.bad.json_columns import COLUMNS
+from tests.mapreduce.bad.lists_in_lists import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FORMS: Final[Mapping[str, Form]] = {"csv": CSV}
+FORMS: Final[Mapping[str, Form]] = {
+    "csv": CSV,
+    "lines": json_lines.LINES,
+    "trip lines": json_lines.TRIPS,
+    "columns": COLUMNS,
+    "lists in lists": LISTS,
+}
 EACH: Final = [(form, name) for form, found in FORMS.items() for name in found.cases]
 OPTIONS: Final = mr.Options(limits=LIMITS)
 

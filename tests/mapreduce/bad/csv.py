@@ -48,8 +48,14 @@ OBJECTS: Final[Cases] = {
     "utf-16-le": refused(plain(2).decode().encode("utf-16-le"), "bad_encoding", "UTF-16"),
     "utf-16-be": refused(plain(2).decode().encode("utf-16-be"), "bad_encoding", "UTF-16"),
     "utf-32": refused(plain(2).decode().encode("utf-32"), "bad_encoding", "UTF-16 or UTF-32"),
+    "utf-16, large": refused(plain(90_000).decode().encode("utf-16"), "bad_encoding", "UTF-16"),
+    "large": taken(plain(90_000) + b'1,"1\n' + b"1,1\n" * 90_000, 180_000, not_a_record=1),
+    "large, without names": refused(b"1,1\n" * 90_000, "wrong_shape", "no column"),
+    "large, packed, cut, not named so": refused(
+        gzip.compress(plain(90_000), 0)[:-9], "unreadable", "ends in the middle"
+    ),
     "latin-1 names": refused(b"link,v,S\xe3o\n1,50,a\n", "bad_encoding", "encoding="),
-    "zeros": refused(bytes(1000), "bad_encoding"),
+    "zeros": refused(bytes(1000), "bad_encoding", "zeros"),
     "noise": refused(bytes(range(128, 256)) * 50, "bad_encoding", "encoding="),
     "html": refused(b"<html>\n<title>503</title>\n</html>\n", "wrong_shape", "<html>"),
     "json": refused(b'{"data":[{"link":1,"v":50}]}', "wrong_shape"),
@@ -60,7 +66,7 @@ OBJECTS: Final[Cases] = {
     "packed twice.gz": refused(gzip.compress(gzip.compress(plain(9))), "unreadable", "twice"),
     "a bomb of a first line.gz": refused(bomb(b"x"), "wrong_shape", "first line of"),
     "a bomb of a line.gz": taken(gzip.compress(HEAD) + bomb(b" "), not_a_record=1),
-    "a bomb of empty lines.gz": taken(gzip.compress(plain(1)) + bomb(b"\n"), 1),
+    "a bomb of empty lines.gz": taken(gzip.compress(plain(1)) + bomb(b"\n", 32), 1),
     "a first line alone": taken(b"link,v"),
     "many columns": taken(
         b"link,v" + b",x" * 100_000 + b"\n" + (b"1,1" + b"," * 100_000 + b"\n") * 30, 30
