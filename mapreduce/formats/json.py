@@ -10,7 +10,7 @@ those of the head last.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -25,7 +25,7 @@ from mapreduce.formats.parsed import (
     Parsed,
     assembled,
     columns_of,
-    joined,
+    joined_in_turn,
     narrowed,
     not_a_record,
 )
@@ -39,11 +39,13 @@ from mapreduce.formats.record_list import (
     refuse_no_document,
 )
 from mapreduce.formats.record_type import RecordType
+from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.safe_text import shown_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+OF_THE_WHOLE: Final = frozenset(("too_deep", "too_large"))
 AnyField: TypeAlias = Field | Head
 
 
@@ -168,21 +170,31 @@ class _Several:
 
     def parse(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read one whole document; raises as `_Documents.parse`."""
-        parts, records = [], 0
         opened = salvage.openers(document)
-        for raw in self._documents(document, allow_nan=allow_nan):
-            opened -= salvage.openers(raw)
-            parts.append(_document(self.each, raw, allow_nan=allow_nan))
-            records += parts[-1].read
+
+        def raws() -> Iterator[bytes]:
+            nonlocal opened
+            for raw in self._documents(document, allow_nan=allow_nan):
+                opened -= salvage.openers(raw)
+                yield raw
+
+        found = joined_in_turn(self._parts(raws(), allow_nan=allow_nan), self.each.fields)
+        if opened > UNSUSPICIOUS:  # beside the documents that were read
+            refuse_deep(document)
+        return found
+
+    def _parts(self, raws: Iterable[bytes], *, allow_nan: bool) -> Iterator[Parsed]:
+        records = 0
+        for part in _read_each(self.each, raws, allow_nan=allow_nan, within=True):
+            records += part.read
             if records > salvage.MAX_RECORDS:
                 raise ObjectError("too_large", f"more than {salvage.MAX_RECORDS:,} records")
             check_width(self.each.fields, records)
-        if opened > UNSUSPICIOUS:  # beside the documents that were read
-            refuse_deep(document)
-        return joined(parts, self.each.fields)
+            yield part
 
     def _documents(self, document: bytes, *, allow_nan: bool) -> Iterable[bytes]:
-        if salvage.is_ascii(document) or salvage.is_utf8(document):
+        few = document.count(b",") < salvage.MAX_RECORDS
+        if few and (salvage.is_ascii(document) or salvage.is_utf8(document)):
             try:
                 found = self._decoder.decode(document)
             except msgspec.MsgspecError:
@@ -224,8 +236,9 @@ class JsonLines:
     def parse(self, block: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read a block of whole lines; places are counted within the block."""
         if self._documents is not None:
-            read = partial(_document, self._documents, allow_nan=allow_nan)
-            return joined([read(line) for line in block.split(b"\n") if line.strip()], self.fields)
+            documents = (line for line in block.split(b"\n") if line.strip())
+            parts = _read_each(self._documents, documents, allow_nan=allow_nan)
+            return joined_in_turn(parts, self.fields)
         if salvage.is_ascii(block) or salvage.is_utf8(block):
             try:
                 found = self._decoder.decode_lines(nan_tokens.masked(block) if allow_nan else block)
@@ -244,12 +257,31 @@ class JsonLines:
         return read_again(self.shape, lines, allow_nan=allow_nan, refused=salvage.too_deep)
 
 
-def _document(form: _Documents, line: bytes, *, allow_nan: bool) -> Parsed:
-    """Read a line's document; one that cannot be read is one record that is none."""
-    try:
-        return form.read(line, allow_nan=allow_nan)
-    except ObjectError as error:
-        return not_a_record(form.fields, f"{error.place or error.reason}: {shown_raw(line)}")
+def _read_each(
+    form: _Documents, raws: Iterable[bytes], *, allow_nan: bool, within: bool = False
+) -> Iterator[Parsed]:
+    """Read documents; one that cannot be read is one record that is none.
+
+    Of the first such ones it is told why. What is too much of one `within` another is so of both.
+    """
+    told = 0
+    none = not_a_record(form.fields, "")
+    for raw in raws:
+        if told >= SAMPLES_PER_REASON and _holds_no_list(raw):
+            yield none  # as read, but at once: there may be millions
+            continue
+        try:
+            part = form.read(raw, allow_nan=allow_nan)
+        except ObjectError as error:
+            if within and error.reason in OF_THE_WHOLE:
+                raise
+            told += 1
+            part = not_a_record(form.fields, f"{error.place or error.reason}: {shown_raw(raw)}")
+        yield part
+
+
+def _holds_no_list(document: bytes) -> bool:
+    return b"[" not in document and document.count(b"{") <= salvage.MAX_DEPTH
 
 
 def _one_a_line(block: bytes, count: int) -> bool:

@@ -19,12 +19,13 @@ from mapreduce.ledger import SAMPLES_PER_REASON
 from mapreduce.safe_text import shown_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mapreduce.formats.fields import Field, FieldColumn, Mask
     from mapreduce.tables.table import Array
 
 NOT_A_RECORD: Final = "not_a_record"
+JOINED_AT_ONCE: Final = 1 << 10  # a part of one record takes a kilobyte
 Shown: TypeAlias = "Callable[[str, int], str]"
 
 
@@ -144,7 +145,7 @@ def narrowed(parsed: Parsed, more: Parsed) -> Parsed:
 
 
 def joined(parts: Sequence[Parsed], fields: Mapping[str, Field]) -> Parsed:
-    """Give parts of one object as one, in their order."""
+    """Give parts of one object as one, in their order; of each reason the first samples."""
     if len(parts) == 1:
         return parts[0]
     starts = np.cumsum([0, *(part.read for part in parts)]).tolist()
@@ -164,9 +165,32 @@ def joined(parts: Sequence[Parsed], fields: Mapping[str, Field]) -> Parsed:
         np.concatenate([np.arange(0), *(p.rows + start for p, start in places)]),
         starts[-1],
         dropped,
-        [(reason, row + start, value) for p, start in places for reason, row, value in p.samples],
+        _samples_of(places),
         _nan_of(nans),
     )  # fmt: skip
+
+
+def joined_in_turn(parts: Iterable[Parsed], fields: Mapping[str, Field]) -> Parsed:
+    """Do the same with many small parts as they come: some are joined before others are there."""
+    done: list[Parsed] = []
+    few: list[Parsed] = []
+    for part in parts:
+        few.append(part)
+        if len(few) == JOINED_AT_ONCE:
+            done.append(joined(few, fields))
+            few = []
+    return joined([*done, *few], fields)
+
+
+def _samples_of(places: Sequence[tuple[Parsed, int]]) -> list[tuple[str, int, str]]:
+    counts: Counter[str] = Counter()
+    found = []
+    for part, start in places:
+        for reason, row, value in part.samples:
+            counts[reason] += 1
+            if counts[reason] <= SAMPLES_PER_REASON:
+                found.append((reason, row + start, value))
+    return found
 
 
 def _present(part: Parsed, name: str) -> Mask:

@@ -50,6 +50,7 @@ OBJECTS: Final[Cases] = {
     "utf-32": refused(plain(2).decode().encode("utf-32"), "bad_encoding", "UTF-16 or UTF-32"),
     "utf-16, large": refused(plain(90_000).decode().encode("utf-16"), "bad_encoding", "UTF-16"),
     "large": taken(plain(90_000) + b'1,"1\n' + b"1,1\n" * 90_000, 180_000, not_a_record=1),
+    "short lines": taken(HEAD + b"0\n" * 500_000, not_a_record=500_000),
     "large, without names": refused(b"1,1\n" * 90_000, "wrong_shape", "no column"),
     "large, packed, cut, not named so": refused(
         gzip.compress(plain(90_000), 0)[:-9], "unreadable", "ends in the middle"

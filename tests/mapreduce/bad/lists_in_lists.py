@@ -72,13 +72,15 @@ DOCUMENTS: Final[Cases] = {
     "large": refused(b" " * LIMITS.object_cap_bytes + TWO, "too_large"),
     "many trips": refused(b'{"trips":[' + b"0," * (1 << 21) + b"0]}", "too_large", "2,097,152"),
     "many records": refused(
-        _of(*[b'{"points":[' + b"0," * (1 << 20) + b"0]}"] * 3), "too_large", "2,097,152"
+        _of(TRIP, b'{"points":[' + b"0," * (1 << 21) + b"0]}"), "too_large", "2,097,152"
     ),
     "bomb.gz": refused(bomb(b" "), "too_large"),
     "bomb of brackets without a name": refused(bomb(b"["), "too_large"),
     "named gz.gz": refused(TWO, "unreadable"),
     "cut.gz": refused(gzip.compress(plain(99))[:-9], "unreadable", "ends in the middle"),
     "packed twice.gz": refused(gzip.compress(gzip.compress(TWO)), "unreadable", "twice"),
+    "many trips that are none": taken(_of(*[b"0"] * 500_000), not_a_record=500_000),
+    "many trips of nothing": taken(_of(*[b'{"points":[]}'] * 300_000)),
     "no trips": taken(b'{"trips":[ ]}'),
     "no points": taken(_of(b'{"points":[]}', b'{"points":[ ]}')),
     "a list twice": taken(b'{"trips":0,' + TWO[1:], 2),
