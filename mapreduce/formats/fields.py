@@ -495,6 +495,6 @@ def check_name(name: str) -> None:
 
 def missing(path: str, names: Sequence[str]) -> ObjectError:
     """Make the error for an object without a wanted column, from the names it has."""
-    few = ", ".join(map(shown_value, names[:SHOWN_NAMES]))
+    few = ", ".join(map(shown_value, names[:SHOWN_NAMES])) or "none"
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ObjectError("wrong_shape", f"no column {shown_value(path)}; there are: {few}{more}")

@@ -85,7 +85,7 @@ class Parquet:
         parquet = arrow_parquet()
         size = file.seek(0, SEEK_END)
         try:
-            opened = parquet.ParquetFile(file, buffer_size=PAGE_BYTES, pre_buffer=False)
+            opened = parquet.ParquetFile(file)
             names, absent = self._columns(opened.schema_arrow)
             opened = parquet.ParquetFile(
                 file,
@@ -93,6 +93,7 @@ class Parquet:
                 buffer_size=PAGE_BYTES,
                 pre_buffer=False,
                 read_dictionary=names,  # of texts: a long one is held once
+                page_checksum_verification=True,  # where there are any
             )
             groups = _groups_in(opened.metadata, size, start, stop)
             if not groups:
@@ -206,13 +207,19 @@ def _of_dictionary(field: Field, array: Any) -> FieldColumn:
 
 def _shown(scalar: Any) -> str:
     """Give a bad value for people."""
+    if isinstance(scalar, pyarrow().DictionaryScalar):
+        scalar = scalar.value
     try:
         value = scalar.as_py()
+    except UnicodeDecodeError:
+        return shown_raw(scalar.as_buffer().to_pybytes())
     except (ValueError, OverflowError):  # a date that Python has not
         return str(scalar.type)
     if isinstance(value, bytes):
         return shown_raw(value)
-    return shown_value(value if isinstance(value, (str, int, float)) else str(value))
+    if isinstance(value, float):
+        return repr(value)  # 1.0 is bad as an integer, which 1 is not
+    return shown_value(value if isinstance(value, (str, int)) else str(value))
 
 
 def _is_whole_decimal(kind: Any) -> bool:
@@ -238,8 +245,13 @@ def _is_text(kind: Any) -> bool:
 
 def _texts(array: Any) -> list[Any]:
     """Give texts; what is bytes and no UTF-8 is no text."""
+    try:
+        values = array.to_pylist()
+    except UnicodeDecodeError:
+        binary = pyarrow().large_binary() if array.type == pyarrow().large_string() else None
+        values = array.cast(binary or pyarrow().binary()).to_pylist()
     found: list[Any] = []
-    for value in array.to_pylist():
+    for value in values:
         if isinstance(value, bytes):
             try:
                 value = value.decode()  # noqa: PLW2901 - the same, as text

@@ -53,7 +53,10 @@ _SIGNS: Final = (
         sign: f"it is {name}, which is not supported: choose a source of JSON or text"
         for sign, name in _FILES.items()
     }
-    | {b"PAR1": "it is a Parquet file: use --format parquet (in a job: mr.Parquet)"}
+    | {
+        b"PAR1": "it is a Parquet file: use --format parquet (in a job: mr.Parquet)",
+        b"PARE": "it is a Parquet file that is encrypted: decrypt it first",
+    }
 )
 _SUFFIXES: Final = {".br": "brotli", ".sz": "snappy", ".snappy": "snappy", ".zz": "zlib"}
 _TAR: Final = slice(257, 262)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.jobs.forms import Sums
 
 LIMITS: Final = Limits(object_cap_bytes=8 << 20, line_cap_bytes=1 << 20)
-MEMORY_BYTES: Final = 250 << 20  # of a worker, with all that its libraries take
+SWELLING_BYTES: Final = 96 << 20  # of a worker, beside what it takes for good objects
 
 
 @dataclass(frozen=True, slots=True)
