@@ -18,6 +18,7 @@ from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats import salvage
 from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import Field, Float, Int, Text, Unit, checked, plain_of, shown_leaf
+from mapreduce.formats.line_blocks import BOM
 from mapreduce.formats.parsed import Parsed, assembled, columns_of
 from mapreduce.formats.record_list import check_width
 
@@ -55,7 +56,7 @@ class Gpx:
         ObjectError
             `empty`, `unreadable` with the place, `wrong_shape` or `too_large`.
         """
-        if not document.strip():
+        if not document.removeprefix(BOM).strip():
             raise ObjectError("empty", f"{len(document)} bytes, only white space")
         reader = _Reader(self.paths)
         reader.read(document)

@@ -231,5 +231,16 @@ def _opened(body: Body, head: bytes, key: str, cap_bytes: int | None) -> Capped:
         return Capped(head, body, key, cap_bytes)
     if compression_of(head) is None:
         refuse_packed(head, key)
+        _refuse_misnamed(head, key, compression)
     stored = Capped(head, body, key, None)
     return Capped(b"", Unpacked(stored, key, compression), key, cap_bytes)
+
+
+def _refuse_misnamed(head: bytes, key: str, compression: Compression) -> None:
+    """Refuse what begins otherwise than its name says, unless it is cut off before that is told."""
+    if not compression.goes_on(head):
+        raise ObjectError(
+            "unreadable",
+            f"{key}: according to its name it is compressed with {compression.name}, but it begins"
+            f" with {head[:8]!r}: is it not compressed? Rename it",
+        )

@@ -14,9 +14,10 @@ from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.reader import Reader
 from mapreduce.plan import Piece
-from tests.mapreduce.bad import json_lines
+from tests.mapreduce.bad import compressed, json_lines
 from tests.mapreduce.bad.case import LIMITS, SWELLING_BYTES, Case, Form
 from tests.mapreduce.bad.csv import CSV
+from tests.mapreduce.bad.gpx import GPX
 from tests.mapreduce.bad.json_columns import COLUMNS
 from tests.mapreduce.bad.lists_in_lists import LISTS
 from tests.mapreduce.bad.parquet import PARQUET
@@ -32,6 +33,8 @@ FORMS: Final[Mapping[str, Form]] = {
     "trip lines": json_lines.TRIPS,
     "columns": COLUMNS,
     "lists in lists": LISTS,
+    "gpx": GPX,
+    **compressed.FORMS,
 }
 EACH: Final = [(form, name) for form, found in FORMS.items() for name in found.cases]
 OPTIONS: Final = mr.Options(limits=LIMITS)

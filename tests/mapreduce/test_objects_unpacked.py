@@ -104,7 +104,7 @@ def test_cut_content_is_unreadable(name: str, cut: int) -> None:
 
 @pytest.mark.parametrize("ending", PACKED_ENDINGS)
 def test_a_name_that_lies_is_unreadable(ending: str) -> None:
-    with pytest.raises(ObjectError, match=rf"of trip.json{ending} is damaged"):
+    with pytest.raises(ObjectError, match=rf"trip.json{ending}: according to its name"):
         read_all(BytesBody(b'{"data": []}'), f"trip.json{ending}", CAP)
 
 
