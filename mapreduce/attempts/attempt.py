@@ -100,8 +100,7 @@ class AttemptRunner:
         self._side_files = side_files(job)
         self._reader = reader
         self._limits = limits
-        is_xml = isinstance(self._format, Gpx)
-        self._fetcher = Fetcher(reader, limits.object_cap_bytes, is_xml=is_xml)
+        self._fetcher = Fetcher(reader, limits.object_cap_bytes)
 
     @property
     def waited_s(self) -> float:
@@ -212,17 +211,24 @@ class AttemptRunner:
             return
         for piece, location in zip(pieces, locations, strict=True):
             reading = Reading(piece, _nothing())
-            if isinstance(format_, Parquet):
-                reading.again = partial(self._groups, format_, reading, location)
-            else:
-                reading.again = partial(self._blocks, format_, reading, location)
+            reading.again = partial(self._streamed, format_, reading, location)
             reading.blocks = reading.again()
             yield reading
 
+    def _streamed(
+        self, format_: LineFormat | Parquet | Gpx, reading: Reading, location: Location
+    ) -> Generator[Parsed]:
+        if reading.piece.size_bytes == 0:
+            raise ObjectError("empty", "0 bytes")
+        if isinstance(format_, Parquet):
+            yield from self._groups(format_, reading, location)
+        elif isinstance(format_, Gpx):
+            yield from self._points(format_, reading, location)
+        else:
+            yield from self._blocks(format_, reading, location)
+
     def _groups(self, format_: Parquet, reading: Reading, location: Location) -> Generator[Parsed]:
         piece = reading.piece
-        if piece.size_bytes == 0:
-            raise ObjectError("empty", "0 bytes")
         stop = None if piece.stop in (TO_THE_END, piece.size_bytes) else piece.stop
         with ObjectFile(self._reader, entry_of(piece), location) as file:
             refuse_other_than(MAGIC, "a Parquet file", file.read(HEAD_BYTES), piece.key)
@@ -230,12 +236,17 @@ class AttemptRunner:
                 yield from format_.batches(file, piece.start, stop)
             reading.unchecked = file.unchecked
 
+    def _points(self, format_: Gpx, reading: Reading, location: Location) -> Generator[Parsed]:
+        piece = reading.piece
+        with self._reader.open(entry_of(piece), location) as body:
+            reading.body, reading.unchecked = body, body.unchecked
+            content = unpacked(body, piece.key)
+            yield from format_.batches(refusing(content.read, piece.key))
+
     def _blocks(
         self, format_: LineFormat, reading: Reading, location: Location
     ) -> Generator[Parsed]:
         piece = reading.piece
-        if piece.size_bytes == 0:
-            raise ObjectError("empty", "0 bytes")
         start = piece.start
         stop: int | None = piece.stop
         packed = not piece.whole and self._is_packed(piece, location)

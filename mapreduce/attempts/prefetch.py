@@ -63,8 +63,6 @@ class Fetcher:
         How to read a location.
     cap_bytes
         Most bytes one object may hold, unpacked.
-    is_xml
-        Whether XML is what is expected, not JSON.
 
     Attributes
     ----------
@@ -72,9 +70,8 @@ class Fetcher:
         Whether the object that was given last came with nothing to hold it against.
     """
 
-    def __init__(self, reader: Reader, cap_bytes: int, *, is_xml: bool = False) -> None:
+    def __init__(self, reader: Reader, cap_bytes: int) -> None:
         self._reader = reader
-        self._is_xml = is_xml
         self._cap_bytes = cap_bytes
         self.waited_s = 0.0
         self.unchecked = False
@@ -150,8 +147,7 @@ class Fetcher:
         try:
             document = read_all(BytesBody(stored), piece.key, self._cap_bytes)
             refuse_packed_again(document[:HEAD_BYTES], piece.key)
-            if not self._is_xml:
-                _refuse_xml(document)
+            _refuse_xml(document)
         except ObjectError as error:
             return error
         return document

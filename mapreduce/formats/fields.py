@@ -49,7 +49,7 @@ MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would b
 
 WRONG_BYTES: Final = 64
 SHOWN_NAMES: Final = 20
-Unit: TypeAlias = Literal["document", "line", "group"]  # what of an object is read at once
+Unit: TypeAlias = Literal["document", "line", "group"]  # the part that can be read alone
 
 
 class Wrong(bytes):
@@ -256,6 +256,8 @@ class Text:
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
+        if (plain := _plain(values, self.width)) is not None:
+            return column_of(self, plain, None, None)
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
         encoded = [_utf8(v, integers=self.integers) for v in values]
         bad = np.fromiter((v is None for v in encoded), np.bool_, len(values)) & ~absent
@@ -382,6 +384,16 @@ def _number(value: Any) -> float:
         except OverflowError:
             return np.inf
     return np.nan
+
+
+def _plain(values: Sequence[Any], width: int | None) -> Array | None:
+    """Give texts as bytes at once; None where one is no ASCII text of this width without NUL."""
+    if width is None or set(map(type, values)) != {str}:
+        return None
+    text = "".join(values)
+    if not text.isascii() or "\0" in text or max(map(len, values)) > width:
+        return None
+    return np.array(values, dtype=f"S{width}")
 
 
 def _utf8(value: Any, *, integers: bool) -> bytes | None:

@@ -1,8 +1,8 @@
 """Formats: the bytes of an object to columns of the wanted fields, and an account of the rest.
 
-Formats that a job declares: `Json`, `JsonColumns` and `Gpx` (documents); `JsonLines`, `Csv` and
-`Lines` (one record a line, any size of object); `Parquet` (row groups, any size of object). Nothing
-here opens or reads. Each has a file of its own but `Lines`, which has no fields.
+Formats that a job declares: `Json` and `JsonColumns` (documents); `JsonLines`, `Csv` and `Lines`
+(one record a line), `Parquet` (row groups) and `Gpx` (points of one document), whatever the size of
+an object. Nothing here opens or reads. Each has a file of its own but `Lines`, which has no fields.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Lines:
 
 
 LineFormat: TypeAlias = JsonLines | Lines | Csv
-DocumentFormat: TypeAlias = Json | JsonColumns | Gpx
-Format: TypeAlias = DocumentFormat | LineFormat | Parquet
+DocumentFormat: TypeAlias = Json | JsonColumns
+Format: TypeAlias = DocumentFormat | LineFormat | Parquet | Gpx
 
 
 def refuse_beginning(form: LineFormat, block: bytes) -> None:

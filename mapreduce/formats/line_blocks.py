@@ -49,12 +49,12 @@ def blocks(
         Most bytes of a line, its end not counted.
     """
     reading = _Reading(first_byte(start), skipping=start > 0, stop=stop, cap_bytes=cap_bytes)
-    while not reading.over and (chunk := _filled(read, block_bytes)):
+    while not reading.over and (chunk := filled(read, block_bytes)):
         yield from reading.told(reading.take(chunk))
     yield from reading.told(reading.rest())
 
 
-def _filled(read: Callable[[int], bytes], n: int) -> bytes:
+def filled(read: Callable[[int], bytes], n: int) -> bytes:
     """Read n bytes, fewer only at the end: small pieces would be searched again and again."""
     chunk = read(n)
     if not chunk or len(chunk) == n:

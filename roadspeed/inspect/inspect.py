@@ -25,7 +25,7 @@ from mapreduce.objects.members import located
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
-from mapreduce.objects.unpacked import unpacked
+from mapreduce.objects.unpacked import Capped, unpacked
 from roadspeed.inspect.leaves import Leaf, is_named, likely
 from roadspeed.inspect.tables import csv_look, gpx_records, parquet_records
 from roadspeed.inspect.traces import trace_of
@@ -177,7 +177,8 @@ def _looked(reader: Reader, entry: Entry, location: Location, found: Findings) -
         refuse_packed_again(raw[:HEAD_BYTES], entry.key)
         raw = raw.removeprefix(BOM)
         if GPX.search(raw[:HEAD_OF_XML]):
-            points = gpx_records(raw + content.read(), RECORDS_AN_OBJECT)
+            all_of_it = Capped(raw, content, entry.key, None)
+            points = gpx_records(all_of_it.read, RECORDS_AN_OBJECT)
             _take(points, Where("gpx"), found)
             return None
         if len(raw) >= FIRST_BYTES and _take_lines(raw[: raw.rfind(b"\n") + 1], found):

@@ -19,7 +19,7 @@ from xml.etree import ElementTree as ET
 from mapreduce import Gpx, ObjectError, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DELIMITERS: Final = ",;\t|"
 FIRST_LINES: Final = 50
@@ -95,7 +95,7 @@ def parquet_records(file: Any, most: int) -> list[dict[str, Any]]:
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
-def gpx_records(raw: bytes, most: int) -> list[dict[str, Any]]:
+def gpx_records(read: Callable[[int], bytes], most: int) -> list[dict[str, Any]]:
     """Give the first points of a GPX file's tracks, with the paths that a run reads them by.
 
     Raises
@@ -103,8 +103,21 @@ def gpx_records(raw: bytes, most: int) -> list[dict[str, Any]]:
     ObjectError
         As a run does.
     """
-    Gpx(lat=Text("@lat"), lon=Text("@lon")).parse(raw)
-    root = ET.fromstring(raw)  # noqa: S314 - a document type was refused just now
+    head: list[bytes] = []
+    seen = 0
+
+    def kept(n: int) -> bytes:
+        piece = read(n)
+        if seen < most:
+            head.append(piece)
+        return piece
+
+    for batch in Gpx(lat=Text("@lat"), lon=Text("@lon")).batches(kept):
+        seen += batch.read
+    tree: Any = ET.XMLPullParser(["start"])
+    for piece in head:  # a document type was refused just now
+        tree.feed(piece)
+    _, root = next(tree.read_events())
     points = root.iterfind("./{*}trk/{*}trkseg/{*}trkpt")
     return [
         {**{f"@{name}": _value(text, ".") for name, text in point.attrib.items()}, **_inner(point)}

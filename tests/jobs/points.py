@@ -4,10 +4,10 @@ import mapreduce as mr
 
 
 class Points(mr.Job):
-    """Counts points."""
+    """Counts points, and the files they are in."""
 
     records = mr.Gpx(lat=mr.Float("@lat"))
-    points = mr.Table("lat", n=mr.Sum)
+    points = mr.Table("lat", n=mr.Sum, files=mr.Distinct(per="object"))
 
     def map(self, r: mr.Records) -> mr.Rows:
         """Fold the points."""

@@ -16,11 +16,13 @@ class Steps(mr.Job):
 
     @property
     def records(self) -> mr.Format:
-        """One number a line, or a row."""
+        """One number a line, a row or a point."""
         if self.form == "parquet":
             return mr.Parquet(x=mr.Int("x"))
         if self.form == "json":
             return mr.JsonLines(x=mr.Int("x"))
+        if self.form == "gpx":
+            return mr.Gpx(x=mr.Int("@lat"))
         return mr.Csv(names=["x"], x=mr.Int("x"))
 
     def map(self, r: mr.Records) -> mr.Rows:

@@ -37,8 +37,14 @@ def as_parquet(numbers: list[int]) -> bytes:
     return out.getvalue()
 
 
+def as_gpx(numbers: list[int]) -> bytes:
+    points = "".join(f'<trkpt lat="{x}"/>' for x in numbers)
+    return f"<gpx><trk><trkseg>{points}</trkseg></trk></gpx>".encode()
+
+
 @pytest.mark.parametrize(
-    ("form", "make"), [("lines", as_lines), ("json", as_json), ("parquet", as_parquet)]
+    ("form", "make"),
+    [("lines", as_lines), ("json", as_json), ("parquet", as_parquet), ("gpx", as_gpx)],
 )
 def test_steps_are_those_of_a_plain_loop_whatever_the_blocks(form: str, make: Any) -> None:
     job = Steps(form=form)
