@@ -346,6 +346,22 @@ def test_a_path_that_no_decoder_can_name_is_refused_where_it_is_declared(path: s
         Json(at=path, v=mr.Float("v"))
 
 
+@given(st.lists(st.text("ab\0é", max_size=5), max_size=4))
+def test_texts_turned_into_bytes_at_once_are_those_turned_one_by_one(texts: list[str]) -> None:
+    field = mr.Text("x", width=3, null=("a",))
+    column = field.column(texts)
+    good = [len(raw := text.encode()) <= 3 and b"\0" not in raw for text in texts]
+    absent = [text == "a" for text in texts]
+    assert column.values.dtype == "S3"
+    assert column.values.tolist() == [
+        text.encode() if fits else b"" for text, fits in zip(texts, good, strict=True)
+    ]
+    assert (column.bad is None) == all(good)
+    assert column.bad is None or column.bad.tolist() == [not fits for fits in good]
+    assert (column.absent is None) == (not any(absent))
+    assert column.absent is None or column.absent.tolist() == absent
+
+
 WIDE = {f"w{n}": mr.Text(f"w{n}", width=1024, optional=True) for n in range(8)}
 
 

@@ -104,6 +104,13 @@ def test_gpx_is_known_by_its_first_element(head: str, tmp_path: Path) -> None:
     assert "100 records of gpx" in told(inspected(str(tmp_path)), str(tmp_path))
 
 
+def test_points_of_gpx_far_apart_are_found(tmp_path: Path) -> None:
+    far = f"<!--{' ' * 50_000}-->"
+    points = f'{far}<trkpt lat="1" lon="2"><time>2019-01-01T00:00:00Z</time></trkpt>' * 60
+    (tmp_path / "a.gpx").write_text(f"<gpx><trk><trkseg>{points}</trkseg></trk></gpx>")
+    assert "60 records of gpx" in told(inspected(str(tmp_path)), str(tmp_path))
+
+
 def test_where_no_file_can_be_read_it_fails(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("<html>")
     done = CliRunner().invoke(app, ["inspect", str(tmp_path)])
