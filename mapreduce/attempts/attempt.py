@@ -209,15 +209,20 @@ class AttemptRunner:
                 yield Reading(piece, _document(parse, document), unchecked=self._fetcher.unchecked)
                 del document
             return
-        for piece, location in zip(pieces, locations, strict=True):
-            reading = Reading(piece, _nothing())
+        for piece, location in self._fetcher.nearer(pieces, locations):
+            reading = Reading(piece, _nothing(), unchecked=self._fetcher.unchecked)
             reading.again = partial(self._streamed, format_, reading, location)
             reading.blocks = reading.again()
             yield reading
 
     def _streamed(
-        self, format_: LineFormat | Parquet | Gpx, reading: Reading, location: Location
+        self,
+        format_: LineFormat | Parquet | Gpx,
+        reading: Reading,
+        location: Location | ObjectError,
     ) -> Generator[Parsed]:
+        if isinstance(location, ObjectError):
+            raise location
         if reading.piece.size_bytes == 0:
             raise ObjectError("empty", "0 bytes")
         if isinstance(format_, Parquet):
@@ -234,12 +239,12 @@ class AttemptRunner:
             refuse_other_than(MAGIC, "a Parquet file", file.read(HEAD_BYTES), piece.key)
             with file.fault_raised():
                 yield from format_.batches(file, piece.start, stop)
-            reading.unchecked = file.unchecked
+            reading.unchecked |= file.unchecked
 
     def _points(self, format_: Gpx, reading: Reading, location: Location) -> Generator[Parsed]:
         piece = reading.piece
         with self._reader.open(entry_of(piece), location) as body:
-            reading.body, reading.unchecked = body, body.unchecked
+            reading.take(body)
             content = unpacked(body, piece.key)
             yield from format_.batches(refusing(content.read, piece.key))
 
@@ -261,7 +266,7 @@ class AttemptRunner:
         most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(format_.fields)))
         at_once = min(line_blocks.BLOCK_BYTES, most)
         with self._reader.open(entry_of(piece), location, line_blocks.first_byte(start)) as body:
-            reading.body, reading.unchecked = body, body.unchecked
+            reading.take(body)
             content = unpacked(body, piece.key) if packed or piece.whole else body
             read = refusing(content.read, piece.key) if packed or piece.whole else body.read
             found = line_blocks.blocks(read, start, stop, block_bytes=at_once, cap_bytes=cap)

@@ -3,8 +3,8 @@
 What has a URL is read by threads; of files the kernel is told, and reads them ahead by itself.
 Order is kept; what is held is bounded in objects and in bytes. Objects are held as they are stored
 and unpacked when their turn comes, so that of many bombs one at a time unfolds. An object's own
-fault is handed on in its place, a fault of the store is raised. Objects to be streamed are not
-fetched ahead: they are opened when their turn comes.
+fault is handed on in its place, a fault of the store is raised. Of objects to be streamed the small
+ones are fetched ahead; the others are opened when their turn comes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mapreduce.errors import ObjectError
 from mapreduce.objects import Entry, Location
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 AHEAD_OBJECTS: Final = 4
 AHEAD_BYTES: Final = 16 << 20
+SMALL_BYTES: Final = 1 << 20  # of an object to be streamed: a request takes longer than its bytes
 CACHED_BYTES_PER_S: Final = 1e9  # a file that comes quicker was in memory: so is the next, likely
 
 
@@ -52,6 +53,9 @@ class _Later:
 
     def cancel(self) -> None:
         """Nothing has begun."""
+
+
+_Fetch: TypeAlias = "Future[tuple[bytes, bool]] | _Later"
 
 
 class Fetcher:
@@ -82,7 +86,7 @@ class Fetcher:
     def set_requests(self, requests: int) -> None:
         """Read at most so many objects at once; 0 for as many as are fetched ahead.
 
-        Between two calls of `documents` only: what was fetched ahead is dropped.
+        Between two splits only: what was fetched ahead is dropped.
         """
         requests = min(requests or AHEAD_OBJECTS, AHEAD_OBJECTS)
         if requests != self._requests:
@@ -104,7 +108,42 @@ class Fetcher:
         StoreError
             Where the store as a whole failed.
         """
-        ahead: deque[tuple[Piece, Future[tuple[bytes, bool]] | _Later]] = deque()
+        for piece, _, future in self._ahead(pieces, locations, self._begun):
+            assert future is not None  # noqa: S101 - all are fetched
+            document = self._document(piece, future)
+            del future
+            yield piece, document
+            del document
+
+    def nearer(
+        self, pieces: Sequence[Piece], locations: Sequence[Location]
+    ) -> Iterator[tuple[Piece, Location | ObjectError]]:
+        """Give where to open each object, or its fault, in order: a small one from the web is here.
+
+        Raises
+        ------
+        StoreError
+            Where the store as a whole failed.
+        """
+        for piece, location, future in self._ahead(pieces, locations, self._begun_if_small):
+            self.unchecked = False
+            if future is None:
+                yield piece, location
+                continue
+            found: Location | ObjectError
+            try:
+                found = Location(body=self._stored(piece, future))
+            except ObjectError as error:
+                found = error
+            yield piece, found
+
+    def _ahead(
+        self,
+        pieces: Sequence[Piece],
+        locations: Sequence[Location],
+        begun: Callable[[Piece, Location], _Fetch | None],
+    ) -> Iterator[tuple[Piece, Location, _Fetch | None]]:
+        ahead: deque[tuple[Piece, Location, _Fetch | None]] = deque()
         waiting = deque(zip(pieces, locations, strict=True))
         held_bytes = 0
         try:
@@ -114,37 +153,41 @@ class Fetcher:
                         break
                     piece, location = waiting.popleft()
                     held_bytes += piece.size_bytes
-                    ahead.append((piece, self._begun(piece, location)))
-                piece, future = ahead.popleft()
-                document = self._document(piece, future)
-                held_bytes -= piece.size_bytes
-                del future
-                yield piece, document
-                del document
+                    ahead.append((piece, location, begun(piece, location)))
+                held_bytes -= ahead[0][0].size_bytes
+                yield ahead.popleft()  # held by whoever takes it, alone
         finally:
-            for _, future in ahead:
-                future.cancel()
+            for _, _, future in ahead:
+                if future is not None:
+                    future.cancel()
 
-    def _begun(self, piece: Piece, location: Location) -> Future[tuple[bytes, bool]] | _Later:
+    def _begun(self, piece: Piece, location: Location) -> _Fetch:
         if location.url is not None:
-            return self._threads.submit(self._read, piece, location)
+            return self._threads.submit(self._read_capped, piece, location)
         if location.path is not None and not self._cached:
             announce(location.path)
-        return _Later(self._read, piece, location)
+        return _Later(self._read_capped, piece, location)
 
-    def _document(
-        self, piece: Piece, future: Future[tuple[bytes, bool]] | _Later
-    ) -> bytes | ObjectError:
+    def _begun_if_small(self, piece: Piece, location: Location) -> _Fetch | None:
+        is_small = piece.whole and 0 < piece.size_bytes <= SMALL_BYTES
+        if location.url is None or not is_small:
+            return None
+        return self._threads.submit(self._read, piece, location)
+
+    def _stored(self, piece: Piece, future: _Fetch) -> bytes:
+        """Wait for the bytes as they are stored."""
         started = time.monotonic()
         try:
             stored, self.unchecked = future.result()
-        except ObjectError as error:
-            return error
         finally:
             waited_s = time.monotonic() - started
             self.waited_s += waited_s
             self._cached = piece.size_bytes > waited_s * CACHED_BYTES_PER_S
+        return stored
+
+    def _document(self, piece: Piece, future: _Fetch) -> bytes | ObjectError:
         try:
+            stored = self._stored(piece, future)
             document = read_all(BytesBody(stored), piece.key, self._cap_bytes)
             refuse_packed_again(document[:HEAD_BYTES], piece.key)
             _refuse_xml(document)
@@ -152,10 +195,13 @@ class Fetcher:
             return error
         return document
 
-    def _read(self, piece: Piece, location: Location) -> tuple[bytes, bool]:
-        """Read the bytes as they are stored, and tell whether they are unchecked."""
+    def _read_capped(self, piece: Piece, location: Location) -> tuple[bytes, bool]:
         if piece.size_bytes > self._cap_bytes:
             raise ObjectError("too_large", f"{piece.size_bytes:,} bytes, cap {self._cap_bytes:,}")
+        return self._read(piece, location)
+
+    def _read(self, piece: Piece, location: Location) -> tuple[bytes, bool]:
+        """Read the bytes as they are stored, and tell whether they are unchecked."""
         with self._reader.open(entry_of(piece), location) as body:
             return body.read(), body.unchecked
 

@@ -25,3 +25,8 @@ class Reading:
     again: Callable[[], Generator[Parsed]] | None = None
     body: Body | None = None
     unchecked: bool = False
+
+    def take(self, body: Body) -> None:
+        """Note the body that the blocks are read from."""
+        self.body = body
+        self.unchecked |= body.unchecked

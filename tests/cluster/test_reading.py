@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mapreduce.attempts.prefetch import Fetcher
-from mapreduce.errors import StoreError
+from mapreduce.attempts.prefetch import SMALL_BYTES, Fetcher
+from mapreduce.errors import ObjectError, StoreError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.patience import Patience, RetryPolicy
 from mapreduce.objects.reader import Reader
@@ -19,6 +19,9 @@ from mapreduce.tls import Authority, client_context, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from mapreduce.objects.body import Body
 
 BODY = b'{"data": []}'
 QUICK = RetryPolicy(first_s=0.01, longest_s=0.02, deadline_s=60.0)
@@ -119,3 +122,43 @@ def test_a_pace_is_kept_to_and_used(authority: Authority, origin: str, requests:
         assert [d for _, d in fetcher.documents(pieces, locations)] == [BODY] * 8
         fetcher.close()
     assert Answering.most_at_once == requests
+
+
+@pytest.mark.parametrize("requests", [1, 2, 4])
+def test_small_objects_to_be_streamed_are_fetched_ahead(
+    authority: Authority, origin: str, requests: int
+) -> None:
+    Answering.everyone = threading.Barrier(requests)  # nobody is answered before all have asked
+    pieces = [Piece(n, str(n), len(BODY), "") for n in range(8)]
+    locations = [Location(url=f"{origin}1/{n}") for n in range(8)]
+    with _reader(authority, origin) as reader:
+        fetcher = Fetcher(reader, cap_bytes=1)  # of documents, not of these
+        fetcher.set_requests(requests)
+        assert list(fetcher.nearer(pieces, locations)) == [(p, Location(body=BODY)) for p in pieces]
+        fetcher.close()
+    assert Answering.most_at_once == requests
+
+
+class Failing(Reader):
+    def open(self, entry: Entry, *_: object) -> Body:
+        raise ObjectError("gone", entry.key)
+
+
+def test_others_are_left_where_they_are_and_a_fault_is_handed_on(tmp_path: Path) -> None:
+    web = Location(url="https://127.0.0.1/1/0")
+    given = [
+        (Piece(0, "large", SMALL_BYTES + 1, ""), web),
+        (Piece(1, "range", 9, "", 0, 3), web),
+        (Piece(2, "empty", 0, ""), web),
+        (Piece(3, "file", 9, ""), Location(path=str(tmp_path / "a"))),
+        (Piece(4, "held", 9, ""), Location(body=BODY)),
+        (Piece(5, "small", 9, ""), web),
+    ]
+    fetcher = Fetcher(Failing(), 1 << 20)
+    fetcher.unchecked = True  # of an object before
+    *left, (piece, fault) = fetcher.nearer(*zip(*given, strict=True))
+    fetcher.close()
+    assert left == given[:-1]
+    assert not fetcher.unchecked
+    assert isinstance(fault, ObjectError)
+    assert (piece.key, str(fault)) == ("small", "gone: small")

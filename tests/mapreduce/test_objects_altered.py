@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mapreduce.attempts.prefetch import SMALL_BYTES
 from mapreduce.cluster.engine import Cluster
 from mapreduce.engines.local import Local
 from mapreduce.errors import AlteredError, StoreError
@@ -22,7 +23,7 @@ from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_settings import Keys, Settings, find_settings
 from mapreduce.runs.driver import Options, run
 from tests.cluster.launching import Processes
-from tests.jobs.counting import Lines, Links
+from tests.jobs.counting import Lines, Links, PlainRows
 from tests.services.proxy import Proxy, proxied
 from tests.services.stores import Answer, entry, page, strange
 
@@ -303,3 +304,33 @@ def test_checking_is_set_where_s3_tools_look(told: str, *, checked: bool, tmp_pa
     config = f"[default]\nresponse_checksum_validation = {told}\n"
     (tmp_path / ".aws/config").write_text(config)
     assert find_settings(environ={"HOME": str(tmp_path)}).checked is checked
+
+
+@pytest.mark.parametrize("lines", [3, 60_000])
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_what_is_streamed_is_checked_and_counted_too(lines: int, *, is_checked: bool) -> None:
+    content = b'{"id":1, "text": "x"}\n' * lines
+    assert (len(content) > SMALL_BYTES) == (lines > 3)  # the others are fetched ahead
+    etag = hashlib.md5(content).hexdigest() if is_checked else "opaque"
+
+    def objects(_: str) -> Answer:
+        return Answer(content, headers={"ETag": f'"{etag}"'})
+
+    with strange(lambda _: page(entry("k", len(content), etag)), objects) as server:
+        got = run(PlainRows(), server.store(), engine=Local(1))
+    assert got.ledger.kept == lines
+    assert got.receipt["objects"]["unchecked"] == (not is_checked)
+
+
+@pytest.mark.parametrize("lines", [3, 60_000])
+def test_what_is_streamed_is_quarantined_where_it_changed(lines: int) -> None:
+    content = b'{"id":1, "text": "x"}\n' * lines
+
+    def objects(asked: str) -> Answer:
+        return Answer(content, headers={"ETag": '"new"' if asked.endswith("b") else '"old"'})
+
+    listed = "".join(entry(key, len(content), "old") for key in "ab")
+    with strange(lambda _: page(listed), objects) as server:
+        got = run(PlainRows(), server.store(), engine=Local(1))
+    assert got.ledger.kept == lines
+    assert [(q.key, q.reason) for q in got.ledger.quarantined] == [("b", "changed")]
