@@ -34,8 +34,9 @@ class Records:
 
     Each field is an attribute: an array of length n. `object` says which object this is (its
     `key`, `ordinal`, `etag`), `rows` (int64[n]) each record's place in it, and `has(name)` where
-    an optional field is present. A large object of lines comes as several `Records`; where it is
-    divided, places are counted from the piece's beginning, `object.start` (a byte).
+    an optional field is present. A large object of lines, rows or points comes as several
+    `Records`; where it is divided, places are counted from the piece's beginning, `object.start`
+    (a byte).
     `without` leaves some out, for a reason that the run counts.
     """
 
