@@ -1,9 +1,9 @@
 """Archives in a listing: their members in place of them.
 
 What an archive says of its members is read by ranges when it is listed, and waits in a file until
-all of it is read. So one that cannot be used (damaged, with a name twice or none, or with members
-that overlap) stays the object that it is, and is told when it is read. Memory is bounded whatever
-the number of members.
+all of it is read. So one that cannot be used (damaged, without a file in it, with a name twice or
+none, or with members that overlap) stays the object that it is, and is told when it is read. Memory
+is bounded whatever the number of members.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def _members(reader: Reader, archive: Entry, store: Store, lister: Lister) -> It
             for entry in lister(file, archive):
                 _check_name(entry.key, keys)
                 waiting.write(msgspec.json.encode(entry) + b"\n")
+            if not waiting.tell():
+                raise ObjectError("unreadable", "it holds no file")  # noqa: TRY301 - as of others
         except ObjectError:
             yield archive
             return

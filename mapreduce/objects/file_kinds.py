@@ -28,8 +28,8 @@ _PACKED: Final = {
 }
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _UNUSABLE: Final = (
-    "it is a {0} archive that cannot be used: it is damaged, holds a name twice, is compressed,"
-    " lies in another archive, or its name does not end in .{0}. Unpack it"
+    "it is a {0} archive that cannot be used: it is damaged, holds no file, holds a name twice,"
+    " is compressed, lies in another archive, or its name does not end in .{0}. Unpack it"
 )
 _ARCHIVES: Final = {
     b"7z\xbc\xaf\x27\x1c": "7z",

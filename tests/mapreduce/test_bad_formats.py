@@ -21,6 +21,7 @@ from tests.mapreduce.bad.gpx import GPX
 from tests.mapreduce.bad.json_columns import COLUMNS
 from tests.mapreduce.bad.lists_in_lists import LISTS
 from tests.mapreduce.bad.parquet import PARQUET
+from tests.mapreduce.bad.zips import ZIP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "lists in lists": LISTS,
     "gpx": GPX,
     **compressed.FORMS,
+    "zip": ZIP,
 }
 EACH: Final = [(form, name) for form, found in FORMS.items() for name in found.cases]
 OPTIONS: Final = mr.Options(limits=LIMITS)
@@ -56,7 +58,7 @@ def test_every_format_has_cases_enough(name: str) -> None:
 @pytest.mark.parametrize(("form", "name"), EACH, ids=[" ".join(one) for one in EACH])
 def test_each_bad_object_has_its_account(form: str, name: str) -> None:
     case = FORMS[form].cases[name]
-    store = Memory({name: case.content})
+    store = Memory({name: case.body})
     entries = list(objects_of(store))
     pieces = [Piece(n, e.key, e.size_bytes, e.etag) for n, e in enumerate(entries)]
     run = AttemptRunner(FORMS[form].job(), Reader(), LIMITS)
@@ -89,7 +91,7 @@ def test_bad_objects_among_good_change_nothing(
     )
     assert not alone.ledger.quarantined
     assert not alone.ledger.dropped
-    mixed = folder(tmp_path / "mixed", {**form.good, **{n: c.content for n, c in cases.items()}})
+    mixed = folder(tmp_path / "mixed", {**form.good, **{n: c.body for n, c in cases.items()}})
     (mixed / "_SUCCESS").write_bytes(b"")
     got = mr.run(
         form.job(), mixed, workers=2, options=mr.Options(limits=LIMITS, split_bytes=split_bytes)

@@ -20,12 +20,18 @@ LIMITS: Final = Limits(object_cap_bytes=8 << 20, line_cap_bytes=1 << 20)
 SWELLING_BYTES: Final = 96 << 20  # of a worker, beside what it takes for good objects
 
 
+Content: TypeAlias = "bytes | Callable[[], bytes]"
+Cases: TypeAlias = "Mapping[str, Case]"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """An object and its account.
 
     Attributes
     ----------
+    content
+        What it holds, or what makes that: bombs take a second.
     reason
         Why it, or the member `within` it, is set aside; empty where it is not.
     told
@@ -34,7 +40,7 @@ class Case:
         How many objects are read: an archive holds some.
     """
 
-    content: bytes
+    content: Content
     reason: str = ""
     told: str = ""
     within: str = ""
@@ -42,18 +48,20 @@ class Case:
     kept: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
 
-
-Cases: TypeAlias = "Mapping[str, Case]"
+    @property
+    def body(self) -> bytes:
+        """Its bytes."""
+        return self.content if isinstance(self.content, bytes) else self.content()
 
 
 def refused(
-    content: bytes, reason: str, told: str = "", *, within: str = "", ok: int = 0, kept: int = 0
+    content: Content, reason: str, told: str = "", *, within: str = "", ok: int = 0, kept: int = 0
 ) -> Case:
     """Give an object that is set aside; of an archive `ok` members are not."""
     return Case(content, reason, told, within, ok, kept)
 
 
-def taken(content: bytes, kept: int = 0, *, ok: int = 1, **dropped: int) -> Case:
+def taken(content: Content, kept: int = 0, *, ok: int = 1, **dropped: int) -> Case:
     """Give an object that is read, with the records that are kept and dropped of it."""
     return Case(content, "", "", "", ok, kept, dropped)
 
