@@ -22,9 +22,10 @@ class MapError(JobError):
 class Limits:
     """What an attempt may use. All of it is part of every engine alike.
 
-    `object_cap_bytes` bounds a JSON document, unpacked; `line_cap_bytes` a line; `max_keys` the
-    rows of a table; `quarantine_map_errors` books an exception in `map` on the object instead of
-    stopping the run; `allow_nan` takes NaN, Infinity and -Infinity where JSON has a value.
+    `object_cap_bytes` bounds a document, or a page of a Parquet column, unpacked; `line_cap_bytes`
+    a line; `max_keys` the rows of a table; `quarantine_map_errors` books an exception in `map` on
+    the object instead of stopping the run; `allow_nan` takes NaN, Infinity and -Infinity where JSON
+    has a value.
     """
 
     object_cap_bytes: int = OBJECT_CAP_BYTES

@@ -238,7 +238,8 @@ class AttemptRunner:
         with ObjectFile(self._reader, entry_of(piece), location) as file:
             refuse_other_than(MAGIC, "a Parquet file", file.read(HEAD_BYTES), piece.key)
             with file.fault_raised():
-                yield from format_.batches(file, piece.start, stop)
+                cap = self._limits.object_cap_bytes
+                yield from format_.batches(file, piece.start, stop, cap_bytes=cap)
             reading.unchecked |= file.unchecked
 
     def _points(self, format_: Gpx, reading: Reading, location: Location) -> Generator[Parsed]:

@@ -36,7 +36,9 @@ from mapreduce.formats.fields import (
     missing,
     some,
 )
+from mapreduce.formats.parquet_pages import check_pages
 from mapreduce.formats.parsed import Parsed, assembled
+from mapreduce.limits import OBJECT_CAP_BYTES
 from mapreduce.safe_text import shown_raw, shown_value
 
 if TYPE_CHECKING:
@@ -65,7 +67,14 @@ class Parquet:
         self.fields = checked(fields)
         self.keys = {name: keys_of(f.path, f"field {name!r}") for name, f in fields.items()}
 
-    def batches(self, file: Any, start: int = 0, stop: int | None = None) -> Iterator[Parsed]:
+    def batches(
+        self,
+        file: Any,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        cap_bytes: int = OBJECT_CAP_BYTES,
+    ) -> Iterator[Parsed]:
         """Read the row groups that begin in a range of bytes.
 
         Parameters
@@ -74,18 +83,20 @@ class Parquet:
             Seekable, of the whole object.
         start, stop
             The range; None means to the end.
+        cap_bytes
+            Most bytes of a page, unpacked.
 
         Raises
         ------
         ObjectError
-            `unreadable`, or `wrong_shape` where a wanted column is missing.
+            `unreadable`, `too_large`, or `wrong_shape` where a wanted column is missing.
         JobError
             pyarrow is not installed.
         """
         parquet = arrow_parquet()
         size = file.seek(0, SEEK_END)
         try:
-            opened = parquet.ParquetFile(file)
+            opened = parquet.ParquetFile(file, buffer_size=PAGE_BYTES, pre_buffer=False)
             names, absent = self._columns(opened.schema_arrow)
             opened = parquet.ParquetFile(
                 file,
@@ -98,6 +109,9 @@ class Parquet:
             groups = _groups_in(opened.metadata, size, start, stop)
             if not groups:
                 return
+            large = [n for n in groups if opened.metadata.row_group(n).total_byte_size > cap_bytes]
+            if large:
+                check_pages(file, large, names, cap_bytes)
             for batch in opened.iter_batches(
                 BATCH_ROWS, row_groups=groups, columns=names, use_threads=False
             ):

@@ -6,6 +6,7 @@ import decimal
 import io
 import random
 import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.errors import ObjectError
 from mapreduce.formats.parquet import Parquet
+from mapreduce.formats.parquet_pages import check_pages
 from tests.mapreduce.readings import columns, read
 
 TRIPS = Parquet(link=mr.Int("link"), speed=mr.Float("v", optional=True, high=400.0))
@@ -169,6 +171,29 @@ def test_damaged_files_are_unreadable_or_read_and_never_crash(data: st.DataObjec
         assert error.reason in {"unreadable", "wrong_shape"}  # noqa: PT017 - one of two ends
     else:
         assert sum(part["read"] for part in got) <= n + 1_000_000
+
+
+PAGED = written(
+    pa.table({"link": np.arange(200) % 7, "w": ["ab", "a longer text"] * 100}),
+    row_group_size=90, data_page_size=1, write_batch_size=2, use_dictionary=False,
+)  # fmt: skip
+
+
+def test_the_largest_page_of_each_column_is_found() -> None:
+    for name, most in (("link", 22), ("w", 29)):
+        check_pages(io.BytesIO(PAGED), [0, 1, 2], [name], most)
+        with pytest.raises(ObjectError, match=f"column '{name}' has a page of {most} bytes"):
+            check_pages(io.BytesIO(PAGED), [0, 1, 2], [name], most - 1)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.tuples(st.integers(0, len(PAGED) - 1), st.integers(0, 255)), max_size=9))
+def test_pages_of_damaged_files_are_left_to_pyarrow(changes: list[tuple[int, int]]) -> None:
+    content = bytearray(PAGED)
+    for place, byte in changes:
+        content[place] = byte
+    with suppress(ObjectError):
+        check_pages(io.BytesIO(content), [0, 1, 2], ["link", "w"], 30)
 
 
 def test_a_long_text_that_many_rows_share_is_held_once() -> None:

@@ -200,9 +200,25 @@ BOMBS: Final[Cases] = {
     "a bomb of a column that nobody wants": taken(
         lambda: written({**_ones(2), "x": ["x" * (128 << 20), ""]}, compression="ZSTD"), 2
     ),
-    "a bomb of texts": taken(
-        lambda: written({"link": ["x" * 100_000] * 2000, "v": [1.0] * 2000}, compression="ZSTD",
-                use_dictionary=False, data_page_size=1 << 20), bad_link=2000,
+    "a bomb of a text": refused(
+        lambda: written({"link": ["7" * (128 << 20)], "v": [1.0]}, compression="ZSTD"),
+        "too_large", "column 'link' has a page of 134,217,",
+    ),
+    "a long text among short ones": refused(
+        lambda: written({"link": ["x"] * 9999 + ["7" * (99 << 20)], "v": np.ones(10_000)}),
+        "too_large", "page",
+    ),
+    "long texts by the thousand": refused(
+        lambda: written(
+            {"link": ["x" * 100_000] * 2000, "v": np.ones(2000)}, use_dictionary=False
+        ),
+        "too_large", "page",
+    ),
+    "texts in many pages": taken(
+        lambda: written(
+            {"link": ["x" * 1000] * 90_000, "v": np.ones(90_000)}, use_dictionary=False
+        ),
+        bad_link=90_000,
     ),
 }  # fmt: skip
 PARQUET: Final = Form(OfParquet, GOOD, plain, {**FILES, **RECORDS, **BOMBS})
