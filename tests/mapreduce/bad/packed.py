@@ -7,8 +7,9 @@ from functools import cache
 
 
 @cache
-def bomb(byte: bytes, mebibytes: int = 256) -> bytes:
-    """Give so much of a byte in a thousandth of it, as gzip."""
+def bomb(byte: bytes, begin: bytes = b"", mebibytes: int = 256) -> bytes:
+    """Give so much of a byte, behind a beginning, in a thousandth of it, as gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = byte * (1 << 20)
-    return b"".join(packer.compress(block) for _ in range(mebibytes)) + packer.flush()
+    parts = [packer.compress(begin), *(packer.compress(block) for _ in range(mebibytes))]
+    return b"".join(parts) + packer.flush()
