@@ -127,7 +127,7 @@ FILES: Final[Cases] = {
     "many points of nothing": taken(_track(b"<trkpt/>" * 300_000), no_link=300_000),
     "large": taken(TWO + b" " * LIMITS.object_cap_bytes, 2),
     "bomb.gz": refused(lambda: bomb(b" "), "empty"),
-    "bomb of a comment.gz": refused(lambda: bomb(b" ", b"<gpx><!--"), "too_large", "comment"),
+    "bomb of a comment.gz": refused(lambda: bomb(b" ", begin=b"<gpx><!--"), "too_large", "comment"),
     "bomb of tags without a name": refused(lambda: bomb(b"<"), "unreadable"),
     "named gz.gz": refused(TWO, "unreadable", "gzip"),
     "cut.gz": refused(gzip.compress(plain(99))[:-9], "unreadable", "ends in the middle"),

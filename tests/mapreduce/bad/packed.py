@@ -7,7 +7,7 @@ from functools import cache
 
 
 @cache
-def bomb(byte: bytes, begin: bytes = b"", mebibytes: int = 256) -> bytes:
+def bomb(byte: bytes, mebibytes: int = 256, begin: bytes = b"") -> bytes:
     """Give so much of a byte, behind a beginning, in a thousandth of it, as gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = byte * (1 << 20)
