@@ -162,11 +162,15 @@ class _Several:
     def __init__(self, at: str, each: _Documents) -> None:
         self.at = at
         self.each = each
-        outer: Any = list[msgspec.Raw]
         self._keys = keys_of(at, "records at") if at else []
+        self._decoder = self._decoder_of(msgspec.Raw)
+        self._skipper = self._decoder_of(msgspec.defstruct("Any", [], gc=False))
+
+    def _decoder_of(self, each: Any) -> msgspec.json.Decoder[Any]:
+        outer: Any = list[each]
         for part in reversed(self._keys):
             outer = msgspec.defstruct("Document", [("value", outer)], rename={"value": part})
-        self._decoder = msgspec.json.Decoder(outer)
+        return msgspec.json.Decoder(outer)
 
     def parse(self, document: bytes, *, allow_nan: bool = False) -> Parsed:
         """Read one whole document; raises as `_Documents.parse`."""
@@ -193,8 +197,8 @@ class _Several:
             yield part
 
     def _documents(self, document: bytes, *, allow_nan: bool) -> Iterable[bytes]:
-        few = document.count(b",") < salvage.MAX_RECORDS
-        if few and (salvage.is_ascii(document) or salvage.is_utf8(document)):
+        is_text = salvage.is_ascii(document) or salvage.is_utf8(document)
+        if is_text and self._are_few(document):
             try:
                 found = self._decoder.decode(document)
             except msgspec.MsgspecError:
@@ -208,6 +212,18 @@ class _Several:
                 return map(bytes, found)
         refuse_no_document(document)
         return salvage.elements(document, self.at, allow_nan=allow_nan)
+
+    def _are_few(self, document: bytes) -> bool:
+        """Whether memory holds all documents at once; where that is not known it does not."""
+        if document.count(b",") < salvage.MAX_RECORDS:
+            return True
+        if salvage.openers(document) > salvage.MAX_RECORDS:
+            return False
+        try:
+            self._skipper.decode(document)  # each is an object, which opens with a bracket
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        return True
 
 
 class JsonLines:

@@ -231,13 +231,13 @@ def test_what_pythons_own_reader_lists_is_listed(
     with zipfile.ZipFile(out, "w") as file:
         file.comment = comment
         for name, content in members.items():
-            with suppress(UnicodeEncodeError):
+            with suppress(UnicodeEncodeError, IndexError):  # no name before a NUL
                 file.writestr(name, content)
     archive = before + out.getvalue()
     with zipfile.ZipFile(io.BytesIO(archive)) as file:
         known = [(i.filename, i.file_size) for i in file.infolist() if not i.is_dir()]
     found = [*objects_of(mr.Memory({"a.zip": archive}))]
-    if len(set(known)) < len(known):
+    if len(set(known)) < len(known) or not known:
         assert [entry.key for entry in found] == ["a.zip"]
     else:
         assert [(e.key.removeprefix("a.zip!/"), e.size_bytes) for e in found] == known
