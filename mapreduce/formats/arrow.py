@@ -17,7 +17,7 @@ from mapreduce.errors import JobError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mapreduce.formats.fields import Mask
+    from mapreduce.formats.field_column import Mask
     from mapreduce.tables.table import Array
 
 NUMPY: Final = {"halffloat": "float16", "float": "float32", "double": "float64"}  # other names

@@ -13,7 +13,8 @@ import msgspec
 
 from mapreduce.errors import ObjectError
 from mapreduce.formats import nan_tokens, salvage
-from mapreduce.formats.fields import Wrong, checked, missing
+from mapreduce.formats.fields import checked, missing
+from mapreduce.formats.leaves import Wrong
 from mapreduce.formats.record_list import check_width, of_leaves, refuse_deep, refuse_no_document
 from mapreduce.formats.record_type import RecordType
 

@@ -25,9 +25,7 @@ from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats import salvage
 from mapreduce.formats.arrow import absent_in, arrow_csv, numbers_in, pyarrow
 from mapreduce.formats.fields import (
-    BAD_INT,
     Field,
-    FieldColumn,
     Float,
     Int,
     Text,
@@ -37,14 +35,15 @@ from mapreduce.formats.fields import (
     column_of,
     missing,
     plain_of,
-    shown_leaf,
 )
+from mapreduce.formats.leaves import BAD_INT, shown_leaf
 from mapreduce.formats.parsed import Parsed, assembled, columns_of
 from mapreduce.safe_text import shown_raw, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mapreduce.formats.field_column import FieldColumn
 BLANKS: Final = " \t"
 DELIMITERS: Final = ",;\t|"  # the usual ones
 _PLUS: Final = re.compile(rb"(?<![eE])\+")  # of a number, or of a text

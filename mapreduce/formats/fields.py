@@ -1,14 +1,12 @@
 """Fields of a record: where each stands in a document, and how its values become a column.
 
 A field names a dotted path and a type; its values, decoded as narrow unions and never by lax
-coercion, become one numpy array with masks of what was absent, of the wrong type, or out of range.
-Text is an integer only where it reads `-?[0-9]+` in ASCII and fits; floats are finite or bad; an
-integral float, or an integer as text, counts only where a field says so.
+coercion (`leaves`), become one numpy array with masks of what was absent, of the wrong type, or out
+of range (`field_column`). Floats are finite or bad.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
@@ -17,110 +15,36 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError, ObjectError
+from mapreduce.formats.field_column import FieldColumn, masks_of, some
 from mapreduce.formats.field_path import LIST_STEP
-from mapreduce.formats.nan_tokens import UNMARKED
+from mapreduce.formats.leaves import (
+    ABSENT_INT,
+    BAD_INT,
+    MAX_REMEMBERED,
+    NUMBERS,
+    KnownIntegers,
+    float_of,
+    plain_texts,
+    untexted,
+    utf8_of,
+)
 from mapreduce.formats.times import SECOND_US, TIME_BYTES, microseconds
-from mapreduce.safe_text import shortened, shown_value
-from mapreduce.tables.table import INT64_MAX, MAX_KEY_WIDTH
+from mapreduce.safe_text import shown_value
+from mapreduce.tables.table import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mapreduce.formats.field_column import Mask
     from mapreduce.tables.table import Array
 
 
 TAKEN: Final = frozenset(("has", "object", "part", "rows"))  # `r` has these names already
-Mask: TypeAlias = npt.NDArray[np.bool_]
 ScanLeaf: TypeAlias = tuple[str, int]  # how the `scanner` reads a field: kind, bytes of a value
 
-# The two lowest int64 values mark what is absent and what is bad, so as ids they do not fit.
-ABSENT_INT: Final = -(2**63)
-BAD_INT: Final = ABSENT_INT + 1
-NUMBERS: Final = frozenset((float, int, NoneType))
-INTEGER: Final = re.compile(r"(-?)0*([0-9]{1,19})", re.ASCII)
-NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
-INTEGRAL: Final = re.compile(r"(-?)0*([0-9]{1,16})\.0*", re.ASCII)
-EXACT: Final = 2.0**53  # a float of this size may stand for another integer too
-SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it; 0: present
 MOST_US: Final = 2.0**62  # of a time
-MAX_REMEMBERED: Final = 1 << 16
-MAX_REMEMBERED_TEXT: Final = 24  # characters: a long text is no id, and would be held for nothing
-
-
-WRONG_BYTES: Final = 64
 SHOWN_NAMES: Final = 20
 Unit: TypeAlias = Literal["document", "line", "group"]  # the part that can be read alone
-
-
-class Wrong(bytes):
-    """A value of a type the field does not take (an object, a list, a boolean): how it begins."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, raw: bytes | memoryview) -> Wrong:
-        """Hold the beginning: as many are held as there are records."""
-        return cls(raw[:WRONG_BYTES])
-
-
-def shown_leaf(value: Any) -> str:
-    """Give a decoded leaf as the document had it, for people."""
-    if isinstance(value, Wrong):
-        text = value.decode(errors="backslashreplace").strip()
-        return shortened(UNMARKED.get(text, text))
-    return "" if value is None else shown_value(value)
-
-
-def nan_word(value: Any) -> str | None:
-    """Give NaN, Infinity or -Infinity where a decoded leaf is one of them."""
-    if not isinstance(value, Wrong):
-        return None
-    return UNMARKED.get(value.decode(errors="backslashreplace").strip())
-
-
-class _Known(dict[Any, int]):
-    """Remembers what each text or number is as an integer: ids repeat by the thousand."""
-
-    floats = False
-
-    def __missing__(self, value: Any) -> int:
-        number = _integer(value, floats=self.floats)
-        kind = type(value)
-        if kind is not Wrong and (kind is not str or len(value) <= MAX_REMEMBERED_TEXT):
-            self[value] = number
-        return number
-
-
-@dataclass(frozen=True, slots=True)
-class FieldColumn:
-    """A field's values as an array of length n, and masks; a mask is None where nothing is so.
-
-    Where a `Scanner` found it, `places` says of each bad value where in the document it begins;
-    of those that are text of the field's length, `texts` has it, and b"" of the others.
-    """
-
-    values: Array
-    absent: Mask | None = None
-    bad: Mask | None = None
-    outside: Mask | None = None
-    places: npt.NDArray[np.int64] | None = None
-    texts: Array | None = None
-
-    def at(self, rows: npt.NDArray[np.int64], missing: Mask | None) -> FieldColumn:
-        """Give the values at some rows, again and again if need be; absent where they are missing.
-
-        For a column of which each distinct value was read once.
-        """
-
-        def taken(mask: Mask | None) -> Mask | None:
-            return (
-                None if mask is None else some(mask[rows] & (True if missing is None else ~missing))
-            )
-
-        absent = None if self.absent is None else self.absent[rows]
-        if missing is not None:
-            absent = missing if absent is None else absent | missing
-        return FieldColumn(self.values[rows], some(absent), taken(self.bad), taken(self.outside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +63,7 @@ class Int:
     high: int | None = None
     null: tuple[int, ...] = ()
     floats: bool = False
-    _known: _Known = field(default_factory=_Known, repr=False, compare=False)
+    _known: KnownIntegers = field(default_factory=KnownIntegers, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._known.floats = self.floats
@@ -157,7 +81,7 @@ class Int:
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into an int64 column."""
         array = np.frombuffer(values, np.int64)
-        return column_of(self, array, *_masks(states, seen), places=array)
+        return column_of(self, array, *masks_of(states, seen), places=array)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into an int64 column."""
@@ -195,7 +119,7 @@ class Float:
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a float64 column."""
         array = np.frombuffer(values, np.float64)
-        absent, bad = _masks(states, seen)
+        absent, bad = masks_of(states, seen)
         if absent is not None:
             array[absent] = np.nan
         places = array.view(np.int64)
@@ -204,7 +128,7 @@ class Float:
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a float64 column."""
         if self.text:
-            values = [_of_text(value) for value in values]
+            values = [untexted(value) for value in values]
         kinds = set(map(type, values))
         if not kinds <= NUMBERS:
             return self._mixed(values)
@@ -216,7 +140,7 @@ class Float:
         return column_of(self, array, absent, None)
 
     def _mixed(self, values: Sequence[Any]) -> FieldColumn:
-        array = np.fromiter(map(_number, values), np.float64, len(values))
+        array = np.fromiter(map(float_of, values), np.float64, len(values))
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
         bad = ~np.isfinite(array) & ~absent
         return column_of(self, array, some(absent), some(bad))
@@ -252,14 +176,14 @@ class Text:
         n, cell = len(states), len(values) // max(1, len(states))
         array: Array = np.ndarray(n, f"S{self.width}", values, strides=(cell,))
         places = np.ndarray(n, np.int64, values, strides=(cell,))
-        return column_of(self, np.ascontiguousarray(array), *_masks(states, seen), places=places)
+        return column_of(self, np.ascontiguousarray(array), *masks_of(states, seen), places=places)
 
     def column(self, values: Sequence[Any]) -> FieldColumn:
         """Turn decoded leaves into a column of bytes."""
-        if (plain := _plain(values, self.width)) is not None:
+        if (plain := plain_texts(values, self.width)) is not None:
             return column_of(self, plain, None, None)
         absent = np.fromiter((v is None for v in values), np.bool_, len(values))
-        encoded = [_utf8(v, integers=self.integers) for v in values]
+        encoded = [utf8_of(v, integers=self.integers) for v in values]
         bad = np.fromiter((v is None for v in encoded), np.bool_, len(values)) & ~absent
         whole = [v or b"" for v in encoded]
         if self.width is None:
@@ -357,75 +281,9 @@ class Head:
         return Head(replace(self.field, path=path.removeprefix(start)))
 
 
-def _integer(value: Any, *, floats: bool) -> int:
-    if value is None:
-        return ABSENT_INT
-    if type(value) is str and (text := INTEGER.fullmatch(value)):
-        value = int(text[1] + text[2])
-    elif floats and type(value) is str and (text := INTEGRAL.fullmatch(value)):
-        value = float(text[1] + text[2])
-    if floats and type(value) is float and value.is_integer() and abs(value) < EXACT:
-        value = int(value)
-    if type(value) is int and BAD_INT < value <= INT64_MAX:
-        return value
-    return BAD_INT
-
-
-def _of_text(value: Any) -> Any:
-    return float(value) if type(value) is str and NUMBER.fullmatch(value) else value
-
-
-def _number(value: Any) -> float:
-    if type(value) is float:
-        return value
-    if type(value) is int:
-        try:
-            return float(value)
-        except OverflowError:
-            return np.inf
-    return np.nan
-
-
-def _plain(values: Sequence[Any], width: int | None) -> Array | None:
-    """Give texts as bytes at once; None where one is no ASCII text of this width without NUL."""
-    if width is None or set(map(type, values)) != {str}:
-        return None
-    text = "".join(values)
-    if not text.isascii() or "\0" in text or max(map(len, values)) > width:
-        return None
-    return np.array(values, dtype=f"S{width}")
-
-
-def _utf8(value: Any, *, integers: bool) -> bytes | None:
-    if integers and type(value) is int:
-        value = str(value)
-    if type(value) is not str:
-        return None
-    try:
-        return value.encode()
-    except UnicodeEncodeError:  # a lone surrogate, written as an escape
-        return None
-
-
-def _masks(states: bytes, seen: int) -> tuple[Mask | None, Mask | None]:
-    """Where values are absent, and where bad; None where `seen`, all states or'ed, has none."""
-    if not seen:
-        return None, None
-    codes = np.frombuffer(states, np.uint8)
-    return (
-        codes == SCANNED_ABSENT if seen & SCANNED_ABSENT else None,
-        codes == SCANNED_BAD if seen & SCANNED_BAD else None,
-    )
-
-
 def plain_of(field: Field) -> Int | Float | Text:
     """Give what a field is read as."""
     return field.plain if isinstance(field, Time) else field
-
-
-def some(mask: Mask | None) -> Mask | None:
-    """Give a mask, or None where nothing is so."""
-    return mask if mask is not None and mask.any() else None
 
 
 def column_of(

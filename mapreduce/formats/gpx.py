@@ -19,7 +19,6 @@ from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import (
     Field,
-    FieldColumn,
     Float,
     Int,
     Text,
@@ -28,9 +27,9 @@ from mapreduce.formats.fields import (
     checked,
     column_of,
     plain_of,
-    shown_leaf,
 )
 from mapreduce.formats.gpx_points import NUMBERS, PointReader, key_of
+from mapreduce.formats.leaves import shown_leaf
 from mapreduce.formats.line_blocks import BOM, filled
 from mapreduce.formats.parsed import Parsed, assembled
 from mapreduce.formats.record_list import TEXT_BYTES, text_bytes
@@ -38,6 +37,7 @@ from mapreduce.formats.record_list import TEXT_BYTES, text_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from mapreduce.formats.field_column import FieldColumn
     from mapreduce.formats.gpx_points import Path, Point
     from mapreduce.tables.table import Array
 

@@ -19,7 +19,8 @@ from mapreduce.errors import ObjectError
 from mapreduce.formats import nan_tokens, salvage
 from mapreduce.formats.column_lists import ColumnLists
 from mapreduce.formats.field_path import keys_of, parts_at_list
-from mapreduce.formats.fields import Field, Head, Unit, checked, shown_leaf
+from mapreduce.formats.fields import Field, Head, Unit, checked
+from mapreduce.formats.leaves import shown_leaf
 from mapreduce.formats.line_blocks import BOM
 from mapreduce.formats.parsed import (
     Parsed,

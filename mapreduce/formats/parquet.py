@@ -21,11 +21,10 @@ from mapreduce.formats.arrow import (
     numbers_in,
     pyarrow,
 )
+from mapreduce.formats.field_column import FieldColumn, some
 from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import (
-    BAD_INT,
     Field,
-    FieldColumn,
     Float,
     Int,
     Text,
@@ -34,8 +33,8 @@ from mapreduce.formats.fields import (
     checked,
     column_of,
     missing,
-    some,
 )
+from mapreduce.formats.leaves import BAD_INT
 from mapreduce.formats.parquet_pages import check_pages
 from mapreduce.formats.parsed import Parsed, assembled
 from mapreduce.limits import OBJECT_CAP_BYTES
@@ -44,7 +43,7 @@ from mapreduce.safe_text import shown_raw, shown_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapreduce.formats.fields import Mask
+    from mapreduce.formats.field_column import Mask
 
 BATCH_ROWS: Final = 1 << 16
 PAGE_BYTES: Final = 1 << 20  # read at once of a column

@@ -21,7 +21,8 @@ from mapreduce.safe_text import shown_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mapreduce.formats.fields import Field, FieldColumn, Mask
+    from mapreduce.formats.field_column import FieldColumn, Mask
+    from mapreduce.formats.fields import Field
     from mapreduce.tables.table import Array
 
 NOT_A_RECORD: Final = "not_a_record"

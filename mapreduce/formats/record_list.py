@@ -15,7 +15,8 @@ import numpy as np
 from mapreduce.errors import ObjectError
 from mapreduce.formats import nan_tokens, salvage
 from mapreduce.formats.field_path import keys_of
-from mapreduce.formats.fields import Field, FieldColumn, Text, checked, nan_word, shown_leaf
+from mapreduce.formats.fields import Field, Text, checked
+from mapreduce.formats.leaves import nan_word, shown_leaf
 from mapreduce.formats.parsed import Nan, Parsed, assembled, columns_of
 from mapreduce.formats.record_type import RecordType
 from mapreduce.formats.scanner import scanner
@@ -25,6 +26,7 @@ from mapreduce.safe_text import UTF8_BYTES, VALUE_CHARACTERS, shown_raw, shown_v
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from mapreduce.formats.field_column import FieldColumn
 TEXT_BYTES: Final = 512 << 20  # of the text columns of what is read at once
 UNSUSPICIOUS: Final = salvage.MAX_DEPTH // 2  # so many brackets can't nest too deep
 

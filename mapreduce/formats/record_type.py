@@ -16,7 +16,7 @@ import msgspec
 
 from mapreduce.errors import JobError
 from mapreduce.formats.field_path import keys_of
-from mapreduce.formats.fields import Wrong
+from mapreduce.formats.leaves import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mapreduce.formats.fields import Mask
+    from mapreduce.formats.field_column import Mask
     from mapreduce.plan import Piece
     from mapreduce.tables.partial import TablePartial
     from mapreduce.tables.table import Array

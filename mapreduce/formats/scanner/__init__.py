@@ -26,7 +26,8 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mapreduce.formats.fields import Field, FieldColumn
+    from mapreduce.formats.field_column import FieldColumn
+    from mapreduce.formats.fields import Field
 
 SWITCH: Final = "MAPREDUCE_SCANNER"
 MAX_COLUMNS: Final = 64  # as the compiled code has it
