@@ -61,6 +61,24 @@ def done(
     return gather.result(), gather.ledger
 
 
+class Nameless(mr.Job):
+    """CSV without a first line that names columns."""
+
+    records = mr.Csv(names=["id"], id=mr.Int("id"))
+    ids = mr.Table(key="id", n=mr.Sum)
+
+    def map(self, r: Any) -> mr.Rows:
+        return self.ids.fold(r.id, n=1)
+
+
+@pytest.mark.parametrize("split_bytes", [1 << 40, 1])
+def test_an_object_in_utf_16_is_refused_whole_where_no_line_names_columns(split_bytes: int) -> None:
+    wide = ("7\n" * 50_000).encode("utf-16")
+    _, ledger = done(Nameless(), {"a": b"7\n", "b": wide}, split_bytes=split_bytes, divisible=True)
+    assert [(bad.key, bad.reason) for bad in ledger.quarantined] == [("b", "bad_encoding")]
+    assert (ledger.ok, ledger.read) == (1, 1)
+
+
 def trip(*records: tuple[int, float]) -> bytes:
     return json.dumps({"data": [{"link": str(k), "v": v} for k, v in records]}).encode()
 

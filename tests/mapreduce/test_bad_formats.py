@@ -9,6 +9,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.attempts.attempt import AttemptRunner
+from mapreduce.formats import csv
 from mapreduce.objects.listing import objects_of
 from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
@@ -57,11 +58,23 @@ def test_every_format_has_cases_enough(name: str) -> None:
 
 @pytest.mark.parametrize(("form", "name"), EACH, ids=[" ".join(one) for one in EACH])
 def test_each_bad_object_has_its_account(form: str, name: str) -> None:
-    case = FORMS[form].cases[name]
+    check_account(FORMS[form], name)
+
+
+@pytest.mark.parametrize("name", CSV.cases)
+def test_csv_has_the_same_account_without_pyarrow(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv, "arrow_csv", lambda: None)
+    check_account(CSV, name)
+
+
+def check_account(form: Form, name: str) -> None:
+    case = form.cases[name]
     store = Memory({name: case.body})
     entries = list(objects_of(store))
     pieces = [Piece(n, e.key, e.size_bytes, e.etag) for n, e in enumerate(entries)]
-    run = AttemptRunner(FORMS[form].job(), Reader(), LIMITS)
+    run = AttemptRunner(form.job(), Reader(), LIMITS)
     try:
         _, ledger = run.run(pieces, [located(store, entry) for entry in entries])
     finally:

@@ -24,6 +24,7 @@ def plain(n: int) -> bytes:
 
 
 TWO: Final = plain(2)
+MANY: Final = TRIP[:-1] + b',"x":[' + b"0," * (1 << 21) + b"0]"
 GOOD: Final = {
     "good": _of(b'{"points":[{"link":1,"v":50},{"link":"2","v":51.5}]}', b'{"points":[]}'),
     "good marked": MARK + b' {"x":[{}],' + _of(b'{"id":"[","points":[{"v":7.5,"link":12}]}')[1:],
@@ -81,6 +82,8 @@ DOCUMENTS: Final[Cases] = {
     "packed twice.gz": refused(gzip.compress(gzip.compress(TWO)), "unreadable", "twice"),
     "many trips that are none": taken(_of(*[b"0"] * 500_000), not_a_record=500_000),
     "many trips of nothing": taken(_of(*[b'{"points":[]}'] * 300_000)),
+    "many values": taken(_of(TRIP, MANY + b"}", TRIP), 3),
+    "many values and a trip that is none": taken(_of(TRIP, b"0", MANY + b"}"), 2, not_a_record=1),
     "no trips": taken(b'{"trips":[ ]}'),
     "no points": taken(_of(b'{"points":[]}', b'{"points":[ ]}')),
     "a list twice": taken(b'{"trips":0,' + TWO[1:], 2),
