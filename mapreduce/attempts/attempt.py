@@ -118,6 +118,7 @@ class AttemptRunner:
         """
         ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
         combiner = Combiner(self._tables, self._limits.max_keys)
+        where = {piece.ordinal: at for piece, at in zip(pieces, locations, strict=True)}
         sampled: dict[str, int] = {}
         for reading in self._readings.of(pieces, locations):
             piece = reading.piece
@@ -126,9 +127,8 @@ class AttemptRunner:
                 account = self._read_through(reading, combiner)
             except ObjectError as error:
                 combiner.forget()
-                quarantined = Quarantined(
-                    piece.ordinal, piece.key, piece.etag, error.reason, error.place
-                )
+                told = self._readings.told(piece, where[piece.ordinal], error)
+                quarantined = Quarantined(piece.ordinal, piece.key, piece.etag, error.reason, told)
                 ledger.quarantined.append(quarantined)
             else:
                 combiner.accept(piece, account.rows)

@@ -99,6 +99,19 @@ class Readings:
             reading.blocks = reading.again()
             yield reading
 
+    def told(self, piece: Piece, location: Location, error: ObjectError) -> str:
+        """Say what was seen of an object; of an archive that is none, what is wrong with it."""
+        if error.reason != "unreadable":
+            return error.place
+        from mapreduce.objects.archives import fault_of  # noqa: PLC0415 - loads a database for its names
+
+        fault = fault_of(self._reader, entry_of(piece), location)
+        if fault is None:
+            return error.place
+        return (
+            f"{piece.key}: it is an archive that cannot be used: {fault}. Make it anew or unpack it"
+        )
+
     def _streamed(
         self,
         format_: LineFormat | Parquet | Gpx,

@@ -2,8 +2,8 @@
 
 What an archive says of its members is read by ranges when it is listed, and waits in a file until
 all of it is read. So one that cannot be used (damaged, without a file in it, with a name twice or
-none, or with members that overlap) stays the object that it is, and is told when it is read. Memory
-is bounded whatever the number of members.
+none, or with members that overlap) stays the object that it is, and is told when it is read, with
+what is wrong with it. Memory is bounded whatever the number of members.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mapreduce.objects.zip_directory import members_of_zip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from mapreduce.objects import Store
+    from mapreduce.objects import Location, Store
 
     Lister = Callable[[ObjectFile, Entry], Iterator[Entry]]  # of an archive; raises ObjectError
 
@@ -54,6 +54,22 @@ def expanded(entries: Iterable[Entry], store: Store) -> Iterator[Entry]:
                     " here, so it could be counted twice: rename it, or leave it out by --exclude"
                 )
             yield entry
+
+
+def fault_of(reader: Reader, entry: Entry, location: Location) -> str | None:
+    """Say why an object that is named as an archive has no members; None where it is named else."""
+    lister = LISTERS.get(entry.key[-4:].lower())
+    if lister is None or location.member:
+        return None
+    with contextlib.closing(InOrder()) as keys, ObjectFile(reader, entry, location) as file:
+        fault: str | None = "it holds no file"
+        try:
+            for member in lister(file, entry):
+                _check_name(member.key, keys)
+                fault = None
+        except ObjectError as error:
+            return error.place
+    return fault
 
 
 def _is_like_member(key: str) -> bool:

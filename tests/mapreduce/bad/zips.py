@@ -64,8 +64,8 @@ def _member(content: bytes, reason: str, told: str = "") -> Case:
     return refused(archive, reason, told, within="!/a.jsonl", ok=1, kept=5)
 
 
-def _whole(archive: bytes) -> Case:
-    return refused(archive, "unreadable", "zip archive that cannot be used")
+def _whole(archive: bytes, told: str = "") -> Case:
+    return refused(archive, "unreadable", told or "archive that cannot be used: ")
 
 
 def _overlapping() -> bytes:
@@ -82,31 +82,35 @@ ARCHIVES: Final[Cases] = {
     "no members": refused(zipped({}), "unreadable", "holds no file"),
     "cut to 2": taken(TWO[:2], not_a_record=1),
     "cut to 4": _whole(TWO[:4]),
-    "cut in a member": _whole(LARGE[: len(LARGE) // 2]),
+    "cut in a member": _whole(LARGE[: len(LARGE) // 2], "no directory"),
     "cut before the directory": _whole(TWO[: TWO.index(ENTRY)]),
     "cut in the directory": _whole(TWO[: TWO.index(ENTRY) + 60]),
-    "cut before the end": _whole(TWO[: TWO.index(END)]),
+    "cut before the end": _whole(TWO[: TWO.index(END)], "no directory"),
     "cut in the end": _whole(TWO[:-3]),
     "cut in front": _whole(HEADER + LARGE[99_000:]),
     "a part left out": _whole(LARGE[:50_000] + LARGE[60_000:]),
     "a part twice": _first(LARGE[:60_000] + LARGE[50_000:], "begin"),
     "as UTF-8 from latin-1": _whole(TWO.decode("latin-1").encode()),
-    "the directory's sign": _whole(over(TWO, ENTRY, 0, b"PK\1\3")),
+    "the directory's sign": _whole(over(TWO, ENTRY, 0, b"PK\1\3"), "its directory is damaged"),
     "the second sign of the directory": _whole(over(TWO, ENTRY, 0, b"\0\0\0\0", 1)),
     "zeros for the directory": _whole(over(TWO, ENTRY, 0, bytes(46))),
-    "more members than said": _whole(over(TWO, END, COUNT_AT, b"\1\0")),
+    "more members than said": _whole(
+        over(TWO, END, COUNT_AT, b"\1\0"), "it says that it has 1 members, and has 2"
+    ),
     "fewer members than said": _whole(over(TWO, END, COUNT_AT, b"\3\0")),
-    "a directory too long": _whole(over(TWO, END, LENGTH_AT, b"\xff\xff\0\0")),
+    "a directory too long": _whole(
+        over(TWO, END, LENGTH_AT, b"\xff\xff\0\0"), "its directory is cut off"
+    ),
     "a directory too short": _whole(over(TWO, END, LENGTH_AT, b"\x20\0\0\0")),
     "a directory that lies elsewhere": _whole(over(TWO, END, BEGIN_AT, b"\xff\xff\xff\0")),
     "a name too long": _whole(over(TWO, ENTRY, 28, b"\xff\xff")),
     "a name twice": _whole(zipped({"a.jsonl": SOME, "a.jsonl?": SOME})),
     "a name of nothing": _whole(over(zipped({"a": SOME}), ENTRY, 28, b"\0\0\1\0")),
-    "a name with a NUL": _whole(TWO.replace(b"a.jsonl", b"a\0jsonl")),
+    "a name with a NUL": _whole(TWO.replace(b"a.jsonl", b"a\0jsonl"), "a name in it holds a NUL"),
     "a name that is no UTF-8": _whole(
         over(TWO, ENTRY, FLAGS_AT, b"\0\x08").replace(b"a.jsonl", b"\xff.jsonl")
     ),
-    "members that overlap": _whole(_overlapping()),
+    "members that overlap": _whole(_overlapping(), "its members overlap"),
     "rubbish in front": taken(b"#!/bin/sh\n" + TWO, 14, ok=2),
     "rubbish behind": taken(TWO + b"\n", 14, ok=2),
     "not packed at all": taken(SOME, 9),
