@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS: Final = ("csv", "parquet")
-TABLES: Final = 64  # hard links of one; large enough for the start of programs to count little
+TABLES: Final = 144  # hard links of one: as many fixes as the runs of 2019 had
 OURS: Final = Entrant("**this project%**, 2 processes, seven columns", "table_roadspeed", 2, 99)
 ENTRANTS: Final = (
     OURS,
