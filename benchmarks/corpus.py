@@ -20,19 +20,20 @@ PER_FOLDER = 1000
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A folder of `objects` trips that are hard links of `files` generated ones."""
+    """A folder of `objects` trips, or tables of trips, that are hard links of `files` made ones."""
 
     folder: Path
     objects: int
     files: int
     size_bytes: int
+    what: str = "trips"
 
     @property
     def told(self) -> str:
         """What it is, for people."""
         return (
             f"{self.objects:,} objects, {self.size_bytes / 1e6:,.0f} MB: hard links of {self.files}"
-            " generated trips, in the page cache"
+            f" generated {self.what}, in the page cache"
         )
 
 

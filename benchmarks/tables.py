@@ -53,7 +53,7 @@ def made(root: Path, files: int, tables: int, format_: str) -> Corpus:
         link = inside / f"{number:03}.{format_}"
         if not link.exists():
             link.hardlink_to(first)
-    return Corpus(folder, tables, 1, first.stat().st_size * tables)
+    return Corpus(folder, tables, 1, first.stat().st_size * tables, "table")
 
 
 def _fixes(root: Path, files: int) -> pa.Table:
