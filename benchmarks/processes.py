@@ -2,8 +2,9 @@
 
 Memory is what /proc tells (Linux only): resident memory summed over the process and all its
 descendants at one moment, ten times a second (more often at first: a program may take less), pages
-shared among them counted in each. The watching costs well under one percent of a core. Compiled modules are kept, as any installation
-keeps them: a start that compiles everything anew is no start as users meet it.
+shared among them counted in each. The watching costs well under one percent of a core. Compiled
+modules are kept, as any installation keeps them: a start that compiles everything anew is no start
+as users meet it.
 """
 
 from __future__ import annotations
