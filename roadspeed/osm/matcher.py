@@ -12,6 +12,7 @@ from roadspeed.osm.route import Route
 from roadspeed.positions import MM, US_A_SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -108,7 +109,7 @@ class Matcher:
         edge, lost = _edges(answer, asked, len(lat))
         self._put_known(found, route, answer, np.flatnonzero(edge >= 0), edge, asked)
         self._put_between(found, route, lost, edge, lon, lat)
-        links = np.array(self._links_of_edges(answer), dtype=np.int64)
+        links = np.array(self._links_of_edges(route, answer["edges"]), dtype=np.int64)
         on = found.link >= 0
         found.link[on] = links[found.link[on]]
         return found
@@ -157,13 +158,11 @@ class Matcher:
         found.at_mm[lost] = np.rint(places.at_m[near] * MM)
         found.lon[lost], found.lat[lost] = places.lon[near], places.lat[near]
 
-    def _links_of_edges(self, answer: dict[str, Any]) -> list[int]:
-        edges = answer.get("edges", [])
-        new = [edge for edge in edges if edge["id"] not in self._known]
-        line = self._meili.line(answer["shape"]) if new else []
-        for edge in new:
-            lon, lat = _middle(line[edge["begin_shape_index"] : edge["end_shape_index"] + 1])
-            self._known[edge["id"]] = self._links.nearest(edge["way_id"], lon, lat)
+    def _links_of_edges(self, route: Route, edges: Sequence[dict[str, Any]]) -> list[int]:
+        for number, edge in enumerate(edges):
+            if edge["id"] not in self._known:
+                lon, lat = route.middle_of(number)
+                self._known[edge["id"]] = self._links.nearest(edge["way_id"], lon, lat)
         return [self._known[edge["id"]] for edge in edges]
 
 
@@ -193,12 +192,3 @@ def _edges(answer: dict[str, Any], asked: Ints, n: int) -> tuple[Ints, Ints]:
     between = np.ones(n, np.bool_)
     between[asked] = [point["type"] == INTERPOLATED for point in points]
     return edge, np.flatnonzero(between & (edge < 0))
-
-
-def _middle(line: list[tuple[float, float]]) -> tuple[float, float]:
-    """Give a point in the middle of a line's middle segment: none of its ends."""
-    if len(line) < LEAST_POINTS:
-        return line[0]
-    place = len(line) // 2
-    (lon, lat), (to_lon, to_lat) = line[place - 1], line[place]
-    return (lon + to_lon) / 2, (lat + to_lat) / 2

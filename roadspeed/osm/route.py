@@ -96,6 +96,14 @@ class Route:
         self._first[edge:] += 1
         self._stop[edge:] += 1
 
+    def middle_of(self, edge: int) -> tuple[float, float]:
+        """Give the middle of an edge's middle piece, longitude and latitude: none of its ends."""
+        first, stop = int(self._first[edge]), int(self._stop[edge])
+        place = (first + stop + 1) // 2
+        before = max(first, place - 1)
+        lon, lat = (float(x[before] + x[place]) / 2 for x in (self._lon, self._lat))
+        return lon, lat
+
     def nearest(self, first: Ints, last: Ints, lon: Floats, lat: Floats) -> Places:
         """Put positions on the nearest place of the edges from `first` to `last`, each its own."""
         start = np.minimum(self._first[first], len(self._lon) - 2)
