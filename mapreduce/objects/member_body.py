@@ -28,7 +28,7 @@ PIECE_BYTES: Final = 1 << 18
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 REFUSED: Final = {
     ENCRYPTED: "it is encrypted: decrypt it first",
-    NO_FILE: "it is a link or a device, not a file: archive the file itself (tar --dereference)",
+    NO_FILE: "it is a link, a device or a sparse file: archive a plain file (tar --dereference)",
 }
 
 

@@ -10,6 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
+from mapreduce.objects.compression import HEAD_BYTES, compression_of
 from mapreduce.objects.file_names import text_of
 from mapreduce.objects.members import NO_FILE, PLAIN, Member
 
@@ -30,6 +31,9 @@ def members_of_tar(file: ObjectFile, archive: Entry) -> Iterator[Entry]:
     ObjectError
         `unreadable`: it is damaged, cut off or compressed, or something follows its end.
     """
+    if (packed := compression_of(file.read(HEAD_BYTES))) is not None:
+        raise ObjectError("unreadable", f"it is compressed with {packed.name}")
+    file.seek(0)
     try:
         with tarfile.TarFile(fileobj=file, errors="surrogateescape", encoding="utf-8") as tar:
             while (info := tar.next()) is not None:

@@ -113,7 +113,7 @@ def test_what_is_no_file_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
         *((f"all.tar!/{name}", "unreadable") for name in kinds),
         ("all.tar!/empty", "empty"),
     }
-    assert "a link or a device" in got.ledger.quarantined[0].place
+    assert "a link, a device or a sparse file" in got.ledger.quarantined[0].place
     assert "all.tar!/caf\\xe9" in {entry.key for entry in objects_of(open_store(tmp_path))}
 
 
@@ -136,6 +136,8 @@ def test_archives_that_cannot_be_used_are_told_as_one_object(tmp_path: Path) -> 
     got = mr.run(PlainRows(), tmp_path, workers=1)
     told = {q.key.removesuffix(".tar"): q.reason for q in got.ledger.quarantined}
     assert told == dict.fromkeys(bad, "unreadable") | {"of nothing": "empty"}
+    places = {q.key: q.place for q in got.ledger.quarantined}
+    assert "it is compressed with gzip" in places["packed.tar"]
     assert {entry.key for entry in objects_of(open_store(tmp_path)) if "good" in entry.key} == {
         "good.tar!/a",
         "good.tar!/b",
