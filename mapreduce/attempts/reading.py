@@ -162,7 +162,7 @@ class Readings:
         if format_.has_header and start:
             parse(self._first_line(piece, location))
         most = max(LEAST_BLOCK_BYTES, TEXT_BYTES // max(1, text_bytes(format_.fields)))
-        at_once = min(format_.block_bytes, most)
+        at_once = min(line_blocks.BLOCK_BYTES, most)
         with self._reader.open(entry_of(piece), location, line_blocks.first_byte(start)) as body:
             reading.take(body)
             content = unpacked(body, piece.key) if packed or piece.whole else body

@@ -73,7 +73,6 @@ class Csv:
     """
 
     unit: ClassVar[Unit] = "line"
-    block_bytes: ClassVar[int] = 4 << 20  # read at once: arrays are few for each
 
     def __init__(
         self,

@@ -16,7 +16,6 @@ from mapreduce.formats.csv import Csv
 from mapreduce.formats.fields import Field, Unit, check_name
 from mapreduce.formats.gpx import Gpx
 from mapreduce.formats.json import Json, JsonColumns, JsonLines
-from mapreduce.formats.line_blocks import BLOCK_BYTES
 from mapreduce.formats.parquet import Parquet
 from mapreduce.formats.parsed import Parsed
 
@@ -28,7 +27,6 @@ class Lines:
     """Plain text: one record a line, as bytes without its line end, in the named field."""
 
     unit: ClassVar[Unit] = "line"
-    block_bytes: ClassVar[int] = BLOCK_BYTES
     has_header: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:

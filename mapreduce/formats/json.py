@@ -21,7 +21,7 @@ from mapreduce.formats.column_lists import ColumnLists
 from mapreduce.formats.field_path import keys_of, parts_at_list
 from mapreduce.formats.fields import Field, Head, Unit, checked
 from mapreduce.formats.leaves import shown_leaf
-from mapreduce.formats.line_blocks import BLOCK_BYTES, BOM
+from mapreduce.formats.line_blocks import BOM
 from mapreduce.formats.parsed import (
     Parsed,
     assembled,
@@ -235,7 +235,6 @@ class JsonLines:
     """
 
     unit: ClassVar[Unit] = "line"
-    block_bytes: ClassVar[int] = BLOCK_BYTES
     has_header: ClassVar[bool] = False
 
     def __init__(self, *, records_at: str | None = None, **fields: AnyField) -> None:
