@@ -51,7 +51,7 @@ def expanded(entries: Iterable[Entry], store: Store) -> Iterator[Entry]:
             if WITHIN in entry.key and _is_like_member(entry.key):
                 raise StoreError(
                     f"{store.name} lists {entry.key}, which is how a member of an archive is named"
-                    " here, so it could be counted twice: rename it, or leave it out by --exclude"
+                    " here, so it could be counted twice: rename it"
                 )
             yield entry
 
@@ -61,15 +61,13 @@ def fault_of(reader: Reader, entry: Entry, location: Location) -> str | None:
     lister = LISTERS.get(entry.key[-4:].lower())
     if lister is None or location.member:
         return None
-    with contextlib.closing(InOrder()) as keys, ObjectFile(reader, entry, location) as file:
-        fault: str | None = "it holds no file"
-        try:
-            for member in lister(file, entry):
-                _check_name(member.key, keys)
-                fault = None
-        except ObjectError as error:
-            return error.place
-    return fault
+    try:
+        with ObjectFile(reader, entry, location) as file:
+            for _ in _checked(lister(file, entry)):
+                pass
+    except ObjectError as error:
+        return error.place
+    return None
 
 
 def _is_like_member(key: str) -> bool:
@@ -79,16 +77,12 @@ def _is_like_member(key: str) -> bool:
 def _members(reader: Reader, archive: Entry, store: Store, lister: Lister) -> Iterator[Entry]:
     """Give an archive's members; the archive itself where they cannot be had."""
     with (
-        contextlib.closing(InOrder()) as keys,
         SpooledTemporaryFile(IN_MEMORY_BYTES) as waiting,
         ObjectFile(reader, archive, store.locate(archive)) as file,
     ):
         try:
-            for entry in lister(file, archive):
-                _check_name(entry.key, keys)
+            for entry in _checked(lister(file, archive)):
                 waiting.write(msgspec.json.encode(entry) + b"\n")
-            if not waiting.tell():
-                raise ObjectError("unreadable", "it holds no file")  # noqa: TRY301 - as of others
         except ObjectError:
             yield archive
             return
@@ -97,6 +91,14 @@ def _members(reader: Reader, archive: Entry, store: Store, lister: Lister) -> It
             yield msgspec.json.decode(line, type=Entry)
 
 
-def _check_name(key: str, keys: InOrder) -> None:
-    if key.endswith(WITHIN) or not keys.add(key):
-        raise ObjectError("unreadable", f"{key}: a name is empty, or there twice")
+def _checked(members: Iterable[Entry]) -> Iterator[Entry]:
+    """Give members; refuse names that are empty or there twice, and an archive without a file."""
+    is_empty = True
+    with contextlib.closing(InOrder()) as keys:
+        for member in members:
+            is_empty = False
+            if member.key.endswith(WITHIN) or not keys.add(member.key):
+                raise ObjectError("unreadable", f"{member.key}: a name is empty, or there twice")
+            yield member
+    if is_empty:
+        raise ObjectError("unreadable", "it holds no file")

@@ -57,11 +57,14 @@ def entries_below(prefix: str, below: Below, level: Level) -> Iterator[Entry]:
 def depth_worth(entries: Sequence[Entry], prefix: str) -> int:
     """Give how many slashes deep folders are large enough to be listed each; 0 for none."""
     most = len(entries) // LEAST_KEYS
-    for depth in itertools.count(1):
-        folders = {folder for e in entries if (folder := _folder(e.key, len(prefix), depth))}
-        if not 0 < len(folders) <= most:
-            return depth - 1
-    raise AssertionError
+    depth = 0
+    while 0 < len(_folders(entries, len(prefix), depth + 1)) <= most:
+        depth += 1
+    return depth
+
+
+def _folders(entries: Sequence[Entry], start: int, depth: int) -> set[str]:
+    return {folder for entry in entries if (folder := _folder(entry.key, start, depth))}
 
 
 def _folder(key: str, start: int, depth: int) -> str:

@@ -1,7 +1,8 @@
 """The members of a tar archive, read from header to header: what lies between is not fetched.
 
 `tarfile` ends quietly at a header that it cannot read; here an archive must end as POSIX says, with
-a block of zeros, and with nothing but zeros behind it.
+a block of zeros, and with nothing but zeros behind it. What a member's headers say of their own
+length is not trusted: so much is read of them, and no more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.object_file import ObjectFile
 
 BLOCK_BYTES: Final = 1 << 20
+HEADERS_BYTES: Final = 1 << 20  # of a member, with its long names
 
 
 def members_of_tar(file: ObjectFile, archive: Entry) -> Iterator[Entry]:
@@ -34,15 +36,38 @@ def members_of_tar(file: ObjectFile, archive: Entry) -> Iterator[Entry]:
     if (packed := compression_of(file.read(HEAD_BYTES))) is not None:
         raise ObjectError("unreadable", f"it is compressed with {packed.name}")
     file.seek(0)
+    headers, end = _Headers(file), 0
     try:
-        with tarfile.TarFile(fileobj=file, errors="surrogateescape", encoding="utf-8") as tar:
+        with tarfile.TarFile(
+            fileobj=headers,  # type: ignore[arg-type] # nothing is written
+            errors="surrogateescape",
+            encoding="utf-8",
+        ) as tar:
             while (info := tar.next()) is not None:
+                if info.size < 0 or tar.offset <= end:
+                    raise ObjectError("unreadable", f"{info.name!r} has a size below zero")
+                end, headers.left = tar.offset, HEADERS_BYTES
                 tar.members = []  # type: ignore[attr-defined] # or it would hold all of them
                 if not info.isdir():
                     yield _member(archive, info)
             _check_end(file, tar.offset)
     except (tarfile.TarError, ValueError, OverflowError) as error:
         raise ObjectError("unreadable", f"no tar archive: {error}") from None
+
+
+class _Headers:
+    """An archive's file as `tarfile` reads it: only so much for one member."""
+
+    def __init__(self, file: ObjectFile) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+        self.left = HEADERS_BYTES
+
+    def read(self, n: int = -1, /) -> bytes:
+        if not 0 <= n <= self.left:
+            raise ObjectError("unreadable", f"headers of a member of over {HEADERS_BYTES:,} bytes")
+        self.left -= n
+        return self._file.read(n)
 
 
 def _member(archive: Entry, info: tarfile.TarInfo) -> Entry:

@@ -9,6 +9,7 @@ collection that is interrupted: it begins again.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
@@ -142,17 +143,26 @@ def _mapped(
     waiting: deque[tuple[Piece, Future[tuple[Ledger, Any]] | Ledger]] = deque()
     context = multiprocessing.get_context("spawn")
     settled = (name_of(job), limits)
+    last: Piece | None = None
     with ProcessPoolExecutor(workers, context, _settle, settled) as pool:
         try:
-            for piece in pieces:
-                waiting.append((piece, _asked(pool, store, piece)))
+            for last in pieces:
+                waiting.append((last, _asked(pool, store, last)))
                 if len(waiting) >= workers * AHEAD:
-                    yield _answer(*waiting.popleft())
+                    yield _answer(*waiting[0])
+                    waiting.popleft()
             while waiting:
-                yield _answer(*waiting.popleft())
-        except BaseException:
+                yield _answer(*waiting[0])
+                waiting.popleft()
+        except BrokenProcessPool:
+            at = waiting[0][0] if waiting else last
+            raise MapReduceError(
+                f"a worker process died at {at and at.key!r} or one of the objects behind it"
+                " (perhaps memory was low): use fewer --workers, or leave the object out by"
+                " --exclude"
+            ) from None
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _asked(
@@ -169,20 +179,14 @@ def _asked(
 def _answer(piece: Piece, answer: Future[tuple[Ledger, Any]] | Ledger) -> tuple[Piece, Ledger, Any]:
     if isinstance(answer, Ledger):
         return piece, answer, None
-    try:
-        ledger, left = answer.result()
-    except BrokenProcessPool:
-        raise MapReduceError(
-            f"a worker process died at {piece.key!r} or one of the objects behind it (perhaps"
-            " memory was low): use fewer --workers, or leave the object out by --exclude"
-        ) from None
-    return piece, ledger, left
+    return (piece, *answer.result())
 
 
 _here: list[tuple[Job, AttemptRunner]] = []  # of a spawned process
 
 
 def _settle(name: JobName, limits: Limits) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent, which ends us
     with loading(name.reference):  # no run may begin
         job = name.load()
     _here[:] = [(job, AttemptRunner(job, Reader(), limits))]

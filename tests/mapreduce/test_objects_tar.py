@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import shutil
 import subprocess
 import tarfile
@@ -142,6 +143,32 @@ def test_archives_that_cannot_be_used_are_told_as_one_object(tmp_path: Path) -> 
         "good.tar!/a",
         "good.tar!/b",
     }
+
+
+def sized(archive: bytes, size: bytes) -> bytes:
+    """Give an archive whose first header says another size, with the checksum that it needs."""
+    header = bytearray(archive[:512])
+    header[124:136] = size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + archive[512:]
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 300])  # with a header of its own for a long name
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (b"\xff" * 12, "below zero|over 1,048,576|no tar archive"),  # minus one
+        (b"\xff" * 4 + b"\0" * 8, "below zero|over 1,048,576|no tar archive"),
+        (b"77777777777\0", "over 1,048,576|no tar archive|cut off"),
+    ],
+)
+def test_sizes_that_cannot_be_are_not_believed(size: bytes, told: str, name: str) -> None:
+    archive = sized(tarred({name: lines(3), "b": lines(1)}), size)
+    got = mr.run(PlainRows(), mr.Memory({"a.tar": archive}), workers=1)
+    (bad,) = got.ledger.quarantined
+    assert (bad.key, bad.reason) == ("a.tar", "unreadable")
+    assert re.search(told, bad.place)
 
 
 def test_an_object_that_is_named_as_a_member_is_not_counted_beside_it(tmp_path: Path) -> None:
