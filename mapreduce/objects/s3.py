@@ -157,7 +157,7 @@ class S3:
                     listed = self._is_settled = True
                     yield entry
             except CLIENT_FAILURES as error:
-                if not listed and self._is_led_elsewhere(error):
+                if not listed and self._is_led_elsewhere(error, node):
                     continue
                 if listed or len(self._nodes) == 1 or not isinstance(error, HTTPError):
                     raise self._failure(error, node) from None
@@ -181,7 +181,7 @@ class S3:
         except CLIENT_FAILURES as error:
             if isinstance(error, S3Error) and error.code in {"NoSuchKey", "NoSuchObject"}:
                 return None
-            if self._is_led_elsewhere(error):
+            if self._is_led_elsewhere(error, node):
                 return self.entry_of(key)
             raise self._failure(error, node) from None
         self._is_settled = True
@@ -219,12 +219,16 @@ class S3:
             part = self._signed("HEAD", entry, nodes[0], "partNumber", "1")
         return Location(url=first, others=tuple(others), check=self._settings.checked, part=part)
 
-    def _is_led_elsewhere(self, error: Exception) -> bool:
-        """Take up the region that a store says its bucket is in; tell whether it is another."""
+    def _is_led_elsewhere(self, error: Exception, node: Settings) -> bool:
+        """Take up the region that a store says its bucket is in; tell whether to ask there."""
         if not isinstance(error, S3Error):
             return False
         region = region_told(error.response.headers, error.response.data)
-        if not region or region in self._regions:
+        if not region or region == (node.region or USUAL_REGION):
+            return False
+        if region == self._settings.region:  # taken up since this was asked, by another thread
+            return True
+        if region in self._regions:
             return False
         self._regions.add(region)
         self._settings = replace(self._settings, region=region)
@@ -235,10 +239,11 @@ class S3:
     def _settle(self) -> None:
         """Ask Amazon for the bucket's region, where nothing was listed: a run goes on."""
         self._is_settled = True
+        node = self._nodes[0]
         try:
-            self._client(self._nodes[0]).bucket_exists(self.bucket)
+            self._client(node).bucket_exists(self.bucket)
         except CLIENT_FAILURES as error:
-            self._is_led_elsewhere(error)  # anything else is told where objects are read
+            self._is_led_elsewhere(error, node)  # anything else is told where objects are read
 
     def _client(self, node: Settings) -> Minio:
         client = self._clients.get(node.host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from urllib3 import HTTPResponse
 import mapreduce as mr
 from mapreduce.errors import StoreError
 from mapreduce.objects import Entry
+from mapreduce.objects.key_list import AT_ONCE, KeyList
 from mapreduce.objects.s3 import S3
 from mapreduce.objects.s3_errors import region_told
 from mapreduce.objects.s3_settings import Keys, Settings
@@ -20,6 +22,7 @@ from tests.services.proxy import Fault, Proxy, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.services.seaweed import Seaweed
 
@@ -77,6 +80,23 @@ def test_a_key_that_is_looked_up_is_found_elsewhere(proxy: Proxy, seaweed: Seawe
     assert found is not None
     assert found.size_bytes == 2
     assert regions_of(proxy) == ["us-west-2", HERE]
+
+
+def test_many_keys_that_are_looked_up_at_once_are_all_found_elsewhere(
+    proxy: Proxy, seaweed: Seaweed, tmp_path: Path
+) -> None:
+    bucket = seaweed.bucket()
+    keys = [f"{n:02}.jsonl" for n in range(40)]
+    seaweed.put(bucket, dict.fromkeys(keys, b'{"id": 1}\n'))
+    (tmp_path / "keys.txt").write_text("".join(f"s3://{bucket}/{key}\n" for key in keys))
+    store = S3(bucket, settings=settings_of(proxy, seaweed))
+    together = threading.Event()
+    led = {"x-amz-bucket-region": HERE}
+    proxy.lay(*[Fault(status=400, headers=led, hold=together)] * AT_ONCE)
+    threading.Timer(0.5, together.set).start()  # so that all of them are under way by then
+    listed = KeyList(tmp_path / "keys.txt", lambda _: store, lambda: store)
+    assert [entry.key for entry in listed.entries()] == keys
+    assert [entry.size_bytes for entry in listed.entries()] == [10] * len(keys)
 
 
 def test_a_store_that_leads_in_a_circle_is_told(proxy: Proxy, seaweed: Seaweed) -> None:
