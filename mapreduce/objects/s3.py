@@ -88,7 +88,7 @@ class S3:
         self._http = Http()
         self._keys = provider_of(self._settings)
         self.endpoints = tuple(endpoints) or tuple(filter(None, [self._settings.endpoint]))
-        self._clients: dict[str, Minio] = {}
+        self._clients: dict[tuple[str, str | None], Minio] = {}  # by node and region
         self._regions = {self._settings.region or USUAL_REGION}  # that were tried
         self._is_settled = self._settings.endpoint is not None  # whether the region is known
         self._nodes = [self._settings.at(one) for one in self.endpoints] or [self._settings]
@@ -233,7 +233,6 @@ class S3:
         self._regions.add(region)
         self._settings = replace(self._settings, region=region)
         self._nodes = [replace(node, region=region) for node in self._nodes]
-        self._clients.clear()
         return True
 
     def _settle(self) -> None:
@@ -246,7 +245,8 @@ class S3:
             self._is_led_elsewhere(error, node)  # anything else is told where objects are read
 
     def _client(self, node: Settings) -> Minio:
-        client = self._clients.get(node.host)
+        at = node.host, node.region
+        client = self._clients.get(at)
         if client is not None:
             return client
         try:
@@ -259,7 +259,7 @@ class S3:
             )
         except ValueError as error:
             raise UsageError(f"the endpoint {node.host} cannot be used: {error}") from None
-        return self._clients.setdefault(node.host, made)
+        return self._clients.setdefault(at, made)
 
     def _below(self, client: Minio, prefix: str) -> Generator[Entry]:
         """List all objects below a prefix."""

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
     from tests.services.sshd import Shelf
 
 JOB = """
+import pathlib
 import time
 
 import mapreduce as mr
 
 class Own(mr.Job):
     pause: float = 0.4
+    until: str = ""
     records = mr.Json(at="data", link=mr.Int("link"))
     links = mr.Table(key="link", n=mr.Sum)
 
     def map(self, r):
-        time.sleep(self.pause)
+        if not (self.until and pathlib.Path(self.until).exists()):
+            time.sleep(self.pause)
         return self.links.fold(r.link, n=1)
 """
 SINGLE = Options(split_bytes=1)
@@ -62,6 +65,7 @@ class After:
 
     engine: Cluster
     act: Callable[[], object]
+    over: Callable[[set[str]], object] = lambda _: None
     done: bool = False
     seen: set[str] = field(default_factory=set)
 
@@ -69,6 +73,7 @@ class After:
         status = self.engine.status
         if status is not None:
             self.seen |= {*status.news}
+            self.over(self.seen)
         if not self.done and status is not None and status.committed >= 2:
             self.done = True
             self.act()
@@ -116,11 +121,17 @@ def test_a_host_that_cannot_join_is_told_and_the_run_goes_on(
     assert [news for news in grows.seen if news.startswith("pi9 takes no part")]
 
 
+def restarted(seen: set[str]) -> set[str]:
+    asked = "was asked to end; its agent is restarted"
+    return {news.partition(" ")[0] for news in seen if asked in news}
+
+
 def test_agents_that_are_restarted_one_by_one_lose_nothing(
     hosts: tuple[Shelf, Inventory], folder: Path
 ) -> None:
     shelf, inventory = hosts
-    slow = {"pause": 1.2}  # so that the second host's turn comes, however busy this machine is
+    gate = folder / "both were restarted"
+    slow = {"pause": 4.0, "until": str(gate)}  # the second host's turn comes, however busy we are
     job, out = load(f"{folder / 'own.py'}:Own", slow), folder / "out"
     engine = engine_named("ssh", None, Where(inventory=str(inventory.path), folder=out))
     before: list[int] = []
@@ -129,12 +140,15 @@ def test_agents_that_are_restarted_one_by_one_lose_nothing(
         before.extend(pid for host in shelf.hosts for pid in host.agents())
         assert control_socket.ask(out, "restart") == {"restarting": True}
 
-    restarts = After(engine, restart)  # type: ignore[arg-type]
+    def over(seen: set[str]) -> None:
+        if len(restarted(seen)) > 1:
+            gate.touch()
+
+    restarts = After(engine, restart, over)  # type: ignore[arg-type]
     got = run(job, folder / "in", engine=engine, options=SINGLE, folder=out, on_progress=restarts)
     quick = load(f"{folder / 'own.py'}:Own", {"pause": 0.0})
     assert got.digest == run(quick, folder / "in", workers=2).digest
-    told = [news for news in restarts.seen if "was asked to end; its agent is restarted" in news]
-    assert {news.partition(" ")[0] for news in told} == {"pi1", "pi2"}
+    assert restarted(restarts.seen) == {"pi1", "pi2"}
     shares = got.receipt["work"]["hosts"]
     assert sum(share["tasks"] for share in shares) == OBJECTS  # nothing twice
     assert not any(share["lost"] for share in shares)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -93,7 +94,13 @@ def test_many_keys_that_are_looked_up_at_once_are_all_found_elsewhere(
     together = threading.Event()
     led = {"x-amz-bucket-region": HERE}
     proxy.lay(*[Fault(status=400, headers=led, hold=together)] * AT_ONCE)
-    threading.Timer(0.5, together.set).start()  # so that all of them are under way by then
+
+    def let_go() -> None:
+        while len(proxy.asked) < AT_ONCE:
+            time.sleep(0.01)
+        together.set()
+
+    threading.Thread(target=let_go, daemon=True).start()
     listed = KeyList(tmp_path / "keys.txt", lambda _: store, lambda: store)
     assert [entry.key for entry in listed.entries()] == keys
     assert [entry.size_bytes for entry in listed.entries()] == [10] * len(keys)
