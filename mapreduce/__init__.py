@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.runs.driver import Options, Result, run
     from mapreduce.runs.progress import Progress, Resumed
+    from mapreduce.tables.histogram import Distributions, Histogram
     from mapreduce.tables.table import (
         Array,
         Distinct,
@@ -83,6 +84,8 @@ _HOMES = {
     "Result": "mapreduce.runs.driver",
     "run": "mapreduce.runs.driver",
     "SideFile": "mapreduce.job.side_file",
+    "Distributions": "mapreduce.tables.histogram",
+    "Histogram": "mapreduce.tables.histogram",
     "Array": "mapreduce.tables.table",
     "Distinct": "mapreduce.tables.table",
     "Key": "mapreduce.tables.table",
@@ -112,10 +115,12 @@ __all__ = [
     "Columns",
     "Csv",
     "Distinct",
+    "Distributions",
     "Float",
     "Format",
     "Gpx",
     "Head",
+    "Histogram",
     "Int",
     "Job",
     "JobError",

@@ -238,7 +238,7 @@ class AttemptRunner:
                 raise MapError(
                     f"map must return rows from fold of the job's own tables, got {one!r}"
                 )
-        return [each for one in rows for each in (one, *one.pairs)]
+        return [each for one in rows for each in (one, *one.behind)]
 
 
 def _book(ledger: Ledger, piece: Piece, account: _Account, sampled: dict[str, int]) -> None:

@@ -79,11 +79,11 @@ class Job:
         return found
 
     def stored_tables(self) -> dict[str, Table]:
-        """Give the tables by name, each followed by those behind its counted columns."""
+        """Give the tables by name, each followed by those behind its columns."""
         return {
             one.name: one
             for table in self.tables().values()
-            for one in (table, *table.counted.values())
+            for one in (table, *table.behind.values())
         }
 
     def schemas(self) -> tuple[Schema, ...]:
@@ -108,7 +108,9 @@ def merged_tables(job: Job, partial: Partial) -> dict[str, Columns]:
     by_name = {table.schema.name: table for table in partial.tables}
     return {
         name: Columns(
-            by_name[name], {column: by_name[t.name] for column, t in table.counted.items()}
+            by_name[name],
+            {column: by_name[t.name] for column, t in table.behind.items()},
+            table.histograms,
         )
         for name, table in job.tables().items()
     }

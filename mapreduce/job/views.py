@@ -7,13 +7,15 @@ sum, when it is asked for. A name that is not there is answered with those that 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from mapreduce.errors import JobError
 from mapreduce.formats.parsed import Parsed
+from mapreduce.tables.histogram import Distributions, percentile_names
 from mapreduce.tables.partial import distinct_counts, wide_total
+from mapreduce.tables.table import run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
 
     from mapreduce.formats.field_column import Mask
     from mapreduce.plan import Piece
+    from mapreduce.tables.histogram import Histogram
     from mapreduce.tables.partial import TablePartial
     from mapreduce.tables.table import Array
 
 Drops: TypeAlias = "list[tuple[str, npt.NDArray[np.int64]]]"
-NOTHING_COUNTED: Final[Mapping[str, TablePartial]] = MappingProxyType({})
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Records:
@@ -112,16 +115,20 @@ class Records:
 class Columns:
     """One merged table as `finish` sees it: its keys and values as attributes, ascending by key.
 
-    `pairs` are the tables behind its counted columns, by column.
+    `behind` are the tables behind its columns, by column.
 
     Sums, minima, maxima and distinct counts are int64; a wide sum is an object array of exact
-    Python integers.
+    Python integers. Of a histogram there are the percentiles of `mapreduce.tables.histogram`, in
+    its values' unit, as float64 columns such as `speed_p85`; `distributions` gives any other.
     """
 
-    __slots__ = ("_columns", "_rows", "_stored")
+    __slots__ = ("_columns", "_distributions", "_rows", "_stored")
 
     def __init__(
-        self, partial: TablePartial, pairs: Mapping[str, TablePartial] = NOTHING_COUNTED
+        self,
+        partial: TablePartial,
+        behind: Mapping[str, TablePartial] = NOTHING,
+        histograms: Mapping[str, Histogram] = NOTHING,
     ) -> None:
         schema = partial.schema
         columns: dict[str, Array | None] = dict(
@@ -134,7 +141,13 @@ class Columns:
                 columns[name] = stored[name]
             elif limb == "hi":
                 columns[name] = None  # made when asked for: exact integers are slow to make
-        columns |= {name: distinct_counts(partial, one) for name, one in pairs.items()}
+        self._distributions: dict[str, Distributions] = {}
+        for name, table in behind.items():
+            if name not in histograms:
+                columns[name] = distinct_counts(partial, table)
+                continue
+            self._distributions[name] = _distributions(histograms[name], table)
+            columns |= dict.fromkeys(percentile_names(name))  # made when asked for, as above
         self._columns = columns
         self._stored = stored
         self._rows = len(partial)
@@ -149,7 +162,26 @@ class Columns:
             have = ", ".join(self._columns)
             raise AttributeError(f"no column {name!r} in the table; it has {have}")
         column = self._columns[name]
-        return wide_total(*self.limbs(name)) if column is None else column
+        if column is not None:
+            return column
+        of, _, percent = name.rpartition("_p")
+        if of in self._distributions:
+            return self._distributions[of].percentile(int(percent))
+        return wide_total(*self.limbs(name))
+
+    def distributions(self, name: str) -> Distributions:
+        """Give a histogram's distributions, one a row of the table.
+
+        Raises
+        ------
+        AttributeError
+            There is no histogram of that name.
+        """
+        try:
+            return self._distributions[name]
+        except KeyError:
+            have = ", ".join(self._distributions) or "none"
+            raise AttributeError(f"no histogram {name!r} in the table; it has {have}") from None
 
     def limbs(self, name: str) -> tuple[Array, Array]:
         """Give a wide sum as two int64 arrays: hi * 2**32 + lo, 0 <= lo < 2**32."""
@@ -158,3 +190,10 @@ class Columns:
     def asdict(self) -> dict[str, Array]:
         """All columns by name, keys first."""
         return {name: getattr(self, name) for name in self._columns}
+
+
+def _distributions(histogram: Histogram, table: TablePartial) -> Distributions:
+    """Read the table behind a histogram: its last key is the bucket."""
+    *keys, buckets = table.keys
+    starts = run_starts(keys)
+    return Distributions(histogram.width, starts, buckets, table.values[0])

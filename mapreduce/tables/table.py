@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError
+from mapreduce.tables.histogram import Histogram, percentile_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,14 +102,14 @@ class Rows:
     """Rows of one table in no order, keys perhaps repeated: what `fold` gives and `map` returns.
 
     `keys` and `values` are parallel to the schema's columns; `refused` counts records whose key
-    was too long or held a NUL. `pairs` are rows of the tables behind its counted columns.
+    was too long or held a NUL. `behind` are rows of the tables behind its columns.
     """
 
     table: Table
     keys: tuple[Array, ...]
     values: tuple[Ints, ...]
     refused: int = 0
-    pairs: tuple[Rows, ...] = ()
+    behind: tuple[Rows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys[0])
@@ -122,27 +123,33 @@ class Table:
     key
         The key's name (int64), a `Key` (for bytes), or a sequence of these.
     **values
-        Column name -> rule: `Sum`, `WideSum`, `Min`, `Max` or `Distinct(per=…)`.
+        Column name -> rule: `Sum`, `WideSum`, `Min`, `Max`, `Distinct(per=…)` or `Histogram(…)`.
 
     Attributes
     ----------
-    counted
-        Column that counts the distinct values of a key -> the table of its pairs, whose last key
-        that is.
+    behind
+        Column that needs a table of its own -> that table, which has one key more: the values
+        that are counted (`Distinct`), or the bucket (`Histogram`).
+    histograms
+        Column -> its `Histogram`.
     """
 
-    def __init__(self, key: str | Key | Sequence[str | Key], **values: Rule | Counted) -> None:
+    def __init__(
+        self, key: str | Key | Sequence[str | Key], **values: Rule | Counted | Histogram
+    ) -> None:
         given = (key,) if isinstance(key, (str, Key)) else tuple(key)
         self.name = ""
         self.keys = tuple(k if isinstance(k, Key) else Key(k) for k in given)
+        self.histograms = {n: r for n, r in values.items() if isinstance(r, Histogram)}
         self._check(values)
         self.values = {n: r for n, r in values.items() if isinstance(r, Rule)}
         self.distinct = tuple(n for n, r in values.items() if r is Rule.DISTINCT)
-        self.counted = {
-            n: Table((*self.keys, r.key), seen=Max)
-            for n, r in values.items()
-            if isinstance(r, Counted)
-        }
+        self.behind: dict[str, Table] = {}
+        for name, rule in values.items():
+            if isinstance(rule, Counted):
+                self.behind[name] = Table((*self.keys, rule.key), seen=Max)
+            elif isinstance(rule, Histogram):
+                self.behind[name] = Table((*self.keys, Key(name)), n=Sum)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.named(name)
@@ -150,8 +157,8 @@ class Table:
     def named(self, name: str) -> Table:
         """Name the table, as being an attribute of a job does."""
         self.name = name
-        for column, pairs in self.counted.items():
-            pairs.named(f"{name}.{column}")
+        for column, table in self.behind.items():
+            table.named(f"{name}.{column}")
         return self
 
     @property
@@ -180,7 +187,7 @@ class Table:
         **values
             One for each declared column but the distinct ones: an integer or boolean array of
             length n, or one integer for all. Not floats: scale them with `mapreduce.scaled`. For
-            `Distinct(per="trip")` an array `trip`, as of a key.
+            `Distinct(per="trip")` an array `trip`, as of a key; for a `Histogram` its values.
 
         Raises
         ------
@@ -189,9 +196,7 @@ class Table:
             sum would pass int64 (declare it `WideSum`).
         """
         self._check_call(keys, values)
-        pairs = tuple(
-            t.fold(*keys, values.pop(t.keys[-1].name), seen=1) for t in self.counted.values()
-        )
+        behind = tuple(self._behind(name, keys, values) for name in self.behind)
         columns: list[Array] = []
         kept: npt.NDArray[np.bool_] | None = None
         for key, given in zip(self.keys, keys, strict=True):
@@ -212,7 +217,16 @@ class Table:
         for name, rule in self.values.items():
             value = 1 if rule is Rule.DISTINCT else self._value(name, values[name], n, kept)
             out += _folded(rule, value, starts, n, f"{self.name}.{name}")
-        return Rows(self, folded, tuple(out), refused, pairs)
+        return Rows(self, folded, tuple(out), refused, behind)
+
+    def _behind(self, name: str, keys: Sequence[Any], values: dict[str, Any]) -> Rows:
+        """Fold what the table behind a column needs, and take it from the values."""
+        table = self.behind[name]
+        given = values.pop(table.keys[-1].name)
+        if name not in self.histograms:
+            return table.fold(*keys, given, seen=1)
+        given = integers(given, f"{self.name}.{name}")
+        return table.fold(*keys, self.histograms[name].buckets(given), n=1)
 
     def _value(self, name: str, value: Any, n: int, kept: Array | None) -> Ints | int:
         if isinstance(value, (int, np.integer)):
@@ -226,10 +240,11 @@ class Table:
             raise JobError(f"{self.name}.{name} has {len(column)} rows, its keys {n}")
         return column
 
-    def _check(self, values: Mapping[str, Rule | Counted]) -> None:
+    def _check(self, values: Mapping[str, Rule | Counted | Histogram]) -> None:
         counted = [r.key for r in values.values() if isinstance(r, Counted)]
         names = [k.name for k in (*self.keys, *counted)] + list(values)
-        if not self.keys or len(values) == len(counted):
+        names += [n for name in self.histograms for n in percentile_names(name)]
+        if not self.keys or not any(isinstance(r, Rule) for r in values.values()):
             raise JobError("a Table needs a key and at least one column: Table(key='link', n=Sum)")
         for name in names:
             if not name.isidentifier() or name.startswith("_") or name in TAKEN:
@@ -240,8 +255,10 @@ class Table:
             if names.count(name) > 1:
                 raise JobError(f"column {name!r} is declared twice: use different names")
         for name, rule in values.items():
-            if not isinstance(rule, (Rule, Counted)):
-                raise JobError(f"column {name!r}: expected Sum, WideSum, Min, Max or Distinct")
+            if not isinstance(rule, (Rule, Counted, Histogram)):
+                raise JobError(
+                    f"column {name!r}: expected Sum, WideSum, Min, Max, Distinct or Histogram"
+                )
         for k in (*self.keys, *counted):
             if not 0 <= k.width <= MAX_KEY_WIDTH:
                 raise JobError(f"key {k.name!r}: width is 1 to {MAX_KEY_WIDTH} bytes, 0 for int64")
@@ -253,7 +270,7 @@ class Table:
                 f"{self.name}.fold takes {len(self.keys)} keys ({names}), got {len(keys)}"
             )
         wanted = {n for n, r in self.values.items() if r is not Rule.DISTINCT}
-        wanted |= {t.keys[-1].name for t in self.counted.values()}
+        wanted |= {t.keys[-1].name for t in self.behind.values()}
         if wanted != set(values):
             expected, got = ", ".join(sorted(wanted)), ", ".join(sorted(values))
             raise JobError(f"{self.name}.fold takes {expected}; got {got}")
