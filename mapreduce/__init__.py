@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         WideSum,
         scaled,
     )
+    from mapreduce.time_zone import TimeZone, zone_file
 
 _HOMES = {
     "Limits": "mapreduce.limits",
@@ -96,6 +97,8 @@ _HOMES = {
     "Table": "mapreduce.tables.table",
     "WideSum": "mapreduce.tables.table",
     "scaled": "mapreduce.tables.table",
+    "TimeZone": "mapreduce.time_zone",
+    "zone_file": "mapreduce.time_zone",
 }
 
 
@@ -151,10 +154,12 @@ __all__ = [
     "Table",
     "Text",
     "Time",
+    "TimeZone",
     "UsageError",
     "WideSum",
     "load",
     "parse_sample",
     "run",
     "scaled",
+    "zone_file",
 ]

@@ -36,13 +36,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mapreduce.formats.field_column import Mask
+    from mapreduce.formats.times import Ints
     from mapreduce.tables.table import Array
+    from mapreduce.time_zone import TimeZone
 
 
 TAKEN: Final = frozenset(("has", "object", "part", "rows"))  # `r` has these names already
 ScanLeaf: TypeAlias = tuple[str, int]  # how the `scanner` reads a field: kind, bytes of a value
 
 MOST_US: Final = 2.0**62  # of a time
+DAY_US: Final = 86_400 * SECOND_US
+EARLIEST_US: Final = 3_658 * DAY_US  # 1980-01-07, for a lenient `Time`
+END_US: Final = 47_482 * DAY_US  # 2100-01-01
 SHOWN_NAMES: Final = 20
 Unit: TypeAlias = Literal["document", "line", "group"]  # the part that can be read alone
 
@@ -201,14 +206,29 @@ class Time:
     """A time as int64 microseconds since 1970 in UTC.
 
     Text in ISO 8601 (`2019-03-01T08:15:30.250+01:00`, a blank in place of the T, an offset as
-    `Z`, `+01`, `+0100` or `+01:00`; without one it is taken as UTC), or with `epoch` a number of
-    seconds ("s") or milliseconds ("ms") since 1970. Where it is absent from an optional field the
-    column holds 0.
+    `Z`, `+01`, `+0100` or `+01:00`), or with `epoch` a number of seconds ("s") or milliseconds
+    ("ms") since 1970. Text without an offset, and a timestamp of Parquet that is not adjusted to
+    UTC, is local time of `zone`, or UTC where there is none. Where it is absent from an optional
+    field the column holds 0.
+
+    With `lenient`, which needs `optional`, a record is not dropped for its time: one that cannot be
+    read is absent, and so is one before 1980-01-07 or from 2100 on, which is none of a fix. GPS
+    time begins on 1980-01-06, what a receiver shows before its clock is set; seconds taken for
+    milliseconds come to January 1970, milliseconds taken for seconds to the far future.
     """
 
     path: str
     optional: bool = False
     epoch: Literal["s", "ms"] | None = None
+    zone: TimeZone | None = None
+    lenient: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lenient and not self.optional:
+            raise JobError(
+                f"Time({self.path!r}, lenient=True): a time that cannot be read is then absent, so"
+                " it needs optional=True"
+            )
 
     @property
     def plain(self) -> Float | Text:
@@ -236,11 +256,13 @@ class Time:
     def of(self, found: FieldColumn) -> FieldColumn:
         """Turn a column of texts or numbers into one of times."""
         if self.epoch is None:
-            times, good = microseconds(found.values)
+            times, good = microseconds(found.values, self.zone)
         else:
             unit = SECOND_US if self.epoch == "s" else SECOND_US // 1000
             good = np.abs(found.values) < MOST_US / unit  # NaN is not
             times = np.rint(np.where(good, found.values, 0.0) * unit).astype(np.int64)
+        if self.lenient:
+            return self.present(times, good, found)
         for other in (found.absent, found.bad):
             if other is not None:
                 good |= other
@@ -249,6 +271,27 @@ class Time:
         bad = ~good if found.bad is None else found.bad | ~good
         texts = None if self.epoch is not None else np.where(good, b"", found.values)
         return FieldColumn(times, found.absent, bad, None, found.places, texts)
+
+    def of_timestamps(self, times: Ints, absent: Mask | None, *, is_local: bool) -> FieldColumn:
+        """Turn int64 microseconds since 1970, in UTC or as clocks show them, into a column."""
+        if is_local and self.zone is not None:
+            times = self.zone.utc(times)
+        if self.lenient:
+            return self.present(times, None, FieldColumn(times, absent))
+        return FieldColumn(times, absent)
+
+    @staticmethod
+    def present(times: Ints, good: Mask | None, found: FieldColumn) -> FieldColumn:
+        """Give a column in which each time that is none is absent."""
+        absent = (times < EARLIEST_US) | (times >= END_US)
+        if good is not None:
+            absent |= ~good
+        for other in (found.absent, found.bad):
+            if other is not None:
+                absent |= other
+        if not absent.any():
+            return FieldColumn(times)
+        return FieldColumn(np.where(absent, 0, times), absent)
 
 
 Field: TypeAlias = Int | Float | Text | Time

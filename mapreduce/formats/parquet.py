@@ -193,7 +193,8 @@ def _of_times(field: Time, array: Any) -> FieldColumn:
     absent = absent_in(array)
     if array.type.unit != "us":
         array = array.cast(pyarrow().timestamp("us"), safe=False)
-    return FieldColumn(microseconds_in(array, absent), absent)
+    times = microseconds_in(array, absent)
+    return field.of_timestamps(times, absent, is_local=array.type.tz is None)
 
 
 def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from mapreduce.tables.table import Array
+    from mapreduce.time_zone import TimeZone
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -35,13 +36,15 @@ _DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _ZERO, _NINE = ord("0"), ord("9")
 
 
-def microseconds(texts: Array) -> tuple[Ints, Mask]:
-    """Read ISO 8601 texts; one without an offset is in UTC.
+def microseconds(texts: Array, zone: TimeZone | None = None) -> tuple[Ints, Mask]:
+    """Read ISO 8601 texts; one without an offset is local time of a zone, in UTC without one.
 
     Parameters
     ----------
     texts
         `S`[n].
+    zone
+        Of the texts that name no offset; None means UTC.
 
     Returns
     -------
@@ -58,16 +61,18 @@ def microseconds(texts: Array) -> tuple[Ints, Mask]:
     is_digit = (raw >= _ZERO) & (raw <= _NINE)
     layouts = np.where(is_digit, np.uint8(_ZERO), raw).view(texts.dtype).ravel()
     if (layouts == layouts[0]).all():
-        return _of_layout(raw, bytes(layouts[0]))
+        return _of_layout(raw, bytes(layouts[0]), zone)
     kinds, kind = np.unique(layouts, return_inverse=True)
     for number, layout in enumerate(kinds.tolist()):
         rows = np.flatnonzero(kind == number) if _LAYOUT.fullmatch(layout) else ()
         if len(rows):
-            times[rows], good[rows] = _of_layout(raw[rows], layout)
+            times[rows], good[rows] = _of_layout(raw[rows], layout, zone)
     return times, good
 
 
-def _of_layout(raw: npt.NDArray[np.uint8], layout: bytes) -> tuple[Ints, Mask]:
+def _of_layout(
+    raw: npt.NDArray[np.uint8], layout: bytes, zone: TimeZone | None
+) -> tuple[Ints, Mask]:
     """Read texts of one layout, given as their bytes."""
     found = _LAYOUT.fullmatch(layout)
     if found is None:
@@ -99,6 +104,8 @@ def _of_layout(raw: npt.NDArray[np.uint8], layout: bytes) -> tuple[Ints, Mask]:
     fraction = parts["fraction"] * 10 ** max(0, _FRACTION_DIGITS - digits)
     fraction //= 10 ** max(0, digits - _FRACTION_DIGITS)
     times = (seconds - offset) * SECOND_US + fraction
+    if zone is not None and not found["zone"]:
+        times = zone.utc(times)
     return np.where(good, times, 0), good
 
 
