@@ -9,12 +9,17 @@ space-mean speed of the link; a mean over traversals would be another thing.
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
+from roadspeed import positions
+from roadspeed.measures.calendar import Calendar
+from roadspeed.measures.groupings import DIRECTION, PERIOD, Grouping, groupings_of
+from roadspeed.measures.measures import Fixes, Measures, Stays
+from roadspeed.measures.periods import joined, parse_period
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, FORMATS, PATHS, SPEED_UNITS
 
@@ -24,6 +29,8 @@ DOCUMENTS: Final[dict[str, Any]] = {"json": mr.Json, "json-columns": mr.JsonColu
 LINK_TYPES: Final = ("int", "text", "float")
 ID_BYTES: Final = 64  # of a link's or trip's id that is text: a UUID has 36
 TOP: Final = "/"  # begins a path from the document's top
+EPOCHS: Final = ("", "s", "ms")
+FORWARD, BACKWARD = 1, 2  # cells of `direction`
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
 
@@ -60,6 +67,28 @@ class Speeds(mr.Job):
         Of CSV: between columns, and in a number.
     columns
         Of CSV: their names, where the first line does not give them.
+    by
+        Groupings that have tables of their own: see `roadspeed.measures.groupings`.
+    time
+        Path of a fix's time; "": fixes have none. It is read where a grouping is wanted, and a fix
+        without a readable one is in the tables without times alone.
+    time_epoch
+        "" for times in ISO 8601; "s" or "ms" for numbers of seconds or milliseconds since 1970.
+    zone
+        The compiled time zone whose clocks tell hours and days; None for UTC.
+    periods
+        As `roadspeed.measures.periods` reads them.
+    holidays
+        ISO dates.
+    traversals
+        Whether tables of groupings have traversals too: it takes all fixes of a trip in order, so
+        objects are not divided.
+    max_gap
+        Seconds. A fix that comes later than this after the one before begins another traversal.
+    standing
+        In `unit`: what is slower stands, see `roadspeed.measures.traversals`.
+    limit
+        Path of the posted limit at a fix, in `unit`; "" for none.
     """
 
     unit: str = DEFAULT_SPEED_UNIT
@@ -76,6 +105,16 @@ class Speeds(mr.Job):
     delimiter: str = ","
     decimal: str = "."
     columns: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    time: str = PATHS.time
+    time_epoch: str = ""
+    zone: mr.SideFile | None = None
+    periods: tuple[str, ...] = ()
+    holidays: tuple[str, ...] = ()
+    traversals: bool = True
+    max_gap: float = 60.0
+    standing: float = 1.0
+    limit: str = ""
 
     @cached_property
     def links(self) -> mr.Table:
@@ -102,8 +141,38 @@ class Speeds(mr.Job):
         return False
 
     def tables(self) -> dict[str, mr.Table]:
-        """Give the only table."""
-        return {"links": self.links}
+        """Give the table of links, and those of the groupings."""
+        return {"links": self.links, **self.measures.tables}
+
+    @property
+    def whole_objects(self) -> bool:  # type: ignore[override] # it depends on the parameters
+        """Whether `map` needs all fixes of an object at once."""
+        return bool(self.by) and self.traversals
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What is told apart beside the link."""
+        groupings = groupings_of(self.by)
+        trip = self.links.behind.get("trips")
+        stays = Stays(round(self.max_gap * positions.US_A_SECOND), round(self.standing * MICRO))
+        return Measures(
+            link=self.links.keys[0],
+            trip=None if trip is None else trip.keys[-1],
+            groupings=groupings,
+            calendar=self._calendar() if self.by and self.time else None,
+            stays=stays if self.traversals else None,
+            limited=bool(self.limit),
+        )
+
+    @cached_property
+    def _zone(self) -> mr.TimeZone | None:
+        return None if self.zone is None else mr.TimeZone(self.zone.path)
+
+    def _calendar(self) -> Calendar:
+        """Give the calendar of hours and days."""
+        days = (np.datetime64(date, "D").astype(int) for date in self.holidays)
+        periods = joined(map(parse_period, self.periods))
+        return Calendar(self._zone, frozenset(map(int, days)), periods)
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
@@ -121,12 +190,43 @@ class Speeds(mr.Job):
             )
         if self.signed and self.link_type == "text":
             raise mr.UsageError("--signed-links: ids that are text (--link-type text) have no sign")
+        if self.time_epoch not in EPOCHS:
+            raise mr.UsageError(f"--time-epoch is s or ms, got {self.time_epoch!r}")
+        if not self.max_gap > 0:
+            raise mr.UsageError(f"--max-gap is above 0 seconds, got {self.max_gap:g}")
+        if not 0 <= self.standing <= self.max_speed:
+            raise mr.UsageError(
+                f"--standing is 0 to --max-speed ({self.max_speed:g}), got {self.standing:g}"
+            )
+        self._check_groupings(groupings_of(self.by))
         try:
             self.records  # noqa: B018 - whether its paths can be read
         except mr.JobError as error:
             raise mr.UsageError(
                 f"--records-at, --link, --speed, --trip, --delimiter, --decimal: {error}"
             ) from None
+
+    def _check_groupings(self, groupings: tuple[Grouping, ...]) -> None:
+        """Refuse groupings that these fixes cannot have."""
+        for one in groupings:
+            if one.times and not self.time:
+                raise mr.UsageError(f"--by {one.name} needs the time of a fix: --time PATH")
+            if DIRECTION in one.parts and not self.tells_direction:
+                raise mr.UsageError(
+                    f"--by {one.name} needs a direction: --signed-links says that the sign of an id"
+                    " tells it"
+                )
+        has_periods = any(PERIOD in one.parts for one in groupings)
+        if has_periods != bool(self.periods):
+            raise mr.UsageError(
+                "--by period and --period go together: --by period --period"
+                ' "morning=Mon-Fri 07:00-10:00"'
+            )
+
+    @property
+    def tells_direction(self) -> bool:
+        """Whether it is known which way a link was driven."""
+        return self.signed
 
     @property
     def records(self) -> mr.Format:
@@ -144,7 +244,26 @@ class Speeds(mr.Job):
 
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
-        return {"link": self.link_field(), "speed": self.speed_field(), **self.trip_field()}
+        own = {"link": self.link_field(), "speed": self.speed_field(), **self.trip_field()}
+        return {**own, **self.time_field(), **self.limit_field()}
+
+    def time_field(self) -> dict[str, Any]:
+        """Give the field of the time, where it is of use: a fix is not dropped for it."""
+        if not self.by or not self.time:
+            return {}
+        return {"time": mr.Time(self.time, optional=True, lenient=True, **self.clock)}
+
+    @property
+    def clock(self) -> dict[str, Any]:
+        """How a time is read, beside its path."""
+        epoch = cast('Literal["s", "ms"] | None', self.time_epoch or None)
+        return {"epoch": epoch, "zone": self._zone}
+
+    def limit_field(self) -> dict[str, Any]:
+        """Give the field of the posted limit, if it is named."""
+        if not self.limit:
+            return {}
+        return {"limit": mr.Float(self.limit, optional=True, text=self.text_numbers)}
 
     def speed_field(self) -> mr.Float:
         """Give the field of the speed, in `unit`."""
@@ -188,19 +307,47 @@ class Speeds(mr.Job):
             ) from None
         return mr.Int(self.link, optional, null=none, floats=self.link_type == "float")
 
-    def map(self, r: mr.Records) -> mr.Rows:
+    def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold fixes: `r.link` int64[n] or S64[n], `r.speed` float64[n] in `unit`."""
+        if self.whole_objects and self.time:
+            r = in_order(r, self.trip_of(r))
         return self.folded(r, r.link, r.speed)
 
-    def folded(self, r: mr.Records, link: mr.Array, speed: mr.Array) -> mr.Rows:
-        """Fold fixes on links with speeds, float64[n] in `unit`."""
+    def folded(
+        self, r: mr.Records, link: mr.Array, speed: mr.Array, direction: mr.Array | None = None
+    ) -> list[mr.Rows]:
+        """Fold fixes on links with speeds, float64[n] in `unit`, and cells of `direction`."""
         v = mr.scaled(speed, MICRO)
-        link = np.abs(link) if self.signed else link
-        trip = {"trip": self.trip_of(r)} if self.trip else {}
-        return self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **trip)
+        if self.signed:
+            direction = np.where(link < 0, BACKWARD, FORWARD)
+            link = np.abs(link)
+        trip = self.trip_of(r)
+        names = {} if trip is None else {"trip": trip}
+        rows = self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **names)
+        if not self.measures.tables:
+            return [rows]
+        fixes = Fixes(link, v, trip, direction=direction, **self._times(r), **self._limits(r))
+        return [rows, *self.measures.fold(fixes)]
 
-    def finish(self, t: mr.Columns) -> dict[str, mr.Array]:
-        """Statistics of each link, speeds in `unit`; see `roadspeed.statistics`."""
+    def _times(self, r: mr.Records) -> dict[str, Any]:
+        return {"time_us": r.time, "timed": r.has("time")} if self.by and self.time else {}
+
+    def _limits(self, r: mr.Records) -> dict[str, Any]:
+        if not self.limit:
+            return {}
+        good = r.has("limit") & (r.limit > 0) & (r.limit <= MAX_SPEED)
+        return {"limit_um": mr.scaled(np.where(good, r.limit, 0.0), MICRO), "limited": good}
+
+    def finish(self, *tables: mr.Columns) -> dict[str, Any]:
+        """Statistics of each link, speeds in `unit`, and the tables of the groupings."""
+        links = self._finished(tables[0])
+        if not self.measures.tables:
+            return links
+        merged = dict(zip(self.tables(), tables, strict=True))
+        return {"links": links, **self.measures.finish(merged)}
+
+    def _finished(self, t: mr.Columns) -> dict[str, mr.Array]:
+        """Give the columns of the links; see `roadspeed.statistics`."""
         high, low = t.limbs("squares")
         std = deviation(t.total, high, low, t.fixes)
         return {
@@ -213,3 +360,11 @@ class Speeds(mr.Job):
             "min": units(t.lowest),
             "max": units(t.highest),
         }
+
+
+def in_order(r: mr.Records, trip: mr.Array | None) -> mr.Records:
+    """Give fixes by trip and time, as far as they have one."""
+    time = r.time
+    if trip is None and (len(time) == 0 or bool((time[1:] >= time[:-1]).all())):
+        return r
+    return r.ordered(positions.in_order(trip, time))

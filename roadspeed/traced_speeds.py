@@ -7,7 +7,7 @@ the order of their times, whatever their order in the object. A trip lies within
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from roadspeed.positions import Floats, Mask
 
-EPOCHS: Final = ("", "s", "ms")
 FIRST, GAP, STOOD = "first_of_trip", "after_gap", "no_time_passed"
 
 
@@ -30,28 +29,19 @@ class TracedSpeeds(Speeds):
 
     Parameters
     ----------
-    latitude, longitude, time
-        Paths of a fix's position (degrees, WGS 84) and time.
-    time_epoch
-        "" for times in ISO 8601; "s" or "ms" for numbers of seconds or milliseconds since 1970.
+    latitude, longitude
+        Paths of a fix's position: degrees, WGS 84.
     max_gap
         Seconds. A fix that comes later than this after the one before has no speed.
     """
 
-    whole_objects: ClassVar[bool] = True
     latitude: str = PATHS.latitude
     longitude: str = PATHS.longitude
-    time: str = PATHS.time
-    time_epoch: str = ""
-    max_gap: float = 60.0
 
-    def __post_init__(self) -> None:
-        """Check what types cannot say."""
-        if self.time_epoch not in EPOCHS:
-            raise mr.UsageError(f"--time-epoch is s or ms, got {self.time_epoch!r}")
-        if not self.max_gap > 0:
-            raise mr.UsageError(f"--max-gap is above 0 seconds, got {self.max_gap:g}")
-        super().__post_init__()
+    @property
+    def whole_objects(self) -> bool:  # type: ignore[override] # as in `Speeds`
+        """Whether `map` needs all fixes of an object at once."""
+        return True
 
     @property
     def is_stepped(self) -> bool:
@@ -61,19 +51,18 @@ class TracedSpeeds(Speeds):
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix; without a link it still is where the next one came from."""
         link, trip = self.link_field(optional=True), self.trip_field()
-        return {"link": link, **self.position_fields(), **trip}
+        return {"link": link, **self.position_fields(), **trip, **self.limit_field()}
 
     def position_fields(self) -> dict[str, Any]:
         """Give the fields of a fix that say where and when it was."""
         text = self.text_numbers
-        epoch = cast('Literal["s", "ms"] | None', self.time_epoch or None)
         return {
             "latitude": mr.Float(self.latitude, low=-90.0, high=90.0, text=text),
             "longitude": mr.Float(self.longitude, low=-180.0, high=180.0, text=text),
-            "time": mr.Time(self.time, epoch=epoch),
+            "time": mr.Time(self.time, **self.clock),
         }
 
-    def map(self, r: mr.Records) -> mr.Rows:
+    def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold the fixes of an object."""
         r, steps = self.in_order(r)
         speed = self.speed_of(steps)

@@ -39,7 +39,7 @@ class MatchedFixes(MatchedSpeeds):
         """Columns of the last object, in its order."""
         return {}
 
-    def map(self, r: mr.Records) -> mr.Rows:
+    def map(self, r: mr.Records) -> list[mr.Rows]:
         """Match the fixes of an object."""
         r, steps = self.in_order(r)
         found = self.matched(r, steps)

@@ -90,7 +90,7 @@ class MatchedSpeeds(TracedSpeeds):
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
         speed = {"speed": self.speed_field()} if self.speed_from == "field" else {}
-        return {**self.position_fields(), **speed, **self.trip_field()}
+        return {**self.position_fields(), **speed, **self.trip_field(), **self.limit_field()}
 
     @cached_property
     def matcher(self) -> Matcher:
@@ -98,7 +98,7 @@ class MatchedSpeeds(TracedSpeeds):
         meili = Meili(self.tiles.path, self.gps_accuracy, self.search_radius)
         return Matcher(meili, self.ways.path, self.sampling_interval)
 
-    def map(self, r: mr.Records) -> mr.Rows:
+    def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold the fixes of an object."""
         r, steps = self.in_order(r)
         found = self.matched(r, steps)

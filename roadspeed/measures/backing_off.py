@@ -1,0 +1,60 @@
+"""Percentiles for cells with few traversals: those of a coarser grouping, which is named.
+
+Of 168 hours a week hardly a link has five traversals in each, so this is the rule, not the
+exception. A cell with fewer than `FEW` takes the percentiles of the nearest coarser grouping of the
+same run that has enough; counts, means and deviations stay its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from roadspeed.measures.key_rows import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mapreduce import Array
+    from roadspeed.measures.groupings import Grouping
+
+FEW: Final = 5
+PERCENTILES: Final = (5, 15, 50, 85, 95)
+COLUMNS: Final = tuple(f"traversal_p{percent}" for percent in PERCENTILES)
+HOURS: Final = 24
+
+
+def back_off(groupings: tuple[Grouping, ...], tables: dict[str, dict[str, Array]]) -> None:
+    """Replace percentiles in the finished tables of groupings, and add the column `level`."""
+    own = {one: dict(tables[one.table]) for one in groupings}
+    for grouping in groupings:
+        columns = tables[grouping.table]
+        level = np.full(len(columns["link"]), grouping.name, dtype="U32")
+        columns |= {name: columns[name].copy() for name in COLUMNS}
+        lacking = np.flatnonzero(columns["traversals"] < FEW)
+        for coarser in grouping.coarser(groupings):
+            there = own[coarser]
+            at = _rows_in(coarser, there, columns, lacking)
+            enough = there["traversals"][at] >= FEW
+            for name in COLUMNS:
+                columns[name][lacking[enough]] = there[name][at[enough]]
+            level[lacking[enough]] = coarser.name
+            lacking = lacking[~enough]
+        columns["level"] = level
+
+
+def _rows_in(
+    coarser: Grouping, there: Mapping[str, Array], columns: Mapping[str, Array], rows: Array
+) -> Array:
+    """Find the cells of a coarser grouping in which some cells lie."""
+    names = ("link", *coarser.parts)
+    mine = [_cells(name, columns)[rows] for name in names]
+    return rows_of([there[name] for name in names], mine)
+
+
+def _cells(name: str, columns: Mapping[str, Array]) -> Array:
+    """Give a column, or what it is of a finer one."""
+    if name == "hour" and name not in columns:
+        return columns["week_hour"] % HOURS
+    return columns[name]
