@@ -23,6 +23,7 @@ from roadspeed.maps.map_file import NAME as MAP_NAME
 from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.column_docs import FILES
+from roadspeed.outputs.measure_files import MeasureTables
 from roadspeed.roads import Named
 from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
@@ -55,7 +56,8 @@ class RunRequest:
 
     `picture` is None for no map; `context` draws the roads without data beneath it; `anew` throws
     away what an interrupted run has done. `min_fixes` and `attribution` hold for the map and for
-    the other files alike; None and "" take the picture's.
+    the other files alike; None and "" take the picture's. Links and cells with fewer trips than
+    `min_trips` are in no file; `extremes` are the least and greatest speed of a link.
     """
 
     out: Path
@@ -65,6 +67,8 @@ class RunRequest:
     context: bool = False
     min_fixes: int | None = None
     attribution: str = ""
+    min_trips: int = 1
+    extremes: bool = True
     options: Options = field(default_factory=Options)
     anew: bool = False
     retry: bool = False
@@ -135,8 +139,11 @@ def run_speeds(
         unjoined = "note" in receipt["geometry"]  # so another command will follow
         with published(wanted.out, keep_journal=unjoined) as room:
             table = link_table(result, joined, wanted.job.unit, wanted.told())
+            table, receipt["publishing"] = _published(table, wanted)
+            more, receipt["groupings"] = _measured(result, wanted, room)
             files = [
                 *write_outputs(room, table).values(),
+                *more,
                 *write_account(room, result.ledger, result.kept),
             ]
             receipt["map"] = _drawn(result, table, wanted, room)
@@ -249,6 +256,39 @@ def link_table(result: Result, joined: JoinedRoads | None, unit: str, told: Told
         sample=sample_note(result.receipt),
         told=told,
     )
+
+
+def _published(table: LinkTable, wanted: RunRequest) -> tuple[LinkTable, dict[str, Any] | None]:
+    """Leave out what is not to be published; give what the receipt says of that."""
+    if wanted.min_trips == 1 and wanted.extremes:
+        return table, None
+    shown = table.trips >= wanted.min_trips
+    said = {
+        "min_trips": wanted.min_trips,
+        "links_withheld": int((~shown).sum()),
+        "extremes": wanted.extremes,
+        "trip_ends_m": wanted.job.trip_ends,
+    }
+    table = table.some(shown)
+    if not wanted.extremes:
+        none = np.full(len(table), np.nan)
+        table = replace(table, min=none, max=none)
+    return table, said
+
+
+def _measured(
+    result: Result, wanted: RunRequest, folder: Path
+) -> tuple[list[Path], dict[str, Any]]:
+    """Write the tables beside that of the links; give the files, and what the receipt says."""
+    job = wanted.job
+    tables = MeasureTables(
+        groupings=job.measures.groupings,
+        tables=result.tables,
+        kept=result.receipt["records"]["kept"],
+        periods=job.period_names,
+        min_trips=wanted.min_trips,
+    )
+    return tables.write(folder, job.unit, wanted.told(), sample_note(result.receipt))
 
 
 def sample_note(receipt: dict[str, Any]) -> str | None:

@@ -20,6 +20,7 @@ from roadspeed.measures.calendar import Calendar
 from roadspeed.measures.groupings import DIRECTION, PERIOD, Grouping, groupings_of
 from roadspeed.measures.measures import Fixes, Measures, Stays
 from roadspeed.measures.periods import joined, parse_period
+from roadspeed.measures.trip_ends import near_ends
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
 from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, FORMATS, PATHS, SPEED_UNITS
 
@@ -29,8 +30,10 @@ DOCUMENTS: Final[dict[str, Any]] = {"json": mr.Json, "json-columns": mr.JsonColu
 LINK_TYPES: Final = ("int", "text", "float")
 ID_BYTES: Final = 64  # of a link's or trip's id that is text: a UUID has 36
 TOP: Final = "/"  # begins a path from the document's top
+AT_END: Final = "trip_end"
 EPOCHS: Final = ("", "s", "ms")
 FORWARD, BACKWARD = 1, 2  # cells of `direction`
+MOST_M: Final = 100_000.0
 MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
 
@@ -79,7 +82,7 @@ class Speeds(mr.Job):
     periods
         As `roadspeed.measures.periods` reads them.
     holidays
-        ISO dates.
+        Days since 1970-01-01.
     traversals
         Whether tables of groupings have traversals too: it takes all fixes of a trip in order, so
         objects are not divided.
@@ -89,6 +92,11 @@ class Speeds(mr.Job):
         In `unit`: what is slower stands, see `roadspeed.measures.traversals`.
     limit
         Path of the posted limit at a fix, in `unit`; "" for none.
+    trip_ends
+        Metres: fixes so near to the first or last position of their trip are dropped, as
+        `trip_end`. 0: none are.
+    latitude, longitude
+        Paths of a fix's position (degrees, WGS 84), where that is of use.
     """
 
     unit: str = DEFAULT_SPEED_UNIT
@@ -110,11 +118,14 @@ class Speeds(mr.Job):
     time_epoch: str = ""
     zone: mr.SideFile | None = None
     periods: tuple[str, ...] = ()
-    holidays: tuple[str, ...] = ()
+    holidays: tuple[int, ...] = ()
     traversals: bool = True
     max_gap: float = 60.0
     standing: float = 1.0
     limit: str = ""
+    trip_ends: float = 0.0
+    latitude: str = PATHS.latitude
+    longitude: str = PATHS.longitude
 
     @cached_property
     def links(self) -> mr.Table:
@@ -147,7 +158,7 @@ class Speeds(mr.Job):
     @property
     def whole_objects(self) -> bool:  # type: ignore[override] # it depends on the parameters
         """Whether `map` needs all fixes of an object at once."""
-        return bool(self.by) and self.traversals
+        return (bool(self.by) and self.traversals) or self.trip_ends > 0
 
     @cached_property
     def measures(self) -> Measures:
@@ -170,9 +181,8 @@ class Speeds(mr.Job):
 
     def _calendar(self) -> Calendar:
         """Give the calendar of hours and days."""
-        days = (np.datetime64(date, "D").astype(int) for date in self.holidays)
         periods = joined(map(parse_period, self.periods))
-        return Calendar(self._zone, frozenset(map(int, days)), periods)
+        return Calendar(self._zone, frozenset(self.holidays), periods)
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
@@ -198,6 +208,8 @@ class Speeds(mr.Job):
             raise mr.UsageError(
                 f"--standing is 0 to --max-speed ({self.max_speed:g}), got {self.standing:g}"
             )
+        if not 0 <= self.trip_ends <= MOST_M:
+            raise mr.UsageError(f"--trip-ends is 0 to {MOST_M:g} metres, got {self.trip_ends:g}")
         self._check_groupings(groupings_of(self.by))
         try:
             self.records  # noqa: B018 - whether its paths can be read
@@ -224,6 +236,11 @@ class Speeds(mr.Job):
             )
 
     @property
+    def period_names(self) -> tuple[str, ...]:
+        """The names of the cells of `period`."""
+        return tuple(period.name for period in joined(map(parse_period, self.periods)))
+
+    @property
     def tells_direction(self) -> bool:
         """Whether it is known which way a link was driven."""
         return self.signed
@@ -245,13 +262,27 @@ class Speeds(mr.Job):
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
         own = {"link": self.link_field(), "speed": self.speed_field(), **self.trip_field()}
-        return {**own, **self.time_field(), **self.limit_field()}
+        places = self.place_fields() if self.trip_ends else {}
+        return {**own, **places, **self.time_field(), **self.limit_field()}
+
+    def place_fields(self) -> dict[str, Any]:
+        """Give the fields of a fix that say where it was."""
+        text = self.text_numbers
+        return {
+            "latitude": mr.Float(self.latitude, low=-90.0, high=90.0, text=text),
+            "longitude": mr.Float(self.longitude, low=-180.0, high=180.0, text=text),
+        }
 
     def time_field(self) -> dict[str, Any]:
         """Give the field of the time, where it is of use: a fix is not dropped for it."""
-        if not self.by or not self.time:
+        if not self.has_times:
             return {}
         return {"time": mr.Time(self.time, optional=True, lenient=True, **self.clock)}
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the times of fixes are read."""
+        return bool(self.time) and (bool(self.by) or self.trip_ends > 0)
 
     @property
     def clock(self) -> dict[str, Any]:
@@ -309,9 +340,15 @@ class Speeds(mr.Job):
 
     def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold fixes: `r.link` int64[n] or S64[n], `r.speed` float64[n] in `unit`."""
-        if self.whole_objects and self.time:
+        if self.whole_objects and self.has_times:
             r = in_order(r, self.trip_of(r))
+        if self.trip_ends:
+            r = r.without(self.at_end(r), AT_END)
         return self.folded(r, r.link, r.speed)
+
+    def at_end(self, r: mr.Records) -> positions.Mask:
+        """Say which fixes, in the order of their trips, are at an end of theirs."""
+        return near_ends(self.trip_of(r), r.latitude, r.longitude, self.trip_ends)
 
     def folded(
         self, r: mr.Records, link: mr.Array, speed: mr.Array, direction: mr.Array | None = None
@@ -330,7 +367,7 @@ class Speeds(mr.Job):
         return [rows, *self.measures.fold(fixes)]
 
     def _times(self, r: mr.Records) -> dict[str, Any]:
-        return {"time_us": r.time, "timed": r.has("time")} if self.by and self.time else {}
+        return {"time_us": r.time, "timed": r.has("time")} if self.has_times else {}
 
     def _limits(self, r: mr.Records) -> dict[str, Any]:
         if not self.limit:

@@ -13,8 +13,8 @@ import numpy as np
 
 import mapreduce as mr
 from roadspeed import positions
-from roadspeed.speeds import Speeds
-from roadspeed.trip import METRES_PER_SECOND, PATHS
+from roadspeed.speeds import AT_END, Speeds
+from roadspeed.trip import METRES_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,14 +29,9 @@ class TracedSpeeds(Speeds):
 
     Parameters
     ----------
-    latitude, longitude
-        Paths of a fix's position: degrees, WGS 84.
     max_gap
         Seconds. A fix that comes later than this after the one before has no speed.
     """
-
-    latitude: str = PATHS.latitude
-    longitude: str = PATHS.longitude
 
     @property
     def whole_objects(self) -> bool:  # type: ignore[override] # as in `Speeds`
@@ -55,18 +50,13 @@ class TracedSpeeds(Speeds):
 
     def position_fields(self) -> dict[str, Any]:
         """Give the fields of a fix that say where and when it was."""
-        text = self.text_numbers
-        return {
-            "latitude": mr.Float(self.latitude, low=-90.0, high=90.0, text=text),
-            "longitude": mr.Float(self.longitude, low=-180.0, high=180.0, text=text),
-            "time": mr.Time(self.time, **self.clock),
-        }
+        return {**self.place_fields(), "time": mr.Time(self.time, **self.clock)}
 
     def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold the fixes of an object."""
         r, steps = self.in_order(r)
         speed = self.speed_of(steps)
-        r, kept = without(r, [("no_link", ~r.has("link")), *self.faults(steps, speed)])
+        r, kept = without(r, [("no_link", ~r.has("link")), *self.faults(r, steps, speed)])
         return self.folded(r, r.link, speed[kept])
 
     def in_order(self, r: mr.Records) -> tuple[mr.Records, positions.Steps]:
@@ -78,14 +68,21 @@ class TracedSpeeds(Speeds):
         """Give the speed of each step in `unit`; NaN where no time passed."""
         return steps.speeds() / METRES_PER_SECOND[self.unit]
 
-    def faults(self, steps: positions.Steps, speed: Floats) -> list[tuple[str, Mask]]:
+    def faults(
+        self, r: mr.Records, steps: positions.Steps, speed: Floats
+    ) -> list[tuple[str, Mask]]:
         """Say which steps give no speed: reasons, and where each applies."""
         return [
+            *self.ends(r),
             (FIRST, steps.first),
             (GAP, self.are_apart(steps)),
             (STOOD, steps.time_us <= 0),
             ("speed_out_of_range", speed > self.max_speed),
         ]
+
+    def ends(self, r: mr.Records) -> list[tuple[str, Mask]]:
+        """Say which fixes are at an end of their trip, if such are dropped."""
+        return [(AT_END, self.at_end(r))] if self.trip_ends else []
 
     def are_apart(self, steps: positions.Steps) -> Mask:
         """Say which fixes come later than `max_gap` after the one before."""

@@ -18,7 +18,9 @@ from mapreduce.commands.options import (
     run_options,
 )
 from mapreduce.errors import UsageError
-from roadspeed.commands.options import SourceArgument, TraceOptions, TripOptions
+from roadspeed.commands.measure_options import TimeOptions
+from roadspeed.commands.options import SourceArgument, TripOptions
+from roadspeed.commands.trace_options import TraceOptions
 
 JOB: Final = "roadspeed match"
 
@@ -29,6 +31,7 @@ def match_command(
     *,
     out: Annotated[Path, out_option("Folder for fixes.parquet and its receipt.")],
     traces: TraceOptions,
+    times: TimeOptions,
     trips: TripOptions,
     workers: Workers = None,
     store: StoreOptions,
@@ -63,7 +66,7 @@ def match_command(
         raise UsageError("--speed-from is for `roadspeed run`: no speed is needed to match")
     refuse_inside(out, source)
     _refuse_run(out)
-    found = replace(traces, speed_from="positions").job(trips)
+    found = replace(traces, speed_from="positions").job(trips.parameters(), times)
     job = MatchedFixes(**{one.name: getattr(found, one.name) for one in fields(found)})
     options = run_options(which, allow_nan=allow_nan, endpoint=store.endpoint)
     out.mkdir(parents=True, exist_ok=True)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from mapreduce.commands.options import option
 from mapreduce.errors import UsageError
-from mapreduce.output import say
-from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, GPX_PATHS, PATHS
+from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
 if TYPE_CHECKING:
     from roadspeed.maps.picture import Picture
     from roadspeed.run import RoadSource
-    from roadspeed.speeds import Speeds
 
 TRIPS = "What the trips look like"
-POSITIONS = "Positions: where fixes have no link, or no speed"
-SPEED_SOURCES = ("field", "positions", "matched")
 MAP = "The map"
 ROADS = "Geometry"
 BBOX_NUMBERS = 4
@@ -159,20 +154,8 @@ class TripOptions:
         ),
     ] = None
 
-    def job(self) -> Speeds:
-        """Return the job that reads the trips.
-
-        Raises
-        ------
-        UsageError
-            If a value is invalid.
-        """
-        from roadspeed.speeds import Speeds
-
-        return Speeds(**self.parameters())
-
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters of that job, and of those that extend it."""
+        """Return the parameters of the job that reads the trips."""
         return {
             "unit": self.unit,
             "max_speed": self.max_speed,
@@ -189,131 +172,6 @@ class TripOptions:
             "decimal": self.decimal,
             "columns": tuple(self.columns.split(",")) if self.columns else (),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class TraceOptions:
-    """Positions: where fixes have no link, or no speed."""
-
-    osm: Annotated[
-        str | None,
-        option(
-            "--osm",
-            "Match positions to OpenStreetMap: an extract (city.osm.pbf), or a folder of"
-            " `roadspeed roads tiles`.",
-            POSITIONS,
-        ),
-    ] = None
-    speed_from: Annotated[
-        str,
-        option(
-            "--speed-from",
-            "field (--speed); positions: from position and time, and those of the fix before;"
-            " matched: the same along the roads of --osm.",
-            POSITIONS,
-        ),
-    ] = "field"
-    latitude: Annotated[str, option("--latitude", "Path of the latitude in a fix.", POSITIONS)] = (
-        PATHS.latitude
-    )
-    longitude: Annotated[
-        str, option("--longitude", "Path of the longitude in a fix.", POSITIONS)
-    ] = PATHS.longitude
-    time: Annotated[str, option("--time", "Path of the time in a fix.", POSITIONS)] = PATHS.time
-    time_epoch: Annotated[
-        str,
-        option(
-            "--time-epoch",
-            "Times are numbers since 1970: s or ms. Default: text in ISO 8601.",
-            POSITIONS,
-        ),
-    ] = ""
-    max_gap: Annotated[
-        float,
-        option("--max-gap", "Seconds after which a fix does not continue a trace.", POSITIONS),
-    ] = 60.0
-    gps_accuracy: Annotated[
-        float, option("--gps-accuracy", "Usual error of a position, in metres.", POSITIONS)
-    ] = 5.0
-    search_radius: Annotated[
-        float,
-        option("--search-radius", "How far off a road may be, in metres.", POSITIONS),
-    ] = 50.0
-    sampling_interval: Annotated[
-        float,
-        option(
-            "--sampling-interval",
-            "Match positions at least so many seconds apart, and put others on the way between.",
-            POSITIONS,
-        ),
-    ] = 5.0
-
-    def job(self, trips: TripOptions) -> Speeds:
-        """Return the job: fixes with links and speeds, or without.
-
-        Raises
-        ------
-        UsageError
-            If a value is invalid.
-        """
-        if self.speed_from not in SPEED_SOURCES:
-            raise UsageError(
-                f"--speed-from is one of {', '.join(SPEED_SOURCES)}, got {self.speed_from!r}"
-            )
-        if self.osm is None and self.speed_from == "matched":
-            raise UsageError("--speed-from matched needs --osm: the roads along which to measure")
-        if self.osm is None and self.speed_from == "field":
-            self._refuse_unused()
-            return trips.job()
-        places = {
-            name: getattr(self, name) for name in ("latitude", "longitude", "time", "time_epoch")
-        }
-        if trips.format_ == "gpx":
-            usual = {name: getattr(GPX_PATHS, name) for name in ("latitude", "longitude", "time")}
-            places |= {k: v for k, v in usual.items() if places[k] == getattr(PATHS, k)}
-        given = {**trips.parameters(), **places, "max_gap": self.max_gap}
-        if self.osm is None:
-            from roadspeed.traced_speeds import TracedSpeeds
-
-            return TracedSpeeds(**given)
-        from mapreduce import SideFile
-        from roadspeed.osm.match_folder import folder_of
-        from roadspeed.osm.matched_speeds import MatchedSpeeds
-
-        job = MatchedSpeeds(  # which refuses what cannot be, before an extract is prepared
-            **given,
-            tiles=SideFile(self.osm),
-            ways=SideFile(self.osm),
-            speed_from=self.speed_from,
-            gps_accuracy=self.gps_accuracy,
-            search_radius=self.search_radius,
-            sampling_interval=self.sampling_interval,
-        )
-        folder = folder_of(self.osm, partial(say, err=True))
-        return replace(job, tiles=SideFile(folder.tiles), ways=SideFile(folder.links))
-
-    def _refuse_unused(self) -> None:
-        default = TraceOptions()
-        for one in fields(self):
-            if getattr(self, one.name) != getattr(default, one.name):
-                name = one.name.replace("_", "-")
-                raise UsageError(f"--{name} needs --osm, or --speed-from positions")
-
-    def attribution(self) -> str:
-        """Return whom to credit for the roads of `--osm`."""
-        if self.osm is None:
-            return ""
-        from roadspeed.osm.roads_file import ATTRIBUTION
-
-        return ATTRIBUTION
-
-    def roads(self) -> str | None:
-        """Return the roads that links of matched fixes are joined to; None without `--osm`."""
-        if self.osm is None:
-            return None
-        from roadspeed.osm.match_folder import named
-
-        return str(named(self.osm).roads)
 
 
 Draw: TypeAlias = Annotated[bool, option("--map/--no-map", "Draw map.png.", MAP)]

@@ -18,15 +18,16 @@ from mapreduce.commands.options import (
     run_options,
 )
 from mapreduce.output import say
+from roadspeed.commands.measure_options import MeasureOptions, TimeOptions
 from roadspeed.commands.options import (
     Context,
     Draw,
     MapOptions,
     RoadOptions,
     SourceArgument,
-    TraceOptions,
     TripOptions,
 )
+from roadspeed.commands.trace_options import TraceOptions
 
 if TYPE_CHECKING:
     from mapreduce.engine import Engine
@@ -46,6 +47,8 @@ def run_command(
     roads: RoadOptions,
     trips: TripOptions,
     traces: TraceOptions,
+    times: TimeOptions,
+    measures: MeasureOptions,
     draw: Draw = True,
     context: Context = False,
     map_: MapOptions,
@@ -72,6 +75,8 @@ def run_command(
 
         roadspeed run traces/ --osm city.osm.pbf --speed-from positions --out speeds
 
+        roadspeed run trips/ --roads roads.gpkg --out speeds --by hour --timezone Europe/London
+
         roadspeed run trips/ --roads roads.gpkg --out city --centre -5.93,54.6 --scale 25000
     """
     from mapreduce.commands.run_steps import refuse_inside
@@ -87,13 +92,15 @@ def run_command(
     credit = map_.attribution or traces.attribution()
     wanted = RunRequest(
         out=out,
-        job=traces.job(trips),
+        job=traces.job(trips.parameters() | measures.parameters(), times),
         roads=geometry,
         picture=replace(picture, attribution=credit) if draw else None,
         context=context,
         anew=start.anew,
         retry=start.retry,
         min_fixes=map_.min_fixes,
+        min_trips=measures.fewest_trips,
+        extremes=not measures.publish,
         attribution=credit,
         options=options,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from roadspeed.measures.cells_within import cells_of
 from roadspeed.measures.key_rows import rows_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 FEW: Final = 5
 PERCENTILES: Final = (5, 15, 50, 85, 95)
 COLUMNS: Final = tuple(f"traversal_p{percent}" for percent in PERCENTILES)
-HOURS: Final = 24
 
 
 def back_off(groupings: tuple[Grouping, ...], tables: dict[str, dict[str, Array]]) -> None:
@@ -49,12 +49,5 @@ def _rows_in(
 ) -> Array:
     """Find the cells of a coarser grouping in which some cells lie."""
     names = ("link", *coarser.parts)
-    mine = [_cells(name, columns)[rows] for name in names]
+    mine = [cells_of(name, columns)[rows] for name in names]
     return rows_of([there[name] for name in names], mine)
-
-
-def _cells(name: str, columns: Mapping[str, Array]) -> Array:
-    """Give a column, or what it is of a finer one."""
-    if name == "hour" and name not in columns:
-        return columns["week_hour"] % HOURS
-    return columns[name]

@@ -54,12 +54,13 @@ _IS: Final = {
 }
 
 
-def tables(link: mr.Key) -> dict[str, mr.Table]:
+def tables(link: mr.Key, trip: mr.Key | None) -> dict[str, mr.Table]:
     """Give the tables that it takes, by name."""
+    trips = mr.Distinct(per=trip or "object")
     return {
-        OFF_PEAK: mr.Table(key=link, n=mr.Sum, speed=mr.Histogram(BUCKET_UM)),
-        PEAK: mr.Table(key=link, fixes=mr.Sum, total=mr.Sum),
-        WEEKDAYS: mr.Table(key=link, n=mr.Sum, speed=mr.Histogram(BUCKET_UM)),
+        OFF_PEAK: mr.Table(key=link, n=mr.Sum, trips=trips, speed=mr.Histogram(BUCKET_UM)),
+        PEAK: mr.Table(key=link, fixes=mr.Sum, trips=trips, total=mr.Sum),
+        WEEKDAYS: mr.Table(key=link, n=mr.Sum, trips=trips, speed=mr.Histogram(BUCKET_UM)),
     }
 
 
@@ -67,30 +68,33 @@ def fold(
     tables: Mapping[str, mr.Table], fixes: Fixes, stays: Traversals | None, week_hour: Ints
 ) -> list[mr.Rows]:
     """Fold fixes, and traversals where there are any; `week_hour` is -1 where there is no time."""
-    link, v = fixes.link, fixes.speed_um
     peak = _in(PEAK, week_hour)
-    rows = [tables[PEAK].fold(link[peak], fixes=1, total=v[peak])]
-    if stays is not None:
-        link, v, week_hour = link[stays.first], stays.speed_um, week_hour[stays.first]
+    v = fixes.speed_um
+    rows = [tables[PEAK].fold(fixes.link[peak], fixes=1, total=v[peak], **fixes.trips_at(peak))]
+    at = np.arange(len(v)) if stays is None else stays.first
+    v = v if stays is None else stays.speed_um
     for name in (OFF_PEAK, WEEKDAYS):
-        mine = _in(name, week_hour)
-        rows.append(tables[name].fold(link[mine], n=1, speed=v[mine]))
+        mine = _in(name, week_hour[at])
+        some = at[mine]
+        rows.append(tables[name].fold(fixes.link[some], n=1, speed=v[mine], **fixes.trips_at(some)))
     return rows
 
 
 def finish(merged: Mapping[str, mr.Columns]) -> dict[str, mr.Array]:
-    """Give a row a link that has off-peak speeds."""
+    """Give a row a link that has off-peak speeds; `trips` are the fewest that a value is of."""
     off_peak, peak, weekdays = merged[OFF_PEAK], merged[PEAK], merged[WEEKDAYS]
     free = off_peak.distributions("speed").percentile(FREE_FLOW_PERCENT)
     n = len(free)
-    fixes = np.zeros(n, np.int64)
+    fixes, trips = np.zeros(n, np.int64), off_peak.trips.copy()
     peak_mean, congested = np.full(n, np.nan), np.full(n, np.nan)
     here, there = _shared(off_peak.link, peak.link)
     fixes[here] = peak.fixes[there]
+    trips[here] = np.minimum(trips[here], peak.trips[there])
     peak_mean[here] = mean(peak.total, peak.fixes)[there]
     here, there = _shared(off_peak.link, weekdays.link)
     limit = np.full(len(weekdays.link), np.nan)
     limit[there] = free[here] * CONGESTED
+    trips[here] = np.minimum(trips[here], weekdays.trips[there])
     congested[here] = weekdays.distributions("speed").share_below(limit)[there]
     free = free / MICRO
     with np.errstate(divide="ignore"):
@@ -98,6 +102,7 @@ def finish(merged: Mapping[str, mr.Columns]) -> dict[str, mr.Array]:
     return {
         "link": off_peak.link,
         "free_flow": free,
+        "trips": trips,
         "off_peak": off_peak.n,
         "peak_fixes": fixes,
         "peak_mean": peak_mean,

@@ -23,9 +23,10 @@ LIMITS: Final = "limits"
 P85: Final = 85
 
 
-def tables(link: mr.Key) -> dict[str, mr.Table]:
+def tables(link: mr.Key, trip: mr.Key | None) -> dict[str, mr.Table]:
     """Give the table that it takes, by name."""
-    return {LIMITS: mr.Table(key=(link, "limit_um"), fixes=mr.Sum, above=mr.Sum)}
+    trips = mr.Distinct(per=trip or "object")
+    return {LIMITS: mr.Table(key=(link, "limit_um"), fixes=mr.Sum, trips=trips, above=mr.Sum)}
 
 
 def fold(tables: Mapping[str, mr.Table], fixes: Fixes) -> list[mr.Rows]:
@@ -34,7 +35,9 @@ def fold(tables: Mapping[str, mr.Table], fixes: Fixes) -> list[mr.Rows]:
         return []
     has, limit = fixes.limited, fixes.limit_um[fixes.limited]
     above = (fixes.speed_um[has] > limit).astype(np.int64)
-    return [tables[LIMITS].fold(fixes.link[has], limit, fixes=1, above=above)]
+    return [
+        tables[LIMITS].fold(fixes.link[has], limit, fixes=1, above=above, **fixes.trips_at(has))
+    ]
 
 
 def finish(merged: Mapping[str, mr.Columns]) -> dict[str, mr.Array]:
@@ -50,6 +53,7 @@ def finish(merged: Mapping[str, mr.Columns]) -> dict[str, mr.Array]:
     )
     columns = {
         "link": link[starts],
+        "trips": t.trips[order][starts],
         "limit": limit,
         "limit_fixes": fixes,
         "above_limit_share": above / np.maximum(fixes, 1),

@@ -62,6 +62,10 @@ class Fixes:
     limit_um: Ints | None = None
     limited: mr.Array | None = None
 
+    def trips_at(self, rows: mr.Array | slice) -> dict[str, mr.Array]:
+        """Give the trips of some fixes, as a table that counts them takes them."""
+        return {} if self.trip is None else {"trip": self.trip[rows]}
+
 
 @dataclass(frozen=True, slots=True)
 class Stays:
@@ -107,9 +111,9 @@ class Measures:
             if self.stays is not None:
                 found[grouping.table + STAYS] = self._stays_table(grouping)
         if self.groupings and self.calendar is not None:
-            found |= free_flow.tables(self.link)
+            found |= free_flow.tables(self.link, self.trip)
         if self.limited:
-            found |= limits.tables(self.link)
+            found |= limits.tables(self.link, self.trip)
         return {name: table.named(name) for name, table in found.items()}
 
     def _fixes_table(self, grouping: Grouping) -> mr.Table:
@@ -164,7 +168,6 @@ class Measures:
     def _fold_fixes(self, grouping: Grouping, fixes: Fixes, cells: list[Ints]) -> mr.Rows:
         rows = _with_cells(cells)
         v = fixes.speed_um[rows]
-        trip = {} if self.trip is None or fixes.trip is None else {self.trip.name: fixes.trip[rows]}
         return self.tables[grouping.table].fold(
             fixes.link[rows],
             *(one[rows] for one in cells),
@@ -172,7 +175,7 @@ class Measures:
             total=v,
             squares=v * v,
             speed=v,
-            **trip,
+            **fixes.trips_at(rows),
         )
 
     def _fold_stays(

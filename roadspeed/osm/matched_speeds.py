@@ -104,17 +104,17 @@ class MatchedSpeeds(TracedSpeeds):
         found = self.matched(r, steps)
         unmatched = [(UNMATCHED, found.link == NO_LINK)]
         if self.speed_from == "field":
-            r, kept = without(r, unmatched)
+            r, kept = without(r, [*unmatched, *self.ends(r)])
             return self.folded(r, found.link[kept], r.speed)
         if self.speed_from == "positions":
             speed = self.speed_of(steps)
-            r, kept = without(r, [*unmatched, *self.faults(steps, speed)])
+            r, kept = without(r, [*unmatched, *self.faults(r, steps, speed)])
             return self.folded(r, found.link[kept], speed[kept])
         r, kept = without(r, unmatched)
         found = found.some(kept)
         steps, broken = self._driven(r, found)
         speed = self.speed_of(steps)
-        r, kept = without(r, [*self.faults(steps, speed), (BROKEN, broken)])
+        r, kept = without(r, [*self.faults(r, steps, speed), (BROKEN, broken)])
         return self.folded(r, found.link[kept], speed[kept])
 
     def matched(self, r: mr.Records, steps: positions.Steps) -> Matched:

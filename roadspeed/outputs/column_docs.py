@@ -60,7 +60,7 @@ class ColumnDoc:
     @property
     def meaning(self) -> str:
         """What the column means in a table whose run was told nothing special."""
-        return self._with(Told())
+        return self.told(Told())
 
     def dtype_in(self, table: LinkTable) -> str:
         """Give this column's type in a table: ids may be text."""
@@ -68,9 +68,10 @@ class ColumnDoc:
 
     def meaning_in(self, table: LinkTable) -> str:
         """Give this column's meaning in a table: with the names its run was given."""
-        return self._with(table.told)
+        return self.told(table.told)
 
-    def _with(self, told: Told) -> str:
+    def told(self, told: Told) -> str:
+        """Give this column's meaning with the names a run was given."""
         return _filled(
             self.template,
             {"{link}": _MATCHED if told.is_matched else f"from the trips' field `{told.link}`",

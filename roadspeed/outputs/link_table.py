@@ -146,6 +146,13 @@ class LinkTable:
                 piece[field.name] = value[start : start + rows] if is_column else value
             yield LinkTable(**piece)
 
+    def some(self, rows: npt.NDArray[np.bool_]) -> LinkTable:
+        """Give some of the rows: bool[n]."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return LinkTable(
+            **{n: c[rows] if isinstance(c, np.ndarray) else c for n, c in columns.items()}
+        )
+
     def _check(self, name: str, dtype: np.dtype[Any]) -> None:
         column = getattr(self, name)
         if column is None and name in _OBJECTS:

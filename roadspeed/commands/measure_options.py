@@ -1,0 +1,177 @@
+"""Options for what is told apart beside the link: times, groupings, traversals, small cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path  # noqa: TC003 - Typer looks at the annotations
+from typing import Annotated, Any, Final
+
+from mapreduce.commands.options import option
+from mapreduce.errors import UsageError
+from roadspeed.trip import GPX_PATHS, PATHS
+
+TIMES: Final = "Times"
+MEASURES: Final = "Measures"
+PUBLISHED_TRIPS: Final = 5
+PUBLISHED_ENDS_M: Final = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOptions:
+    """When a fix was."""
+
+    time: Annotated[
+        str, option("--time", "Path of the time in a fix; '': there is none.", TIMES)
+    ] = PATHS.time
+    time_epoch: Annotated[
+        str,
+        option(
+            "--time-epoch",
+            "Times are numbers since 1970: s or ms. Default: text in ISO 8601.",
+            TIMES,
+        ),
+    ] = ""
+    timezone: Annotated[
+        str,
+        option(
+            "--timezone",
+            "Zone of hours and days, such as Europe/London, and of times without an offset.",
+            TIMES,
+        ),
+    ] = "UTC"
+    max_gap: Annotated[
+        float,
+        option("--max-gap", "Seconds after which a fix does not continue a trace.", TIMES),
+    ] = 60.0
+
+    def parameters(self, format_: str) -> dict[str, Any]:
+        """Return the parameters of the job.
+
+        Raises
+        ------
+        UsageError
+            There is no such zone.
+        """
+        from mapreduce import SideFile, zone_file
+
+        usual = format_ == "gpx" and self.time == PATHS.time
+        zone = None if self.timezone == "UTC" else SideFile(zone_file(self.timezone))
+        return {
+            "time": GPX_PATHS.time if usual else self.time,
+            "time_epoch": self.time_epoch,
+            "zone": zone,
+            "max_gap": self.max_gap,
+        }
+
+    def refuse(self, needed: str) -> None:
+        """Refuse options that nothing uses, and say what would."""
+        default = TimeOptions()
+        for one in fields(self):
+            if getattr(self, one.name) != getattr(default, one.name):
+                raise UsageError(f"--{one.name.replace('_', '-')} needs {needed}")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """What is told apart, and how."""
+
+    by: Annotated[
+        list[str] | None,
+        option(
+            "--by",
+            "Also speeds by hour, day, week-hour, date, period or direction, or by several:"
+            " direction-hour; link: percentiles over all time. May be repeated, or have commas.",
+            MEASURES,
+        ),
+    ] = None
+    period: Annotated[
+        list[str] | None,
+        option(
+            "--period",
+            'For --by period: "morning=Mon-Fri 07:00-10:00". May be repeated.',
+            MEASURES,
+        ),
+    ] = None
+    holidays: Annotated[
+        Path | None,
+        option("--holidays", "File of dates, one per line: days of their own (Hol).", MEASURES),
+    ] = None
+    traversals: Annotated[
+        bool,
+        option(
+            "--traversals/--no-traversals",
+            "With --by, also the speeds of traversals: a trip's stays on a link. They need all"
+            " fixes of an object in memory.",
+            MEASURES,
+        ),
+    ] = True
+    standing: Annotated[
+        float,
+        option(
+            "--standing",
+            "A vehicle slower than this (in --unit) at the ends of a trip is parked.",
+            MEASURES,
+        ),
+    ] = 1.0
+    limit: Annotated[
+        str,
+        option("--limit", "Path of the posted limit at a fix, in --unit.", MEASURES),
+    ] = ""
+    min_trips: Annotated[
+        int,
+        option("--min-trips", "Leave out links and cells with fewer trips.", MEASURES),
+    ] = 1
+    trip_ends: Annotated[
+        float,
+        option(
+            "--trip-ends",
+            "Drop fixes within so many metres of the first or last position of their trip.",
+            MEASURES,
+        ),
+    ] = 0.0
+    publish: Annotated[
+        bool,
+        option(
+            "--publish",
+            f"For publishing: at least --min-trips {PUBLISHED_TRIPS}, --trip-ends"
+            f" {PUBLISHED_ENDS_M:g}, and no least and greatest speeds.",
+            MEASURES,
+        ),
+    ] = False
+
+    @property
+    def fewest_trips(self) -> int:
+        """The fewest trips of what is in a file."""
+        return max(self.min_trips, PUBLISHED_TRIPS if self.publish else 1)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the job.
+
+        Raises
+        ------
+        UsageError
+            A value is invalid, or an option needs another.
+        """
+        from roadspeed.measures.holidays import read_holidays
+
+        if self.min_trips < 1:
+            raise UsageError(f"--min-trips is 1 or more, got {self.min_trips}")
+        by = tuple(one for given in self.by or () for one in given.split(","))
+        if not by:
+            self._refuse_unused()
+        days = () if self.holidays is None else sorted(read_holidays(self.holidays))
+        return {
+            "by": by,
+            "periods": tuple(self.period or ()),
+            "holidays": tuple(days),
+            "traversals": self.traversals,
+            "standing": self.standing,
+            "limit": self.limit,
+            "trip_ends": max(self.trip_ends, PUBLISHED_ENDS_M if self.publish else 0.0),
+        }
+
+    def _refuse_unused(self) -> None:
+        default = MeasureOptions()
+        for name in ("period", "holidays", "traversals", "standing"):
+            if getattr(self, name) != getattr(default, name):
+                raise UsageError(f"--{name} needs --by")
