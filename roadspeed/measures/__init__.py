@@ -1,5 +1,5 @@
-"""From fixes to cells, and from cells to numbers: pure; `holidays` alone reads a file, of dates.
+"""From fixes to cells, and from cells to numbers: hours, days, directions, stays on a link.
 
-A cell is an int64 in which a fix or a stay on a link is counted, such as its hour; -1 is none.
-Whoever measures imports the module; nothing loads here.
+Pure: it opens no file but a side input, starts no process, and prints nothing. `roadspeed.speeds`
+folds with it, and `outputs` writes what it gives.
 """

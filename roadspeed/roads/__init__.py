@@ -19,9 +19,20 @@ from roadspeed.roads.remote import here
 from roadspeed.roads.rows.answer import JoinedRoads, Named, RoadsError
 
 if TYPE_CHECKING:
+    from roadspeed.measures.courses import Courses
     from roadspeed.roads.rows.answer import BBox, Ids, Objects, OnRows
 
-__all__ = ["JoinedRoads", "Named", "RoadsError", "check", "context", "join", "unjoined"]
+__all__ = [
+    "JoinedRoads",
+    "Named",
+    "RoadsError",
+    "check",
+    "context",
+    "courses",
+    "ids",
+    "join",
+    "unjoined",
+]
 
 UNNAMED = Named()
 SCHEMES = ("postgresql://", "postgres://")
@@ -127,6 +138,27 @@ def context(
                 break
     empty = np.empty(0, dtype=object)
     return np.concatenate([empty, *geometry]), np.concatenate([empty, *road_class])
+
+
+def ids(roads: str, named: Named = UNNAMED) -> Ids:
+    """Return the ids of all roads, each once, ascending; parameters and errors as for `join`."""
+    roads = here(roads)
+    return np.unique(_source(roads).ids(roads, named))
+
+
+def courses(roads: str, named: Named = UNNAMED, *, on_progress: OnRows | None = None) -> Courses:
+    """Return the courses of all roads, as `join` gives their geometry.
+
+    A road of several lines keeps them all, each as it is drawn; an area or a point has no course,
+    and is left out.
+
+    Parameters and errors are those of `join`.
+    """
+    from roadspeed.roads.rows.lines import courses_of  # noqa: PLC0415 - shapely loads when used
+
+    roads = here(roads)
+    every = ids(roads, named)
+    return courses_of(every, join(every, roads, named, on_progress=on_progress).geometry)
 
 
 def _source(roads: str) -> Any:

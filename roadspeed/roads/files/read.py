@@ -123,6 +123,18 @@ def matching(ids: Ids, path: str, named: Named, on_progress: OnRows | None) -> I
         reading.strays.check(every=True)
 
 
+def ids(path: str, named: Named) -> Ids:
+    """Read the ids of all rows, in any order."""
+    layer, id_column = _opened(path, named)
+    geometry = _selection(layer, named).geometry
+    found = [np.empty(0, np.bytes_ if named.text_ids else np.int64)]
+    for batch in layer.read(ColumnSelection(id_column, None, geometry)):
+        some, valid = cells.ids_of(batch.columns[0], text=named.text_ids)
+        some = some[valid]
+        found.append(np.unique(some[some != b""] if named.text_ids else some))
+    return np.concatenate(found)
+
+
 def check(path: str, named: Named) -> None:
     """Open the file, find the columns that `matching` will read, and a road that can be joined.
 

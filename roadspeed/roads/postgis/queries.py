@@ -97,3 +97,4 @@ MATCH = sql.SQL(
     " WHERE w.id IN (SELECT {whole} FROM {table} AS r)),"
     " ARRAY(SELECT {whole} FROM {table} AS r WHERE {whole} IS NOT NULL LIMIT {few})"
 )
+IDS = sql.SQL("SELECT DISTINCT {id} FROM {table} AS r")

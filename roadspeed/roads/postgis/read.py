@@ -87,6 +87,11 @@ def matching(ids: Ids, url: str, named: Named, on_progress: OnRows | None) -> li
     return _asked(address, read)
 
 
+def ids(url: str, named: Named) -> Ids:
+    """Read the ids of all rows, in any order."""
+    return _asked(address_of(url, named), lambda table: table.ids())
+
+
 def check(url: str, named: Named) -> None:
     """Connect, find the table and columns that `matching` will read, and roads to be joined."""
     address = address_of(url, named)
@@ -178,6 +183,20 @@ class _Table:
         if self.named.text_ids:
             return queries.TEXT
         return queries.WHOLE[self.relation.kind_of_id(name, self.where)]
+
+    def ids(self) -> Ids:
+        """Read all ids."""
+        name, whole = self.id_column()
+        self.cursor.execute(
+            queries.IDS.format(
+                id=whole.format(column=sql.Identifier("r", name)),
+                table=sql.Identifier(self.relation.schema, self.relation.table),
+            )
+        )
+        found = [id_ for (id_,) in self.cursor if id_ not in (None, "")]
+        if self.named.text_ids:
+            return np.array([id_.encode() for id_ in found], dtype=np.bytes_)
+        return np.array(found, dtype=np.int64)
 
     def match(self, name: str, ids: Ids) -> matches.Match:
         """Find how many ids a column holds."""
