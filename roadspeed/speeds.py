@@ -8,77 +8,39 @@ space-mean speed of the link; a mean over traversals would be another thing.
 
 from __future__ import annotations
 
-from functools import cached_property, partial
-from typing import Any, Final, Literal, cast
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
 from roadspeed import positions
+from roadspeed.fix_fields import ID_BYTES, FixFields
 from roadspeed.measures.calendar import Calendar
+from roadspeed.measures.courses import Courses
+from roadspeed.measures.direction import directions, from_sign, headings
+from roadspeed.measures.direction_words import from_words, parse_direction_values
 from roadspeed.measures.groupings import DIRECTION, PERIOD, Grouping, groupings_of
 from roadspeed.measures.measures import Fixes, Measures, Stays
 from roadspeed.measures.periods import joined, parse_period
 from roadspeed.measures.trip_ends import near_ends
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
-from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, FORMATS, PATHS, SPEED_UNITS
 
-TAB: Final = "\t"
-FLAT: Final[dict[str, Any]] = {"json-lines": mr.JsonLines, "parquet": mr.Parquet, "gpx": mr.Gpx}
-DOCUMENTS: Final[dict[str, Any]] = {"json": mr.Json, "json-columns": mr.JsonColumns}
-LINK_TYPES: Final = ("int", "text", "float")
-ID_BYTES: Final = 64  # of a link's or trip's id that is text: a UUID has 36
-TOP: Final = "/"  # begins a path from the document's top
 AT_END: Final = "trip_end"
-EPOCHS: Final = ("", "s", "ms")
-FORWARD, BACKWARD = 1, 2  # cells of `direction`
+SIGN, FIELD, HEADING, MOVES, MATCHED = "sign", "field", "heading", "moves", "matched"
+TABULAR: Final = ("csv", "parquet")  # where a column that is not there is an error
+WORD_BYTES: Final = 32  # of a word that says the direction
 MOST_M: Final = 100_000.0
-MAX_SPEED: Final = 3_000.0  # above it the square of a micro-unit would not fit int64
 
 
-class Speeds(mr.Job):
-    """Fixes, trips and speeds of every link.
+class Speeds(FixFields):
+    """Fixes, trips and speeds of every link; how fixes are read is told by `FixFields`.
 
     Parameters
     ----------
-    unit
-        Of the speed in the documents: km/h, mph, m/s or knots. Outputs are in the same unit.
-    max_speed
-        Faster fixes are dropped as `speed_out_of_range`, as negative ones are.
-    records_at, link, speed
-        Dotted paths of the list of fixes, of the link id in a fix, and of its speed. In CSV the
-        names of columns as they stand.
-    no_link
-        Ids that say that there is none, such as 0 or -1: such a fix is dropped as `no_link`.
-    link_type
-        `int`: integers, or text that holds them; `float`: integral floats too, below 2**53;
-        `text`: text of up to 64 bytes, or integers as their digits.
-    text_numbers
-        Whether a speed may be a number as text: "43.2".
-    signed
-        Whether the sign of an id only says which way the link was driven: -7 is link 7.
-    trip
-        Path of the trip's id (text or integer), by which trips are counted; one that begins with
-        `/` leads from the document's top. Several paths, with commas between them, are one id
-        together: a vehicle and the number of its trip. "": each object is a trip.
-    format
-        Of an object: `json`, a document with a list of fixes; `json-lines`, a fix a line;
-        `json-documents`, such a document a line; `json-columns`, a document with a list a field;
-        `csv`; `parquet`; `gpx`, whose points of tracks are fixes.
-    delimiter, decimal
-        Of CSV: between columns, and in a number.
-    columns
-        Of CSV: their names, where the first line does not give them.
     by
         Groupings that have tables of their own: see `roadspeed.measures.groupings`.
-    time
-        Path of a fix's time; "": fixes have none. It is read where a grouping is wanted, and a fix
-        without a readable one is in the tables without times alone.
-    time_epoch
-        "" for times in ISO 8601; "s" or "ms" for numbers of seconds or milliseconds since 1970.
-    zone
-        The compiled time zone whose clocks tell hours and days; None for UTC.
     periods
         As `roadspeed.measures.periods` reads them.
     holidays
@@ -90,42 +52,33 @@ class Speeds(mr.Job):
         Seconds. A fix that comes later than this after the one before begins another traversal.
     standing
         In `unit`: what is slower stands, see `roadspeed.measures.traversals`.
-    limit
-        Path of the posted limit at a fix, in `unit`; "" for none.
+    direction_from
+        What tells which way a link was driven: `sign` of its id (with `signed`); `field`, the words
+        at `direction`; `heading`, the degrees at `direction` against the courses of links; `moves`,
+        the way from fix to fix against them; `matched`, the way along the road that positions were
+        matched to. "": nothing does.
+    direction
+        Path of that field.
+    direction_values
+        What words at `direction` mean: see `roadspeed.measures.direction_words`.
+    courses
+        The lines of links, where headings or moves tell the direction.
     trip_ends
         Metres: fixes so near to the first or last position of their trip are dropped, as
         `trip_end`. 0: none are.
-    latitude, longitude
-        Paths of a fix's position (degrees, WGS 84), where that is of use.
     """
 
-    unit: str = DEFAULT_SPEED_UNIT
-    max_speed: float = DEFAULT_MAX_SPEED
-    records_at: str = PATHS.data
-    link: str = PATHS.link
-    speed: str = PATHS.speed
-    no_link: tuple[str, ...] = ()
-    link_type: str = "int"
-    signed: bool = False
-    text_numbers: bool = False
-    trip: str = ""
-    format: str = "json"
-    delimiter: str = ","
-    decimal: str = "."
-    columns: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
-    time: str = PATHS.time
-    time_epoch: str = ""
-    zone: mr.SideFile | None = None
     periods: tuple[str, ...] = ()
     holidays: tuple[int, ...] = ()
     traversals: bool = True
     max_gap: float = 60.0
     standing: float = 1.0
-    limit: str = ""
+    direction_from: str = ""
+    direction: str = ""
+    direction_values: str = ""
+    courses: mr.SideFile | None = None
     trip_ends: float = 0.0
-    latitude: str = PATHS.latitude
-    longitude: str = PATHS.longitude
 
     @cached_property
     def links(self) -> mr.Table:
@@ -158,7 +111,8 @@ class Speeds(mr.Job):
     @property
     def whole_objects(self) -> bool:  # type: ignore[override] # it depends on the parameters
         """Whether `map` needs all fixes of an object at once."""
-        return (bool(self.by) and self.traversals) or self.trip_ends > 0
+        traversed = bool(self.by) and self.traversals
+        return traversed or self.trip_ends > 0 or self.direction_from == MOVES
 
     @cached_property
     def measures(self) -> Measures:
@@ -172,36 +126,17 @@ class Speeds(mr.Job):
             groupings=groupings,
             calendar=self._calendar() if self.by and self.time else None,
             stays=stays if self.traversals else None,
-            limited=bool(self.limit),
+            limited=bool(self.speed_limit),
         )
-
-    @cached_property
-    def _zone(self) -> mr.TimeZone | None:
-        return None if self.zone is None else mr.TimeZone(self.zone.path)
 
     def _calendar(self) -> Calendar:
         """Give the calendar of hours and days."""
         periods = joined(map(parse_period, self.periods))
-        return Calendar(self._zone, frozenset(self.holidays), periods)
+        return Calendar(self.time_zone, frozenset(self.holidays), periods)
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
-        if self.unit not in SPEED_UNITS:
-            raise mr.UsageError(f"--unit is one of {', '.join(SPEED_UNITS)}, got {self.unit!r}")
-        if not 0 < self.max_speed <= MAX_SPEED:
-            raise mr.UsageError(
-                f"--max-speed is above 0 and at most {MAX_SPEED:g}, got {self.max_speed:g}"
-            )
-        if self.format not in FORMATS:
-            raise mr.UsageError(f"--format is one of {', '.join(FORMATS)}, got {self.format!r}")
-        if self.link_type not in LINK_TYPES:
-            raise mr.UsageError(
-                f"--link-type is one of {', '.join(LINK_TYPES)}, got {self.link_type!r}"
-            )
-        if self.signed and self.link_type == "text":
-            raise mr.UsageError("--signed-links: ids that are text (--link-type text) have no sign")
-        if self.time_epoch not in EPOCHS:
-            raise mr.UsageError(f"--time-epoch is s or ms, got {self.time_epoch!r}")
+        super().__post_init__()
         if not self.max_gap > 0:
             raise mr.UsageError(f"--max-gap is above 0 seconds, got {self.max_gap:g}")
         if not 0 <= self.standing <= self.max_speed:
@@ -210,23 +145,33 @@ class Speeds(mr.Job):
             )
         if not 0 <= self.trip_ends <= MOST_M:
             raise mr.UsageError(f"--trip-ends is 0 to {MOST_M:g} metres, got {self.trip_ends:g}")
+        self._check_direction()
         self._check_groupings(groupings_of(self.by))
-        try:
-            self.records  # noqa: B018 - whether its paths can be read
-        except mr.JobError as error:
+
+    def _check_direction(self) -> None:
+        """Refuse what cannot tell a direction."""
+        known = (SIGN, FIELD, HEADING, MOVES, MATCHED)
+        if self.direction_from not in ("", *known):
             raise mr.UsageError(
-                f"--records-at, --link, --speed, --trip, --delimiter, --decimal: {error}"
-            ) from None
+                f"--direction-from is one of {', '.join(known)}, got {self.direction_from!r}"
+            )
+        if self.direction_from == SIGN and not self.signed:
+            raise mr.UsageError("--direction-from sign needs --signed-links")
+        if self.direction_from == MATCHED and not self.is_matched:
+            raise mr.UsageError("--direction-from matched needs --osm")
+        if self.direction_from in {FIELD, HEADING} and not self.direction:
+            raise mr.UsageError(f"--direction-from {self.direction_from} needs the path of a field")
+        parse_direction_values(self.direction_values)
 
     def _check_groupings(self, groupings: tuple[Grouping, ...]) -> None:
         """Refuse groupings that these fixes cannot have."""
         for one in groupings:
             if one.times and not self.time:
                 raise mr.UsageError(f"--by {one.name} needs the time of a fix: --time PATH")
-            if DIRECTION in one.parts and not self.tells_direction:
+            if DIRECTION in one.parts and not self.direction_from:
                 raise mr.UsageError(
-                    f"--by {one.name} needs a direction: --signed-links says that the sign of an id"
-                    " tells it"
+                    f"--by {one.name} needs what tells the direction: --signed-links, --direction"
+                    " PATH, --heading PATH, --direction-from moves, or --osm; see docs/direction.md"
                 )
         has_periods = any(PERIOD in one.parts for one in groupings)
         if has_periods != bool(self.periods):
@@ -241,102 +186,29 @@ class Speeds(mr.Job):
         return tuple(period.name for period in joined(map(parse_period, self.periods)))
 
     @property
-    def tells_direction(self) -> bool:
-        """Whether it is known which way a link was driven."""
-        return self.signed
-
-    @property
-    def records(self) -> mr.Format:
-        """The fixes of a trip, or of many."""
-        fields = self.fields()
-        if self.format == "csv":
-            delimiter = TAB if self.delimiter == "tab" else self.delimiter
-            names = self.columns or None
-            return mr.Csv(names=names, delimiter=delimiter, decimal=self.decimal, **fields)
-        if self.format == "json-documents":
-            return mr.JsonLines(records_at=self.records_at, **fields)
-        form = FLAT.get(self.format) or partial(DOCUMENTS[self.format], at=self.records_at)
-        made: mr.Format = form(**fields)
-        return made
+    def has_times(self) -> bool:
+        """Whether the times of fixes are read."""
+        return bool(self.time) and (bool(self.by) or self.whole_objects)
 
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
-        own = {"link": self.link_field(), "speed": self.speed_field(), **self.trip_field()}
-        places = self.place_fields() if self.trip_ends else {}
-        return {**own, **places, **self.time_field(), **self.limit_field()}
+        times = self.time_field() if self.has_times else {}
+        return {**super().fields(), **times, **self.limit_field(), **self.way_fields()}
 
-    def place_fields(self) -> dict[str, Any]:
-        """Give the fields of a fix that say where it was."""
-        text = self.text_numbers
-        return {
-            "latitude": mr.Float(self.latitude, low=-90.0, high=90.0, text=text),
-            "longitude": mr.Float(self.longitude, low=-180.0, high=180.0, text=text),
-        }
-
-    def time_field(self) -> dict[str, Any]:
-        """Give the field of the time, where it is of use: a fix is not dropped for it."""
-        if not self.has_times:
-            return {}
-        return {"time": mr.Time(self.time, optional=True, lenient=True, **self.clock)}
-
-    @property
-    def has_times(self) -> bool:
-        """Whether the times of fixes are read."""
-        return bool(self.time) and (bool(self.by) or self.trip_ends > 0)
-
-    @property
-    def clock(self) -> dict[str, Any]:
-        """How a time is read, beside its path."""
-        epoch = cast('Literal["s", "ms"] | None', self.time_epoch or None)
-        return {"epoch": epoch, "zone": self._zone}
-
-    def limit_field(self) -> dict[str, Any]:
-        """Give the field of the posted limit, if it is named."""
-        if not self.limit:
-            return {}
-        return {"limit": mr.Float(self.limit, optional=True, text=self.text_numbers)}
-
-    def speed_field(self) -> mr.Float:
-        """Give the field of the speed, in `unit`."""
-        return mr.Float(self.speed, low=0.0, high=self.max_speed, text=self.text_numbers)
-
-    def trip_field(self) -> dict[str, Any]:
-        """Give the fields of the trip's id, if any is named."""
-        found: dict[str, Any] = {}
-        for number, path in enumerate(self.trip.split(",") if self.trip else ()):
-            part = mr.Text(path.removeprefix(TOP), ID_BYTES, integers=True)
-            name = f"trip_{number + 1}" if number else "trip"
-            found[name] = mr.Head(part) if path.startswith(TOP) else part
+    def way_fields(self) -> dict[str, Any]:
+        """Give the fields that tell the direction, and those of the position where that is used."""
+        found = self.place_fields() if self.trip_ends or self.direction_from == MOVES else {}
+        if self.direction_from == FIELD:
+            word = mr.Text(self.direction, WORD_BYTES, optional=True, integers=True, lenient=True)
+            return {**found, "direction": word}
+        if self.direction_from == HEADING:
+            places = {} if self.format in TABULAR else self.place_fields(optional=True)
+            return {
+                **places,
+                **found,
+                "direction": mr.Float(self.direction, optional=True, lenient=True),
+            }
         return found
-
-    def trip_of(self, r: mr.Records) -> mr.Array | None:
-        """Give each fix's trip, None where each object is one: `S`[n]."""
-        if not self.trip:
-            return None
-        trip = r.trip
-        for number in range(2, self.trip.count(",") + 2):
-            trip = np.strings.add(np.strings.add(trip, b"\t"), getattr(r, f"trip_{number}"))
-        return trip
-
-    def link_field(self, *, optional: bool = False) -> mr.Int | mr.Text:
-        """Give the field of the link's id.
-
-        Raises
-        ------
-        UsageError
-            An id of `no_link` is none.
-        """
-        if self.link_type == "text":
-            empty = ("", *self.no_link)
-            return mr.Text(self.link, ID_BYTES, optional, null=empty, integers=True)
-        try:
-            none = tuple(map(int, self.no_link))
-        except ValueError:
-            raise mr.UsageError(
-                f"--no-link takes ids such as 0,-1, got {','.join(self.no_link)!r}; ids that are"
-                " text need --link-type text"
-            ) from None
-        return mr.Int(self.link, optional, null=none, floats=self.link_type == "float")
 
     def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold fixes: `r.link` int64[n] or S64[n], `r.speed` float64[n] in `unit`."""
@@ -350,14 +222,47 @@ class Speeds(mr.Job):
         """Say which fixes, in the order of their trips, are at an end of theirs."""
         return near_ends(self.trip_of(r), r.latitude, r.longitude, self.trip_ends)
 
+    @cached_property
+    def _courses(self) -> Courses:
+        """The courses of links, read once in this process."""
+        if self.courses is None:
+            raise mr.JobError(f"direction_from={self.direction_from!r} needs courses: a side file")
+        return Courses.read(self.courses.path)
+
+    @cached_property
+    def _words(self) -> dict[str, int]:
+        return parse_direction_values(self.direction_values)
+
+    def direction_of(self, r: mr.Records, link: mr.Array) -> mr.Array | None:
+        """Tell which way links were driven: cells of `direction`, int64[n]; None if none is asked.
+
+        Fixes are in the order in which they were driven.
+        """
+        if self.direction_from == SIGN:
+            return from_sign(link)
+        if self.direction_from == FIELD:
+            return from_words(r.direction, self._words)
+        if self.direction_from == HEADING:
+            place = () if self.format in TABULAR else (r.latitude, r.longitude)
+            return directions(self._courses, link, r.direction, *place)
+        if self.direction_from == MOVES:
+            course = headings(self.trip_of(r), r.latitude, r.longitude, self._after_gap(r))
+            return directions(self._courses, link, course, r.latitude, r.longitude)
+        return None
+
+    def _after_gap(self, r: mr.Records) -> positions.Mask | None:
+        if not self.has_times:
+            return None
+        return np.diff(r.time, prepend=r.time[:1]) > self.max_gap * positions.US_A_SECOND
+
     def folded(
         self, r: mr.Records, link: mr.Array, speed: mr.Array, direction: mr.Array | None = None
     ) -> list[mr.Rows]:
         """Fold fixes on links with speeds, float64[n] in `unit`, and cells of `direction`."""
         v = mr.scaled(speed, MICRO)
-        if self.signed:
-            direction = np.where(link < 0, BACKWARD, FORWARD)
-            link = np.abs(link)
+        if direction is None and self.direction_from:
+            direction = self.direction_of(r, link)
+        link = np.abs(link) if self.signed else link
         trip = self.trip_of(r)
         names = {} if trip is None else {"trip": trip}
         rows = self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **names)
@@ -370,9 +275,9 @@ class Speeds(mr.Job):
         return {"time_us": r.time, "timed": r.has("time")} if self.has_times else {}
 
     def _limits(self, r: mr.Records) -> dict[str, Any]:
-        if not self.limit:
+        if not self.speed_limit:
             return {}
-        good = r.has("limit") & (r.limit > 0) & (r.limit <= MAX_SPEED)
+        good = r.has("limit") & (r.limit > 0)
         return {"limit_um": mr.scaled(np.where(good, r.limit, 0.0), MICRO), "limited": good}
 
     def finish(self, *tables: mr.Columns) -> dict[str, Any]:

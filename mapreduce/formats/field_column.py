@@ -52,6 +52,15 @@ def some(mask: Mask | None) -> Mask | None:
     return mask if mask is not None and mask.any() else None
 
 
+def union(*masks: Mask | None) -> Mask | None:
+    """Give where any of some masks is true, or None where nothing is so."""
+    found: Mask | None = None
+    for mask in masks:
+        if mask is not None:
+            found = mask if found is None else found | mask
+    return some(found)
+
+
 def masks_of(states: bytes, seen: int) -> tuple[Mask | None, Mask | None]:
     """Where values are absent, and where bad; None where `seen`, all states or'ed, has none."""
     if not seen:

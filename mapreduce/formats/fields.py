@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError, ObjectError
-from mapreduce.formats.field_column import FieldColumn, masks_of, some
+from mapreduce.formats.field_column import FieldColumn, masks_of, some, union
 from mapreduce.formats.field_path import LIST_STEP
 from mapreduce.formats.leaves import (
     ABSENT_INT,
@@ -106,7 +106,8 @@ class Float:
     """A finite number as float64, in the document's unit.
 
     `low` and `high` bound it (inclusive). Where it is absent from an optional field the column
-    holds NaN. With `text` a number as text is one too, as JSON writes it: "43.2".
+    holds NaN. With `text` a number as text is one too, as JSON writes it: "43.2". With `lenient`,
+    for a field that is of use where it can be read, what is bad or out of range is absent.
     """
 
     path: str
@@ -114,6 +115,7 @@ class Float:
     low: float | None = None
     high: float | None = None
     text: bool = False
+    lenient: bool = False
     leaf: ClassVar[Any] = float | int | str | None
 
     @property
@@ -157,7 +159,8 @@ class Text:
 
     Text longer than `width` bytes, or with a NUL in it, is bad: it is never cut. Where it is
     absent from an optional field the column holds b"". The values of `null` stand for an absent
-    one: "" or "none", say. With `integers` an integer is its digits.
+    one: "" or "none", say. With `integers` an integer is its digits. With `lenient` what is bad is
+    absent.
     """
 
     path: str
@@ -165,6 +168,7 @@ class Text:
     optional: bool = False
     null: tuple[str, ...] = ()
     integers: bool = False
+    lenient: bool = False
 
     @property
     def leaf(self) -> Any:
@@ -222,13 +226,6 @@ class Time:
     epoch: Literal["s", "ms"] | None = None
     zone: TimeZone | None = None
     lenient: bool = False
-
-    def __post_init__(self) -> None:
-        if self.lenient and not self.optional:
-            raise JobError(
-                f"Time({self.path!r}, lenient=True): a time that cannot be read is then absent, so"
-                " it needs optional=True"
-            )
 
     @property
     def plain(self) -> Float | Text:
@@ -344,22 +341,33 @@ def column_of(
     if isinstance(field, Text):
         if field.null:
             absent = _or(absent, np.isin(array, [text.encode() for text in field.null]), bad)
+        if field.lenient:
+            return FieldColumn(array, union(absent, bad))
         return FieldColumn(array, absent, bad, None, places)
     if isinstance(field, Int) and field.null:
         none = np.isin(array, field.null)
         absent = _or(absent, none, bad)
         array = np.where(none, 0, array)
+    outside = _outside(field, array)
+    if outside is not None:
+        for other in (absent, bad):
+            if other is not None:
+                outside &= ~other
+    if isinstance(field, Float) and field.lenient:
+        absent = union(absent, bad, outside)
+        return FieldColumn(array if absent is None else np.where(absent, np.nan, array), absent)
+    return FieldColumn(array, absent, bad, some(outside), places)
+
+
+def _outside(field: Int | Float, array: Array) -> Mask | None:
+    """Give where values are out of range; of absent and bad ones it says nothing of use."""
     low, high = field.low, field.high
     outside: Mask | None = None
     if len(array) and low is not None and not array.min() >= low:  # NaN is not
         outside = array < low
     if len(array) and high is not None and not array.max() <= high:
         outside = array > high if outside is None else outside | (array > high)
-    if outside is not None:
-        for other in (absent, bad):
-            if other is not None:
-                outside &= ~other
-    return FieldColumn(array, absent, bad, some(outside), places)
+    return outside
 
 
 def _or(absent: Mask | None, none: Mask, bad: Mask | None) -> Mask | None:
@@ -387,6 +395,10 @@ def checked(fields: Mapping[str, Any]) -> dict[str, Field]:
         if not isinstance(one, Field):
             raise JobError(
                 f"field {name!r}: expected Int, Float, Text or Time of a path, got {one!r}"
+            )
+        if not isinstance(one, Int) and one.lenient and not one.optional:
+            raise JobError(
+                f"field {name!r}: what is lenient may be absent, so it needs optional=True"
             )
         if isinstance(one, Text) and one.width is not None and not 0 < one.width <= MAX_KEY_WIDTH:
             raise JobError(

@@ -8,6 +8,7 @@ as spread evenly. Nothing here reads a record; numbers come out as floats, at th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import msgspec
@@ -43,7 +44,7 @@ class Histogram(msgspec.Struct, frozen=True):
         return values // self.width
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Distributions:
     """One distribution a key: rows of buckets, ascending by key and bucket.
 
@@ -65,7 +66,7 @@ class Distributions:
     def __len__(self) -> int:
         return len(self.starts)
 
-    @property
+    @cached_property
     def sizes(self) -> Ints:
         """How many values each key has: int64[n]."""
         return np.add.reduceat(self.counts, self.starts) if len(self) else self.counts[:0]
@@ -85,10 +86,10 @@ class Distributions:
             raise JobError(f"percentile: expected a number between 0 and 100, got {percent}")
         if not len(self):
             return np.zeros(0)
-        up_to, before = self._running()
         wanted = self.sizes * percent  # in hundredths of a value, as all that follows
-        rows = self._first(up_to * HUNDRED >= np.repeat(wanted, self._lengths))
-        within = (wanted - before[rows] * HUNDRED) / (self.counts[rows] * HUNDRED)
+        rows = self._first(self._up_to * HUNDRED >= np.repeat(wanted, self._lengths))
+        before = self._up_to[rows] - self.counts[rows]
+        within = (wanted - before * HUNDRED) / (self.counts[rows] * HUNDRED)
         return np.asarray((self.buckets[rows] + within) * self.width)
 
     def share_below(self, limits: Floats) -> Floats:
@@ -103,16 +104,16 @@ class Distributions:
         below = np.add.reduceat(part * self.counts, self.starts)
         return np.asarray(below / self.sizes)
 
-    @property
+    @cached_property
     def _lengths(self) -> npt.NDArray[np.intp]:
         return np.diff(np.append(self.starts, len(self.counts)))
 
-    def _running(self) -> tuple[Ints, Ints]:
-        """Count the values of a key up to each row, and before it."""
-        total = np.cumsum(self.counts)
+    @cached_property
+    def _up_to(self) -> Ints:
+        """How many values a key has up to each row, this one included: int64[rows]."""
+        total: Ints = np.cumsum(self.counts)
         base = total[self.starts] - self.counts[self.starts]
-        up_to = total - np.repeat(base, self._lengths)
-        return up_to, up_to - self.counts
+        return total - np.repeat(base, self._lengths)
 
     def _first(self, reached: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """Give the first row of each key from which on something is true."""

@@ -113,9 +113,34 @@ class MeasureOptions:
             MEASURES,
         ),
     ] = 1.0
-    limit: Annotated[
+    speed_limit: Annotated[
         str,
-        option("--limit", "Path of the posted limit at a fix, in --unit.", MEASURES),
+        option("--speed-limit", "Path of the posted limit at a fix, in --unit.", MEASURES),
+    ] = ""
+    direction: Annotated[
+        str,
+        option("--direction", "Path of the word that says which way a link was driven.", MEASURES),
+    ] = ""
+    direction_values: Annotated[
+        str,
+        option("--direction-values", "What these words mean: F=forward,T=backward.", MEASURES),
+    ] = ""
+    heading: Annotated[
+        str,
+        option(
+            "--heading",
+            "Path of the heading at a fix, degrees from north: compared with the roads.",
+            MEASURES,
+        ),
+    ] = ""
+    direction_from: Annotated[
+        str,
+        option(
+            "--direction-from",
+            "sign (of --signed-links), field, heading, moves (the way from fix to fix) or matched"
+            " (to --osm). Default: the first of these that is told.",
+            MEASURES,
+        ),
     ] = ""
     min_trips: Annotated[
         int,
@@ -144,7 +169,7 @@ class MeasureOptions:
         """The fewest trips of what is in a file."""
         return max(self.min_trips, PUBLISHED_TRIPS if self.publish else 1)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self, *, signed: bool, is_matched: bool) -> dict[str, Any]:
         """Return the parameters of the job.
 
         Raises
@@ -159,6 +184,7 @@ class MeasureOptions:
         by = tuple(one for given in self.by or () for one in given.split(","))
         if not by:
             self._refuse_unused()
+        told = self._told_by(signed=signed, is_matched=is_matched)
         days = () if self.holidays is None else sorted(read_holidays(self.holidays))
         return {
             "by": by,
@@ -166,12 +192,27 @@ class MeasureOptions:
             "holidays": tuple(days),
             "traversals": self.traversals,
             "standing": self.standing,
-            "limit": self.limit,
+            "direction_from": told if any("direction" in one.split("-") for one in by) else "",
+            "direction": self.heading if told == "heading" else self.direction,
+            "direction_values": self.direction_values,
+            "speed_limit": self.speed_limit,
             "trip_ends": max(self.trip_ends, PUBLISHED_ENDS_M if self.publish else 0.0),
         }
 
+    def _told_by(self, *, signed: bool, is_matched: bool) -> str:
+        """Return what tells the direction: what is asked for, or the first that there is."""
+        there = {
+            "sign": signed,
+            "field": bool(self.direction),
+            "heading": bool(self.heading),
+            "matched": is_matched,
+        }
+        return self.direction_from or next(
+            (name for name, is_there in there.items() if is_there), ""
+        )
+
     def _refuse_unused(self) -> None:
         default = MeasureOptions()
-        for name in ("period", "holidays", "traversals", "standing"):
+        for name in ("period", "holidays", "traversals", "standing", "direction", "heading"):
             if getattr(self, name) != getattr(default, name):
                 raise UsageError(f"--{name} needs --by")

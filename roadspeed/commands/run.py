@@ -92,7 +92,11 @@ def run_command(
     credit = map_.attribution or traces.attribution()
     wanted = RunRequest(
         out=out,
-        job=traces.job(trips.parameters() | measures.parameters(), times),
+        job=traces.job(
+            trips.parameters()
+            | measures.parameters(signed=trips.signed, is_matched=traces.osm is not None),
+            times,
+        ),
         roads=geometry,
         picture=replace(picture, attribution=credit) if draw else None,
         context=context,

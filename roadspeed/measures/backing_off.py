@@ -26,11 +26,14 @@ COLUMNS: Final = tuple(f"traversal_p{percent}" for percent in PERCENTILES)
 
 
 def back_off(groupings: tuple[Grouping, ...], tables: dict[str, dict[str, Array]]) -> None:
-    """Replace percentiles in the finished tables of groupings, and add the column `level`."""
+    """Replace percentiles in the finished tables of groupings, and add the column `level`.
+
+    That is the number of the grouping, in the order of `groupings`, whose percentiles they are.
+    """
     own = {one: dict(tables[one.table]) for one in groupings}
     for grouping in groupings:
         columns = tables[grouping.table]
-        level = np.full(len(columns["link"]), grouping.name, dtype="U32")
+        level = np.full(len(columns["link"]), groupings.index(grouping))
         columns |= {name: columns[name].copy() for name in COLUMNS}
         lacking = np.flatnonzero(columns["traversals"] < FEW)
         for coarser in grouping.coarser(groupings):
@@ -39,7 +42,7 @@ def back_off(groupings: tuple[Grouping, ...], tables: dict[str, dict[str, Array]
             enough = there["traversals"][at] >= FEW
             for name in COLUMNS:
                 columns[name][lacking[enough]] = there[name][at[enough]]
-            level[lacking[enough]] = coarser.name
+            level[lacking[enough]] = groupings.index(coarser)
             lacking = lacking[~enough]
         columns["level"] = level
 

@@ -39,13 +39,11 @@ def published(
         for coarse in groupings
         if lies_within(fine, coarse)
     ]
-    while any(
-        [
-            _protect(shown, tables[fine.table]["trips"], fine, coarse, at)
-            for fine, coarse, at in pairs
-        ]
-    ):
-        pass
+    changes = True
+    while changes:
+        trips = {one: tables[one.table]["trips"] for one in groupings}
+        found = [_protect(shown, trips[fine], fine, coarse, at) for fine, coarse, at in pairs]
+        changes = any(found)
     return {one.table: mask for one, mask in shown.items()}
 
 

@@ -1,4 +1,4 @@
-"""The ends of trips: fixes near a trip's first or last position, which are often somebody's home."""
+"""The ends of trips: fixes near a trip's first or last position, often somebody's home."""
 
 from __future__ import annotations
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from roadspeed.outputs.column_docs import ColumnDoc
     from roadspeed.outputs.link_table import Told
 
-DIRECTIONS: Final = ("unknown", "forward", "backward")
 ROW_GROUP: Final = 1 << 17
 
 
@@ -54,7 +53,7 @@ class CellTable:
 
 
 def write_cells(
-    folder: Path, table: CellTable, unit: str, told: Told, periods: Sequence[str] = ()
+    folder: Path, table: CellTable, unit: str, told: Told, names: Mapping[str, Sequence[str]]
 ) -> list[Path]:
     """Write one table; give its two files.
 
@@ -68,11 +67,11 @@ def write_cells(
         Of the speeds.
     told
         What the outputs repeat of what the run was told.
-    periods
-        The names of the cells of `period`.
+    names
+        Column -> the names that its numbers stand for.
     """
     docs = [doc for doc in table.docs if doc.name in table.columns]
-    arrays = [_array(doc.name, table.columns[doc.name], periods) for doc in docs]
+    arrays = [_array(doc.name, table.columns[doc.name], names) for doc in docs]
     about = {"unit": unit, "attribution": told.attribution, **table.about}
     schema = pa.schema(
         [_field(doc, array.type, unit, told) for doc, array in zip(docs, arrays, strict=True)],
@@ -93,21 +92,15 @@ def _field(doc: ColumnDoc, kind: Any, unit: str, told: Told) -> Any:
     return pa.field(doc.name, kind, metadata=about)
 
 
-def _array(name: str, column: Any, periods: Sequence[str]) -> Any:
-    if name == "direction":
-        return _named(column, DIRECTIONS)
-    if name == "period":
-        return _named(column, periods)
+def _array(name: str, column: Any, names: Mapping[str, Sequence[str]]) -> Any:
+    if name in names:
+        kinds = pa.array(names[name], pa.string())
+        return pa.DictionaryArray.from_arrays(column.astype(np.int32), kinds).cast(pa.string())
     if name == "date":
         return pa.array(column.astype("datetime64[D]"))
     if column.dtype.kind == "S":
         return pa.array([text.decode() for text in column.tolist()], pa.string())
     return pa.array(column, from_pandas=True)  # NaN becomes null
-
-
-def _named(cells: Any, names: Sequence[str]) -> Any:
-    kinds = pa.array(names, pa.string())
-    return pa.DictionaryArray.from_arrays(cells.astype(np.int32), kinds).cast(pa.string())
 
 
 FREE_FLOW_FILE: Final = "free-flow"

@@ -148,10 +148,11 @@ class LinkTable:
 
     def some(self, rows: npt.NDArray[np.bool_]) -> LinkTable:
         """Give some of the rows: bool[n]."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return LinkTable(
-            **{n: c[rows] if isinstance(c, np.ndarray) else c for n, c in columns.items()}
-        )
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, column in columns.items():
+            if isinstance(column, np.ndarray):
+                columns[name] = column[rows]
+        return LinkTable(**columns)
 
     def _check(self, name: str, dtype: np.dtype[Any]) -> None:
         column = getattr(self, name)

@@ -123,7 +123,10 @@ LIMITS: Final = (
     ColumnDoc("link", "int64", "", "Id of the road link, {link}.", "link"),
     ColumnDoc("trips", "int64", "trips", "Distinct trips ({trip}) with a fix of this limit."),
     ColumnDoc(
-        "limit", "float64", SPEED, "Posted limit (`--limit`) of most fixes; of equals the lowest."
+        "limit",
+        "float64",
+        SPEED,
+        "Posted limit (`--speed-limit`) of most fixes; of equals the lowest.",
     ),
     ColumnDoc("limit_fixes", "int64", "fixes", "Fixes on this link that have a limit."),
     ColumnDoc(

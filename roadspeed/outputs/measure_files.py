@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Tables = Mapping[str, Mapping[str, Any]]
 
+DIRECTIONS: Final = ("unknown", "forward", "backward")  # by cell
 PREFIX: Final = "speeds-by-"
 STEMS: Final = {"free-flow": "free_flow", "limits": "limits"}  # file -> table, a row a link
 
@@ -71,9 +72,12 @@ class MeasureTables:
                 mask = columns["trips"] >= self.min_trips
                 about = {"sample": sample, "grouping": LINK, "min_trips": self.min_trips}
                 tables.append(CellTable(name, _some(columns, mask), DOCS[name], about))
-        files = [
-            path for one in tables for path in write_cells(folder, one, unit, told, self.periods)
-        ]
+        names = {
+            "direction": DIRECTIONS,
+            "period": self.periods,
+            "level": [one.name for one in self.groupings],
+        }
+        files = [path for one in tables for path in write_cells(folder, one, unit, told, names)]
         return files, said
 
 
