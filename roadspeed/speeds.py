@@ -21,8 +21,9 @@ from roadspeed.measures.calendar import Calendar
 from roadspeed.measures.courses import Courses
 from roadspeed.measures.direction import directions, from_sign, headings
 from roadspeed.measures.direction_words import from_words, parse_direction_values
+from roadspeed.measures.fixes import Fixes
 from roadspeed.measures.groupings import DIRECTION, PERIOD, Grouping, groupings_of
-from roadspeed.measures.measures import Fixes, Measures, Stays
+from roadspeed.measures.measures import Measures, Stays
 from roadspeed.measures.periods import joined, parse_period
 from roadspeed.measures.trip_ends import near_ends
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units

@@ -23,7 +23,7 @@ from roadspeed.statistics import MICRO, mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from roadspeed.measures.measures import Fixes
+    from roadspeed.measures.fixes import Fixes
     from roadspeed.measures.traversals import Traversals
     from roadspeed.statistics import Ints
 

@@ -17,7 +17,7 @@ from roadspeed.statistics import MICRO
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from roadspeed.measures.measures import Fixes
+    from roadspeed.measures.fixes import Fixes
 
 LIMITS: Final = "limits"
 P85: Final = 85

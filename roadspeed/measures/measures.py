@@ -25,46 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roadspeed.measures.calendar import Calendar
+    from roadspeed.measures.fixes import Fixes
     from roadspeed.statistics import Floats, Ints
 
 BUCKET_UM: Final = 2 * MICRO  # of a speed, in a distribution
 NO_CELL: Final = -1
 US_A_SECOND: Final = 1_000_000
 STAYS: Final = "_traversals"  # behind the name of a grouping's table
-
-
-@dataclass(frozen=True, slots=True)
-class Fixes:
-    """Kept fixes of an object; for traversals in the order in which they were driven.
-
-    Attributes
-    ----------
-    link
-        int64[n] or `S`[n].
-    speed_um
-        int64[n], micro-units.
-    trip
-        `S`[n]; None where the object is one trip.
-    time_us, timed
-        int64[n], microseconds since 1970 in UTC, and bool[n], where there is one; None without.
-    direction
-        int64[n] cells of `direction`; None where it is not told.
-    limit_um, limited
-        int64[n] posted limit, and bool[n], where there is one; None without.
-    """
-
-    link: mr.Array
-    speed_um: Ints
-    trip: mr.Array | None = None
-    time_us: Ints | None = None
-    timed: mr.Array | None = None
-    direction: Ints | None = None
-    limit_um: Ints | None = None
-    limited: mr.Array | None = None
-
-    def trips_at(self, rows: mr.Array | slice) -> dict[str, mr.Array]:
-        """Give the trips of some fixes, as a table that counts them takes them."""
-        return {} if self.trip is None else {"trip": self.trip[rows]}
 
 
 @dataclass(frozen=True, slots=True)
