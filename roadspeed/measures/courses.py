@@ -96,6 +96,23 @@ class Courses:
         """
         try:
             with path.open("rb") as file, np.load(file) as arrays:
-                return cls(*(arrays[name] for name in _ARRAYS))
+                made = cls(*(arrays[name] for name in _ARRAYS))
+            made._check()
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise JobError(f"{path}: expected a file of the courses of links: {error}") from None
+        return made
+
+    def _check(self) -> None:
+        """Refuse arrays that do not fit together; `ValueError` says which."""
+        kinds = (self.starts, "i8"), (self.breaks, "i8"), (self.lon, "i4"), (self.lat, "i4")
+        bounds = np.concatenate([self.starts[:1], -self.starts[-1:] + len(self.lon)])
+        fits = {
+            "types": all(array.dtype == kind for array, kind in kinds)
+            and (self.link.dtype == np.int64 or self.link.dtype.kind == "S"),
+            "lengths": len(self.starts) == len(self.link) + 1 and len(self.lon) == len(self.lat),
+            "bounds": not bounds.any() and bool((np.diff(self.starts) > 0).all()),
+            "ids": bool((self.link[1:] > self.link[:-1]).all()),
+            "breaks": not ((self.breaks < 0) | (self.breaks >= len(self.lon))).any(),
+        }
+        if wrong := [name for name, good in fits.items() if not good]:
+            raise ValueError(f"its {wrong[0]} do not fit")

@@ -18,7 +18,7 @@ MEANINGS: Final[dict[str, int]] = {"forward": FORWARD, "backward": BACKWARD, "un
 USUAL: Final[dict[str, int]] = {
     **MEANINGS,
     **dict.fromkeys(("f", "ft", "with", "1", "+1", "+"), FORWARD),
-    **dict.fromkeys(("t", "b", "tf", "against", "-1", "-"), BACKWARD),
+    **dict.fromkeys(("t", "tf", "against", "-1", "-"), BACKWARD),
 }
 """Values that need no explanation, in small letters. "B" is not among them: it often means both."""
 
