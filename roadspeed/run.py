@@ -27,7 +27,7 @@ from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.column_docs import FILES
 from roadspeed.outputs.measure_files import MeasureTables
 from roadspeed.roads import Named
-from roadspeed.speeds import HEADING, MOVES, Speeds
+from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _with_ids(roads: RoadSource | None, job: Speeds) -> RoadSource | None:
 def _with_courses(wanted: RunRequest, tell: Callable[[Progress], None]) -> Speeds:
     """Give the job with the lines of links, if it tells directions by them."""
     job, roads = wanted.job, wanted.roads
-    if job.direction_from not in {HEADING, MOVES} or job.courses is not None:
+    if not job.holds_direction or job.courses is not None:
         return job
     if roads is None:
         raise UsageError(f"--direction-from {job.direction_from} needs --roads: the lines of links")

@@ -16,11 +16,9 @@ import numpy as np
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
 from roadspeed import positions
-from roadspeed.fix_fields import ID_BYTES, FixFields
+from roadspeed.directed_fixes import DirectedFixes
+from roadspeed.fix_fields import ID_BYTES
 from roadspeed.measures.calendar import Calendar
-from roadspeed.measures.courses import Courses
-from roadspeed.measures.direction import directions, from_sign, headings
-from roadspeed.measures.direction_words import from_words, parse_direction_values
 from roadspeed.measures.fixes import Fixes
 from roadspeed.measures.groupings import DIRECTION, PERIOD, Grouping, groupings_of
 from roadspeed.measures.measures import Measures, Stays
@@ -29,14 +27,11 @@ from roadspeed.measures.trip_ends import near_ends
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
 
 AT_END: Final = "trip_end"
-SIGN, FIELD, HEADING, MOVES, MATCHED = "sign", "field", "heading", "moves", "matched"
-TABULAR: Final = ("csv", "parquet")  # where a column that is not there is an error
-WORD_BYTES: Final = 32  # of a word that says the direction
 MOST_M: Final = 100_000.0
 
 
-class Speeds(FixFields):
-    """Fixes, trips and speeds of every link; how fixes are read is told by `FixFields`.
+class Speeds(DirectedFixes):
+    """Fixes, trips and speeds of every link; how fixes are read is told by its bases.
 
     Parameters
     ----------
@@ -53,17 +48,6 @@ class Speeds(FixFields):
         Seconds. A fix that comes later than this after the one before begins another traversal.
     standing
         In `unit`: what is slower stands, see `roadspeed.measures.traversals`.
-    direction_from
-        What tells which way a link was driven: `sign` of its id (with `signed`); `field`, the words
-        at `direction`; `heading`, the degrees at `direction` against the courses of links; `moves`,
-        the way from fix to fix against them; `matched`, the way along the road that positions were
-        matched to. "": nothing does.
-    direction
-        Path of that field.
-    direction_values
-        What words at `direction` mean: see `roadspeed.measures.direction_words`.
-    courses
-        The lines of links, where headings or moves tell the direction.
     trip_ends
         Metres: fixes so near to the first or last position of their trip are dropped, as
         `trip_end`. 0: none are.
@@ -75,10 +59,6 @@ class Speeds(FixFields):
     traversals: bool = True
     max_gap: float = 60.0
     standing: float = 1.0
-    direction_from: str = ""
-    direction: str = ""
-    direction_values: str = ""
-    courses: mr.SideFile | None = None
     trip_ends: float = 0.0
 
     @cached_property
@@ -96,11 +76,6 @@ class Speeds(FixFields):
         ).named("links")
 
     @property
-    def is_matched(self) -> bool:
-        """Whether positions are matched to roads, so that no field holds the link."""
-        return False
-
-    @property
     def is_stepped(self) -> bool:
         """Whether speeds are from positions and times, so that no field holds them."""
         return False
@@ -113,7 +88,7 @@ class Speeds(FixFields):
     def whole_objects(self) -> bool:  # type: ignore[override] # it depends on the parameters
         """Whether `map` needs all fixes of an object at once."""
         traversed = bool(self.by) and self.traversals
-        return traversed or self.trip_ends > 0 or self.direction_from == MOVES
+        return traversed or self.trip_ends > 0 or self.holds_direction
 
     @cached_property
     def measures(self) -> Measures:
@@ -146,23 +121,7 @@ class Speeds(FixFields):
             )
         if not 0 <= self.trip_ends <= MOST_M:
             raise mr.UsageError(f"--trip-ends is 0 to {MOST_M:g} metres, got {self.trip_ends:g}")
-        self._check_direction()
         self._check_groupings(groupings_of(self.by))
-
-    def _check_direction(self) -> None:
-        """Refuse what cannot tell a direction."""
-        known = (SIGN, FIELD, HEADING, MOVES, MATCHED)
-        if self.direction_from not in ("", *known):
-            raise mr.UsageError(
-                f"--direction-from is one of {', '.join(known)}, got {self.direction_from!r}"
-            )
-        if self.direction_from == SIGN and not self.signed:
-            raise mr.UsageError("--direction-from sign needs --signed-links")
-        if self.direction_from == MATCHED and not self.is_matched:
-            raise mr.UsageError("--direction-from matched needs --osm")
-        if self.direction_from in {FIELD, HEADING} and not self.direction:
-            raise mr.UsageError(f"--direction-from {self.direction_from} needs the path of a field")
-        parse_direction_values(self.direction_values)
 
     def _check_groupings(self, groupings: tuple[Grouping, ...]) -> None:
         """Refuse groupings that these fixes cannot have."""
@@ -194,22 +153,8 @@ class Speeds(FixFields):
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
         times = self.time_field() if self.has_times else {}
-        return {**super().fields(), **times, **self.limit_field(), **self.way_fields()}
-
-    def way_fields(self) -> dict[str, Any]:
-        """Give the fields that tell the direction, and those of the position where that is used."""
-        found = self.place_fields() if self.trip_ends or self.direction_from == MOVES else {}
-        if self.direction_from == FIELD:
-            word = mr.Text(self.direction, WORD_BYTES, optional=True, integers=True, lenient=True)
-            return {**found, "direction": word}
-        if self.direction_from == HEADING:
-            places = {} if self.format in TABULAR else self.place_fields(optional=True)
-            return {
-                **places,
-                **found,
-                "direction": mr.Float(self.direction, optional=True, lenient=True),
-            }
-        return found
+        places = self.place_fields() if self.trip_ends else {}
+        return {**super().fields(), **times, **places, **self.limit_field()}
 
     def map(self, r: mr.Records) -> list[mr.Rows]:
         """Fold fixes: `r.link` int64[n] or S64[n], `r.speed` float64[n] in `unit`."""
@@ -223,46 +168,13 @@ class Speeds(FixFields):
         """Say which fixes, in the order of their trips, are at an end of theirs."""
         return near_ends(self.trip_of(r), r.latitude, r.longitude, self.trip_ends)
 
-    @cached_property
-    def _courses(self) -> Courses:
-        """The courses of links, read once in this process."""
-        if self.courses is None:
-            raise mr.JobError(f"direction_from={self.direction_from!r} needs courses: a side file")
-        return Courses.read(self.courses.path)
-
-    @cached_property
-    def _words(self) -> dict[str, int]:
-        return parse_direction_values(self.direction_values)
-
-    def direction_of(self, r: mr.Records, link: mr.Array) -> mr.Array | None:
-        """Tell which way links were driven: cells of `direction`, int64[n]; None if none is asked.
-
-        Fixes are in the order in which they were driven.
-        """
-        if self.direction_from == SIGN:
-            return from_sign(link)
-        if self.direction_from == FIELD:
-            return from_words(r.direction, self._words)
-        if self.direction_from == HEADING:
-            place = () if self.format in TABULAR else (r.latitude, r.longitude)
-            return directions(self._courses, link, r.direction, *place)
-        if self.direction_from == MOVES:
-            course = headings(self.trip_of(r), r.latitude, r.longitude, self._after_gap(r))
-            return directions(self._courses, link, course, r.latitude, r.longitude)
-        return None
-
-    def _after_gap(self, r: mr.Records) -> positions.Mask | None:
-        if not self.has_times:
-            return None
-        return np.diff(r.time, prepend=r.time[:1]) > self.max_gap * positions.US_A_SECOND
-
     def folded(
         self, r: mr.Records, link: mr.Array, speed: mr.Array, direction: mr.Array | None = None
     ) -> list[mr.Rows]:
         """Fold fixes on links with speeds, float64[n] in `unit`, and cells of `direction`."""
         v = mr.scaled(speed, MICRO)
         if direction is None and self.direction_from:
-            direction = self.direction_of(r, link)
+            direction = self.direction_of(r, link, self._after_gap(r))
         link = np.abs(link) if self.signed else link
         trip = self.trip_of(r)
         names = {} if trip is None else {"trip": trip}
@@ -271,6 +183,13 @@ class Speeds(FixFields):
             return [rows]
         fixes = Fixes(link, v, trip, direction=direction, **self._times(r), **self._limits(r))
         return [rows, *self.measures.fold(fixes)]
+
+    def _after_gap(self, r: mr.Records) -> positions.Mask | None:
+        if not self.has_times:
+            return None
+        return np.asarray(
+            np.diff(r.time, prepend=r.time[:1]) > self.max_gap * positions.US_A_SECOND
+        )
 
     def _times(self, r: mr.Records) -> dict[str, Any]:
         return {"time_us": r.time, "timed": r.has("time")} if self.has_times else {}

@@ -46,7 +46,8 @@ class TracedSpeeds(Speeds):
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix; without a link it still is where the next one came from."""
         link, trip = self.link_field(optional=True), self.trip_field()
-        return {"link": link, **self.position_fields(), **trip, **self.limit_field()}
+        own = {"link": link, **self.position_fields(), **trip, **self.limit_field()}
+        return {**self.way_fields(), **own}
 
     def position_fields(self) -> dict[str, Any]:
         """Give the fields of a fix that say where and when it was."""

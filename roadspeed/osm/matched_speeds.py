@@ -90,7 +90,8 @@ class MatchedSpeeds(TracedSpeeds):
     def fields(self) -> dict[str, Any]:
         """Give the fields of a fix."""
         speed = {"speed": self.speed_field()} if self.speed_from == "field" else {}
-        return {**self.position_fields(), **speed, **self.trip_field(), **self.limit_field()}
+        own = {**self.position_fields(), **speed, **self.trip_field(), **self.limit_field()}
+        return {**self.way_fields(), **own}
 
     @cached_property
     def matcher(self) -> Matcher:
