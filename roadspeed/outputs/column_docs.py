@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from roadspeed.outputs.link_table import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from roadspeed.outputs.link_table import LinkTable
 
@@ -198,10 +198,10 @@ FILES: Final = {
 """Which file has which columns."""
 
 
-def markdown() -> str:
-    """Give the columns of every file as Markdown tables, for `docs/outputs.md`."""
+def markdown(files: Mapping[str, Sequence[ColumnDoc]] = FILES) -> str:
+    """Give the columns of files as Markdown tables, for `docs/outputs.md`."""
     parts = []
-    for name, columns in FILES.items():
+    for name, columns in files.items():
         rows = [
             f"| `{c.name}` | {c.dtype} | {c.unit} | {_filled(c.template, IN_THE_DOCS)} |"
             for c in columns

@@ -136,3 +136,10 @@ LIMITS: Final = (
     ColumnDoc("p85_above_limit", "float64", SPEED, "`p85 - limit`; negative below the limit."),
 )
 """Columns of `limits`."""
+
+FILES: Final = {
+    "speeds-by-GROUPING.parquet": CELLS,
+    "free-flow.parquet": FREE_FLOW,
+    "limits.parquet": LIMITS,
+}
+"""Which file has which columns; the CSV beside each has the same."""

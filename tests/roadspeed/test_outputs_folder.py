@@ -16,7 +16,7 @@ import pytest
 from mapreduce.errors import JobError
 from mapreduce.ledger import Ledger
 from mapreduce.runs.report import write_account
-from roadspeed.outputs import column_docs, write_outputs
+from roadspeed.outputs import column_docs, measure_docs, write_outputs
 from tests.roadspeed.link_tables import small
 
 DOCS = Path(__file__).parents[2] / "docs" / "outputs.md"
@@ -49,7 +49,9 @@ def test_the_files_agree_and_have_the_documented_columns(tmp_path: Path) -> None
 
 
 def test_the_documentation_holds_every_column() -> None:
-    assert column_docs.markdown() in DOCS.read_text(encoding="utf-8")
+    page = DOCS.read_text(encoding="utf-8")
+    assert column_docs.markdown() in page
+    assert column_docs.markdown(measure_docs.FILES) in page
 
 
 def test_every_column_has_a_meaning_and_every_number_a_unit() -> None:
