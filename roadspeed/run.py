@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mapreduce import Result, Resumed
     from mapreduce.engine import Engine
     from roadspeed.maps.picture import Picture
+    from roadspeed.measures.groupings import Grouping
     from roadspeed.outputs.link_table import Unit
     from roadspeed.roads.rows.answer import BBox, JoinedRoads
 
@@ -61,6 +62,7 @@ class RunRequest:
     away what an interrupted run has done. `min_fixes` and `attribution` hold for the map and for
     the other files alike; None and "" take the picture's. Links and cells with fewer trips than
     `min_trips` are in no file; `extremes` are the least and greatest speed of a link.
+    `layers` are written as GeoPackages too.
     """
 
     out: Path
@@ -72,6 +74,7 @@ class RunRequest:
     attribution: str = ""
     min_trips: int = 1
     extremes: bool = True
+    layers: tuple[Grouping, ...] = ()
     options: Options = field(default_factory=Options)
     anew: bool = False
     retry: bool = False
@@ -144,7 +147,7 @@ def run_speeds(
         with published(wanted.out, keep_journal=unjoined) as room:
             table = link_table(result, joined, wanted.job.unit, wanted.told())
             table, receipt["publishing"] = _published(table, wanted)
-            more, receipt["groupings"] = _measured(result, wanted, room)
+            more, receipt["groupings"] = _measured(result, wanted, table, room)
             files = [
                 *write_outputs(room, table).values(),
                 *more,
@@ -187,6 +190,8 @@ def _check(wanted: RunRequest) -> None:
                 f"{wanted.out / name}: expected no folder, because a file of this name will be"
                 " written; move it away, or choose another --out"
             )
+    if wanted.layers and wanted.roads is None:
+        raise UsageError("--layer needs --roads: it has the lines of links")
     _check_roads(wanted.roads)
 
 
@@ -304,7 +309,7 @@ def _published(table: LinkTable, wanted: RunRequest) -> tuple[LinkTable, dict[st
 
 
 def _measured(
-    result: Result, wanted: RunRequest, folder: Path
+    result: Result, wanted: RunRequest, links: LinkTable, folder: Path
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write the tables beside that of the links; give the files, and what the receipt says."""
     job = wanted.job
@@ -314,8 +319,9 @@ def _measured(
         kept=result.receipt["records"]["kept"],
         periods=job.period_names,
         min_trips=wanted.min_trips,
+        layers=wanted.layers,
     )
-    return tables.write(folder, job.unit, wanted.told(), sample_note(result.receipt))
+    return tables.write(folder, links)
 
 
 def sample_note(receipt: dict[str, Any]) -> str | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path  # noqa: TC003 - Typer looks at the annotations
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from mapreduce.commands.options import option
 from mapreduce.errors import UsageError
 from roadspeed.trip import GPX_PATHS, PATHS
+
+if TYPE_CHECKING:
+    from roadspeed.measures.groupings import Grouping
 
 TIMES: Final = "Times"
 MEASURES: Final = "Measures"
@@ -142,6 +145,14 @@ class MeasureOptions:
             MEASURES,
         ),
     ] = ""
+    layer: Annotated[
+        list[str] | None,
+        option(
+            "--layer",
+            "Also write this grouping of --by as a GeoPackage, for QGIS' temporal controller.",
+            MEASURES,
+        ),
+    ] = None
     min_trips: Annotated[
         int,
         option("--min-trips", "Leave out links and cells with fewer trips.", MEASURES),
@@ -169,6 +180,30 @@ class MeasureOptions:
         """The fewest trips of what is in a file."""
         return max(self.min_trips, PUBLISHED_TRIPS if self.publish else 1)
 
+    def layers(self) -> tuple[Grouping, ...]:
+        """Return the groupings that are written with geometry.
+
+        Raises
+        ------
+        UsageError
+            One is not among --by, or has no times.
+        """
+        if not self.layer:
+            return ()
+        from roadspeed.measures.groupings import grouping_of, groupings_of
+        from roadspeed.outputs.cell_layer import check_layer
+
+        there = groupings_of(self._groupings())
+        found = tuple(map(grouping_of, self.layer))
+        for one in found:
+            check_layer(one)
+            if one not in there:
+                raise UsageError(f"--layer {one.name} needs --by {one.name}")
+        return found
+
+    def _groupings(self) -> tuple[str, ...]:
+        return tuple(one for given in self.by or () for one in given.split(","))
+
     def parameters(self, *, signed: bool, is_matched: bool) -> dict[str, Any]:
         """Return the parameters of the job.
 
@@ -181,7 +216,7 @@ class MeasureOptions:
 
         if self.min_trips < 1:
             raise UsageError(f"--min-trips is 1 or more, got {self.min_trips}")
-        by = tuple(one for given in self.by or () for one in given.split(","))
+        by = self._groupings()
         if not by:
             self._refuse_unused()
         told = self._told_by(signed=signed, is_matched=is_matched)

@@ -105,6 +105,7 @@ def run_command(
         min_fixes=map_.min_fixes,
         min_trips=measures.fewest_trips,
         extremes=not measures.publish,
+        layers=measures.layers(),
         attribution=credit,
         options=options,
     )

@@ -71,7 +71,7 @@ def write_cells(
         Column -> the names that its numbers stand for.
     """
     docs = [doc for doc in table.docs if doc.name in table.columns]
-    arrays = [_array(doc.name, table.columns[doc.name], names) for doc in docs]
+    arrays = [array_of(doc.name, table.columns[doc.name], names) for doc in docs]
     about = {"unit": unit, "attribution": told.attribution, **table.about}
     schema = pa.schema(
         [_field(doc, array.type, unit, told) for doc, array in zip(docs, arrays, strict=True)],
@@ -92,7 +92,8 @@ def _field(doc: ColumnDoc, kind: Any, unit: str, told: Told) -> Any:
     return pa.field(doc.name, kind, metadata=about)
 
 
-def _array(name: str, column: Any, names: Mapping[str, Sequence[str]]) -> Any:
+def array_of(name: str, column: Any, names: Mapping[str, Sequence[str]]) -> Any:
+    """Give a column as an Arrow array: dates as dates, numbers of names as these, NaN as null."""
     if name in names:
         kinds = pa.array(names[name], pa.string())
         return pa.DictionaryArray.from_arrays(column.astype(np.int32), kinds).cast(pa.string())

@@ -43,13 +43,14 @@ CASING_COLOUR: Final = "#3a3640"
 MIN_FIXES: Final = Told().min_fixes
 """Links with fewer fixes are drawn thin and grey, where the run was told nothing else."""
 
+_START_AND_END: Final = "2"  # QgsVectorLayerTemporalProperties.TemporalMode
 _NEVER: Final = 1e6  # above any speed
 _MOTORWAY_MM: Final = 1.3
 _CASING_MM: Final = 0.16  # both edges together
 _LITTLE_SHARE: Final = 0.5  # of the width of the same road with enough fixes
 
 
-def qml(unit: Unit, min_fixes: int = MIN_FIXES) -> str:
+def qml(unit: Unit, min_fixes: int = MIN_FIXES, times: tuple[str, str] | None = None) -> str:
     """Give the style as a QML document for a line layer with the columns of `speeds.gpkg`.
 
     Parameters
@@ -58,8 +59,13 @@ def qml(unit: Unit, min_fixes: int = MIN_FIXES) -> str:
         Unit of the layer's speeds; it chooses the classes and stands in the legend.
     min_fixes
         Links with fewer fixes are drawn thin and grey.
+    times
+        Columns of a row's beginning and end, for the temporal controller; None without.
     """
-    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    categories = "Symbology" if times is None else "Symbology|Temporal"
+    root = ET.Element("qgis", version="3.22.0", styleCategories=categories)
+    if times is not None:
+        _add_times(root, *times)
     renderer = ET.SubElement(
         root,
         "renderer-v2",
@@ -88,6 +94,25 @@ def qml(unit: Unit, min_fixes: int = MIN_FIXES) -> str:
     ET.indent(root, " ")
     doctype = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
     return doctype + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add_times(root: ET.Element, start: str, end: str) -> None:
+    """Have rows shown from one column's time to before another's."""
+    ET.SubElement(
+        root,
+        "temporal",
+        enabled="1",
+        mode=_START_AND_END,
+        limitMode="0",  # the end is not included
+        startField=start,
+        endField=end,
+        accumulate="0",
+        fixedDuration="0",
+        durationUnit="min",
+        durationField="",
+        startExpression="",
+        endExpression="",
+    )
 
 
 def write_style(path: str | os.PathLike[str], unit: Unit, min_fixes: int = MIN_FIXES) -> None:
