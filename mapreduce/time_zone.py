@@ -114,7 +114,8 @@ class TimeZone:
             Microseconds east of UTC: positive where clocks are ahead of it.
         """
         table = self._table()
-        return _looked_up(utc_us, table.in_utc, table.offsets)
+        found = _looked_up(utc_us, table.in_utc, table.offsets)
+        return np.broadcast_to(found, utc_us.shape).copy()
 
     def local(self, utc_us: Ints) -> Ints:
         """Give what clocks show at moments, as microseconds since 1970-01-01 of a local calendar.
@@ -124,7 +125,8 @@ class TimeZone:
         utc_us
             int64[n], microseconds since 1970-01-01 in UTC.
         """
-        return utc_us + self.offsets(utc_us)
+        table = self._table()
+        return utc_us + _looked_up(utc_us, table.in_utc, table.offsets)
 
     def utc(self, local_us: Ints) -> Ints:
         """Give the moments at which clocks show a time: int64[n] both, as in `local`.
@@ -183,14 +185,13 @@ def _like(name: str, names: list[str]) -> str:
 
 
 def _looked_up(times: Ints, bounds: Ints, offsets: Ints) -> Ints:
-    """Give the offset of each time; a batch most often lies between two changes."""
+    """Give the offset of each time: one for all of a batch where no change is between them."""
     if not len(times) or not len(bounds):
-        return np.full(len(times), offsets[0])
-    first, last = np.searchsorted(bounds, [times.min(), times.max()], side="right").tolist()
+        return offsets[:1]
+    first, last = bounds.searchsorted([times.min(), times.max()], side="right").tolist()
     if first == last:
-        return np.full(len(times), offsets[first])
-    found: Ints = offsets[first:][np.searchsorted(bounds[first:last], times, side="right")]
-    return found
+        return offsets[first : first + 1]
+    return offsets[first:].take(bounds[first:last].searchsorted(times, side="right"))
 
 
 def _rules(content: bytes, called: str) -> ZoneInfo:

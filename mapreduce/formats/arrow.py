@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mapreduce.errors import JobError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mapreduce.formats.field_column import Mask
     from mapreduce.tables.table import Array
 
+OFFSETS: Final = {"string": "<i4", "binary": "<i4", "large_string": "<i8", "large_binary": "<i8"}
+MAX_ASCII: Final = 0x7F
 NUMPY: Final = {"halffloat": "float16", "float": "float32", "double": "float64"}  # other names
 
 
@@ -84,6 +87,37 @@ def numbers_in(array: Any, absent: Mask | None, filler: float = 0) -> Array:
 def microseconds_in(array: Any, absent: Mask | None) -> npt.NDArray[np.int64]:
     """Give the values of an array of timestamps in microseconds: 0 where it is null."""
     return _values(array, np.dtype(np.int64), absent, 0)
+
+
+def texts_in(array: Any, absent: Mask | None, width: int) -> Array | None:
+    """Give an array of texts as `S{width}`, b"" where it is null.
+
+    None where one is longer, has a NUL, or is not ASCII, and for kinds of text that lie otherwise.
+    """
+    wide = OFFSETS.get(str(array.type))
+    if wide is None or not len(array):
+        return None
+    _, held, chars = array.buffers()
+    offsets = np.frombuffer(held, wide)[array.offset : array.offset + len(array) + 1]
+    raw = np.frombuffer(chars or b"", np.uint8)
+    used = raw[offsets[0] : offsets[-1]]
+    if len(used) and (used - np.uint8(1)).max() >= MAX_ASCII:  # a NUL is 255 then
+        return None
+    lengths = np.diff(offsets)
+    if absent is not None:
+        lengths[absent] = 0
+    found = np.zeros((len(array), width), np.uint8)
+    for length in np.flatnonzero(np.bincount(lengths)).tolist():
+        if length > width:
+            return None
+        if not length:
+            continue
+        rows = np.flatnonzero(lengths == length)
+        if len(rows) == len(array):
+            found[:, :length] = used.reshape(len(array), length)
+        else:
+            found[rows, :length] = sliding_window_view(raw, length)[offsets[rows]]
+    return found.view(f"S{width}").ravel()
 
 
 def _values(array: Any, kind: Any, absent: Mask | None, filler: float) -> Array:

@@ -23,7 +23,7 @@ import numpy as np
 
 from mapreduce.errors import JobError, ObjectError
 from mapreduce.formats import salvage
-from mapreduce.formats.arrow import absent_in, arrow_csv, numbers_in, pyarrow
+from mapreduce.formats.arrow import absent_in, arrow_csv, numbers_in, pyarrow, texts_in
 from mapreduce.formats.fields import (
     Field,
     Float,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mapreduce.formats.field_column import FieldColumn
 BLANKS: Final = " \t"
 DELIMITERS: Final = ",;\t|"  # the usual ones
-_PLUS: Final = re.compile(rb"(?<![eE])\+")  # of a number, or of a text
+_PLUS: Final = re.compile(rb"\+(?<![eE0-9]\+)(?<![0-9] \+)")  # of no number's end, or time's
 _QUOTE, _LF, _CR = 0x22, 0x0A, 0x0D
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
@@ -185,27 +185,27 @@ class _CsvReader:
             table = arrow.read_csv(pyarrow().py_buffer(block), *self._options(arrow, len(block)))
         except (pyarrow().ArrowInvalid, pyarrow().ArrowKeyError):
             return None
-        columns, texts, n = {}, {}, table.num_rows
+        columns: dict[str, FieldColumn] = {}
+        n = table.num_rows
         if b'"' in block and not _is_a_row_each(n, block):
             return None
+        arrays = {name: self._array(table, name) for name in self._fields}
         for name, field in self._fields.items():
-            array = self._array(table, name)
+            array = arrays[name]
             if array is None:
                 columns[name] = field.column([None] * n)
-            elif isinstance(plain_of(field), Text):
-                texts[name] = [v if v is None else v.decode() for v in array.to_pylist()]
-                columns[name] = field.column(texts[name])
-            else:
-                column = _numbers(field, array)
-                if column is None:
-                    return None
-                columns[name] = column
-        return assembled(
-            self._fields,
-            columns,
-            table.num_rows,
-            shown=lambda name, at: shown_leaf(texts[name][at]),
-        )
+                continue
+            is_text = isinstance(plain_of(field), Text)
+            column = _texts(field, array) if is_text else _numbers(field, array)
+            if column is None:
+                return None
+            columns[name] = column
+
+        def shown(name: str, place: int) -> str:  # of a text: what else is bad is read by line
+            array: Any = arrays[name]
+            return shown_leaf(array[place].as_py().decode())
+
+        return assembled(self._fields, columns, n, shown=shown)
 
     def _array(self, table: Any, name: str) -> Any | None:
         """Give a field's values, None where the object has no such column."""
@@ -277,6 +277,17 @@ def _arrow_type(field: Field) -> Any:
     return getattr(pyarrow(), kinds[type(plain_of(field))])()
 
 
+def _texts(field: Field, array: Any) -> FieldColumn:
+    """Give a column of texts, or of times that are written as some."""
+    if isinstance(field, Time):
+        return field.of(_texts(field.plain, array))
+    if isinstance(field, Text) and field.width is not None:
+        absent = absent_in(array)
+        if (plain := texts_in(array, absent, field.width)) is not None:
+            return column_of(field, plain, absent, None)
+    return field.column([v if v is None else v.decode() for v in array.to_pylist()])
+
+
 def _numbers(field: Field, array: Any) -> FieldColumn | None:
     """Give a column of numbers; None where one is no value of the field's."""
     if isinstance(field, Time):
@@ -327,7 +338,7 @@ def _is_plain(block: bytes, delimiter: str) -> bool:
         return False
     if any(x in block and b"0" + x in block for x in (b"x", b"X")):  # a byte is found much sooner
         return False
-    if b"+" in block and _PLUS.search(block):
+    if b"+" in block and (delimiter.isdigit() or _PLUS.search(block)):
         return False
     if not salvage.is_ascii(block) and not salvage.is_utf8(block):
         return False

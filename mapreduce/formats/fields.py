@@ -280,9 +280,9 @@ class Time:
     @staticmethod
     def present(times: Ints, good: Mask | None, found: FieldColumn) -> FieldColumn:
         """Give a column in which each time that is none is absent."""
-        absent = (times < EARLIEST_US) | (times >= END_US)
-        if good is not None:
-            absent |= ~good
+        absent = np.zeros(len(times), np.bool_) if good is None else ~good
+        if len(times) and not EARLIEST_US <= times.min() <= times.max() < END_US:
+            absent |= (times < EARLIEST_US) | (times >= END_US)
         for other in (found.absent, found.bad):
             if other is not None:
                 absent |= other

@@ -20,6 +20,7 @@ from mapreduce.formats.arrow import (
     microseconds_in,
     numbers_in,
     pyarrow,
+    texts_in,
 )
 from mapreduce.formats.field_column import FieldColumn, some
 from mapreduce.formats.field_path import keys_of
@@ -167,6 +168,10 @@ def column_from(field: Field, array: Any) -> FieldColumn:
         if absent is not None:
             bad &= ~absent
         return column_of(field, values, absent, some(bad))
+    if isinstance(field, Text) and field.width is not None:
+        texts = texts_in(array, absent, field.width)
+        if texts is not None:
+            return column_of(field, texts, absent, None)
     return field.column(_values(field, array))
 
 
