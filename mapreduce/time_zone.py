@@ -36,6 +36,8 @@ STEP: Final = timedelta(days=3)  # no zone of tzdata changed twice within six da
 SECOND: Final = timedelta(seconds=1)
 MOST_BYTES: Final = 1 << 20  # of a zone file: those of tzdata take a few hundred
 SHOWN: Final = 5
+# What the standard library raises of a damaged file: it asserts, too.
+UNREADABLE: Final = (ValueError, LookupError, OverflowError, StructError, AssertionError, EOFError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,10 @@ class TimeZone:
 
     def _table(self) -> _Changes:
         if self._changes is None:
-            self._changes = _changes_of(_rules(self._content, "a time zone"))
+            try:
+                self._changes = _changes_of(_rules(self._content, "the time zone"))
+            except UNREADABLE as error:  # an offset of more than a day
+                raise UsageError(f"the time zone's file is damaged: {error}") from None
         return self._changes
 
 
@@ -194,14 +199,24 @@ def _looked_up(times: Ints, bounds: Ints, offsets: Ints) -> Ints:
     return offsets[first:].take(bounds[first:last].searchsorted(times, side="right"))
 
 
+class _Content(io.BytesIO):
+    """Bytes that end with an error: the standard library looks for a last line without an end."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        if size and not found:
+            raise EOFError("it ends too early")
+        return found
+
+
 def _rules(content: bytes, called: str) -> ZoneInfo:
     """Read a zone file."""
     told = f"{called} is no compiled zone file (TZif)"
     if len(content) > MOST_BYTES:
         raise UsageError(f"{told}: it has over {MOST_BYTES:,} bytes")
     try:
-        return ZoneInfo.from_file(io.BytesIO(content))
-    except (ValueError, LookupError, OverflowError, StructError) as error:
+        return ZoneInfo.from_file(_Content(content))
+    except UNREADABLE as error:
         raise UsageError(f"{told}: {str(error) or type(error).__name__}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mapreduce.tables.table import Array
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
+BLANKS: Final = {"f": np.nan, "S": b"", "O": b""}  # what stands where a value is absent; else 0
 SCANNED_ABSENT, SCANNED_BAD = 1, 2  # the state of a value, as the `scanner` has it; 0: present
 
 
@@ -42,9 +43,11 @@ class FieldColumn:
             )
 
         absent = None if self.absent is None else self.absent[rows]
+        values = self.values[rows]
         if missing is not None:
             absent = missing if absent is None else absent | missing
-        return FieldColumn(self.values[rows], some(absent), taken(self.bad), taken(self.outside))
+            values[missing] = BLANKS.get(values.dtype.kind, 0)
+        return FieldColumn(values, some(absent), taken(self.bad), taken(self.outside))
 
 
 def some(mask: Mask | None) -> Mask | None:

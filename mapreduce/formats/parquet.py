@@ -195,11 +195,11 @@ def _values(field: Field, array: Any) -> list[Any]:
 def _of_times(field: Time, array: Any) -> FieldColumn:
     if not pyarrow().types.is_timestamp(array.type):
         return field.of(column_from(field.plain, array))
-    absent = absent_in(array)
+    absent, is_local = absent_in(array), array.type.tz is None
     if array.type.unit != "us":
         array = array.cast(pyarrow().timestamp("us"), safe=False)
     times = microseconds_in(array, absent)
-    return field.of_timestamps(times, absent, is_local=array.type.tz is None)
+    return field.of_timestamps(times, absent, is_local=is_local)
 
 
 def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:
