@@ -2,17 +2,19 @@
 
 Valhalla cuts ways at every node that any of its roads and paths share, so an edge is a link or part
 of one. Its middle lies on the line of that link, and off those of the way's other links.
+An edge runs one way only: along the line of its link, or against it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zipfile import BadZipFile
 
 import numpy as np
 
 from mapreduce.atomic_file import whole
 from mapreduce.errors import JobError
+from roadspeed.measures.direction import BACKWARD, FORWARD, UNKNOWN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
     from roadspeed.osm.osm_roads import OsmRoads
 
+    Floats = npt.NDArray[np.float64]
+
 NO_LINK = -1
+ALONG: Final = 0.5  # cosine of 60 degrees: a greater angle is across
 _ARRAYS = ("link", "way", "starts", "lon", "lat")
 
 
@@ -61,15 +66,40 @@ class Links:
         first, stop = np.searchsorted(self._way, [way, way + 1]).tolist()
         if stop - first <= 1:
             return int(self._link[first]) if stop > first else NO_LINK
-        distances = [self._distance(row, lon, lat) for row in range(first, stop)]
+        distances = [to_line(self._line(row), lon, lat) for row in range(first, stop)]
         return int(self._link[first + int(np.argmin(distances))])
 
-    def _distance(self, row: int, lon: float, lat: float) -> float:
+    def direction(self, link: int, piece: Floats) -> int:
+        """Say which way along a link a piece of a drive on it goes.
+
+        Parameters
+        ----------
+        piece
+            float64[2, 2], longitude and latitude of its beginning and end.
+
+        Returns
+        -------
+        int
+            `FORWARD`, `BACKWARD`; `UNKNOWN` for an unknown link, or a piece that is across it.
+        """
+        row = int(np.searchsorted(self._link, link))
+        if row == len(self._link) or self._link[row] != link:
+            return UNKNOWN
+        line, (lon, lat) = self._line(row), piece.mean(axis=0)
+        off, (east, north) = _segments(line, lon, lat)
+        near = int(np.argmin(off))
+        x, y = (piece[1] - piece[0]) * (np.cos(np.radians(lat)), 1.0)
+        along = x * east[near] + y * north[near]
+        if abs(along) <= ALONG * np.hypot(x, y) * np.hypot(east[near], north[near]):
+            return UNKNOWN
+        return FORWARD if along > 0 else BACKWARD
+
+    def _line(self, row: int) -> Floats:
         start, stop = self._starts[row : row + 2].tolist()
-        return to_line(np.column_stack([self._lon[start:stop], self._lat[start:stop]]), lon, lat)
+        return np.column_stack([self._lon[start:stop], self._lat[start:stop]])
 
 
-def to_line(line: npt.NDArray[np.float64], lon: float, lat: float) -> float:
+def to_line(line: Floats, lon: float, lat: float) -> float:
     """Measure from a point to a line, squared, in degrees of latitude.
 
     Parameters
@@ -79,10 +109,15 @@ def to_line(line: npt.NDArray[np.float64], lon: float, lat: float) -> float:
     lon, lat
         Degrees.
     """
-    x, y = ((line - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)).T
     if len(line) == 1:
-        return float(x[0] ** 2 + y[0] ** 2)
+        line = np.repeat(line, 2, axis=0)
+    return float(_segments(line, lon, lat)[0].min())
+
+
+def _segments(line: Floats, lon: float, lat: float) -> tuple[Floats, tuple[Floats, Floats]]:
+    """Give how far segments are from a point, squared, and their vectors."""
+    x, y = ((line - (lon, lat)) * (np.cos(np.radians(lat)), 1.0)).T
     dx, dy = np.diff(x), np.diff(y)
     length = dx * dx + dy * dy
     along = np.clip(-(x[:-1] * dx + y[:-1] * dy) / np.where(length > 0, length, 1.0), 0.0, 1.0)
-    return float(((x[:-1] + along * dx) ** 2 + (y[:-1] + along * dy) ** 2).min())
+    return (x[:-1] + along * dx) ** 2 + (y[:-1] + along * dy) ** 2, (dx, dy)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mapreduce.atomic_file import whole
 from mapreduce.runs.collect import collect
+from roadspeed.measures.direction import BACKWARD, FORWARD, UNKNOWN
 from roadspeed.osm.links import NO_LINK
 from roadspeed.osm.matched_speeds import MatchedSpeeds
 from roadspeed.osm.matcher import UNMATCHED
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 NAME: Final = "fixes.parquet"
 GROUP_ROWS: Final = 1 << 17
 LINK: Final = "link"
+DIRECTION: Final = "direction"
+WORDS: Final = {UNKNOWN: "unknown", FORWARD: "forward", BACKWARD: "backward"}
 
 
 class MatchedFixes(MatchedSpeeds):
@@ -50,6 +53,7 @@ class MatchedFixes(MatchedSpeeds):
             "longitude": r.longitude,
             "latitude": r.latitude,
             LINK: found.link,
+            DIRECTION: found.direction,
             "matched_longitude": found.lon,
             "matched_latitude": found.lat,
         }
@@ -103,7 +107,7 @@ def _schema(pa: Any, *, has_trip: bool) -> Any:
     fields += [("trip", pa.string())] if has_trip else []
     fields += [("time", pa.timestamp("us", tz="UTC"))]
     fields += [(name, pa.float64()) for name in ("longitude", "latitude")]
-    fields += [(LINK, pa.int64())]
+    fields += [(LINK, pa.int64()), (DIRECTION, pa.dictionary(pa.int32(), pa.string()))]
     fields += [(name, pa.float64()) for name in ("matched_longitude", "matched_latitude")]
     return pa.schema(fields)
 
@@ -116,7 +120,11 @@ def _table(pa: Any, schema: Any, key: str, left: dict[str, Any]) -> Any:
     for name, column in left.items():
         nulls = unmatched if name == LINK or name.startswith("matched_") else None
         kind = schema.field(name).type
-        if name == "trip":
+        if name == DIRECTION:
+            words = pa.array([WORDS[number] for number in range(len(WORDS))])
+            places = pa.array(column.astype(np.int32), mask=unmatched)
+            arrays[name] = pa.DictionaryArray.from_arrays(places, words)
+        elif name == "trip":
             arrays[name] = pa.array([text.decode() for text in column.tolist()], kind)
         else:
             arrays[name] = pa.array(column, mask=nulls).cast(kind)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from roadspeed.measures.direction import UNKNOWN
 from roadspeed.osm.links import NO_LINK, Links
 from roadspeed.osm.route import Route
 from roadspeed.positions import MM, US_A_SECOND
@@ -26,6 +27,7 @@ LEAST_POINTS: Final = 2  # of a trace
 UNMATCHED: Final = "unmatched"
 INTERPOLATED: Final = "interpolated"
 NO_LEG: Final = -1
+LEAST_M: Final = 1.0  # of a piece that shows a direction: places are given to a decimetre
 ASTRAY_M: Final = 5.0  # from Meili's own place of a position to ours on its line
 
 
@@ -37,6 +39,8 @@ class Matched:
     ----------
     link
         int64, `NO_LINK` for those on no road.
+    direction
+        int64, which way the link is driven, as `roadspeed.measures.direction` numbers it.
     leg
         int64, the part of the way that is driven without a break; `NO_LEG` for those that have no
         place on it.
@@ -47,6 +51,7 @@ class Matched:
     """
 
     link: Ints
+    direction: Ints
     leg: Ints
     at_mm: Ints
     lon: Floats
@@ -56,7 +61,13 @@ class Matched:
     def nowhere(cls, n: int) -> Matched:
         """Give n positions on no road."""
         nothing = np.zeros(n, np.int64)
-        return cls(nothing + NO_LINK, nothing + NO_LEG, nothing, *np.full((2, n), np.nan))
+        return cls(
+            nothing + NO_LINK,
+            nothing + UNKNOWN,
+            nothing + NO_LEG,
+            nothing,
+            *np.full((2, n), np.nan),
+        )
 
     def some(self, which: npt.NDArray[np.bool_]) -> Matched:
         """Give some of them."""
@@ -87,6 +98,7 @@ class Matcher:
         self._links = Links(links)
         self._interval_us = round(interval_s * US_A_SECOND)
         self._known: dict[int, int] = {}
+        self._directions: dict[int, int] = {}
 
     def match(self, lat: Floats, lon: Floats, time_us: Ints) -> Matched:
         """Match consecutive positions of one trip.
@@ -110,7 +122,9 @@ class Matcher:
         self._put_known(found, route, answer, np.flatnonzero(edge >= 0), edge, asked)
         self._put_between(found, route, lost, edge, lon, lat)
         links = np.array(self._links_of_edges(route, answer["edges"]), dtype=np.int64)
+        directions = np.array(self._directions_of_edges(route, answer["edges"], links))
         on = found.link >= 0
+        found.direction[on] = directions[found.link[on]]
         found.link[on] = links[found.link[on]]
         return found
 
@@ -164,6 +178,25 @@ class Matcher:
                 lon, lat = route.middle_of(number)
                 self._known[edge["id"]] = self._links.nearest(edge["way_id"], lon, lat)
         return [self._known[edge["id"]] for edge in edges]
+
+    def _directions_of_edges(
+        self, route: Route, edges: Sequence[dict[str, Any]], links: Ints
+    ) -> list[int]:
+        """Say which way along its link each edge is driven.
+
+        An edge has one direction, but one that a trace hardly touches does not show it: then it is
+        unknown even if another trace showed it, so nothing depends on which was seen before.
+        """
+        found = []
+        for number, (edge, link) in enumerate(zip(edges, links.tolist(), strict=True)):
+            piece, long_m = route.longest_of(number)
+            if long_m < LEAST_M or not route.known[number]:
+                found.append(UNKNOWN)
+                continue
+            if edge["id"] not in self._directions:
+                self._directions[edge["id"]] = self._links.direction(link, piece)
+            found.append(self._directions[edge["id"]])
+        return found
 
 
 _PLACE: Final = ("lon", "lat")

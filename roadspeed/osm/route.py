@@ -55,6 +55,8 @@ class Route:
 
     Attributes
     ----------
+    known
+        bool[edges], False where the line does not say where an edge begins.
     legs
         int64[edges], counting from 0: where no way leads on from one edge to the next, a new leg
         begins. The line leaps there to the second vertex of the edge; nothing else tells, but that
@@ -76,6 +78,7 @@ class Route:
         leaps = line_m > said_m * (1 + ROUGH) + ROUGH_M
         leaps[:1] = False
         self.legs: Ints = np.cumsum(leaps)
+        self.known = ~leaps
         for edge in np.flatnonzero(leaps).tolist():
             self._begin_at(edge, next((p for p in points if p.get("edge_index") == edge), None))
         if leaps.any():
@@ -90,6 +93,7 @@ class Route:
         """Have an edge begin at a point, and not where the one before ends."""
         if point is None:
             return
+        self.known[edge] = True
         place = int(self._first[edge]) + 1
         self._lon = np.insert(self._lon, place, point["lon"])
         self._lat = np.insert(self._lat, place, point["lat"])
@@ -103,6 +107,16 @@ class Route:
         before = max(first, place - 1)
         lon, lat = (float(x[before] + x[place]) / 2 for x in (self._lon, self._lat))
         return lon, lat
+
+    def longest_of(self, edge: int) -> tuple[Floats, float]:
+        """Give an edge's longest piece, longitudes and latitudes of its ends, and its metres."""
+        first, stop = int(self._first[edge]), int(self._stop[edge])
+        if stop <= first:
+            return np.zeros((2, 2)), 0.0
+        long_m = np.diff(self._at_m[first : stop + 1])
+        place = first + int(np.argmax(long_m))
+        ends = slice(place, place + 2)
+        return np.column_stack([self._lon[ends], self._lat[ends]]), float(long_m.max())
 
     def nearest(self, first: Ints, last: Ints, lon: Floats, lat: Floats) -> Places:
         """Put positions on the nearest place of the edges from `first` to `last`, each its own."""

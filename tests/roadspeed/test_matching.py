@@ -19,6 +19,7 @@ from mapreduce.engines.dask import Dask
 from mapreduce.engines.local import Local
 from mapreduce.errors import JobError, UsageError
 from roadspeed.cli import app
+from roadspeed.measures.direction import BACKWARD, FORWARD, UNKNOWN
 from roadspeed.osm import match_folder
 from roadspeed.osm.links import NO_LINK
 from roadspeed.osm.match_folder import folder_of
@@ -274,6 +275,9 @@ def test_matched_fixes_are_written_with_the_account_of_a_run(
     assert len(table) == receipt["records"]["read"] - receipt["records"]["dropped"]["no_latitude"]
     assert table["link"].notna().sum() == receipt["records"]["kept"]
     assert (table["link"].isna() == table["matched_latitude"].isna()).all()
+    assert (table["link"].isna() == table["direction"].isna()).all()
+    assert table["direction"].value_counts()["forward"] > len(table) / 2
+    assert table["direction"].value_counts()["backward"] > len(table) / 100
     trip = json.loads((CURITIBA / "trips/A05.json").read_bytes())["data"]
     rows = table[table["object"] == "A05.json"]
     assert [trip[n]["lat"] for n in rows["record"]] == rows["latitude"].tolist()
@@ -410,3 +414,55 @@ def test_options_that_cannot_be_are_refused(options: list[str], told: str, tmp_p
 def test_parameters_that_cannot_be_are_refused(wrong: dict[str, Any], square: MatchFolder) -> None:
     with pytest.raises(UsageError):
         job_of(square, **wrong)
+
+
+def test_each_fix_says_which_way_along_the_link_it_was_driven(square: MatchFolder) -> None:
+    lat, lon, time = along(
+        (0.0005, 50.0), (0.0012, 50.0), (0.0019, 50.0), (0.002, 50.0005), (0.002, 50.0015)
+    )
+    matching = matcher(square)  # one for both ways, so what it remembers is of one way each
+    for _ in range(2):
+        assert matching.match(lat, lon, time).direction.tolist() == [FORWARD] * 5
+        back = matching.match(lat[::-1], lon[::-1], time)
+        assert back.direction.tolist() == [BACKWARD] * 5
+    assert matching.match(lat + 1, lon + 1, time).direction.tolist() == [UNKNOWN] * 5
+
+
+def test_directions_do_not_depend_on_what_was_matched_before(square: MatchFolder) -> None:
+    """A trace that stands still shows no direction, whoever drove there before or will."""
+    drive = along((0.002, 50.0002), (0.002, 50.001), (0.002, 50.0018))
+    still = along((0.002, 50.001), (0.002, 50.001), (0.002, 50.001))
+    before, after = matcher(square), matcher(square)
+    assert before.match(*still).direction.tolist() == [UNKNOWN] * 3
+    assert before.match(*drive).direction.tolist() == [FORWARD] * 3
+    assert after.match(*drive).direction.tolist() == [FORWARD] * 3
+    assert after.match(*still).direction.tolist() == [UNKNOWN] * 3
+
+
+@pytest.mark.parametrize(("noise_m", "wrong"), [(0.1, 0.01), (10.0, 0.01), (20.0, 0.02)])
+def test_drives_made_up_went_the_way_that_they_are_found_to_have_gone(
+    noise_m: float, wrong: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    town = default_town()
+    extract = tmp_path_factory.getbasetemp() / "town.osm.pbf"
+    if not extract.exists():
+        write_extract(extract, town.roads()["features"])
+    matching = matcher(folder_of(extract), max(noise_m, 5.0), MatchedSpeeds.sampling_interval)
+    found, true = [], []
+    for number in range(1, 21):
+        fixes = [
+            fix
+            for fix in town.trip(number)["data"]
+            if (match := fix["dbResponse"]) and match["linkID"].isdigit()
+        ]
+        lat, lon, way = fixes_of(fixes, noise_m, number, at="true")
+        got = matching.match(lat, lon, np.arange(len(lat)) * 1_000_000)
+        moves = np.array([(fix["absVelocity"] or 0.0) >= 5.0 for fix in fixes])
+        right = (got.link // LINKS_A_WAY == way) & moves
+        said = np.array([fix["dbResponse"]["dirTravel"] == "F" for fix in fixes])
+        true.append(np.where(said, FORWARD, BACKWARD)[right])
+        found.append(got.direction[right])
+    every, known = np.concatenate(found), np.concatenate(true)
+    assert len(every) > 20_000
+    assert (every == UNKNOWN).mean() < 0.001
+    assert (every != known).mean() < wrong
