@@ -16,6 +16,7 @@ import numpy as np
 
 import mapreduce as mr
 from roadspeed import positions
+from roadspeed.directed_fixes import MATCHED
 from roadspeed.osm.links import NO_LINK
 from roadspeed.osm.matcher import NO_LEG, UNMATCHED, Matched, Matcher
 from roadspeed.osm.valhalla import Meili
@@ -106,17 +107,22 @@ class MatchedSpeeds(TracedSpeeds):
         unmatched = [(UNMATCHED, found.link == NO_LINK)]
         if self.speed_from == "field":
             r, kept = without(r, [*unmatched, *self.ends(r)])
-            return self.folded(r, found.link[kept], r.speed)
+            return self._on_links(r, found.some(kept), r.speed)
         if self.speed_from == "positions":
             speed = self.speed_of(steps)
             r, kept = without(r, [*unmatched, *self.faults(r, steps, speed)])
-            return self.folded(r, found.link[kept], speed[kept])
+            return self._on_links(r, found.some(kept), speed[kept])
         r, kept = without(r, unmatched)
         found = found.some(kept)
         steps, broken = self._driven(r, found)
         speed = self.speed_of(steps)
         r, kept = without(r, [*self.faults(r, steps, speed), (BROKEN, broken)])
-        return self.folded(r, found.link[kept], speed[kept])
+        return self._on_links(r, found.some(kept), speed[kept])
+
+    def _on_links(self, r: mr.Records, found: Matched, speed: mr.Array) -> list[mr.Rows]:
+        """Fold matched fixes with speeds, float64[n] in `unit`."""
+        direction = found.direction if self.direction_from == MATCHED else None
+        return self.folded(r, found.link, speed, direction)
 
     def matched(self, r: mr.Records, steps: positions.Steps) -> Matched:
         """Match fixes in order, in the pieces between gaps."""
