@@ -5,18 +5,22 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 import mapreduce as mr
 from roadspeed.fix_fields import FixFields
 from roadspeed.measures.courses import Courses
 from roadspeed.measures.direction import directions, from_sign, held
 from roadspeed.measures.direction_words import from_words, parse_direction_values
 from roadspeed.measures.headings import headings
+from roadspeed.trip import speed_in
 
 if TYPE_CHECKING:
     from roadspeed.positions import Mask
 
 SIGN, FIELD, HEADING, MOVES, MATCHED = "sign", "field", "heading", "moves", "matched"
 TABULAR: Final = ("csv", "parquet")  # where a column that is not there is an error
+STEADY_KMH: Final = 5.0  # below it receivers report the last heading, or noise
 WORD_BYTES: Final = 32  # of a word that says the direction
 
 
@@ -101,10 +105,13 @@ class DirectedFixes(FixFields):
         """Whether the direction of a fix is told by those beside it too."""
         return self.direction_from in {HEADING, MOVES}
 
-    def direction_of(self, r: mr.Records, link: mr.Array, apart: Mask | None) -> mr.Array | None:
+    def direction_of(
+        self, r: mr.Records, link: mr.Array, speed: mr.Array, apart: Mask | None
+    ) -> mr.Array | None:
         """Tell which way links were driven: cells of `direction`, int64[n]; None if none is asked.
 
-        Fixes are in the order in which they were driven; `apart` are those after a gap.
+        Fixes are in the order in which they were driven; `apart` are those after a gap. A heading
+        is not believed at less than `STEADY_KMH`.
         """
         trip = self.trip_of(r) if self.holds_direction else None
         if self.direction_from == SIGN:
@@ -113,7 +120,8 @@ class DirectedFixes(FixFields):
             return from_words(r.direction, self._words)
         if self.direction_from == HEADING:
             place = () if self.format in TABULAR else (r.latitude, r.longitude)
-            found = directions(self._courses, link, r.direction, *place)
+            steady = speed >= STEADY_KMH * speed_in("km/h", self.unit)
+            found = directions(self._courses, link, np.where(steady, r.direction, np.nan), *place)
             return held(found, trip, link, apart)
         if self.direction_from == MOVES:
             course = headings(trip, r.latitude, r.longitude, apart)

@@ -16,7 +16,7 @@ import numpy as np
 import mapreduce as mr
 from mapreduce import Distinct, Max, Min, Sum, WideSum
 from roadspeed import positions
-from roadspeed.directed_fixes import DirectedFixes
+from roadspeed.directed_fixes import MOVES, DirectedFixes
 from roadspeed.fix_fields import ID_BYTES
 from roadspeed.measures.calendar import Calendar
 from roadspeed.measures.fixes import Fixes
@@ -25,9 +25,12 @@ from roadspeed.measures.measures import Measures, Stays
 from roadspeed.measures.periods import joined, parse_period
 from roadspeed.measures.trip_ends import near_ends
 from roadspeed.statistics import MICRO, deviation, half_width_95, mean, units
+from roadspeed.trip import speed_in
 
+SPACE_MEAN: Final = "traversal_space_mean"
 AT_END: Final = "trip_end"
 MOST_M: Final = 100_000.0
+MOST_KMH: Final = 100.0
 
 
 class Speeds(DirectedFixes):
@@ -47,7 +50,7 @@ class Speeds(DirectedFixes):
     max_gap
         Seconds. A fix that comes later than this after the one before begins another traversal.
     standing
-        In `unit`: what is slower stands, see `roadspeed.measures.traversals`.
+        In km/h: what is slower stands, see `roadspeed.measures.traversals`.
     trip_ends
         Metres: fixes so near to the first or last position of their trip are dropped, as
         `trip_end`. 0: none are.
@@ -95,7 +98,8 @@ class Speeds(DirectedFixes):
         """What is told apart beside the link."""
         groupings = groupings_of(self.by)
         trip = self.links.behind.get("trips")
-        stays = Stays(round(self.max_gap * positions.US_A_SECOND), round(self.standing * MICRO))
+        standing = self.standing * speed_in("km/h", self.unit)
+        stays = Stays(round(self.max_gap * positions.US_A_SECOND), round(standing * MICRO))
         return Measures(
             link=self.links.keys[0],
             trip=None if trip is None else trip.keys[-1],
@@ -103,7 +107,13 @@ class Speeds(DirectedFixes):
             calendar=self._calendar() if self.by and self.time else None,
             stays=stays if self.traversals else None,
             limited=bool(self.speed_limit),
+            placed=self.has_positions and self.has_times,
         )
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether each fix has a position."""
+        return self.trip_ends > 0 or self.direction_from == MOVES
 
     def _calendar(self) -> Calendar:
         """Give the calendar of hours and days."""
@@ -115,10 +125,8 @@ class Speeds(DirectedFixes):
         super().__post_init__()
         if not self.max_gap > 0:
             raise mr.UsageError(f"--max-gap is above 0 seconds, got {self.max_gap:g}")
-        if not 0 <= self.standing <= self.max_speed:
-            raise mr.UsageError(
-                f"--standing is 0 to --max-speed ({self.max_speed:g}), got {self.standing:g}"
-            )
+        if not 0 <= self.standing <= MOST_KMH:
+            raise mr.UsageError(f"--standing is 0 to {MOST_KMH:g} km/h, got {self.standing:g}")
         if not 0 <= self.trip_ends <= MOST_M:
             raise mr.UsageError(f"--trip-ends is 0 to {MOST_M:g} metres, got {self.trip_ends:g}")
         self._check_groupings(groupings_of(self.by))
@@ -174,14 +182,15 @@ class Speeds(DirectedFixes):
         """Fold fixes on links with speeds, float64[n] in `unit`, and cells of `direction`."""
         v = mr.scaled(speed, MICRO)
         if direction is None and self.direction_from:
-            direction = self.direction_of(r, link, self._after_gap(r))
+            direction = self.direction_of(r, link, speed, self._after_gap(r))
         link = np.abs(link) if self.signed else link
         trip = self.trip_of(r)
         names = {} if trip is None else {"trip": trip}
         rows = self.links.fold(link, fixes=1, total=v, squares=v * v, lowest=v, highest=v, **names)
         if not self.measures.tables:
             return [rows]
-        fixes = Fixes(link, v, trip, direction=direction, **self._times(r), **self._limits(r))
+        told = {**self._times(r), **self._limits(r), **self._places(r)}
+        fixes = Fixes(link, v, trip, direction=direction, **told)
         return [rows, *self.measures.fold(fixes)]
 
     def _after_gap(self, r: mr.Records) -> positions.Mask | None:
@@ -193,6 +202,9 @@ class Speeds(DirectedFixes):
 
     def _times(self, r: mr.Records) -> dict[str, Any]:
         return {"time_us": r.time, "timed": r.has("time")} if self.has_times else {}
+
+    def _places(self, r: mr.Records) -> dict[str, Any]:
+        return {"latitude": r.latitude, "longitude": r.longitude} if self.has_positions else {}
 
     def _limits(self, r: mr.Records) -> dict[str, Any]:
         if not self.speed_limit:
@@ -206,7 +218,11 @@ class Speeds(DirectedFixes):
         if not self.measures.tables:
             return links
         merged = dict(zip(self.tables(), tables, strict=True))
-        return {"links": links, **self.measures.finish(merged)}
+        measured = self.measures.finish(merged)
+        for columns in measured.values():
+            if SPACE_MEAN in columns:
+                columns[SPACE_MEAN] = columns[SPACE_MEAN] * speed_in("m/s", self.unit)
+        return {"links": links, **measured}
 
     def _finished(self, t: mr.Columns) -> dict[str, mr.Array]:
         """Give the columns of the links; see `roadspeed.statistics`."""

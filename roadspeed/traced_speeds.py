@@ -34,6 +34,11 @@ class TracedSpeeds(Speeds):
     """
 
     @property
+    def has_positions(self) -> bool:
+        """Whether each fix has a position."""
+        return True
+
+    @property
     def whole_objects(self) -> bool:  # type: ignore[override] # as in `Speeds`
         """Whether `map` needs all fixes of an object at once."""
         return True

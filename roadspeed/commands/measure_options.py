@@ -112,7 +112,7 @@ class MeasureOptions:
         float,
         option(
             "--standing",
-            "A vehicle slower than this (in --unit) at the ends of a trip is parked.",
+            "A vehicle slower than this (km/h) at the ends of a trip is parked.",
             MEASURES,
         ),
     ] = 1.0

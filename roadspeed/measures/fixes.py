@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mapreduce import Array
-    from roadspeed.statistics import Ints
+    from roadspeed.statistics import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Fixes:
         int64[n] cells of `direction`; None where it is not told.
     limit_um, limited
         int64[n] posted limit, and bool[n], where there is one; None without.
+    latitude, longitude
+        float64[n], degrees; None where positions are not read.
     """
 
     link: Array
@@ -38,6 +40,8 @@ class Fixes:
     direction: Ints | None = None
     limit_um: Ints | None = None
     limited: Array | None = None
+    latitude: Floats | None = None
+    longitude: Floats | None = None
 
     def trips_at(self, rows: Array | slice) -> dict[str, Array]:
         """Give the trips of some fixes, as a table that counts them takes them."""

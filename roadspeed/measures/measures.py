@@ -19,6 +19,7 @@ from roadspeed.measures.backing_off import PERCENTILES, back_off
 from roadspeed.measures.groupings import DIRECTION, Grouping
 from roadspeed.measures.key_rows import rows_of
 from roadspeed.measures.traversals import Traversals, traversals
+from roadspeed.positions import MM
 from roadspeed.statistics import MICRO, deviation, mean
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Measures:
         What a traversal is; None where there are none.
     limited
         Whether there are posted limits.
+    placed
+        Whether there are positions, along which traversals are measured.
     """
 
     link: mr.Key
@@ -68,6 +71,7 @@ class Measures:
     calendar: Calendar | None = None
     stays: Stays | None = None
     limited: bool = False
+    placed: bool = False
 
     @cached_property
     def tables(self) -> dict[str, mr.Table]:
@@ -100,6 +104,7 @@ class Measures:
             total=mr.Sum,
             squares=mr.WideSum,
             duration_us=mr.Sum,
+            **({"distance_mm": mr.Sum} if self.placed else {}),
             speed=mr.Histogram(BUCKET_UM),
         )
 
@@ -151,6 +156,9 @@ class Measures:
         at = [one[stays.first] for one in cells]
         rows = _with_cells(at)
         v, duration = stays.speed_um[rows], stays.duration_us
+        way = {}
+        if self.placed and fixes.latitude is not None and fixes.longitude is not None:
+            way["distance_mm"] = stays.distance_mm(fixes.latitude, fixes.longitude)[rows]
         return self.tables[grouping.table + STAYS].fold(
             fixes.link[stays.first][rows],
             *(one[rows] for one in at),
@@ -159,10 +167,14 @@ class Measures:
             squares=v * v,
             duration_us=0 if duration is None else duration[rows],
             speed=v,
+            **way,
         )
 
     def finish(self, merged: Mapping[str, mr.Columns]) -> dict[str, dict[str, mr.Array]]:
-        """Turn merged tables into columns to write: table name -> column name -> array."""
+        """Turn merged tables into columns to write: table name -> column name -> array.
+
+        Speeds are in the unit of the fixes, `traversal_space_mean` is in metres a second.
+        """
         found = {one.table: self._finished(one, merged) for one in self.groupings}
         if self.stays is not None:
             back_off(self.groupings, found)
@@ -192,6 +204,10 @@ class Measures:
         if self.calendar is not None:
             seconds = s.duration_us / (s.traversals * US_A_SECOND)
             columns["traversal_seconds"] = _spread(seconds, rows, len(n))
+        if self.placed:
+            with np.errstate(invalid="ignore"):
+                metres_a_second = s.distance_mm * (US_A_SECOND // MM) / s.duration_us
+            columns["traversal_space_mean"] = _spread(metres_a_second, rows, len(n))
         for p in PERCENTILES:
             column = getattr(s, f"speed_p{p}") / MICRO
             columns[f"traversal_p{p}"] = _spread(column, rows, len(n))

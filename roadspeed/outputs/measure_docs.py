@@ -69,6 +69,14 @@ CELLS: Final = (
         "Mean time from the first fix of a traversal to its last; without times there is no such"
         " column.",
     ),
+    ColumnDoc(
+        "traversal_space_mean",
+        "float64",
+        SPEED,
+        "Space-mean speed of the traversals: the sum of their distances over the sum of their"
+        " durations, which is their harmonic mean weighted by distance; only where positions and"
+        " times are read (`--osm`, `--speed-from`, `--trip-ends`, `--direction-from moves`).",
+    ),
     *(
         ColumnDoc(
             f"traversal_p{p}",
