@@ -9,7 +9,9 @@ collection that is interrupted: it begins again.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
@@ -49,10 +51,10 @@ TELL_EVERY_S: Final = 0.2
 
 
 class Leaving(Protocol):
-    """A job whose `map` leaves something of an object."""
+    """A job whose `map` leaves something of an object; it must see whole objects."""
 
-    left: Any
-    """What it left of the last one; it must see whole objects (`whole_objects`)."""
+    def taken(self) -> Any:
+        """Give what `map` has left since this was last asked, None for nothing, and forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,10 @@ def collect(
     Parameters
     ----------
     job
-        Sees whole objects; after `map` its attribute `left` is what is taken.
+        A `Leaving`, which sees whole objects (`whole_objects`).
     take
-        Called here, in the order of the listing, with an object's key and what was left of it.
+        Called here, in the order of the listing, with an object's key and what was left of it;
+        not for an object without a record that could be mapped.
     workers
         Number of processes; None for one a core.
 
@@ -95,7 +98,7 @@ def collect(
     ledger = Ledger(dropped={}, quarantined=[], samples=[], refused_keys={})
     began = told = time.monotonic()
     for piece, found, left in _mapped(job, store, pieces, count, options.limits):
-        if found.ok:
+        if left is not None:
             take(piece.key, left)
         absorb(ledger, found)
         if time.monotonic() - told > TELL_EVERY_S:
@@ -187,13 +190,23 @@ _here: list[tuple[Job, AttemptRunner]] = []  # of a spawned process
 
 def _settle(name: JobName, limits: Limits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent, which ends us
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     with loading(name.reference):  # no run may begin
         job = name.load()
     _here[:] = [(job, AttemptRunner(job, Reader(), limits))]
 
 
+def _end_with_parent() -> None:
+    """End as soon as the parent has, however that was: nobody else would tell this process."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - this process was spawned
+    parent.join()
+    os._exit(1)
+
+
 def _attempt(piece: Piece, location: Location) -> tuple[Ledger, Any]:
     job, runner = _here[0]
-    left: Leaving = job  # type: ignore[assignment] # what `collect` asks of a job
+    leaving: Leaving = job  # type: ignore[assignment] # what `collect` asks of a job
     _, ledger = runner.run([piece], [location])
-    return ledger, left.left if ledger.ok else None
+    left = leaving.taken()  # of a bad object too, or the next would be given it
+    return ledger, left if ledger.ok else None

@@ -35,12 +35,16 @@ WORDS: Final = {UNKNOWN: "unknown", FORWARD: "forward", BACKWARD: "backward"}
 
 
 class MatchedFixes(MatchedSpeeds):
-    """The fixes of an object with their links, left in `left`; nothing is summed."""
+    """The fixes of an object with their links, left to be taken; nothing is summed."""
 
     @cached_property
-    def left(self) -> dict[str, Any]:
-        """Columns of the last object, in its order."""
-        return {}
+    def _left(self) -> list[dict[str, Any]]:
+        """The columns of the last object, in its order, until they are taken."""
+        return []
+
+    def taken(self) -> dict[str, Any] | None:
+        """Give the columns of the object that was mapped last, once; None where none was."""
+        return self._left.pop() if self._left else None
 
     def map(self, r: mr.Records) -> list[mr.Rows]:
         """Match the fixes of an object."""
@@ -58,8 +62,7 @@ class MatchedFixes(MatchedSpeeds):
             "matched_latitude": found.lat,
         }
         order = np.argsort(r.rows, kind="stable")
-        self.left.clear()
-        self.left.update((n, c[order]) for n, c in columns.items() if c is not None)
+        self._left[:] = [{n: c[order] for n, c in columns.items() if c is not None}]
         without(r, [(UNMATCHED, found.link == NO_LINK)])
         return self.folded(r.part(0, 0), np.zeros(0, np.int64), np.zeros(0))
 

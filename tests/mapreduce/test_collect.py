@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import select
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,8 @@ import mapreduce as mr
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.runs.collect import Account, collect
 from tests.jobs.leaving import Leaving
+
+ROOT = Path(__file__).parents[2]
 
 
 def lines(*values: object) -> bytes:
@@ -44,6 +50,31 @@ def test_bad_objects_leave_nothing_and_every_record_is_counted() -> None:
     }  # fmt: skip
     assert account.receipt["records"] == {"read": 3, "kept": 2, "dropped": {"bad_value": 1}}
     assert {bad.key for bad in account.ledger.quarantined} == {"b.gz", "c"}
+
+
+def test_an_object_without_a_good_record_leaves_nothing_of_the_one_before() -> None:
+    objects = {"a": lines(1), "b": lines('"x"', "null"), "c": b"\n \n", "d": b"", "e": lines(2)}
+    taken, account = collected(objects, workers=1)
+    assert taken == [("a", [1]), ("e", [2])]
+    assert account.receipt["records"]["kept"] == 2
+
+
+def test_processes_end_with_the_one_that_started_them_however_that_ends() -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tests.mapreduce.killed_collecting"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    worker = int(program.stdout.readline())
+    program.kill()
+    program.wait()
+    # the worker has the other end of this pipe, too: it comes to its end with the last of them
+    ready, _, _ = select.select([program.stdout], [], [], 30)
+    assert ready, f"process {worker} lives on"
+    assert program.stdout.read() == ""
+    program.stdout.close()
 
 
 def test_a_part_of_the_source_is_taken() -> None:
