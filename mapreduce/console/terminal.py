@@ -73,9 +73,11 @@ def consequences() -> Iterator[None]:
 def _left() -> str:
     """Say what is left to do by whoever was interrupted."""
     folder = publishing.finished()
-    if folder is None:
+    if folder is not None:
+        return f"the run was already finished: its files and its receipt are in {folder}"
+    if publishing.is_kept():
         return "the same command resumes the run"
-    return f"the run was already finished: its files and its receipt are in {folder}"
+    return "type the same command again"
 
 
 def _told(error: OSError) -> str:
@@ -85,10 +87,8 @@ def _told(error: OSError) -> str:
     where = error.filename or (
         "the disk of --out, of temporary files (TMPDIR) or of the redirected output"
     )
-    return (
-        f"{where}: {error.strerror}. Free some space there and type the same command again: it"
-        " resumes the run"
-    )
+    again = "type the same command again" + (": it resumes the run" * publishing.is_kept())
+    return f"{where}: {error.strerror}. Free some space there and {again}"
 
 
 class ToldToEnd(KeyboardInterrupt):

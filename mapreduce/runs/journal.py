@@ -17,7 +17,7 @@ import msgspec
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.ledger import Cost, Ledger
 from mapreduce.plan import Split
-from mapreduce.runs import journal_file
+from mapreduce.runs import journal_file, publishing
 from mapreduce.runs.fingerprint import difference
 from mapreduce.runs.folder_lock import claimed
 from mapreduce.runs.journal_file import (
@@ -77,6 +77,8 @@ class Journal:
         except BaseException:
             self.close()
             raise
+        if folder is not None:
+            publishing.keep(folder)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""

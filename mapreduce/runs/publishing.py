@@ -1,7 +1,8 @@
-"""The moment in which a run ends: undisturbed, and known to whoever is interrupted after it.
+"""What is left by whoever is interrupted: a journal to go on with, or a run that is over.
 
-Files are put in place in a few renames. A signal to end that comes between them is held back until
-all are there; from then on the run is over, and nothing is left to go on with.
+A run ends undisturbed. Files are put in place in a few renames. A signal to end that comes between
+them is held back until all are there; from then on the run is over, and nothing is left to go on
+with.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _over: list[Path] = []  # the folder of the run that this process has finished
+_kept: list[Path] = []  # the folder whose journal keeps what this process does
 
 
 @contextlib.contextmanager
@@ -44,8 +46,19 @@ def undisturbed() -> Iterator[None]:
 
 
 def begin() -> None:
-    """Forget what was finished before: another command begins."""
+    """Forget what was kept and finished before: another command begins."""
     _over.clear()
+    _kept.clear()
+
+
+def keep(folder: Path) -> None:
+    """Note that a journal in a folder keeps what is done from now on."""
+    _kept[:] = [folder]
+
+
+def is_kept() -> bool:
+    """Tell whether the same command would go on with what is done."""
+    return bool(_kept)
 
 
 def finish(folder: Path) -> None:

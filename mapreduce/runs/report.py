@@ -24,9 +24,10 @@ from mapreduce.atomic_file import settled, whole
 from mapreduce.errors import JobError
 from mapreduce.json_file import write_json
 from mapreduce.runs import publishing, receipt_file
-from mapreduce.runs.folder_lock import claimed
+from mapreduce.runs.folder_lock import CLAIM, claimed
 from mapreduce.runs.journal import remove as remove_journal
 from mapreduce.runs.journal_file import COMMAND, PENDING
+from mapreduce.runs.journal_file import NAME as JOURNAL
 from mapreduce.runs.kept import write_kept
 from mapreduce.runs.receipt_file import RECEIPT
 
@@ -63,15 +64,19 @@ def published(folder: Path, *, keep_journal: bool = False) -> Iterator[Path]:
     with contextlib.closing(claimed(folder)):
         for left in folder.glob(".run.*.partial"):  # by a run that was killed while it wrote
             shutil.rmtree(left)
-        with _room_in(folder) as room:
-            yield room
-            with publishing.undisturbed():
-                _put_in_place(room, folder)
-                publishing.finish(folder)
-                if (folder / PENDING).exists():
-                    (folder / PENDING).replace(folder / COMMAND)
-                if not keep_journal:
-                    remove_journal(folder)
+        try:
+            with _room_in(folder) as room:
+                yield room
+                with publishing.undisturbed():
+                    _put_in_place(room, folder)
+                    publishing.finish(folder)
+                    if (folder / PENDING).exists():
+                        (folder / PENDING).replace(folder / COMMAND)
+                    if not keep_journal:
+                        remove_journal(folder)
+        finally:
+            if not (folder / JOURNAL).exists():  # nothing is left to go on with
+                (folder / CLAIM).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

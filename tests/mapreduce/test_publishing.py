@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -75,7 +76,29 @@ def test_who_is_interrupted_while_files_are_put_in_place_is_told_that_the_run_is
     assert publishing.finished() == tmp_path
     with pytest.raises(SystemExit), consequences():
         raise KeyboardInterrupt
-    assert "the same command resumes the run" in capsys.readouterr().err
+    assert capsys.readouterr().err == "interrupted; type the same command again\n"
+
+
+def test_who_is_interrupted_is_told_to_resume_only_where_a_journal_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), consequences(), contextlib.closing(Journal(tmp_path, "a run")):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "interrupted; the same command resumes the run\n"
+    with pytest.raises(SystemExit), consequences(), contextlib.closing(Journal(None, "a run")):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "interrupted; type the same command again\n"
+
+
+def test_what_is_interrupted_without_a_journal_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), published(tmp_path):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    with contextlib.closing(Journal(tmp_path, "a run")):
+        pass
+    with pytest.raises(KeyboardInterrupt), published(tmp_path):
+        raise KeyboardInterrupt
+    assert {one.name for one in tmp_path.iterdir()} == {"journal.sqlite", "journal.lock"}
 
 
 def test_what_tells_of_single_objects_is_for_its_owner_alone(tmp_path: Path) -> None:
