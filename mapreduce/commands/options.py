@@ -243,8 +243,8 @@ class SelectionOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitOptions:
-    """Limits for bad input and for the size of the result."""
+class ToleranceOptions:
+    """Limits for bad input."""
 
     max_bad_objects: Annotated[
         str,
@@ -258,7 +258,6 @@ class LimitOptions:
         str | None,
         option("--max-dropped", "The same for dropped records; default: no limit.", LIMITS),
     ] = None
-    max_keys: Annotated[int, option("--max-keys", "Maximum rows of a table.", LIMITS)] = MAX_KEYS
 
     def check(self) -> None:
         """Reject invalid tolerances before the work begins."""
@@ -271,6 +270,13 @@ class LimitOptions:
         from mapreduce.console.tolerance import end_over_limits
 
         end_over_limits(receipt, self.max_bad_objects, self.max_dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOptions(ToleranceOptions):
+    """Limits for bad input and for the size of the result."""
+
+    max_keys: Annotated[int, option("--max-keys", "Maximum rows of a table.", LIMITS)] = MAX_KEYS
 
 
 @dataclass(frozen=True, slots=True)

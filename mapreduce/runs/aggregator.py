@@ -124,18 +124,6 @@ class Aggregator:
         if self._first_objects >= HOPELESS_AFTER or crashed >= HOPELESS_CRASHES:
             raise _hopeless(ledger, f"the first {_objects(ledger):,} objects yielded no record")
 
-    def check_any_record(self) -> None:
-        """Refuse a result of no record at all, where objects or records were set aside.
-
-        Raises
-        ------
-        HopelessError
-            As `check_hopeless`.
-        """
-        ledger = self.ledger
-        if not ledger.kept and (ledger.dropped or ledger.quarantined):
-            raise _hopeless(ledger, f"no object of {_objects(ledger):,} yielded a record")
-
     def _accept(self, part: Partial, ledger: Ledger, pieces: Sequence[Piece]) -> None:
         absorb(self.ledger, ledger)
         self._conserved.add(part)
@@ -146,6 +134,18 @@ class Aggregator:
     def _check_keys(self, part: Partial) -> None:
         seen = self.ledger.ok + len(self.ledger.quarantined)
         partial.check_keys(part, self._max_keys, seen, self.listed_objects)
+
+
+def check_any_record(ledger: Ledger) -> None:
+    """Refuse a result of no record at all, where objects or records were set aside.
+
+    Raises
+    ------
+    HopelessError
+        With the commonest reasons and what to try.
+    """
+    if not ledger.kept and (ledger.dropped or ledger.quarantined):
+        raise _hopeless(ledger, f"no object of {_objects(ledger):,} yielded a record")
 
 
 def _objects(ledger: Ledger) -> int:
@@ -177,7 +177,8 @@ def _first_of(ledger: Ledger, reasons: Iterable[str]) -> Iterator[str]:
     dropped = {d.reason: d for d in reversed(ledger.samples)}
     for one in (bad[r] for r in reasons if r in bad):
         place = one.place.removeprefix(f"{one.key}: ")
-        yield f" First: {in_line(one.key)}: {in_line(place)}."
+        end = "" if place.endswith(("?", ".")) else "."
+        yield f" First: {in_line(one.key)}: {in_line(place)}{end}"
     for record in (dropped[r] for r in reasons if r in dropped):
         held = f", {record.value}" if record.value else ""
         yield f" First: record {record.row:,} of {in_line(record.key)}: {record.reason}{held}."

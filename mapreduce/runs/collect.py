@@ -32,6 +32,7 @@ from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Piece
+from mapreduce.runs.aggregator import check_any_record
 from mapreduce.runs.progress import Progress
 from mapreduce.runs.receipt import objects_of as counted_objects
 from mapreduce.runs.receipt import records_of, selection_of
@@ -89,7 +90,7 @@ def collect(
     Raises
     ------
     MapReduceError
-        Any of its kinds, as `mapreduce.run`, and where a process dies.
+        Any of its kinds, as `mapreduce.run`: where no record was kept, too, or a process dies.
     """
     options = options or Options()
     store = open_store(source, endpoint=options.endpoint, region=options.region)
@@ -106,6 +107,7 @@ def collect(
             on_progress(Progress("map", ledger.ok, pieces.total, "objects"))
     if pieces.listed + pieces.ignored == 0:
         raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
+    check_any_record(ledger)
     done = ledger.ok + len(ledger.quarantined)
     on_progress(Progress("map", done, done, "objects"))
     seconds = round(time.monotonic() - began, 3)

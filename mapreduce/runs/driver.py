@@ -25,7 +25,7 @@ from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
 from mapreduce.plan import Cover, Planner
-from mapreduce.runs.aggregator import Aggregator, HopelessError
+from mapreduce.runs.aggregator import Aggregator, HopelessError, check_any_record
 from mapreduce.runs.fingerprint import identity_of
 from mapreduce.runs.folder import folder_named
 from mapreduce.runs.folder_lock import made
@@ -203,7 +203,7 @@ class _Run:
                 self._take_commits(self.before)
             self._book_gone()
             if self.keep_journal:  # files are to be written, perhaps over those of a better run
-                self.gather.check_any_record()
+                check_any_record(self.gather.ledger)
             listing = self._listing()
             merging = time.monotonic()
             partial = self.gather.result()

@@ -12,6 +12,7 @@ from mapreduce.commands.options import (
     AllowNan,
     SelectionOptions,
     StoreOptions,
+    ToleranceOptions,
     Workers,
     option,
     out_option,
@@ -36,6 +37,7 @@ def match_command(
     workers: Workers = None,
     store: StoreOptions,
     which: SelectionOptions,
+    limits: ToleranceOptions,
     allow_nan: AllowNan = False,
     as_json: Annotated[
         bool, option("--json", "Print the receipt as JSON and nothing else.", ENGINE)
@@ -60,6 +62,7 @@ def match_command(
     from roadspeed.osm.matched_fixes import NAME, MatchedFixes, write_fixes
     from roadspeed.trip import HELPS
 
+    limits.check()
     if traces.osm is None:
         raise UsageError("match needs --osm: an extract (city.osm.pbf), or a folder made of one")
     if traces.speed_from != TraceOptions().speed_from:
@@ -85,6 +88,7 @@ def match_command(
         }
         write_receipt(room, receipt, files)
     tell(receipt, out, as_json=as_json, helps=HELPS)
+    limits.end_over(receipt)
 
 
 def _refuse_run(out: Path) -> None:

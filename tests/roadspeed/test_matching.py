@@ -266,7 +266,8 @@ def test_matched_fixes_are_written_with_the_account_of_a_run(
     out = tmp_path / "out"
     typed = ["match", str(tmp_path / "in"), "--osm", str(curitiba.folder), "--out", str(out)]
     done = CliRunner().invoke(app, typed)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 3, done.output
+    assert "1 of 10 objects were quarantined" in done.output
     known = mr.run(job_of(curitiba), tmp_path / "in", workers=1).ledger.dropped
     receipt = json.loads((out / "receipt.json").read_bytes())
     assert receipt["records"]["dropped"] == {n: known[n] for n in ("no_latitude", "unmatched")}
@@ -301,6 +302,25 @@ def test_match_says_what_is_missing(options: list[str], told: str, tmp_path: Pat
     said = CliRunner().invoke(app, typed)
     assert said.exit_code == 2
     assert told in " ".join(said.output.split())
+
+
+@pytest.mark.parametrize(
+    ("holds", "told"),
+    [
+        (b"{", "no object of 1 yielded a record (1 not_json)"),
+        (b'{"data": [{"lat": 9, "long": 9, "datetime": "2019-01-01T00:00:00Z"}]}', "(1 unmatched)"),
+    ],
+)
+def test_a_match_that_keeps_no_fix_fails_and_says_why(
+    holds: bytes, told: str, square: MatchFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "a.json").write_bytes(holds)
+    out = tmp_path / "out"
+    typed = [str(tmp_path / "a.json"), "--osm", str(square.folder), "--out", str(out)]
+    said = CliRunner().invoke(app, ["match", *typed])
+    assert said.exit_code == 1
+    assert told in " ".join(said.output.split())
+    assert list(out.iterdir()) == []
 
 
 def test_the_folder_of_a_run_is_left_alone(square: MatchFolder, tmp_path: Path) -> None:
