@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.attempts.combiner import ROWS_HELD, Combiner
 from mapreduce.attempts.prefetch import Fetcher
@@ -29,6 +27,7 @@ from mapreduce.tables.table import Rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import numpy as np
     import numpy.typing as npt
 
     from mapreduce.job.job import Job
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from mapreduce.objects.reader import Reader
     from mapreduce.plan import Piece
     from mapreduce.tables.partial import Partial
-
-LEAST_BLOCK_BYTES: Final = 1 << 12
-NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(slots=True)
@@ -127,8 +123,10 @@ class AttemptRunner:
                 account = self._read_through(reading, combiner)
             except ObjectError as error:
                 combiner.forget()
-                told = self._readings.told(piece, where[piece.ordinal], error)
-                quarantined = Quarantined(piece.ordinal, piece.key, piece.etag, error.reason, told)
+                why = self._readings.explained(piece, where[piece.ordinal], error)
+                quarantined = Quarantined(
+                    piece.ordinal, piece.key, piece.etag, why.reason, why.place
+                )
                 ledger.quarantined.append(quarantined)
             else:
                 combiner.accept(piece, account.rows)

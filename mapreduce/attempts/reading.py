@@ -99,18 +99,11 @@ class Readings:
             reading.blocks = reading.again()
             yield reading
 
-    def told(self, piece: Piece, location: Location, error: ObjectError) -> str:
-        """Say what was seen of an object; of an archive that is none, what is wrong with it."""
-        if error.reason != "unreadable":
-            return error.place
-        from mapreduce.objects.archives import fault_of  # noqa: PLC0415 - loads a database for its names
+    def explained(self, piece: Piece, location: Location, error: ObjectError) -> ObjectError:
+        """Give what is wrong with an object; of an archive that is none, why."""
+        from mapreduce.objects.archives import explained  # noqa: PLC0415 - loads a database for its names
 
-        fault = fault_of(self._reader, entry_of(piece), location)
-        if fault is None:
-            return error.place
-        return (
-            f"{piece.key}: it is an archive that cannot be used: {fault}. Make it anew or unpack it"
-        )
+        return explained(self._reader, entry_of(piece), location, error)
 
     def _streamed(
         self,

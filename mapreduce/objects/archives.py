@@ -16,6 +16,7 @@ import msgspec
 
 from mapreduce.errors import ObjectError, StoreError
 from mapreduce.objects import Entry
+from mapreduce.objects.compression import HEAD_BYTES, compression_of
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.seen_texts import InOrder
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     Lister = Callable[[ObjectFile, Entry], Iterator[Entry]]  # of an archive; raises ObjectError
 
 LISTERS: Final[dict[str, Lister]] = {".zip": members_of_zip, ".tar": members_of_tar}
+OF_NO_TEXT: Final = ("unreadable", "bad_encoding")  # what is said of an archive read as records
+REMEDY: Final = "Make it anew, or unpack it"
 IN_MEMORY_BYTES: Final = 1 << 20  # of one archive's members; beyond that they wait on the disk
 
 
@@ -44,11 +47,11 @@ def expanded(entries: Iterable[Entry], store: Store) -> Iterator[Entry]:
     """
     with Reader() as reader:
         for entry in entries:
-            lister = LISTERS.get(entry.key[-4:].lower())
+            lister = _lister_of(entry.key)
             if lister is not None:
                 yield from _members(reader, entry, store, lister)
                 continue
-            if WITHIN in entry.key and _is_like_member(entry.key):
+            if WITHIN in entry.key and is_like_member(entry.key):
                 raise StoreError(
                     f"{store.name} lists {entry.key}, which is how a member of an archive is named"
                     " here, so it could be counted twice: rename it"
@@ -56,33 +59,49 @@ def expanded(entries: Iterable[Entry], store: Store) -> Iterator[Entry]:
             yield entry
 
 
-def fault_of(reader: Reader, entry: Entry, location: Location) -> str | None:
-    """Say why an object that is named as an archive has no members; None where it is named else."""
-    lister = LISTERS.get(entry.key[-4:].lower())
-    if lister is None or location.member:
-        return None
+def explained(reader: Reader, entry: Entry, location: Location, error: ObjectError) -> ObjectError:
+    """Give what is wrong with an object; where it is named as an archive, why it is none.
+
+    Parameters
+    ----------
+    error
+        What whoever read it as records said.
+    """
+    lister = _lister_of(entry.key)
+    if lister is None or location.member or error.reason not in OF_NO_TEXT:
+        return error
+    packed = None
     try:
         with ObjectFile(reader, entry, location) as file:
-            for _ in _checked(lister(file, entry)):
+            packed = compression_of(file.read(HEAD_BYTES))
+            file.seek(0)
+            for _ in _checked(lister(file, entry), entry):
                 pass
-    except ObjectError as error:
-        return error.place
-    return None
+    except ObjectError as fault:
+        if fault.place == error.place:  # it cannot be read at all
+            return error
+        what = f"it is compressed with {packed.name}" if packed else fault.place
+        told = f"{entry.key}: it is an archive that cannot be used: {what}. {REMEDY}"
+        return ObjectError("unreadable", told)
+    return error
 
 
-def _is_like_member(key: str) -> bool:
+def is_like_member(key: str) -> bool:
+    """Tell whether something is named as members of archives are."""
     return any(f"{ending}{WITHIN}" in key.lower() for ending in LISTERS)
+
+
+def _lister_of(key: str) -> Lister | None:
+    return LISTERS.get(key[-4:].lower())
 
 
 def _members(reader: Reader, archive: Entry, store: Store, lister: Lister) -> Iterator[Entry]:
     """Give an archive's members; the archive itself where they cannot be had."""
-    with (
-        SpooledTemporaryFile(IN_MEMORY_BYTES) as waiting,
-        ObjectFile(reader, archive, store.locate(archive)) as file,
-    ):
+    with SpooledTemporaryFile(IN_MEMORY_BYTES) as waiting:
         try:
-            for entry in _checked(lister(file, archive)):
-                waiting.write(msgspec.json.encode(entry) + b"\n")
+            with ObjectFile(reader, archive, store.locate(archive)) as file:
+                for entry in _checked(lister(file, archive), archive):
+                    waiting.write(msgspec.json.encode(entry) + b"\n")
         except ObjectError:
             yield archive
             return
@@ -91,14 +110,17 @@ def _members(reader: Reader, archive: Entry, store: Store, lister: Lister) -> It
             yield msgspec.json.decode(line, type=Entry)
 
 
-def _checked(members: Iterable[Entry]) -> Iterator[Entry]:
+def _checked(members: Iterable[Entry], archive: Entry) -> Iterator[Entry]:
     """Give members; refuse names that are empty or there twice, and an archive without a file."""
     is_empty = True
     with contextlib.closing(InOrder()) as keys:
         for member in members:
             is_empty = False
-            if member.key.endswith(WITHIN) or not keys.add(member.key):
-                raise ObjectError("unreadable", f"{member.key}: a name is empty, or there twice")
+            name = member.key.removeprefix(f"{archive.key}{WITHIN}")
+            if not name:
+                raise ObjectError("unreadable", "it holds a file without a name")
+            if not keys.add(name):
+                raise ObjectError("unreadable", f"it holds {name} twice")
             yield member
     if is_empty:
         raise ObjectError("unreadable", "it holds no file")

@@ -6,6 +6,7 @@ matter of this file, but where content is packed twice.
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -26,11 +27,8 @@ _PACKED: Final = {
     b"LZIP\x01": "lzip",
     b"]\0\0": "lzma",
 }
-_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
-_UNUSABLE: Final = (
-    "it is a {0} archive that cannot be used: it is damaged, holds no file, holds a name twice,"
-    " is compressed, lies in another archive, or its name does not end in .{0}. Unpack it"
-)
+_READ_ARCHIVES: Final = {b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
+_PACKED_ENDING: Final = re.compile(r"\.(t?gz|t?bz2?|tbz2|t?xz|t?zst)$", re.IGNORECASE)
 _ARCHIVES: Final = {
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"Rar!\x1a\x07": "rar",
@@ -48,7 +46,6 @@ _FILES: Final = {
 _SIGNS: Final = (
     {sign: f"it is compressed with {name}: {_UNPACK}" for sign, name in _PACKED.items()}
     | {sign: f"it is a {name} archive: unpack it first" for sign, name in _ARCHIVES.items()}
-    | dict.fromkeys(_ZIP, _UNUSABLE.format("zip"))
     | {
         sign: f"it is {name}, which is not supported: choose a source of JSON or text"
         for sign, name in _FILES.items()
@@ -131,14 +128,33 @@ def named(head: bytes, key: str = "") -> str | None:
     for sign, told in _SIGNS.items():
         if head.startswith(sign):
             return told
-    if head[_TAR] == b"ustar":
-        return _UNUSABLE.format("tar")
+    if (kind := _read_archive(head)) is not None:
+        return _unread(kind, key)
     if _is_zlib(head):
         return f"it is compressed with zlib: {_UNPACK}"
     for suffix, name in _SUFFIXES.items():
         if key.endswith(suffix):
             return f"according to its name it is compressed with {name}: {_UNPACK}"
     return None
+
+
+def _read_archive(head: bytes) -> str | None:
+    """Give the kind of archive whose members are read, if it is named so."""
+    if head[_TAR] == b"ustar":
+        return "tar"
+    return next((kind for sign, kind in _READ_ARCHIVES.items() if head.startswith(sign)), None)
+
+
+def _unread(kind: str, key: str) -> str:
+    """Say why an archive's members are not read, going by its name."""
+    what = f"it is a {kind} archive"
+    if any(f".{outer}!/" in key.lower() for outer in ("zip", "tar")):
+        return f"{what} within an archive: unpack the outer one"
+    if _PACKED_ENDING.search(key):
+        return f"{what} that is compressed: unpack it, or decompress it to a plain .{kind}"
+    if key.lower().endswith(f".{kind}"):
+        return f"{what} that cannot be used: make it anew, or unpack it"
+    return f"{what}, but its name does not end in .{kind}: rename it, or unpack it"
 
 
 def _is_zlib(head: bytes) -> bool:

@@ -28,7 +28,10 @@ PIECE_BYTES: Final = 1 << 18
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 REFUSED: Final = {
     ENCRYPTED: "it is encrypted: decrypt it first",
-    NO_FILE: "it is a link, a device or a sparse file: archive a plain file (tar --dereference)",
+    NO_FILE: (
+        "it is a link, a device or a sparse file: archive a plain file (tar --dereference"
+        " --hard-dereference)"
+    ),
 }
 
 
@@ -46,7 +49,7 @@ def opened(open_: Open, entry: Entry, location: Location, start: int, stop: int)
     if member.method == PLAIN:
         return open_(member.archive, plain, member.offset + start, member.offset + stop)
     if member.method not in METHODS:
-        packed = f"it is packed by method {member.method}: only stored and deflated ones are read"
+        packed = f"it is packed by method {member.method}, and not by deflate: make it anew (zip)"
         raise ObjectError("unreadable", f"{entry.key}: {REFUSED.get(member.method, packed)}")
     body = open_(member.archive, plain, member.offset, member.archive.size_bytes)
     return ZipBody(body, member, entry, start, stop)

@@ -11,7 +11,6 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import ObjectError
-from mapreduce.objects.compression import HEAD_BYTES, compression_of
 from mapreduce.objects.file_names import text_of
 from mapreduce.objects.members import NO_FILE, PLAIN, Member
 
@@ -31,11 +30,8 @@ def members_of_tar(file: ObjectFile, archive: Entry) -> Iterator[Entry]:
     Raises
     ------
     ObjectError
-        `unreadable`: it is damaged, cut off or compressed, or something follows its end.
+        `unreadable`: it is damaged or cut off, or something follows its end.
     """
-    if (packed := compression_of(file.read(HEAD_BYTES))) is not None:
-        raise ObjectError("unreadable", f"it is compressed with {packed.name}")
-    file.seek(0)
     headers, end = _Headers(file), 0
     try:
         with tarfile.TarFile(
@@ -52,7 +48,7 @@ def members_of_tar(file: ObjectFile, archive: Entry) -> Iterator[Entry]:
                     yield _member(archive, info)
             _check_end(file, tar.offset)
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise ObjectError("unreadable", f"no tar archive: {error}") from None
+        raise ObjectError("unreadable", f"it is damaged, or no tar archive ({error})") from None
 
 
 class _Headers:

@@ -72,7 +72,7 @@ class _Directory:
         tail = _read(file, tail_at, size - tail_at)
         place = tail.rfind(END_SIGN)
         if place < 0 or len(tail) - place < END.size:
-            raise _odd("it has no directory at its end: was it cut off?")
+            raise _odd("it has no directory at its end (was it cut off?)")
         *_, self._members, self._left, offset, _ = END.unpack_from(tail, place)
         end, self._counts_to = tail_at + place, 1 << 16
         if (large := _end_64(file, end)) is not None:

@@ -19,6 +19,7 @@ from mapreduce import Int, Json, ObjectError, UsageError
 from mapreduce.formats.field_path import LIST_STEP, is_nameable, path_of
 from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
 from mapreduce.formats.parquet import MAGIC
+from mapreduce.objects.archives import explained
 from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed_again
 from mapreduce.objects.listing import wanted
 from mapreduce.objects.members import located
@@ -167,6 +168,13 @@ def inspected(
 
 def _looked(reader: Reader, entry: Entry, location: Location, found: Findings) -> str | None:
     """Look at an object, whatever its format; raises and returns as `_look`."""
+    try:
+        return _read(reader, entry, location, found)
+    except ObjectError as error:
+        raise explained(reader, entry, location, error) from None
+
+
+def _read(reader: Reader, entry: Entry, location: Location, found: Findings) -> str | None:
     with ObjectFile(reader, entry, location) as file:
         if file.read(len(MAGIC)) == MAGIC:
             _take(parquet_records(file, RECORDS_AN_OBJECT), Where("parquet"), found)

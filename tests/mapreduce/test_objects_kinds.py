@@ -71,9 +71,10 @@ KINDS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a.snappy": (with_arrow("snappy"), "compressed with snappy"),
     "a.zlib": (zlib.compress, "compressed with zlib"),
     "fast.zlib": (lambda c: zlib.compress(c, 1), "compressed with zlib"),
-    "zip.bin": (zipped, "a zip archive that cannot be used"),
-    "tar.bin": (tar, "a tar archive that cannot be used"),
-    "a.tar.gz": (lambda c: gzip.compress(tar(c)), "a tar archive that cannot be used"),
+    "zip.bin": (zipped, "a zip archive, but its name does not end in .zip: rename it"),
+    "tar.bin": (tar, "a tar archive, but its name does not end in .tar: rename it"),
+    "a.tar.gz": (lambda c: gzip.compress(tar(c)), "a tar archive that is compressed: unpack it"),
+    "a.tgz": (lambda c: gzip.compress(tar(c)), "decompress it to a plain .tar"),
     "bz2 in.gz": (
         lambda c: gzip.compress(bz2.compress(c)),
         "compressed twice, the second time with bzip2",
