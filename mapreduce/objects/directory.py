@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.file_body import file_etag
-from mapreduce.objects.file_names import text_of
+from mapreduce.objects.file_names import name_of, text_of
 from mapreduce.objects.symlinks import FoundAt, Symlinks
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Directory:
     def entry_of(self, key: str) -> Entry | None:
         """Give the file at a key; None where there is none."""
         try:
-            status = (self._root / key).stat()
+            status = os.stat(name_of(f"{text_of(os.fspath(self._root))}/{key}"))  # noqa: PTH116 - of bytes
         except OSError:
             return None
         return Entry(key, status.st_size, file_etag(status))

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import Entry, Location
+from mapreduce.objects.archives import is_like_member
+from mapreduce.objects.file_names import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 16
 CHUNK: Final = 1024  # keys that are looked up before the next are read
 S3: Final = "s3://"
+BOM: Final = "\ufeff"  # begins what some editors save
 MISSING: Final = "missing"  # no object has this etag: what reads it finds out that it is gone
 
 
@@ -95,11 +98,21 @@ class KeyList:
         return self._store.entry_of(key) or Entry(key, 1, MISSING)
 
     def _key(self, address: str, number: int) -> str:
+        if is_like_member(address):
+            raise UsageError(
+                f"{self.path}, line {number}: {address!r} is a member of an archive: name the"
+                " archive, and choose members with --match"
+            )
         if self._start:
             if not address.startswith(self._start) or address == self._start:
                 raise UsageError(
                     f"{self.path}, line {number}: expected an object such as {self._start}key,"
                     f" got {address!r}; objects of another bucket need a list of their own"
+                )
+            if not _is_utf8(address):
+                raise UsageError(
+                    f"{self.path}, line {number}: {address!r} is not UTF-8, as keys are: save the"
+                    " file as UTF-8"
                 )
             return address.removeprefix(self._start)
         if "://" in address:
@@ -107,7 +120,8 @@ class KeyList:
                 f"{self.path}, line {number}: expected a file, like the lines before, got"
                 f" {address!r}"
             )
-        return os.path.abspath(address).removeprefix("/")  # noqa: PTH100 - resolves no link
+        path = os.path.abspath(address)  # noqa: PTH100 - resolves no link
+        return text_of(path.removeprefix("/"))
 
     def _bucket(self, address: str, number: int) -> str:
         bucket, slash, _ = address[len(S3) :].partition("/")
@@ -121,9 +135,22 @@ class KeyList:
         try:
             with self.path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
                 for number, line in enumerate(file, 1):
-                    if address := line.rstrip("\r\n"):
+                    if "\0" in line:
+                        raise UsageError(
+                            f"{self.path}, line {number}: it holds a NUL, so this is no list of"
+                            " addresses in UTF-8: save it as UTF-8, one address per line"
+                        )
+                    if address := line.removeprefix(BOM).rstrip("\r\n"):
                         yield number, address
         except FileNotFoundError:
             raise UsageError(f"no file {self.path}: @FILE names a file of addresses") from None
         except OSError as error:
             raise StoreError(f"{self.path} cannot be read: {error.strerror}") from error
+
+
+def _is_utf8(address: str) -> bool:
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

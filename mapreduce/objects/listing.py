@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from mapreduce.errors import StoreError
+from mapreduce.errors import StoreError, UsageError
 from mapreduce.objects import Prefixed
 from mapreduce.objects.archives import expanded
+from mapreduce.objects.key_list import KeyList
 from mapreduce.objects.seen_texts import InOrder
 from mapreduce.objects.selection import Selection, ignored
 
@@ -28,10 +29,16 @@ def listed(store: Store) -> Iterator[Entry]:
     ------
     StoreError
         The store lists a key twice, or something that is no object; or as its own `entries`.
+    UsageError
+        A list that a user wrote names a key twice.
     """
     with contextlib.closing(InOrder()) as keys:
         for entry in store.entries():
             if not keys.add(entry.key):
+                if isinstance(store, KeyList):
+                    raise UsageError(
+                        f"{store.name} names {entry.key} twice: remove one of its lines"
+                    )
                 raise StoreError(
                     f"{store.name} lists {entry.key} twice: its listing cannot be trusted, and"
                     " nothing was counted twice. Repair the store, or name a part of it whose"

@@ -166,7 +166,7 @@ class S3:
                 return
 
     def entry_of(self, key: str) -> Entry | None:
-        """Look up one object; None where there is none.
+        """Look up one object; None where there is none, or can be none by its key.
 
         Raises
         ------
@@ -180,6 +180,8 @@ class S3:
             )
         except CLIENT_FAILURES as error:
             if isinstance(error, S3Error) and error.code in {"NoSuchKey", "NoSuchObject"}:
+                return None
+            if isinstance(error, ValueError):  # the client asks for no such key; so says `locate`
                 return None
             if self._is_led_elsewhere(error, node):
                 return self.entry_of(key)

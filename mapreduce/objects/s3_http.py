@@ -40,7 +40,7 @@ class Http(PoolManager):
 
     def __init__(self) -> None:
         super().__init__(
-            maxsize=8,
+            maxsize=16,  # so many keys are looked up at a time
             timeout=Timeout(connect=10, read=60),
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from mapreduce.errors import UsageError
+from mapreduce.objects.archives import is_like_member
 from mapreduce.objects.directory import Directory
 from mapreduce.objects.key_list import KeyList
 from mapreduce.objects.s3_inventory import MANIFEST, S3Inventory
@@ -59,6 +60,7 @@ def open_store(
     refuse_secret(source, "the source")
     if endpoint is not None:
         refuse_secret(endpoint, "the endpoint")
+    _refuse_member(source)
     if source.startswith("@") and not os.path.lexists(source):
         return _listed_in(source[1:], partial(_bucket, endpoint, region, endpoints))
     scheme = SCHEME.match(source)
@@ -82,6 +84,13 @@ def open_store(
             raise UsageError(
                 f"{other}:// is not supported: name a folder, or a bucket as s3://BUCKET/PREFIX"
             )
+
+
+def _refuse_member(source: str) -> None:
+    if is_like_member(source) and not os.path.lexists(source):
+        raise UsageError(
+            f"{source} is a member of an archive: name the archive, and choose members with --match"
+        )
 
 
 def _listed_in(address: str, bucket_of: Callable[[str], Looked]) -> Store:

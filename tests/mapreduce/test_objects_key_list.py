@@ -110,8 +110,61 @@ def test_a_file_whose_name_begins_so_is_a_file(
 def test_one_that_is_named_twice_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(LINE)
     source = listed(tmp_path, *[str(tmp_path / "a.jsonl")] * 2)
-    with pytest.raises(StoreError, match=r"lists .*a\.jsonl twice"):
+    with pytest.raises(UsageError, match=r"names .*a\.jsonl twice: remove one of its lines"):
         run(source)
+
+
+@pytest.mark.parametrize("name", ["é.jsonl", "caf\udce9.jsonl", r"a\xe9.jsonl", r"\x5c.jsonl"])
+def test_a_name_of_any_bytes_is_found(name: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(LINE)
+    (tmp_path / "keys.txt").write_bytes(os.fsencode(f"{tmp_path}/in/{name}\n"))
+    (entry,) = open_store(f"@{tmp_path}/keys.txt").entries()
+    (same,) = open_store(tmp_path / "in").entries()
+    assert entry.key.endswith(f"/in/{same.key}")
+    assert run(f"@{tmp_path}/keys.txt").ledger.read == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("s3://bucket/a\n".encode("utf-16"), "line 1: it holds a NUL.* save it as UTF-8"),
+        (b"/a\n/b\0c\n", "line 2: it holds a NUL"),
+        (bytes(99), "line 1: it holds a NUL"),
+        (b"s3://bucket/a\ns3://bucket/caf\xe9\n", r"line 2: .*caf.* is not UTF-8, as keys are"),
+        (b"/a.zip!/b\n", "line 1: '/a.zip!/b' is a member of an archive: name the archive"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused(
+    content: bytes, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    monkeypatch.setattr(S3, "entry_of", lambda *_: None)  # nobody is asked
+    (tmp_path / "keys.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=told):
+        list(open_store(f"@{tmp_path}/keys.txt").entries())
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_an_address(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(LINE)
+    (tmp_path / "keys.txt").write_bytes(f"\ufeff{tmp_path}/a.jsonl\r\n".encode())
+    assert run(f"@{tmp_path}/keys.txt").ledger.read == 1
+
+
+def test_a_key_that_cannot_be_asked_for_is_one_bad_object(
+    store: tuple[str, Seaweed], tmp_path: Path
+) -> None:
+    bucket, _ = store
+    source = listed(tmp_path, f"s3://{bucket}/a/../b", f"s3://{bucket}/a/1 é+%.jsonl")
+    got = run(source)
+    assert [(bad.key, bad.reason) for bad in got.ledger.quarantined] == [("a/../b", "unreadable")]
+    assert got.ledger.read == 2
+
+
+@pytest.mark.parametrize("source", ["in/a.zip!/b.csv", "s3://bucket/a.tar!/b.csv"])
+def test_a_member_is_no_source(source: str) -> None:
+    with pytest.raises(UsageError, match=r"name the archive, and choose members with --match"):
+        open_store(source)
 
 
 @pytest.mark.parametrize(

@@ -92,18 +92,37 @@ def test_many_keys_that_are_looked_up_at_once_are_all_found_elsewhere(
     (tmp_path / "keys.txt").write_text("".join(f"s3://{bucket}/{key}\n" for key in keys))
     store = S3(bucket, settings=settings_of(proxy, seaweed))
     together = threading.Event()
-    led = {"x-amz-bucket-region": HERE}
-    proxy.lay(*[Fault(status=400, headers=led, hold=together)] * AT_ONCE)
 
-    def let_go() -> None:
-        while len(proxy.asked) < AT_ONCE:
+    def led_together() -> None:
+        while len(proxy.asked) < AT_ONCE:  # a request that came later would be led in a circle
             time.sleep(0.01)
         together.set()
 
-    threading.Thread(target=let_go, daemon=True).start()
+    led = {"x-amz-bucket-region": HERE}
+    proxy.lay(*[Fault(status=400, headers=led, hold=together)] * AT_ONCE)
+    threading.Thread(target=led_together, daemon=True).start()
     listed = KeyList(tmp_path / "keys.txt", lambda _: store, lambda: store)
     assert [entry.key for entry in listed.entries()] == keys
     assert [entry.size_bytes for entry in listed.entries()] == [10] * len(keys)
+
+
+def test_a_thread_that_asks_as_before_changes_nothing_for_those_that_know_better(
+    proxy: Proxy, seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = seaweed.bucket()
+    seaweed.put(bucket, {"a": b"12"})
+    store = S3(bucket, settings=settings_of(proxy, seaweed))
+    before, client_of = store._nodes[0], store._client
+
+    def after_another(node: Settings) -> object:
+        if node.region == HERE:
+            client_of(before)  # of a thread that took its node before
+        return client_of(node)
+
+    monkeypatch.setattr(store, "_client", after_another)
+    proxy.lay(Fault(status=400, headers={"x-amz-bucket-region": HERE}))
+    assert store.entry_of("a") is not None
+    assert regions_of(proxy)[-1] == HERE
 
 
 def test_a_store_that_leads_in_a_circle_is_told(proxy: Proxy, seaweed: Seaweed) -> None:
