@@ -7,6 +7,7 @@ what a run needs.
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -128,6 +129,11 @@ class StoreOptions:
         """Have every bucket of this process, of trips and of roads, asked so."""
         if self.requester_pays:
             os.environ["AWS_REQUEST_PAYER"] = "requester"
+
+    def words(self) -> list[str]:
+        """Give the options that were given, as they are typed."""
+        endpoint = [] if self.endpoint is None else [f"--endpoint {shlex.quote(self.endpoint)}"]
+        return [*endpoint, *(["--requester-pays"] if self.requester_pays else [])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mapreduce.engines.local import checked_workers
 from mapreduce.errors import UsageError
 from mapreduce.job.job import Job, finished, merged_tables
 from mapreduce.limits import Limits
-from mapreduce.objects.listing import wanted
+from mapreduce.objects.listing import nothing_in, wanted
 from mapreduce.objects.members import located
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.source import open_store
@@ -91,7 +91,7 @@ def planned(
         first = first or split
     listed_s = time.monotonic() - started
     if first is None:
-        raise UsageError(f"{store.name} holds no object that matches the selection")
+        raise nothing_in(store, options.selection)
     slots, who = _workers(workers, inventory)
     sampled = _up_to(first.pieces, TIMED_BYTES)
     _, _, seconds = _attempt(job, store, sampled, Limits(allow_nan=options.limits.allow_nan))

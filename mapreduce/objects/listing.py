@@ -52,6 +52,12 @@ def objects_of(store: Store) -> Iterator[Entry]:
     return expanded(listed(store), store)
 
 
+def nothing_in(store: Store, selection: Selection | None = None) -> UsageError:
+    """Give what is said where there is nothing to read."""
+    chosen = "" if selection is None or selection.whole else " that matches the selection"
+    return UsageError(f"{store.name} holds no object{chosen}: is the folder or prefix right?")
+
+
 def prefix_of(store: Store) -> str | None:
     """Give what its user typed of every key: it hides nothing (see `selection.ignored`)."""
     return store.prefix if isinstance(store, Prefixed) else ""

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.attempts.prefetch import entry_of
 from mapreduce.engines.local import checked_workers
-from mapreduce.errors import MapReduceError, ObjectError, UsageError
+from mapreduce.errors import MapReduceError, ObjectError
 from mapreduce.job.loader import loading
 from mapreduce.job.name import JobName, name_of
 from mapreduce.ledger import Ledger, Quarantined, absorb
-from mapreduce.objects.listing import objects_of, prefix_of
+from mapreduce.objects.listing import nothing_in, objects_of, prefix_of
 from mapreduce.objects.members import located
 from mapreduce.objects.reader import Reader
 from mapreduce.objects.selection import ignored
@@ -106,7 +106,7 @@ def collect(
             told = time.monotonic()
             on_progress(Progress("map", ledger.ok, pieces.total, "objects"))
     if pieces.listed + pieces.ignored == 0:
-        raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
+        raise nothing_in(store, options.selection)
     check_any_record(ledger)
     done = ledger.ok + len(ledger.quarantined)
     on_progress(Progress("map", done, done, "objects"))

@@ -21,6 +21,7 @@ from mapreduce.job.name import job_code, name_of
 from mapreduce.ledger import merged
 from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
+from mapreduce.objects.listing import nothing_in
 from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
@@ -305,11 +306,7 @@ class _Run:
         """Give what was listed; there is nothing to merge or finish where that is nothing."""
         listing = self.journal.listing or Listing()
         if self.retry is None and listing.objects + listing.ignored == 0:
-            raise UsageError(
-                f"{self.store.name} holds no object"
-                + ("" if self.options.selection.whole else " that matches the selection")
-                + ": is the folder or prefix right?"
-            )
+            raise nothing_in(self.store, self.options.selection)
         return listing
 
     def _check_cover(self, listing: Listing) -> None:

@@ -31,6 +31,6 @@ def inspect_command(
     if objects < 1:
         raise UsageError(f"--objects: expected 1 or more objects to read, got {objects}")
     found = inspected(source, endpoint=store.endpoint, objects=objects)
-    say(told(found, source))
+    say(told(found, source, store.words()))
     if found.unreadable == found.objects:
         raise SystemExit(FAILED)

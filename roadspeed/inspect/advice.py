@@ -15,6 +15,8 @@ from roadspeed.inspect.traces import trace_of, unit_of, value_at
 from roadspeed.trip import DEFAULT_SPEED_UNIT, GPX_PATHS, PATHS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roadspeed.inspect.inspect import Findings, RecordPlace
     from roadspeed.inspect.leaves import Keys
     from roadspeed.inspect.traces import Trace
@@ -27,8 +29,11 @@ NO_OBJECTS: Final = (
 )
 
 
-def told(found: Findings, source: str) -> str:
-    """Give the findings for people, with the command to type next."""
+def told(found: Findings, source: str, reached: Sequence[str] = ()) -> str:
+    """Give the findings for people, with the command to type next.
+
+    `reached` are the options with which the source was reached, as they are typed.
+    """
     place = found.place
     paths = {keys: shown(keys) for keys in place.leaves}
     width = max(map(len, paths.values()), default=4)
@@ -49,7 +54,8 @@ def told(found: Findings, source: str) -> str:
     lines += [f"  {in_line(key)}: lines of a map, like roads; not a trip" for key in found.roads]
     others = {where: p for where, p in found.places.items() if p is not place}
     lines += [f"  also {p.records:,} records{_placed(where)}" for where, p in others.items()]
-    lines += ["", *_advice(found, source)]
+    typed = " ".join([shlex.quote(source), *reached])
+    lines += ["", *_advice(found, typed)]
     return "\n".join(lines)
 
 
@@ -68,7 +74,7 @@ def _placed(where: Where) -> str:
     return f" of {where.format}"
 
 
-def _advice(found: Findings, source: str) -> list[str]:
+def _advice(found: Findings, typed: str) -> list[str]:
     place = found.place
     if not place.records:
         alone = "These are roads: use the trips as SOURCE, and this file with --roads."
@@ -107,7 +113,7 @@ def _advice(found: Findings, source: str) -> list[str]:
             " such fixes as speed_out_of_range."
         )
     said += _of_not_finite(found, [*links[:1], *speeds[:1]])
-    return [*said, f"  {_command(found, source, seen)}"]
+    return [*said, f"  {_command(found, typed, seen)}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +205,7 @@ def _of_not_finite(found: Findings, used: list[Keys]) -> list[str]:
     return said
 
 
-def _command(found: Findings, source: str, seen: _Seen) -> str:
+def _command(found: Findings, typed: str, seen: _Seen) -> str:
     at, leaves = found.at or Where(), found.place.leaves
     named = path_of if at.format != "csv" else operator.itemgetter(0)  # a column as it stands
     links, speeds, trace = seen.links, seen.speeds, seen.trace
@@ -235,4 +241,4 @@ def _command(found: Findings, source: str, seen: _Seen) -> str:
     if found.place.not_finite or found.not_finite_beside:
         options.append("--allow-nan")
     end = "--out OUT" if matched else "--out OUT --roads ROADS"
-    return " ".join(["roadspeed run", shlex.quote(source), *options, end])
+    return " ".join(["roadspeed run", typed, *options, end])

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mapreduce import Int, Json, ObjectError, UsageError
+from mapreduce import Int, Json, ObjectError
 from mapreduce.formats.field_path import LIST_STEP, is_nameable, path_of
 from mapreduce.formats.nan_tokens import WORDS, Word, holds, masked
 from mapreduce.formats.parquet import MAGIC
 from mapreduce.objects.archives import explained
 from mapreduce.objects.file_kinds import HEAD_BYTES, refuse_packed_again
-from mapreduce.objects.listing import wanted
+from mapreduce.objects.listing import nothing_in, wanted
 from mapreduce.objects.members import located
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
@@ -162,7 +162,7 @@ def inspected(
             if fault:
                 found.faults.append(f"{entry.key}: {fault}")
     if not found.objects:
-        raise UsageError(f"{store.name} holds no object: is the folder or prefix right?")
+        raise nothing_in(store)
     return found
 
 

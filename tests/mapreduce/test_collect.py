@@ -93,3 +93,6 @@ def test_a_process_that_dies_is_told_with_the_object() -> None:
 def test_nothing_there_is_told() -> None:
     with pytest.raises(UsageError, match="holds no object"):
         collected({}, workers=1)
+    options = mr.Options(selection=mr.Selection(match=("b*",)))
+    with pytest.raises(UsageError, match="holds no object that matches the selection: is the"):
+        collected({"a": lines(1)}, workers=1, options=options)

@@ -161,3 +161,14 @@ def test_the_example_of_a_hopeless_run_is_of_the_reason_it_names(tmp_path: Path)
     said = str(caught.value)
     assert "First: record 1 of a: no_link." in said
     assert 'First: record 0 of a: bad_link, "x".' in said
+
+
+def test_the_command_reaches_the_source_as_inspect_did(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("link,speed\n1,30\n2,40\n")
+    typed = [str(tmp_path), "--endpoint", "http://127.0.0.1:1", "--requester-pays"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_REQUEST_PAYER", "")  # put back at the end
+        said = CliRunner().invoke(app, ["inspect", *typed])
+    assert said.exit_code == 0
+    command = said.output.splitlines()[-1]
+    assert f"roadspeed run {tmp_path} --endpoint http://127.0.0.1:1 --requester-pays -" in command
