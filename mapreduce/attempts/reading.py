@@ -20,6 +20,7 @@ from mapreduce.formats.parquet import MAGIC, Parquet
 from mapreduce.formats.parsed import NOT_A_RECORD, Parsed
 from mapreduce.formats.record_list import TEXT_BYTES, text_bytes
 from mapreduce.ledger import SAMPLES_PER_REASON
+from mapreduce.objects import Location
 from mapreduce.objects.compression import compression_of
 from mapreduce.objects.file_kinds import (
     HEAD_BYTES,
@@ -27,6 +28,7 @@ from mapreduce.objects.file_kinds import (
     refuse_packed,
     refusing,
 )
+from mapreduce.objects.members import PLAIN, member_of
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.unpacked import unpacked
 from mapreduce.plan import TO_THE_END
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from mapreduce.attempts.prefetch import Fetcher
     from mapreduce.formats.formats import Format, LineFormat
     from mapreduce.limits import Limits
-    from mapreduce.objects import Location
     from mapreduce.objects.body import Body
     from mapreduce.objects.reader import Reader
     from mapreduce.plan import Piece
@@ -125,12 +126,22 @@ class Readings:
     def _groups(self, format_: Parquet, reading: Reading, location: Location) -> Generator[Parsed]:
         piece = reading.piece
         stop = None if piece.stop in (TO_THE_END, piece.size_bytes) else piece.stop
-        with ObjectFile(self._reader, entry_of(piece), location) as file:
+        with ObjectFile(self._reader, entry_of(piece), self._at_hand(piece, location)) as file:
             refuse_other_than(MAGIC, "a Parquet file", file.read(HEAD_BYTES), piece.key)
             with file.fault_raised():
                 cap = self._limits.object_cap_bytes
                 yield from format_.batches(file, piece.start, stop, cap_bytes=cap)
             reading.unchecked |= file.unchecked
+
+    def _at_hand(self, piece: Piece, location: Location) -> Location:
+        """Give where to read parts of an object: here, if it is unpacked from its beginning."""
+        member = member_of(entry_of(piece)) if location.member else None
+        if member is None or member.method == PLAIN:
+            return location
+        if piece.size_bytes > self._limits.object_cap_bytes:
+            return location  # in bounded memory, and as often as parts of it are asked for
+        with self._reader.open(entry_of(piece), location) as body:
+            return Location(body=body.read())
 
     def _points(self, format_: Gpx, reading: Reading, location: Location) -> Generator[Parsed]:
         piece = reading.piece

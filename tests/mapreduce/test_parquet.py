@@ -6,6 +6,7 @@ import decimal
 import io
 import random
 import tracemalloc
+import zipfile
 from contextlib import suppress
 from typing import Any
 
@@ -19,9 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
+from mapreduce.attempts.attempt import AttemptRunner
 from mapreduce.errors import ObjectError
 from mapreduce.formats.parquet import Parquet
 from mapreduce.formats.parquet_pages import check_pages
+from mapreduce.objects.listing import objects_of
+from mapreduce.objects.member_body import ZipBody
+from mapreduce.objects.members import located
+from mapreduce.objects.reader import Reader
+from mapreduce.plan import Piece
+from tests.jobs.forms import OfParquet
 from tests.mapreduce.readings import columns, read
 
 TRIPS = Parquet(link=mr.Int("link"), speed=mr.Float("v", optional=True, high=400.0))
@@ -212,3 +220,35 @@ def test_a_long_text_that_many_rows_share_is_held_once() -> None:
     assert len(got.columns["x"]) == 60_000
     assert held < 64 << 20
     assert peak_bytes < 64 << 20
+
+
+def test_parquet_in_a_zip_is_unpacked_once_and_held_against_its_checksum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table, rows = io.BytesIO(), np.arange(40_000)
+    pq.write_table(pa.table({"link": rows, "v": rows / 100}), table, row_group_size=4_000)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.parquet", table.getvalue())
+    good = out.getvalue()
+    at = good.rindex(b"PK\x01\x02") + 16
+    belied = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+    begun: list[ZipBody] = []
+    begin = ZipBody._begin
+
+    def counted(body: ZipBody) -> None:
+        begun.append(body)
+        begin(body)
+
+    monkeypatch.setattr(ZipBody, "_begin", counted)
+    store = mr.Memory({"good.zip": good, "bad.zip": belied})
+    runner = AttemptRunner(OfParquet(), Reader(), mr.Limits())
+    entries = list(objects_of(store))
+    pieces = [Piece(n, e.key, e.size_bytes, e.etag) for n, e in enumerate(entries)]
+    _, ledger = runner.run(pieces, [located(store, entry) for entry in entries])
+    runner.close()
+    assert (ledger.ok, ledger.read) == (1, 40_000)
+    (bad,) = ledger.quarantined
+    assert (bad.key, bad.reason) == ("bad.zip!/a.parquet", "unreadable")
+    assert "its checksum is another" in bad.place
+    assert len(begun) == 2
