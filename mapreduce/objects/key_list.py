@@ -54,7 +54,7 @@ class KeyList:
     Raises
     ------
     UsageError
-        There is no such file, or it names nothing.
+        There is no such file on this machine, or it names nothing.
     """
 
     prefix = None
@@ -62,6 +62,11 @@ class KeyList:
     def __init__(
         self, path: str | Path, bucket_of: Callable[[str], Looked], files: Callable[[], Looked]
     ) -> None:
+        if str(path).startswith(S3):
+            raise UsageError(
+                f"@{path}: a list of addresses is a file on this machine: copy it here, or name a"
+                " manifest.json of an S3 Inventory"
+            )
         self.path = Path(path)
         first = next(self._lines(), None)
         if first is None:

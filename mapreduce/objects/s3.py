@@ -29,6 +29,7 @@ from mapreduce.objects.s3_credentials import provider_of
 from mapreduce.objects.s3_errors import region_told
 from mapreduce.objects.s3_failures import CLIENT_FAILURES, failure
 from mapreduce.objects.s3_http import Http
+from mapreduce.objects.s3_pages import MOST_OBJECT_BYTES
 from mapreduce.objects.s3_settings import Settings, find_settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from minio.datatypes import Object
 
 USUAL_REGION = "us-east-1"  # Amazon says where else a bucket is; others take any
-_MOST_BYTES = 1 << 50  # no store takes an object of a pebibyte
 _URL = re.compile(r"s3://([^/]+)(?:/(.*))?", re.DOTALL)
 
 
@@ -286,7 +286,9 @@ class S3:
 
     def _entry(self, item: Object, prefix: str) -> Entry:
         key, size = item.object_name or "", item.size
-        if not key or size is None or not 0 <= size <= _MOST_BYTES or not key.startswith(prefix):
+        if size is None or not 0 <= size <= MOST_OBJECT_BYTES:
+            raise self._odd(item, prefix)
+        if not key or not key.startswith(prefix):
             raise self._odd(item, prefix)
         return Entry(key, size, item.etag or "")
 

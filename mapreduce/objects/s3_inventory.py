@@ -24,6 +24,7 @@ from mapreduce.errors import ObjectError, StoreError, UsageError
 from mapreduce.objects import Entry, Location
 from mapreduce.objects.object_file import ObjectFile
 from mapreduce.objects.reader import Reader
+from mapreduce.objects.s3_pages import MOST_OBJECT_BYTES
 from mapreduce.objects.unpacked import unpacked
 
 if TYPE_CHECKING:
@@ -162,6 +163,10 @@ class S3Inventory:
                 newline="",
             )
             for cells in csv.reader(text, strict=True):
+                if len(cells) != len(self._columns):
+                    raise ValueError(
+                        f"expected {len(self._columns)} columns, got {len(cells)}: {cells!r:.80}"
+                    )
                 row = dict(zip(self._columns, cells, strict=True))
                 found = _row(row, unquote_plus(row["Key"]))
                 if found.is_object:
@@ -202,7 +207,11 @@ def _row(row: dict[str, Any], key: str) -> _Row:
     is_latest = str(row.get("IsLatest", "true")).lower() != "false"
     is_marker = str(row.get("IsDeleteMarker", "false")).lower() == "true"
     etag = str(row.get("ETag") or "").strip('"')
-    return _Row(key, int(row["Size"] or 0), etag, is_latest and not is_marker)
+    said = str(row["Size"] or 0)
+    size_bytes = int(said) if said.isdecimal() else -1
+    if not key or not 0 <= size_bytes <= MOST_OBJECT_BYTES:
+        raise ValueError(f"it lists {key!r} with a size of {said!r}")
+    return _Row(key, size_bytes, etag, is_latest and not is_marker)
 
 
 class _Checked:

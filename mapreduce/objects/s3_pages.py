@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
+MOST_OBJECT_BYTES: Final = 1 << 50  # no store takes an object of a pebibyte
 EMPTY_PAGES: Final = 1000  # in a row; a store may skip what it has deleted
 _MORE = re.compile(rb"<(?:\w+:)?IsTruncated>\s*(\w+)\s*<")
 _NEXT = re.compile(rb"<(?:\w+:)?NextContinuationToken>([^<]+)<")

@@ -161,6 +161,25 @@ def test_reports_that_are_not_what_the_manifest_says_end_the_listing(
             list(open_store(source).entries())
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('"b","k"', r"expected 8 columns, got 2: \['b', 'k'\]"),
+        ('"b","k","v","true","false","99999999999999999999","t","x"', "'k' with a size of '9999"),
+        ('"b","k","v","true","false","-5","t","x"', "'k' with a size of '-5'"),
+        ('"b","k","v","true","false","five","t","x"', "'k' with a size of 'five'"),
+        ('"b","","v","true","false","5","t","x"', "lists '' with a size of '5'"),
+    ],
+)
+def test_lines_that_can_be_no_object_end_the_listing(
+    line: str, told: str, store: tuple[str, Seaweed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms = {"CSV": (lambda *_: gzip.compress(line.encode() + b"\n"), "csv.gz", SCHEMA)}
+    monkeypatch.setattr("tests.mapreduce.test_objects_inventory.FORMS", forms)
+    with pytest.raises(StoreError, match=told):
+        list(open_store(reported(store, "CSV")).entries())
+
+
 @pytest.mark.parametrize("address", ["none/manifest.json", "s3://{}-none/manifest.json"])
 def test_no_manifest_is_refused(address: str, store: tuple[str, Seaweed]) -> None:
     with pytest.raises((UsageError, StoreError), match=r"manifest|cannot be read|bucket"):

@@ -161,6 +161,11 @@ def test_a_key_that_cannot_be_asked_for_is_one_bad_object(
     assert got.ledger.read == 2
 
 
+def test_a_list_that_lies_in_a_bucket_is_to_be_copied() -> None:
+    with pytest.raises(UsageError, match="a file on this machine: copy it here"):
+        open_store("@s3://bucket/keys.txt")
+
+
 @pytest.mark.parametrize("source", ["in/a.zip!/b.csv", "s3://bucket/a.tar!/b.csv"])
 def test_a_member_is_no_source(source: str) -> None:
     with pytest.raises(UsageError, match=r"name the archive, and choose members with --match"):
