@@ -43,10 +43,10 @@ def measured(root: Path, files: int, tables: int, rounds: int) -> str:
 
 def made(root: Path, files: int, tables: int, format_: str) -> Corpus:
     """Make tables of the town's fixes, each of which holds those of `files` trips."""
-    folder = root / f"tables-{files}-{tables}-{format_}"
+    folder = root / f"fixes-{files}-{tables}-{format_}"
     inside = folder / "0"
     inside.mkdir(parents=True, exist_ok=True)
-    first = root / f"table-{files}.{format_}"
+    first = root / f"fixes-{files}.{format_}"
     if not first.exists():
         _write(_fixes(root, files), first)
     for number in range(tables):
@@ -63,7 +63,7 @@ def _fixes(root: Path, files: int) -> pa.Table:
         for fix in ujson.loads(trip.read_bytes())["data"]:
             link = (fix.get("dbResponse") or {}).get("linkID")
             if link and link.isdecimal() and isinstance(fix.get("absVelocity"), float):
-                where = {"latitude": fix.get("latitude"), "longitude": fix.get("longitude")}
+                where = {"latitude": fix["lat"], "longitude": fix["long"]}
                 speed = fix["absVelocity"]
                 rows.append({"trip": trip.stem, **where, "link": int(link), "speed": speed})
     return pa.Table.from_pylist(rows)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
 from benchmarks import answers, page, scale, tables
@@ -64,7 +66,10 @@ def test_tables_of_the_same_fixes_give_the_same_answer(
     format_: str, few: Corpus, tmp_path: Path
 ) -> None:
     made = tables.made(few.folder.parent, 2, 3, format_)
-    assert made.objects == len(list(made.folder.rglob(f"*.{format_}"))) == 3
+    paths = list(made.folder.rglob(f"*.{format_}"))
+    assert made.objects == len(paths) == 3
+    read = pyarrow.csv.read_csv if format_ == "csv" else pyarrow.parquet.read_table
+    assert all(column.null_count == 0 for column in read(paths[0]).columns)
     for name in ("table_roadspeed", "table_polars"):
         watched(f"benchmarks.programs.{name}", str(made.folder), f"{tmp_path}/{name}", "1")
     assert not answers.difference(tmp_path / "table_roadspeed", tmp_path / "table_polars")
