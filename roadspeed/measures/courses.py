@@ -7,15 +7,20 @@ uncompressed .npz: equal courses are equal bytes, whatever compressor a machine 
 
 from __future__ import annotations
 
+import os
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_magic, write_array
 
+from mapreduce.atomic_file import whole
 from mapreduce.errors import JobError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 UNITS_A_DEGREE: Final = 10_000_000
+ALIGNMENT: Final = 64
+FORMAT: Final = (1, 0)  # of numpy's files
+_NAME_AT: Final = 30  # of a member: before it are the lengths of name and extra fields
+_ALIGNED: Final = 0xD935  # the extra field that aligns
 _ARRAYS: Final = ("link", "starts", "breaks", "lon", "lat")
 
 
@@ -81,13 +90,18 @@ class Courses:
         )
 
     def write(self, path: Path) -> None:
-        """Write what `read` reads."""
-        with path.open("wb") as file:
-            np.savez(file, **{name: getattr(self, name) for name in _ARRAYS})
+        """Write what `read` reads, whole or not at all."""
+        with whole(path) as part, part.open("wb") as file, ZipFile(file, "w") as members:
+            for name in _ARRAYS:
+                info = ZipInfo(f"{name}.npy")  # of 1980, so that times make no difference
+                padding = -(file.tell() + _NAME_AT + len(info.filename) + 6) % ALIGNMENT
+                info.extra = struct.pack("<HHH", _ALIGNED, 2 + padding, ALIGNMENT) + bytes(padding)
+                with members.open(info, "w") as member:
+                    write_array(member, getattr(self, name), FORMAT)
 
     @classmethod
     def read(cls, path: Path) -> Courses:
-        """Read a file of `write`.
+        """Read a file of `write`: it stays on the disk, and the processes of a machine share it.
 
         Raises
         ------
@@ -95,10 +109,9 @@ class Courses:
             It is none.
         """
         try:
-            with path.open("rb") as file, np.load(file) as arrays:
-                made = cls(*(arrays[name] for name in _ARRAYS))
+            made = cls(*_mapped(path))
             made._check()
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, struct.error) as error:
             raise JobError(f"{path}: expected a file of the courses of links: {error}") from None
         return made
 
@@ -116,3 +129,26 @@ class Courses:
         }
         if wrong := [name for name, good in fits.items() if not good]:
             raise ValueError(f"its {wrong[0]} do not fit")
+
+
+def _mapped(path: Path) -> Iterator[npt.NDArray[Any]]:
+    """Map the arrays into memory: numpy's `load` would copy them.
+
+    A member is a local header (PKWARE's APPNOTE.TXT, 4.3.7), its name, extra fields (of which one
+    aligns what follows, as Android's zipalign does), and a file of numpy.
+    """
+    with path.open("rb") as file, ZipFile(file) as members:
+        for name in _ARRAYS:
+            member = members.getinfo(f"{name}.npy")
+            file.seek(member.header_offset + _NAME_AT - 4)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+            if member.compress_type != ZIP_STORED or read_magic(file) != FORMAT:
+                raise ValueError("it is compressed, or of another format")
+            shape, _, dtype = read_array_header_1_0(file)
+            if dtype.hasobject or len(shape) != 1:
+                raise ValueError("its arrays are of another kind")
+            if not shape[0]:
+                yield np.zeros(0, dtype)
+                continue
+            array = np.asarray(np.memmap(path, dtype, "r", file.tell(), shape))
+            yield np.require(array, requirements="A")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +82,19 @@ def test_equal_courses_are_equal_bytes_whatever_the_order_of_the_roads(tmp_path:
     again = Courses.read(tmp_path / "0.npz")
     assert lines_of(again) == lines_of(roads.courses(str(tmp_path / "0.geojson")))
     assert [a.dtype.str for a in (again.lon, again.starts, again.breaks)] == ["<i4", "<i8", "<i8"]
+
+
+def test_a_file_is_numpys_and_its_arrays_are_mapped_not_copied(tmp_path: Path) -> None:
+    made = roads.courses(geojson(tmp_path / "roads.geojson", ROWS))
+    made.write(tmp_path / "c.npz")
+    again = Courses.read(tmp_path / "c.npz")
+    with np.load(tmp_path / "c.npz") as arrays:
+        for name in ("link", "starts", "breaks", "lon", "lat"):
+            array = getattr(again, name)
+            np.testing.assert_array_equal(array, arrays[name])
+            np.testing.assert_array_equal(array, getattr(made, name))
+            assert isinstance(array.base.base, mmap.mmap)
+            assert array.ctypes.data % 64 == 0
 
 
 def test_ids_may_be_text(tmp_path: Path) -> None:
