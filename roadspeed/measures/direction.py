@@ -50,7 +50,14 @@ def directions(
     -------
     int64[n]
         `FORWARD`, `BACKWARD`, or `UNKNOWN`: no such link, no heading, or one across the link.
+
+    Raises
+    ------
+    ValueError
+        Links are integers and ids are text, or the other way round.
     """
+    if link.dtype.kind != courses.link.dtype.kind:
+        raise ValueError(f"expected links as {courses.link.dtype}, got {link.dtype}")
     found = np.zeros(len(link), np.int64)
     if not len(courses) or not len(link):
         return found

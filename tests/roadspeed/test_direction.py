@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce.errors import UsageError
+from roadspeed import roads
 from roadspeed.measures import segments
 from roadspeed.measures.courses import Courses
 from roadspeed.measures.direction import (
@@ -26,6 +28,8 @@ from roadspeed.measures.direction import (
 from roadspeed.measures.direction_words import from_words, parse_direction_values
 from roadspeed.measures.headings import LEAST_M, headings
 from roadspeed.roads.rows.lines import courses_of
+from tests.curitiba import CURITIBA, needs_curitiba
+from tests.roadspeed.direction_figures import Fixes
 from tests.roadspeed.towns import default_town
 
 if TYPE_CHECKING:
@@ -207,6 +211,8 @@ def test_ids_may_be_text() -> None:
     named = Courses.of(np.array([b"b", b"b"]), np.zeros(2, np.int64), at, at)
     link, heading = np.array([b"a", b"b", b"bb", b"c"]), np.full(4, 45.0)
     assert directions(named, link, heading).tolist() == [0, 1, 0, 0]
+    with pytest.raises(ValueError, match="expected links as"):
+        directions(named, np.arange(4), heading)
 
 
 def test_a_sign_is_a_direction() -> None:
@@ -346,3 +352,18 @@ def test_directions_are_those_that_the_towns_drives_took(
     stayed = held(directions(town_courses, link, slow, lat, lon), trip, link)
     assert (stayed == UNKNOWN).mean() < 0.03
     assert ((stayed != true) & (stayed != UNKNOWN))[moving].mean() < 0.001
+
+
+@needs_curitiba
+def test_real_drives_went_the_way_that_they_say() -> None:
+    fixes = Fixes.of(
+        (json.loads(path.read_bytes())["data"] for path in sorted(CURITIBA.glob("trips/*.json"))),
+        "matchDirection",
+    )
+    moved = headings(fixes.trip, fixes.lat, fixes.lon)
+    made = roads.courses(str(CURITIBA / "roads.geojson"))
+    got = directions(made, fixes.link, moved, fixes.lat, fixes.lon)
+    known = (fixes.said != UNKNOWN) & (got != UNKNOWN)
+    assert known.sum() > 9_000
+    assert (got == fixes.said)[known].mean() > 0.999
+    assert (held(got, fixes.trip, fixes.link) == UNKNOWN).mean() < 0.02
