@@ -84,7 +84,7 @@ class _Layout:
     Attributes
     ----------
     like
-        The text with each digit as 0.
+        The text with each digit as 0; a byte of second or fraction is 0 as a number.
     slow
         0xff at each byte but those of second and fraction, which are 0.
     most
@@ -114,7 +114,7 @@ def _layout_of(text: bytes) -> _Layout | None:
         start, stop = found.span(name)
         slow[max(0, start) : max(0, stop)] = 0
     most = np.where(like == _ZERO, np.uint8(0x7F - _NINE), np.uint8(0x7F))
-    as_words = (one.view(_WORD)[:, np.newaxis] for one in (like, slow, most))
+    as_words = (one.view(_WORD)[:, np.newaxis] for one in (like & slow, slow, most))
     return _Layout(found, *as_words)
 
 
@@ -152,9 +152,7 @@ def _of_layout(raw: Bytes, layout: _Layout, zone: TimeZone | None) -> tuple[Mask
     What is slow to change is read of the first of each run of texts that have it in common.
     """
     n, found = len(raw), layout.found
-    words = raw.view(_WORD).T.copy(order="C")
-    words ^= layout.like
-    words &= layout.slow
+    words = np.bitwise_and(raw.view(_WORD).T, layout.slow, order="C")
     changed = (words[:, 1:] != words[:, :-1]).any(axis=0).nonzero()[0]
     if len(changed) == n - 1:
         fits, good, times = _to_the_minute(words, raw, layout)
@@ -162,7 +160,9 @@ def _of_layout(raw: Bytes, layout: _Layout, zone: TimeZone | None) -> tuple[Mask
         bounds = np.concatenate([[0], changed + 1, [n]])
         starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
         firsts = _to_the_minute(words.take(starts, axis=1), raw[starts], layout)
-        fits, good = (one.repeat(lengths) for one in firsts[:2])
+        fits, good = (
+            np.ones(n, np.bool_) if one.all() else one.repeat(lengths) for one in firsts[:2]
+        )
         times = firsts[2].repeat(lengths)
     if found["second"]:
         second, worst = _number(raw, found.span("second"))
@@ -182,10 +182,10 @@ def _of_layout(raw: Bytes, layout: _Layout, zone: TimeZone | None) -> tuple[Mask
 def _to_the_minute(words: Words, raw: Bytes, layout: _Layout) -> tuple[Mask, Mask, Ints]:
     """Read texts without second and fraction: whether they are of the layout, are good, and when.
 
-    `words` are their differences from the layout, uint64[words, n]: of a digit its number, and 0
-    elsewhere, where a text is of the layout. Times are int64[n], microseconds since 1970 in UTC, or
-    as clocks show them.
+    `words` are their bytes, uint64[words, n], 0 where second and fraction are. Times are int64[n],
+    microseconds since 1970 in UTC, or as clocks show them.
     """
+    words = words ^ layout.like  # a digit is its number then, and all else 0
     over = np.bitwise_or.reduce((words + layout.most) | words, axis=0) & _HIGH_BITS
     fits = over == 0
     pairs = words[:2] * _TEN + (words[:2] >> _BYTE)
