@@ -14,7 +14,7 @@ setup: $(VENV)/.set-up  ## a virtual environment with what the programs need
 
 tools: $(VENV)/.tools  ## and with what tests and lint need
 
-$(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch])
+$(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch] mapreduce/tables/grouping/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): about 160 MB to download, 600 MB on the disk"

@@ -1,21 +1,25 @@
-"""What pyproject.toml can't say yet but as an experiment: the one compiled part, an option.
+"""What pyproject.toml can't say yet but as an experiment: the compiled parts, each an option.
 
-Without a C compiler, or Python's headers, the install goes on without it: see
-mapreduce/formats/scanner.
+Without a C compiler, or Python's headers, the install goes on without them: see
+mapreduce/formats/scanner and mapreduce/tables/grouping.
 """
 
 from setuptools import Extension, setup
 
-FOLDER = "mapreduce/formats/scanner"
+PARTS = {  # folder -> module, and what is included there
+    "mapreduce/formats/scanner": ("_scan", ("grammar", "columns", "scan")),
+    "mapreduce/tables/grouping": ("_group", ("groups", "sums", "order")),
+}
 
 setup(
     ext_modules=[
         Extension(
-            "mapreduce.formats.scanner._scan",
-            [f"{FOLDER}/module.c"],
-            depends=[f"{FOLDER}/{name}.h" for name in ("grammar", "columns", "scan")],
+            f"{folder.replace('/', '.')}.{module}",
+            [f"{folder}/module.c"],
+            depends=[f"{folder}/{name}.h" for name in included],
             extra_compile_args=["-O3"],
             optional=True,
         )
+        for folder, (module, included) in PARTS.items()
     ]
 )

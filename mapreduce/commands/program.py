@@ -71,11 +71,13 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         import mapreduce
         from mapreduce.formats import scanner
+        from mapreduce.tables import grouping
 
-        with_it = "with" if scanner.is_built() else "without"
+        parts = {"scanner": scanner.is_built(), "grouping": grouping.is_built()}
+        told = (f"{'with' if built else 'without'} the compiled {p}" for p, built in parts.items())
         say(
             f"roadspeed {mapreduce.__version__}, Python {platform.python_version()}"
-            f" on {platform.machine()}, {with_it} the compiled scanner"
+            f" on {platform.machine()}, {', '.join(told)}"
         )
         raise typer.Exit
 
@@ -86,6 +88,6 @@ Version: TypeAlias = Annotated[
         "--version",
         callback=_show_version,
         is_eager=True,
-        help="Show the version, and whether plain JSON is read by compiled code.",
+        help="Show the version, and whether compiled code reads plain JSON and sums by key.",
     ),
 ]

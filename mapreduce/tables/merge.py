@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from mapreduce.tables.grouping import grouped
 from mapreduce.tables.table import Array, Ints, Schema, carried, checked_sum, run_starts
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ def sorted_rows(schema: Schema, keys: tuple[Array, ...], values: tuple[Ints, ...
     JobError
         Where a sum passes int64.
     """
+    columns = zip((c.rule for c in schema.columns), values, strict=True)
+    quick = grouped(keys, list(columns), ascending=True)
+    if quick is not None:
+        return quick
     order = order_of(keys)
     return collapsed(schema, tuple(k[order] for k in keys), tuple(v[order] for v in values))
 

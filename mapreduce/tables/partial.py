@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mapreduce.errors import JobError, PartialError
+from mapreduce.tables.grouping import grouped
 from mapreduce.tables.merge import collapsed, merged_runs, order_of, sorted_rows
 from mapreduce.tables.table import LIMB_BITS, Array, Column, Ints, Rows, Schema, Table, run_starts
 
@@ -101,11 +102,22 @@ def combine(table: Table, rows: Sequence[Rows], objects: Sequence[int]) -> Table
     pairs = [(r, o) for r, o in zip(rows, objects, strict=True) if len(r)]
     if not pairs:
         return _no_rows(schema)
+    pairs.sort(key=lambda pair: pair[1])
     keys = tuple(np.concatenate(c) for c in zip(*(r.keys for r, _ in pairs), strict=True))
     values = tuple(np.concatenate(c) for c in zip(*(r.values for r, _ in pairs), strict=True))
     if table.distinct:
         lengths = [len(r) for r, _ in pairs]
         origin = np.repeat(np.array([o for _, o in pairs], dtype=np.int64), lengths)
+        quick = grouped(
+            keys,
+            [
+                ("distinct", origin) if column.name in table.distinct else (column.rule, value)
+                for column, value in zip(schema.columns, values, strict=True)
+            ],
+            ascending=True,
+        )
+        if quick is not None:
+            return TablePartial(schema, *quick)
         order = order_of((*keys, origin))
         keys = tuple(k[order] for k in keys)
         first = np.zeros(len(order), dtype=np.int64)

@@ -1,8 +1,9 @@
 """What a table of partial sums is, and how records become rows of it.
 
 A table has integer keys (int64, or bytes of a declared width) and integer values, each merged by
-one rule. `Table.fold` is the heart of a job: runs of equal keys are folded to one row each before
-anything is sorted, since consecutive records mostly share their key. Floats are refused (scale
+one rule. `Table.fold` is the heart of a job: records of equal keys become one row before anything
+is sorted (see `grouping`); where that is numpy's to do, each run of them does, since consecutive
+records mostly share their key. Floats are refused (scale
 them first), sums that could pass int64 raise, and a key longer than declared is counted, never cut.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError
+from mapreduce.tables.grouping import grouped
 from mapreduce.tables.histogram import Histogram, percentile_names
 
 if TYPE_CHECKING:
@@ -178,7 +180,7 @@ class Table:
         return Schema(self.name, self.keys, tuple(columns))
 
     def fold(self, *keys: Any, **values: Any) -> Rows:
-        """Fold records into rows, one for each run of equal keys.
+        """Fold records into rows: at most one for each run of equal keys.
 
         Parameters
         ----------
@@ -211,12 +213,18 @@ class Table:
         if kept is not None:
             columns = [c[kept] for c in columns]
             refused, n = n - len(columns[0]), len(columns[0])
+        given_values = {
+            name: 1 if rule is Rule.DISTINCT else self._value(name, values[name], n, kept)
+            for name, rule in self.values.items()
+        }
+        quick = grouped(columns, [(_in_fold(self.values[m]), v) for m, v in given_values.items()])
+        if quick is not None:
+            return Rows(self, *quick, refused, behind)
         starts = run_starts(columns)
         folded = tuple(c[starts] for c in columns)
         out: list[Ints] = []
         for name, rule in self.values.items():
-            value = 1 if rule is Rule.DISTINCT else self._value(name, values[name], n, kept)
-            out += _folded(rule, value, starts, n, f"{self.name}.{name}")
+            out += _folded(rule, given_values[name], starts, n, f"{self.name}.{name}")
         return Rows(self, folded, tuple(out), refused, behind)
 
     def _behind(self, name: str, keys: Sequence[Any], values: dict[str, Any]) -> Rows:
@@ -311,6 +319,11 @@ def integers(values: Any, what: str) -> Ints:
         return array.astype(np.int64)
     hint = " Scale it first: mapreduce.scaled(x, 1_000_000)." if array.dtype.kind == "f" else ""
     raise JobError(f"{what}: expected integers that fit int64, got {array.dtype}.{hint}")
+
+
+def _in_fold(rule: Rule) -> str:
+    """Name a rule as `grouped` has it: whatever is distinct is there once, in one fold."""
+    return "max" if rule is Rule.DISTINCT else rule.value
 
 
 def run_starts(keys: Sequence[Array]) -> npt.NDArray[np.intp]:

@@ -18,6 +18,7 @@ import mapreduce as mr
 from mapreduce.atomic_file import whole
 from mapreduce.console.terminal import consequences
 from mapreduce.formats import scanner
+from mapreduce.tables import grouping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -356,7 +357,7 @@ def test_help_has_examples_and_loads_nothing_heavy(program: str) -> None:
 
 
 @pytest.mark.parametrize("program", ["mapreduce", "roadspeed"])
-def test_the_version_tells_whether_the_scanner_is_built(program: str) -> None:
+def test_the_version_tells_which_compiled_parts_are_built(program: str) -> None:
     told = [
         subprocess.run(
             [sys.executable, "-m", f"{program}.cli", "--version"],
@@ -364,13 +365,14 @@ def test_the_version_tells_whether_the_scanner_is_built(program: str) -> None:
             text=True,
             check=True,
             cwd=ROOT,
-            env=os.environ | {scanner.SWITCH: switch},
+            env=os.environ | {scanner.SWITCH: switch, grouping.SWITCH: switch},
         ).stdout
         for switch in ("0", "1")
     ]
     assert f"roadspeed {mr.__version__}, Python 3." in told[0]
-    assert told[0].endswith(", without the compiled scanner\n")
-    assert (told[0] != told[1]) == scanner.is_built()
+    assert told[0].endswith(", without the compiled scanner, without the compiled grouping\n")
+    assert (", with the compiled scanner," in told[1]) == scanner.is_built()
+    assert told[1].endswith(", with the compiled grouping\n") == grouping.is_built()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
