@@ -7,7 +7,7 @@ mapreduce/formats/scanner and mapreduce/tables/grouping.
 from setuptools import Extension, setup
 
 PARTS = {  # folder -> module, and what is included there
-    "mapreduce/formats/scanner": ("_scan", ("grammar", "columns", "scan")),
+    "mapreduce/formats/scanner": ("_scan", ("grammar", "columns", "scan", "lines")),
     "mapreduce/tables/grouping": ("_group", ("groups", "sums", "order")),
 }
 

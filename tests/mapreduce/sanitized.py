@@ -1,4 +1,4 @@
-"""Mutated documents through two builds of the scan must agree: `sanitized.py FOLDER SO SO`."""
+"""Mutated texts through two builds of the scans must agree: `sanitized.py FOLDER SO SO`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 TREE = {
     b"a": {b"data": [{b"db": {b"link": ("i", 8), b"h": ("f", 8)}, b"v": ("f", 8), b"w": ("t", 4)}]}
 }
+KINDS = b"-ii-ff"  # of the cells of a line
 TIMES = 20_000
 
 
@@ -41,17 +42,22 @@ def mutated(document: bytes, seeded: random.Random) -> bytes:
 
 
 def main() -> None:
-    documents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.json"))]
+    paths = sorted(p for p in Path(sys.argv[1]).iterdir() if p.suffix in {".json", ".csv"})
+    contents = [(path.read_bytes(), path.suffix == ".csv") for path in paths]
     builds = [load(path) for path in sys.argv[2:]]
     plans = [build.plan(TREE, 1000, True) for build in builds]
     seeded = random.Random(2019)
     taken = 0
-    for document in documents * TIMES:
-        one = mutated(document, seeded)
-        results = [build.scan(plan, one) for build, plan in zip(builds, plans, strict=True)]
+    for content, has_lines in contents * TIMES:
+        one = mutated(content, seeded)
+        if has_lines:
+            start = seeded.choice((0, len(one) // 2, len(one)))
+            results = [build.lines(one, start, KINDS, ",", ".") for build in builds]
+        else:
+            results = [build.scan(plan, one) for build, plan in zip(builds, plans, strict=True)]
         assert results[0] == results[1], one
         taken += results[0] is not None
-    sys.stdout.write(json.dumps([TIMES * len(documents), taken]))
+    sys.stdout.write(json.dumps([TIMES * len(contents), taken]))
 
 
 main()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.formats.field_path import keys_of
 
-VERSION: Final = 2  # as the compiled code has it: what it takes and gives
+VERSION: Final = 3  # as the compiled code has it: what it takes and gives
 
 _scan: Any
 try:
@@ -36,6 +36,22 @@ MAX_COLUMNS: Final = 64  # as the compiled code has it
 def is_built() -> bool:
     """Tell whether the compiled code is here, and not left out."""
     return _scan is not None and os.environ.get(SWITCH) != "0"
+
+
+def lines_of(
+    text: bytes, start: int, kinds: bytes, delimiter: str, decimal: str
+) -> tuple[int, list[tuple[bytearray, bytes, int]]] | None:
+    """Read lines of cells for `lines.py`: rows, and a column's values, states and what these have.
+
+    Parameters
+    ----------
+    start
+        The byte at which the first line begins.
+    kinds
+        Of each cell of a line a letter: "i" and "f" are read, all else is passed over.
+    """
+    found = _scan.lines(text, start, kinds, delimiter, decimal)
+    return None if found is None else (found[0], found[2])
 
 
 def scanner(at: str, fields: Mapping[str, Field], max_records: int) -> Scanner | None:

@@ -4,6 +4,8 @@ A column has a value and a state for each row. The value of a bad one is where i
 begins: of what was the same in the record before, the place is that one's. A leaf is read here only where there is no doubt what
 it is; where there is, NULL says so. */
 
+#pragma once
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

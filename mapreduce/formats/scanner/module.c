@@ -1,8 +1,10 @@
-/* The scan of `scan.h` for Python, without the GIL; `__init__.py` says what it is for. */
+/* The scans of `scan.h` and `lines.h` for Python, without the GIL; `__init__.py` and `lines.py` say
+   what they are for. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "lines.h"
 #include "scan.h"
 
 /* A plan, and the keys it points into. */
@@ -175,14 +177,69 @@ static PyObject *scan(PyObject *self, PyObject *arguments)
     return result;
 }
 
+/* Take what each cell of a line is: the letters of `lines.py`. */
+static int take_kinds(Lines *l, PyObject *kinds)
+{
+    if (PyBytes_GET_SIZE(kinds) < 1 || PyBytes_GET_SIZE(kinds) > MAX_CELLS)
+        return no_plan(PyExc_ValueError, "expected 1 to 1024 cells");
+    for (; l->cells < PyBytes_GET_SIZE(kinds); l->cells++) {
+        unsigned char kind = l->kind[l->cells] = PyBytes_AS_STRING(kinds)[l->cells];
+        if (kind != 'i' && kind != 'f')
+            continue;
+        if (l->plan.columns == MAX_COLUMNS)
+            return no_plan(PyExc_ValueError, "too many columns");
+        l->plan.widths[l->plan.columns] = PLACE_WIDTH;
+        l->column[l->cells] = l->plan.columns++;
+    }
+    return 1;
+}
+
+static PyObject *scan_text(Lines *l, PyObject *text, Py_ssize_t start)
+{
+    At begin = (At)PyBytes_AS_STRING(text);
+    int accepted;
+    l->scan.plan = &l->plan;
+    l->scan.bytes.end = begin + PyBytes_GET_SIZE(text);
+    Py_BEGIN_ALLOW_THREADS
+    accepted = scan_lines(l, begin + start);
+    Py_END_ALLOW_THREADS
+    PyObject *result = accepted ? result_of(&l->scan) : Py_NewRef(Py_None);
+    free_columns(&l->scan);
+    return result;
+}
+
+static PyObject *lines(PyObject *self, PyObject *arguments)
+{
+    PyObject *text, *kinds, *result = NULL;
+    Py_ssize_t start;
+    int delimiter, decimal;
+    if (!PyArg_ParseTuple(arguments, "SnSCC:lines", &text, &start, &kinds, &delimiter, &decimal))
+        return NULL;
+    Lines *l = PyMem_Calloc(1, sizeof(Lines));
+    if (!l)
+        return PyErr_NoMemory();
+    l->delimiter = delimiter;
+    l->decimal = decimal;
+    if (delimiter < 1 || delimiter > 127 || decimal < 1 || decimal > 127)
+        no_plan(PyExc_ValueError, "expected ASCII characters");
+    else if (start < 0 || start > PyBytes_GET_SIZE(text))
+        no_plan(PyExc_ValueError, "expected a start within the text");
+    else if (take_kinds(l, kinds))
+        result = scan_text(l, text, start);
+    PyMem_Free(l);
+    return result;
+}
+
 static PyMethodDef METHODS[] = {
+    {"lines", lines, METH_VARARGS,
+     "lines(text, start, kinds, delimiter, decimal): (rows, ascii, columns), or None."},
     {"plan", make_plan, METH_VARARGS, "plan(tree, max_records, allow_nan): what to take, for `scan`."},
     {"scan", scan, METH_VARARGS, "scan(plan, document): (rows, ascii, columns), or None."},
     {0},
 };
 
 /* Of what `__init__.py` calls and gets: one that was built of older sources is left out. */
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 
 static int add_version(PyObject *module)
 {
