@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 
 PARTS = {  # folder -> module, and what is included there
     "mapreduce/formats/scanner": ("_scan", ("grammar", "columns", "scan", "lines")),
-    "mapreduce/tables/grouping": ("_group", ("groups", "sums", "order")),
+    "mapreduce/tables/grouping": ("_group", ("groups", "sums", "order", "scale")),
 }
 
 setup(

@@ -22,7 +22,7 @@ from mapreduce.formats.arrow import (
     pyarrow,
     texts_in,
 )
-from mapreduce.formats.field_column import FieldColumn, some
+from mapreduce.formats.field_column import FieldColumn
 from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import (
     Field,
@@ -164,10 +164,10 @@ def column_from(field: Field, array: Any) -> FieldColumn:
         values = numbers_in(array, None).astype(np.float64, copy=False)
         if absent is not None:
             values = np.where(absent, np.nan, values)
-        bad = ~np.isfinite(values)
+        finite = np.isfinite(values)
         if absent is not None:
-            bad &= ~absent
-        return column_of(field, values, absent, some(bad))
+            finite |= absent
+        return column_of(field, values, absent, None if finite.all() else ~finite)
     if isinstance(field, Text) and field.width is not None:
         texts = texts_in(array, absent, field.width)
         if texts is not None:
@@ -208,7 +208,9 @@ def _of_integers(field: Int, array: Any, absent: Mask | None) -> FieldColumn:
     found = numbers_in(array, absent)
     is_wide = found.dtype == np.uint64
     values = found.view(np.int64) if is_wide else found.astype(np.int64, copy=False)
-    bad = some(values < 0) if is_wide else some(values <= BAD_INT)
+    bad = None
+    if len(values) and values.min() <= (-1 if is_wide else BAD_INT):
+        bad = values < 0 if is_wide else values <= BAD_INT
     if bad is not None:
         values = np.where(bad, 0, values)
     return column_of(field, values, absent, bad)

@@ -43,13 +43,14 @@ class Records:
     `without` leaves some out, for a reason that the run counts.
     """
 
-    __slots__ = ("_columns", "_drops", "_present", "object", "rows")
+    __slots__ = ("_columns", "_drops", "_first_row", "_places", "_present", "object")
 
     def __init__(
         self, piece: Piece, parsed: Parsed, first_row: int = 0, drops: Drops | None = None
     ) -> None:
         self.object = piece
-        self.rows = parsed.rows + first_row if first_row else parsed.rows
+        self._places = parsed.rows
+        self._first_row = first_row
         self._columns = parsed.columns
         self._present = parsed.present
         self._drops: Drops = [] if drops is None else drops
@@ -64,7 +65,12 @@ class Records:
             raise AttributeError(f"no field {name!r} in the job's records; it has {have}") from None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._places)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Each record's place in the object: int64[n]; made when asked for, as few jobs do."""
+        return self._places + self._first_row if self._first_row else self._places
 
     def part(self, start: int, stop: int) -> Records:
         """Give some of the records by themselves: to find the one at which a job fails."""

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError
+from mapreduce.tables import grouping
 from mapreduce.tables.grouping import grouped
 from mapreduce.tables.histogram import Histogram, percentile_names
 
@@ -297,6 +298,8 @@ def scaled(values: npt.NDArray[np.float64], per_unit: int) -> Ints:
         raise JobError(f"scaled: expected at least 1 part of a unit, got {per_unit}")
     values = np.asarray(values, dtype=np.float64)
     most = SCALED_LIMIT / per_unit
+    if (quick := grouping.scaled(values, per_unit, most)) is not None:
+        return quick
     if len(values) and not (-most < values.min() and values.max() < most):  # false for NaN too
         raise JobError(
             f"scaled: a value is NaN, infinite, or above 2**62 / {per_unit}; mask it first"

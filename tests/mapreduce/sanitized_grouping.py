@@ -71,8 +71,19 @@ def check(found: list[list[int]], keys: list[list[int]], columns: list[Any]) -> 
         assert [column[at] for column in found[len(keys) :]] == wanted
 
 
+def check_scaling(module: Any, seeded: random.Random) -> None:
+    """Compare with Python's own rounding, which is half to even too."""
+    for n in (0, 1, 7, 5000):
+        values = [seeded.choice((seeded.uniform(-1e9, 1e9), n / 2, -0.5)) for _ in range(n)]
+        found = module.scale(array("d", values), 1000.0, 1e15)
+        assert memoryview(found).cast("q").tolist() == [round(v * 1000.0) for v in values]
+        for bad in (float("nan"), float("inf"), -1e15, 1e300):
+            assert module.scale(array("d", [*values, bad]), 1000.0, 1e15) is None
+
+
 def main() -> None:
     module, seeded = load(sys.argv[1]), random.Random(2019)
+    check_scaling(module, seeded)
     given_up = 0
     for turn in range(TIMES):
         n = seeded.choice((0, 1, 2, 5, 40, 300)) if turn % 100 else 5000

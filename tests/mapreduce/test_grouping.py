@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
@@ -217,6 +217,30 @@ def test_what_it_does_not_know_is_left_to_numpy() -> None:
 def test_what_it_cannot_take_is_refused(keys: Any, columns: Any) -> None:
     with pytest.raises((TypeError, ValueError, OverflowError, BufferError)):
         grouping._group.group(keys, columns, False)
+
+
+@given(
+    st.lists(st.one_of(st.floats(), st.floats(-1e6, 1e6), st.integers(-(2**62), 2**62).map(float))),
+    st.sampled_from([1, 2, 1000, 1_000_000, 2**53, 2**54, 2**62]),
+)
+@example([0.5, 1.5, -0.5, -2.5, 4611686018427387000.0], 1)
+def test_floats_are_scaled_alike(values: list[float], per_unit: int) -> None:
+    told: list[list[int] | str] = []
+    for way in (_either, numpy_alone):
+        with way():
+            for array in (np.array(values), np.array(values)[::-1]):
+                try:
+                    told.append(mr.scaled(array, per_unit).tolist())
+                except JobError as error:
+                    told.append(str(error))
+    assert told[:2] == told[2:]
+
+
+@needs_compiler
+@pytest.mark.parametrize("values", [np.zeros(2, np.float32), np.zeros((2, 2)), np.zeros(4)[::2], 1])
+def test_what_it_cannot_scale_is_refused(values: Any) -> None:
+    with pytest.raises((TypeError, BufferError, ValueError)):
+        grouping._group.scale(values, 1.0, 1.0)
 
 
 @needs_compiler

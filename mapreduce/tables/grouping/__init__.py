@@ -2,7 +2,8 @@
 
 It is an option, and never judges. What it gives is what numpy's way gives, to the last bit. It
 gives up where a sum passes int64 on its way; there, and where it was not built (no compiler, a
-deployed host), numpy groups. `MAPREDUCE_GROUPING=0` in the environment leaves it out.
+deployed host), numpy groups. Floats become whole numbers here too. `MAPREDUCE_GROUPING=0` in the
+environment leaves it out.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     Ints: TypeAlias = npt.NDArray[np.int64]
 
-VERSION: Final = 1  # as the compiled code has it: what it takes and gives
+VERSION: Final = 2  # as the compiled code has it: what it takes and gives
 SWITCH: Final = "MAPREDUCE_GROUPING"
 MAX_COLUMNS: Final = 64  # as the compiled code has it
+MOST_PER_UNIT: Final = 2**53  # a double for sure
 RULES: Final = {
     name: number
     for number, name in enumerate(("sum", "min", "max", "wide", "wide_hi", "wide_lo", "distinct"))
@@ -80,6 +82,22 @@ def grouped(
         return None
     arrays = tuple(np.frombuffer(raw, np.int64) for raw in found)
     return arrays[: len(keys)], arrays[len(keys) :]
+
+
+def scaled(values: npt.NDArray[np.float64], per_unit: int, most: float) -> Ints | None:
+    """Give `rint(values * per_unit)`: int64[n]; None where that is numpy's to do, or to refuse.
+
+    Parameters
+    ----------
+    values
+        float64[n].
+    most
+        They lie between minus this and this; one that does not is refused.
+    """
+    if _group is None or values.ndim != 1 or per_unit > MOST_PER_UNIT:
+        return None
+    found = _group.scale(np.ascontiguousarray(values), per_unit, most)
+    return None if found is None else np.frombuffer(found, np.int64)
 
 
 def _values(given: Ints | int) -> Ints | int:

@@ -1,9 +1,10 @@
-/* The grouping of `groups.h` for Python, without the GIL; `__init__.py` says what it is for. */
+/* The grouping of `groups.h`, and `scale.h`, for Python, without the GIL; `__init__.py` says what it is for. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "order.h"
+#include "scale.h"
 
 enum { FEW_ROWS = 4096 }; /* grouped sooner than another thread would give the GIL back */
 
@@ -147,13 +148,46 @@ static PyObject *group(PyObject *self, PyObject *arguments)
     return given;
 }
 
+static PyObject *scaled_of(const Py_buffer *values, double per_unit, double most)
+{
+    if (values->ndim != 1 || !values->format || strcmp(values->format, "d"))
+        return refuse(PyExc_TypeError, "expected float64 in one dimension"), NULL;
+    Py_ssize_t count = values->shape[0];
+    PyObject *given = PyByteArray_FromStringAndSize(NULL, count * (Py_ssize_t)sizeof(int64_t));
+    if (!given)
+        return NULL;
+    int64_t *to = (int64_t *)PyByteArray_AS_STRING(given);
+    PyThreadState *others = count > FEW_ROWS ? PyEval_SaveThread() : NULL;
+    int within = scale(values->buf, count, per_unit, most, to);
+    if (others)
+        PyEval_RestoreThread(others);
+    if (within)
+        return given;
+    Py_DECREF(given);
+    Py_RETURN_NONE;
+}
+
+static PyObject *scale_values(PyObject *self, PyObject *arguments)
+{
+    PyObject *from;
+    double per_unit, most;
+    Py_buffer values;
+    if (!PyArg_ParseTuple(arguments, "Odd:scale", &from, &per_unit, &most) ||
+        PyObject_GetBuffer(from, &values, PyBUF_ND | PyBUF_FORMAT) < 0)
+        return NULL;
+    PyObject *given = scaled_of(&values, per_unit, most);
+    PyBuffer_Release(&values);
+    return given;
+}
+
 static PyMethodDef METHODS[] = {
+    {"scale", scale_values, METH_VARARGS, "scale(values, per_unit, most): whole numbers, or None."},
     {"group", group, METH_VARARGS, "group(keys, columns, ascending): the results, or None."},
     {0},
 };
 
 /* Of what `__init__.py` calls and gets: one that was built of older sources is left out. */
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static int add_version(PyObject *module)
 {
