@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         WideSum,
         scaled,
     )
+    from mapreduce.time_cells import date, hour, weekday
     from mapreduce.time_zone import TimeZone, zone_file
 
 _HOMES = {
@@ -97,6 +98,9 @@ _HOMES = {
     "Table": "mapreduce.tables.table",
     "WideSum": "mapreduce.tables.table",
     "scaled": "mapreduce.tables.table",
+    "date": "mapreduce.time_cells",
+    "hour": "mapreduce.time_cells",
+    "weekday": "mapreduce.time_cells",
     "TimeZone": "mapreduce.time_zone",
     "zone_file": "mapreduce.time_zone",
 }
@@ -157,9 +161,12 @@ __all__ = [
     "TimeZone",
     "UsageError",
     "WideSum",
+    "date",
+    "hour",
     "load",
     "parse_sample",
     "run",
     "scaled",
+    "weekday",
     "zone_file",
 ]

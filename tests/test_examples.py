@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import mapreduce as mr
@@ -67,69 +66,50 @@ def test_fixes_by_road_type_and_hour(trips: Path, tmp_path: Path) -> None:
     ]
 
 
-READ = [  # time, hour in UTC, hour as written; -1: it cannot be read
-    ("2019-08-26T07:17:27Z", 7, 7),
-    ("2019-08-26T07:17:27.123Z", 7, 7),
-    ("2019-08-26 07:17:27.123456+00:00", 7, 7),
-    ("2019-08-26T00:30:00+02:00", 22, 0),
-    ("2019-08-26T23:30:00-0130", 1, 23),
-    ("2019-08-26T07:10+05:45", 1, 7),
-    ("2019-08-26T07:17:27", -1, 7),
-    ("2019-08-26T07:17", -1, 7),
-    ("2019-08-26T24:00:00Z", -1, -1),
-    ("2019-13-26T07:17:27Z", -1, -1),
-    ("2019-08-00T07:17:27Z", -1, -1),
-    ("2019-08-26T07:60:00Z", -1, -1),
-    ("2019-08-26T07:17:61Z", -1, -1),
-    ("2019-08-26T07:17:27+99:00", -1, -1),
-    ("2019-08-26T07:17:27.Z", -1, -1),
-    ("2019-08-26T07:17:27 Z", -1, -1),
-    ("2019-08-26T7:17:27Z", -1, -1),
-    ("26/08/2019 07:17:27", -1, -1),
-    ("2019-08-26", -1, -1),
-    ("1566803847", -1, -1),
-    ("1566803847123", -1, -1),
-    ("07:17", -1, -1),
-    ("٢٠١٩-08-26T07:17:27Z", -1, -1),
-    ("garbage", -1, -1),
-    ("", -1, -1),
-]
-
-
-@pytest.mark.parametrize("clock", ["utc", "local"])
-def test_hours_are_read_strictly_and_offsets_honoured(clock: str) -> None:
-    hours = importlib.import_module("examples.road_hours")
-    data: list[object] = [
-        {"dbResponse": {"roadType": f"{i:02}"}, "datetime": t[0]} for i, t in enumerate(READ)
+def hours_of(times: list[object], **values: str) -> dict[bytes, int]:
+    """Give the hour that is found for each time, under its number."""
+    job = importlib.import_module("examples.road_hours").RoadHours(**values)
+    data = [
+        {"dbResponse": {"roadType": f"{i:02}"}, "datetime": time} for i, time in enumerate(times)
     ]
-    more: list[object] = [None, 1566803847, 1566803847123.5, True, [], "x" * 41]
-    data = [*data, *({"dbResponse": {"roadType": "odd"}, "datetime": time} for time in more)]
-    source = mr.Memory({"a": json.dumps({"data": data}).encode()})
-    result = mr.run(hours.RoadHours(clock=clock), source, workers=1)
-    found = dict(zip(result.rows["road"].tolist(), result.rows["hour"].tolist(), strict=True))
-    expected = {f"{i:02}".encode(): t[1 if clock == "utc" else 2] for i, t in enumerate(READ)}
-    assert found == expected
-    assert result.receipt["records"]["dropped"] == {"bad_time": 5, "no_time": 1}
+    result = mr.run(job, mr.Memory({"a": json.dumps({"data": data}).encode()}), workers=1)
+    assert result.receipt["records"]["kept"] == len(times)
+    return dict(zip(result.rows["road"].tolist(), result.rows["hour"].tolist(), strict=True))
 
 
-def test_many_times_are_read_as_one_by_one() -> None:
-    hours_of = importlib.import_module("examples.road_hours").hours_of
-    times = np.array([t[0].encode() for t in READ] * 50, dtype="S40")
-    assert hours_of(times, utc=True).tolist() == [t[1] for t in READ] * 50
-    assert hours_of(times[:0], utc=True).tolist() == []
+def test_hours_are_those_of_the_zone_and_what_cannot_be_read_is_counted() -> None:
+    times: list[object] = ["2019-08-26T07:17:27Z", "2019-08-26T00:30+02:00", "2019-08-26 07:17"]
+    odd: list[object] = ["2019-13-26T07:17:27Z", "26/08/2019 07:17", "", None, True, 1566803847]
+    assert [*hours_of(times + odd).values()] == [7, 22, 7, *[-1] * len(odd)]
+    london = hours_of(times + odd, timezone="Europe/London")
+    assert [*london.values()] == [8, 23, 7, *[-1] * len(odd)]
 
 
-@pytest.mark.parametrize("per_second", [1, 1000])
-def test_seconds_and_milliseconds_are_never_taken_for_each_other(per_second: int) -> None:
-    hours = importlib.import_module("examples.road_hours")
-    times = [1566803847, 1566803847123, "1566803847", -5, 1e9, 1.5, "soon"]
-    data = [{"dbResponse": {"roadType": "a"}, "time": time} for time in times]
-    source = mr.Memory({"a": json.dumps({"data": data}).encode()})
-    result = mr.run(hours.EpochHours(per_second=per_second), source, workers=1)
-    assert result.rows["hour"].tolist() == [7]
-    assert result.rows["fixes"].tolist() == [2 if per_second == 1 else 1]
-    with pytest.raises(mr.UsageError, match="per_second"):
-        hours.EpochHours(per_second=60)
+@pytest.mark.parametrize("epoch", ["s", "ms"])
+def test_seconds_and_milliseconds_are_never_taken_for_each_other(epoch: str) -> None:
+    times: list[object] = [1566803847, 1566803847123, -5, "soon"]
+    found = [7, -1] if epoch == "s" else [-1, 7]
+    assert [*hours_of(times, epoch=epoch).values()] == [*found, -1, -1]
+
+
+def test_percentiles_by_hour(trips: Path, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        moved = json.loads((trips / name).read_text())
+        for number, fix in enumerate(moved["data"]):
+            fix["absVelocity"] = 10.0 * number
+        (trips / name).write_text(json.dumps(moved))
+    rows = run("examples/hour_percentiles.py:HourPercentiles", trips, tmp_path / "out")
+    assert [(r["link"], r["hour"], r["fixes"]) for r in rows] == [
+        ("5", "7", "4"),
+        ("6", "0", "2"),
+        ("6", "23", "2"),
+    ]
+    assert [float(r["p50"]) for r in rows] == [2.0, 31.0, 21.0]
+    day = ("--set", "day=2019-08-26")
+    assert run("examples/before_after.py:BeforeAfter", trips, tmp_path / "none", *day) == []
+    (trips / "c.json").write_text((trips / "a.json").read_text().replace("08-26", "08-25"))
+    [first, _] = run("examples/before_after.py:BeforeAfter", trips, tmp_path / "both", *day)
+    assert (first["link"], first["before"], first["after"]) == ("5", "5.0", "5.0")
 
 
 @pytest.mark.parametrize("limit", [-3.0, 0.0, float("nan"), float("inf")])

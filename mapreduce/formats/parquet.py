@@ -22,7 +22,6 @@ from mapreduce.formats.arrow import (
     pyarrow,
     texts_in,
 )
-from mapreduce.formats.field_column import FieldColumn
 from mapreduce.formats.field_path import keys_of
 from mapreduce.formats.fields import (
     Field,
@@ -44,7 +43,7 @@ from mapreduce.safe_text import shown_raw, shown_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapreduce.formats.field_column import Mask
+    from mapreduce.formats.field_column import FieldColumn, Mask
 
 BATCH_ROWS: Final = 1 << 16
 PAGE_BYTES: Final = 1 << 20  # read at once of a column

@@ -7,9 +7,9 @@ uncompressed .npz: equal courses are equal bytes, whatever compressor a machine 
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
+from io import SEEK_CUR
 from typing import TYPE_CHECKING, Any, Final
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -141,7 +141,7 @@ def _mapped(path: Path) -> Iterator[npt.NDArray[Any]]:
         for name in _ARRAYS:
             member = members.getinfo(f"{name}.npy")
             file.seek(member.header_offset + _NAME_AT - 4)
-            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), SEEK_CUR)
             if member.compress_type != ZIP_STORED or read_magic(file) != FORMAT:
                 raise ValueError("it is compressed, or of another format")
             shape, _, dtype = read_array_header_1_0(file)
