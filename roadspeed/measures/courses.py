@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from io import SEEK_CUR
 from typing import TYPE_CHECKING, Any, Final
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 UNITS_A_DEGREE: Final = 10_000_000
 ALIGNMENT: Final = 64
+FROM_HERE: Final = 1  # whence of a seek
 FORMAT: Final = (1, 0)  # of numpy's files
 _NAME_AT: Final = 30  # of a member: before it are the lengths of name and extra fields
 _ALIGNED: Final = 0xD935  # the extra field that aligns
@@ -141,7 +141,7 @@ def _mapped(path: Path) -> Iterator[npt.NDArray[Any]]:
         for name in _ARRAYS:
             member = members.getinfo(f"{name}.npy")
             file.seek(member.header_offset + _NAME_AT - 4)
-            file.seek(sum(struct.unpack("<HH", file.read(4))), SEEK_CUR)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), FROM_HERE)
             if member.compress_type != ZIP_STORED or read_magic(file) != FORMAT:
                 raise ValueError("it is compressed, or of another format")
             shape, _, dtype = read_array_header_1_0(file)
