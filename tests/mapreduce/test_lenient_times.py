@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -194,3 +195,19 @@ def test_a_column_is_read_as_its_texts_are_one_by_one(texts: list[str]) -> None:
     alone = [microseconds(array[n : n + 1]) for n in range(len(texts))]
     assert times.tolist() == [int(time[0]) for time, _ in alone]
     assert good.tolist() == [bool(is_good[0]) for _, is_good in alone]
+
+
+@pytest.mark.parametrize("text", [b"2019-07-01T08:15:30Z", b"2019-12-31 23:59:59.123456789 -08:30"])
+def test_any_odd_byte_in_a_column_is_read_as_it_is_alone(text: bytes) -> None:
+    """Beside a good text, which says what the layout is, no other byte passes for one of it."""
+    odd = [text]
+    for place in range(len(text)):
+        odd += [text[:place] + bytes([byte]) + text[place + 1 :] for byte in range(256)]
+        odd.append(text)
+    array = np.array([*odd, text + b"x", text[:-1]], "S40")
+    times, good = microseconds(array)
+    alone = [microseconds(array[n : n + 1]) for n in range(len(array))]
+    assert times.tolist() == [int(time[0]) for time, _ in alone]
+    assert good.tolist() == [bool(is_good[0]) for _, is_good in alone]
+    for one, is_good in zip(array.tolist(), good.tolist(), strict=True):
+        assert not is_good or re.fullmatch(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:.*", one)
