@@ -139,6 +139,13 @@ class Moments:
         return self._day_of(self._date)
 
     def _day_of(self, date: Ints) -> Ints:
+        """Give the day of each date: of few dates once, however many fixes they have."""
+        first, last = (int(date.min()), int(date.max())) if len(date) else (0, 0)
+        if last - first >= len(date):
+            return self._each_day_of(date)
+        return self._each_day_of(np.arange(first, last + 1)).take(date - first)
+
+    def _each_day_of(self, date: Ints) -> Ints:
         day: Ints = (date + _THURSDAY) % WEEKDAYS + 1
         if not self._calendar.holidays:
             return day
