@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import bounds, engines, page, peers, scale, tables
+from benchmarks import bounds, engines, page, peers, scale, table_bounds, tables
 from benchmarks.corpus import corpus
 from benchmarks.processes import ROOT
 
@@ -101,7 +101,14 @@ def _peers(options: argparse.Namespace) -> list[Section]:
 def _tables(options: argparse.Namespace) -> list[Section]:
     many = 2 if options.quick else tables.TABLES
     told = tables.measured(options.corpus, options.files, many, min(options.rounds, peers.FEW + 2))
-    return [("tables", f"{page.machine()} {told}")]
+    steps = table_bounds.measured(
+        {
+            format_: tables.made(options.corpus, options.files, 1, format_).folder
+            / f"0/000.{format_}"
+            for format_ in tables.FORMATS
+        }
+    )
+    return [("tables", f"{page.machine()} {told}"), ("table_bounds", steps)]
 
 
 def _closest(options: argparse.Namespace) -> list[Section]:

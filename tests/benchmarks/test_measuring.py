@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from benchmarks import answers, page, scale, tables
+from benchmarks import answers, page, scale, table_bounds, tables
 from benchmarks.corpus import Corpus, corpus
 from benchmarks.processes import memory_bytes, tree, watched
 
@@ -78,6 +78,13 @@ def test_tables_of_the_same_fixes_give_the_same_answer(
     assert {link for link, _ in links.tolist()} == {
         link for link, _ in answers.read(tmp_path / "table_roadspeed")[0].tolist()
     }
+
+
+def test_the_steps_of_a_run_over_tables_are_measured(few: Corpus) -> None:
+    root = few.folder.parent
+    paths = {f: tables.made(root, 2, 1, f).folder / f"0/000.{f}" for f in tables.FORMATS}
+    told = table_bounds.measured(paths, rounds=1)
+    assert [told.count(f"| {format_} |") for format_ in tables.FORMATS] == [6, 4]
 
 
 def test_a_program_that_fails_says_why(few: Corpus) -> None:
