@@ -11,11 +11,13 @@ import dataclasses
 import queue
 import resource
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Final
 
 from mapreduce.cluster.coordinator.agent_supervisor import AgentSupervisor
 from mapreduce.cluster.coordinator.control_socket import ControlSocket
-from mapreduce.cluster.coordinator.launching import Growing
+from mapreduce.cluster.coordinator.launching import Growing, Launcher, Ways
 from mapreduce.cluster.coordinator.locations import Locations
 from mapreduce.cluster.coordinator.loop import Coordinator, Said
 from mapreduce.cluster.coordinator.status import RunStatus, Status
@@ -24,14 +26,8 @@ from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import PULSE_S, STILL, Assignment, Event, Manning, Outcome, Sites
 from mapreduce.errors import UsageError
+from mapreduce.plan import Split
 from mapreduce.tls import Authority, server_context
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from pathlib import Path
-
-    from mapreduce.cluster.coordinator.launching import Launcher, Ways
-    from mapreduce.plan import Split
 
 REFUSED_S: Final = 15.0  # an agent lasts where nothing listens here any more
 JOIN_S: Final = 15.0

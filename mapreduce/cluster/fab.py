@@ -7,10 +7,12 @@ to a task is not used, since Fabric's own trusts any host key.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
+from invoke.context import Context
 from invoke.tasks import Task
 
 from mapreduce.commands.cluster.clean import clean_command
@@ -29,11 +31,6 @@ from mapreduce.commands.cluster.typed import run_words, start
 from mapreduce.commands.command import command
 from mapreduce.console.terminal import consequences
 from mapreduce.runs.folder import folder_named
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from invoke.context import Context
 
 
 @command

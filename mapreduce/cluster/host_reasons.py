@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from mapreduce.safe_text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ANY: Final = "\0"  # stands for a host's name; `printable` lets none through
 _PLACE = re.compile(  # a host's own, where our reasons have it: another's is never meant

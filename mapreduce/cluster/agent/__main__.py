@@ -16,16 +16,14 @@ import os
 import signal
 import struct
 import sys
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
 import msgspec
 
 from mapreduce.cluster.agent.agent import Agent, LeaveError, log
 from mapreduce.cluster.protocol import agent_config as configs
+from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.safe_text import printable
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.protocol.agent_config import AgentConfig
 
 LENGTH: Final = struct.Struct("<Q")
 MAX_CONFIG_BYTES: Final = 1 << 20

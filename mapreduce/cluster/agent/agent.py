@@ -12,8 +12,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -24,20 +25,15 @@ from mapreduce.cluster.agent.health import Gauges, default_slots
 from mapreduce.cluster.agent.held_attempts import HeldAttempts
 from mapreduce.cluster.agent.slots import End, Slot, SlotPool
 from mapreduce.cluster.protocol import messages as say
+from mapreduce.cluster.protocol.agent_config import AgentConfig
+from mapreduce.cluster.protocol.framing import Event
+from mapreduce.cluster.protocol.messages import Welcome
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.limits import Limits
 from mapreduce.machine import default_workers
 from mapreduce.objects.backoff import Backoff
 from mapreduce.objects.patience import RetryPolicy
 from mapreduce.tls import Identity, client_context
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
-
-    from mapreduce.cluster.protocol.agent_config import AgentConfig
-    from mapreduce.cluster.protocol.framing import Event
-    from mapreduce.cluster.protocol.messages import Welcome
 
 NICE: Final = 10
 KEPT_SHARE: Final = 4  # a quarter of the memory may be partials that wait to be pulled

@@ -12,17 +12,13 @@ import contextlib
 import socket
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
+from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.protocol.framing import Broken, Event, Wire
-from mapreduce.cluster.protocol.messages import Refused, Welcome
+from mapreduce.cluster.protocol.messages import Hello, Message, Refused, Welcome
 from mapreduce.errors import MapReduceError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mapreduce.cluster.protocol.agent_config import AgentConfig
-    from mapreduce.cluster.protocol.messages import Hello, Message
 
 CONNECT_S: Final = 10.0
 WELCOME_S: Final = 30.0

@@ -8,12 +8,9 @@ that comes of it later is ignored.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from mapreduce.attempts.slot_messages import Done
 from mapreduce.cluster.protocol.messages import Failed, Offer, Progress, Task
-
-if TYPE_CHECKING:
-    from mapreduce.attempts.slot_messages import Done
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, get_args
 
 from mapreduce.attempts.slot_messages import Begin, Done, Reached, Work
+from mapreduce.attempts.slot_messages import Failed as NotDone
 from mapreduce.attempts.slot_process import (
     START_PAUSE_S,
     CancelledError,
@@ -24,11 +26,6 @@ from mapreduce.attempts.slot_process import (
 from mapreduce.cluster.protocol.messages import Failed, Kind, Progress, Task
 from mapreduce.errors import JobError
 from mapreduce.objects import Awaited
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from mapreduce.attempts.slot_messages import Failed as NotDone
 
 JOIN_S: Final = 5.0
 CAREFUL_PIECES: Final = 128  # up to so many it tells of each: a message a piece, some 0.2 ms

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from mapreduce.cluster.coordinator.launching import Launcher
+from mapreduce.cluster.coordinator.launching import Launcher
 
 MOST_NAMED: Final = 8
 AGAIN_S: Final = 1.0

@@ -12,22 +12,18 @@ import queue
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias
 
 from mapreduce.cluster.coordinator.agent_endings import AgentEnding, CutShort, named
-from mapreduce.cluster.coordinator.launching import Parting
+from mapreduce.cluster.coordinator.launching import Launcher, Parting, Ways
+from mapreduce.cluster.coordinator.loop import Coordinator
 from mapreduce.cluster.coordinator.run_errors import NoWorkersError, StoppedError
+from mapreduce.cluster.coordinator.status import HostStatus, RunStatus
 from mapreduce.cluster.host_reasons import by_reason
+from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.errors import MapReduceError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from mapreduce.cluster.coordinator.launching import Launcher, Ways
-    from mapreduce.cluster.coordinator.loop import Coordinator
-    from mapreduce.cluster.coordinator.status import HostStatus, RunStatus
-    from mapreduce.cluster.protocol.agent_config import AgentConfig
-    from mapreduce.job.name import JobName
+from mapreduce.job.name import JobName
 
 AT_ONCE: Final = 16  # hosts that are started together
 UNTOLD_S: Final = 1.0  # a wait that long is told of

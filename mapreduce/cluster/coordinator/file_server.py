@@ -11,24 +11,19 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException, parse_headers
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Any, Final, Protocol
 
+from mapreduce.cluster.coordinator.tls_connection import TlsConnection
 from mapreduce.errors import MapReduceError, ObjectError
-from mapreduce.objects import Entry
+from mapreduce.objects import Entry, Location
+from mapreduce.objects.body import Body
 from mapreduce.objects.reader import Reader
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from concurrent.futures import Executor
-    from email.message import Message
-    from typing import Any
-
-    from mapreduce.cluster.coordinator.tls_connection import TlsConnection
-    from mapreduce.objects import Location
-    from mapreduce.objects.body import Body
-    from mapreduce.plan import Piece
+from mapreduce.plan import Piece
 
 HEAD_BYTES: Final = 1 << 14
 CHUNK_BYTES: Final = 1 << 18

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Collection, Sequence
+from typing import Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from mapreduce.cluster.protocol.agent_config import AgentConfig
-    from mapreduce.job.name import JobName
+from mapreduce.cluster.protocol.agent_config import AgentConfig
+from mapreduce.job.name import JobName
 
 
 class Launcher(Protocol):

@@ -8,19 +8,15 @@ says that a shared file is not there, what this machine itself sees of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from mapreduce.attempts.prefetch import entry_of
 from mapreduce.errors import MapReduceError
-from mapreduce.objects import Location
+from mapreduce.objects import Location, Spread
 from mapreduce.objects.file_body import FileBody
 from mapreduce.objects.members import archive_of, located_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from mapreduce.objects import Spread
-    from mapreduce.plan import Piece
+from mapreduce.plan import Piece
 
 OTHERS: Final = 2  # nodes beside the first that a URL is signed for
 

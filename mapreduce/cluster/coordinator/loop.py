@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import queue
+import ssl
 import threading
 import time
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mapreduce.cluster.coordinator.server import Server
 from mapreduce.cluster.coordinator.split_feed import SplitFeed
+from mapreduce.cluster.coordinator.status import RunStatus
+from mapreduce.cluster.coordinator.terms import Terms
 from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.engine import Event
 from mapreduce.errors import MapReduceError, UsageError
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Coroutine, Iterator
-
-    from mapreduce.cluster.coordinator.status import RunStatus
-    from mapreduce.cluster.coordinator.terms import Terms
-    from mapreduce.cluster.schedule.rules import Rules
-    from mapreduce.plan import Split
+from mapreduce.plan import Split
 
 TICK_S: Final = 0.5
 BYE_S: Final = 5.0  # for workers to hear the goodbye and end

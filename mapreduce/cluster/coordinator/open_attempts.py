@@ -12,29 +12,24 @@ import bisect
 import dataclasses
 import functools
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Executor
+from typing import Any, Final, Protocol
 
+from mapreduce.cluster.coordinator.locations import Locations
 from mapreduce.cluster.coordinator.results import Given, checked, outcome
+from mapreduce.cluster.coordinator.status import RunStatus
+from mapreduce.cluster.coordinator.worker_session import WorkerSession
 from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.schedule import events as ev
-from mapreduce.engine import located
+from mapreduce.cluster.schedule.commands import Assign, Commit
+from mapreduce.engine import Outcome, located
 from mapreduce.errors import PartialError, StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
-    from concurrent.futures import Executor
-    from typing import Any
-
-    from mapreduce.cluster.coordinator.locations import Locations
-    from mapreduce.cluster.coordinator.status import RunStatus
-    from mapreduce.cluster.coordinator.worker_session import WorkerSession
-    from mapreduce.cluster.schedule.commands import Assign, Commit
-    from mapreduce.engine import Outcome
-    from mapreduce.ledger import Cost, Ledger, Quarantined
-    from mapreduce.objects import Location
-    from mapreduce.plan import Piece
-    from mapreduce.tables.partial import Partial
-    from mapreduce.tables.table import Schema
+from mapreduce.ledger import Cost, Ledger, Quarantined
+from mapreduce.objects import Location
+from mapreduce.plan import Piece
+from mapreduce.tables.partial import Partial
+from mapreduce.tables.table import Schema
 
 SMALL_BYTES: Final = 1 << 16  # a partial that is checked sooner than handed to a thread
 DOUBTFUL: Final = ("gone", "changed", "unreadable")  # of a shared folder: is it the host's fault?

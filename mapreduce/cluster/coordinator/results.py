@@ -7,21 +7,17 @@ of it is a view of the bytes that came. Pure: nothing is fetched, sent or kept h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from mapreduce.cluster.schedule.commands import Crashed
 from mapreduce.engine import CheckedOutcome
 from mapreduce.errors import MapReduceError, PartialError
 from mapreduce.ledger import REASONS, SAMPLES_PER_REASON, Cost, Ledger, Quarantined, merged
+from mapreduce.plan import Piece
 from mapreduce.tables import encoding, partial
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mapreduce.cluster.schedule.commands import Crashed
-    from mapreduce.plan import Piece
-    from mapreduce.tables.partial import Partial
-    from mapreduce.tables.table import Schema
+from mapreduce.tables.partial import Partial
+from mapreduce.tables.table import Schema
 
 
 @dataclass(slots=True, eq=False)

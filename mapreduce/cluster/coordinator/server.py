@@ -10,13 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import ssl
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, Final, Protocol
 
 from mapreduce.cluster.coordinator.file_server import FileServer
 from mapreduce.cluster.coordinator.open_attempts import OpenAttempts
 from mapreduce.cluster.coordinator.run_errors import ENDS, StoppedError
+from mapreduce.cluster.coordinator.status import RunStatus
+from mapreduce.cluster.coordinator.terms import Terms
 from mapreduce.cluster.coordinator.tls_connection import Talk, TlsConnection
 from mapreduce.cluster.coordinator.unproven import Unproven
 from mapreduce.cluster.coordinator.worker_session import WorkerSession
@@ -24,18 +29,10 @@ from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.protocol.framing import Arrived
 from mapreduce.cluster.schedule import commands as cmd
 from mapreduce.cluster.schedule import events as ev
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.deaths import is_killed
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Coroutine
-    from concurrent.futures import Executor
-
-    from mapreduce.cluster.coordinator.status import RunStatus
-    from mapreduce.cluster.coordinator.terms import Terms
-    from mapreduce.cluster.schedule.rules import Rules
-    from mapreduce.engine import Event, Outcome
+from mapreduce.engine import Event, Outcome
 
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
 

@@ -7,12 +7,9 @@ ordered. What the iterator raises is handed on. It plans nothing.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from mapreduce.plan import Split
+from mapreduce.plan import Split
 
 
 class SplitFeed:

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from mapreduce.cluster.protocol.messages import Health
+from mapreduce.cluster.schedule.state import State
 from mapreduce.engine import Advance, Share
 from mapreduce.objects import Awaited
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mapreduce.cluster.schedule.state import State
 
 SMOOTH_S: Final = 10.0  # about how far back a rate looks
 NEWS: Final = 20

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mapreduce.cluster.coordinator.locations import Locations
-    from mapreduce.job.name import JobName
-    from mapreduce.limits import Limits
-    from mapreduce.tables.table import Schema
+from mapreduce.cluster.coordinator.locations import Locations
+from mapreduce.job.name import JobName
+from mapreduce.limits import Limits
+from mapreduce.tables.table import Schema
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

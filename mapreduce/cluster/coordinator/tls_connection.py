@@ -8,13 +8,11 @@ listens, and a rule that it breaks ends this line alone.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol, cast
+import ssl
+from typing import Final, Protocol, cast
 
 from mapreduce.cluster.coordinator.tls_stream import TlsStream, TlsStreamError
 from mapreduce.tls import WrongNameError, peer_name
-
-if TYPE_CHECKING:
-    import ssl
 
 SETTLE_S: Final = 5.0
 UNSENT_BYTES: Final = 64 << 20  # a few of the largest messages there are

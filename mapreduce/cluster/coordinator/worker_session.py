@@ -6,15 +6,11 @@ connection ends. It decides nothing of the run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from mapreduce.cluster.protocol.framing import Broken, Wire
-from mapreduce.cluster.protocol.messages import Hello
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.coordinator.tls_connection import TlsConnection
-    from mapreduce.cluster.protocol.framing import Event
-    from mapreduce.cluster.protocol.messages import FromCoordinator
+from mapreduce.cluster.coordinator.tls_connection import TlsConnection
+from mapreduce.cluster.protocol.framing import Broken, Event, Wire
+from mapreduce.cluster.protocol.messages import FromCoordinator, Hello
 
 
 class Desk(Protocol):

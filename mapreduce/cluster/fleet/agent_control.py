@@ -10,22 +10,18 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from mapreduce.cluster.fleet.deploy import Deployed
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.fleet.parallel import HostDone, HostOutcome, on_each
+from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcome, HostOutcomes, on_each
+from mapreduce.cluster.inventory.inventory import Host, Inventory
+from mapreduce.cluster.ssh.conversation import Conversation
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import UsageError
 from mapreduce.output import say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from mapreduce.cluster.fleet.deploy import Deployed
-    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.conversation import Conversation
 
 WORKER: Final = "mapreduce.cluster.agent"
 NICE: Final = 10

@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from mapreduce.cluster.fleet.parallel import HostDone, on_each
+from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcomes, on_each
 from mapreduce.cluster.fleet.release import FileTree, packed, release
 from mapreduce.cluster.fleet.wheels import (
     Cache,
@@ -25,13 +26,8 @@ from mapreduce.cluster.fleet.wheels import (
     unpacked_bytes,
     worker_needs,
 )
+from mapreduce.cluster.inventory.inventory import Host, Inventory
 from mapreduce.cluster.ssh.ssh import HostError, Remote
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 SLOWEST_BYTES_PER_S: Final = 100_000
 IMPORT_S: Final = 120  # an old Pi compiles numpy's files as it imports them

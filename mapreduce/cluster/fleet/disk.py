@@ -5,17 +5,13 @@ What a running agent uses stays, whoever asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from mapreduce.cluster.fleet.parallel import HostDone, on_each
+from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcomes, on_each
+from mapreduce.cluster.inventory.inventory import Host, Inventory
 from mapreduce.cluster.ssh.ssh import Remote
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 LOOK_S: Final = 120.0  # counting small files takes its time on a card
 HOST_S: Final = 180.0

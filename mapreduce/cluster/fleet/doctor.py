@@ -13,24 +13,19 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from mapreduce.cluster.fleet.deploy import Plan
-from mapreduce.cluster.fleet.parallel import HostDone, on_each
+from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcomes, on_each
 from mapreduce.cluster.fleet.shared_folders import witnesses
 from mapreduce.cluster.fleet.wheels import platform_of
-from mapreduce.cluster.inventory.inventory import TUNNEL
+from mapreduce.cluster.inventory.inventory import TUNNEL, Host, Inventory
 from mapreduce.cluster.ssh.ssh import LOOPBACK, HostError, Remote
 from mapreduce.cluster.ssh.tunnel import lead_back
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 SKEW_S: Final = 5.0
 HOT_C: Final = 75.0

@@ -8,19 +8,23 @@ pinned when a person or a list of fingerprints says so; what changed is never ta
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from mapreduce.cluster.fleet.parallel import HostDone, on_each
+from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcomes, on_each
+from mapreduce.cluster.inventory.inventory import Host, Inventory
 from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.host_keys import contradiction, fingerprints, pin
+from mapreduce.cluster.ssh.known_hosts import HostKey, Known
 from mapreduce.cluster.ssh.logins import nothing_to_offer
 from mapreduce.cluster.ssh.no_answer import no_answer
 from mapreduce.cluster.ssh.route import (
+    Hop,
     close,
     connection_to,
     guard,
@@ -35,15 +39,6 @@ from mapreduce.cluster.ssh.ssh import Remote
 from mapreduce.cluster.ssh.ssh_config import way_to
 from mapreduce.cluster.ssh.unreached import reason
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from mapreduce.cluster.fleet.parallel import Display, HostOutcomes
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.ssh.known_hosts import HostKey, Known
-    from mapreduce.cluster.ssh.route import Hop
-
 
 LOGIN_S: Final = 60.0
 USUAL_KEYS: Final = ("id_ed25519", "id_ecdsa", "id_rsa")

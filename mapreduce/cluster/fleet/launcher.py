@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,22 +24,16 @@ from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.release import FileTree, overlay, own_packages
 from mapreduce.cluster.fleet.side_inputs import bring_inputs, place_of
 from mapreduce.cluster.fleet.wheels import Cache, Requirements, requirement
-from mapreduce.cluster.inventory.inventory import TUNNEL
+from mapreduce.cluster.inventory.inventory import TUNNEL, Host, Inventory
 from mapreduce.cluster.protocol import agent_config as configs
+from mapreduce.cluster.protocol.agent_config import AgentConfig
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.ssh.conversation import Conversation
 from mapreduce.cluster.ssh.ssh import LOOPBACK, Remote
 from mapreduce.cluster.ssh.tunnel import Tunnel
 from mapreduce.engine import Sites
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-    from pathlib import Path
-
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
-    from mapreduce.cluster.protocol.agent_config import AgentConfig
-    from mapreduce.job.name import JobName
+from mapreduce.job.name import JobName
 
 LOOK_S: Final = 2.0  # between looks at the inventory for hosts that are new
 Chosen: TypeAlias = "Callable[[], Sequence[Host]]"

@@ -7,9 +7,10 @@ and ends with one error that names those. Nothing is decided here but what is as
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mapreduce.cluster.fleet import agent_control, disk, doctor, enrol
 from mapreduce.cluster.fleet.deploy import Plan, deploy
@@ -20,9 +21,6 @@ from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.ssh import host_keys
 from mapreduce.errors import UsageError
 from mapreduce.output import say
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 YES: Final = ("y", "yes")
 

@@ -10,16 +10,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from mapreduce.cluster.host_reasons import by_reason
+from mapreduce.cluster.inventory.inventory import Host
 from mapreduce.errors import MapReduceError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from mapreduce.cluster.inventory.inventory import Host
 
 AT_ONCE: Final = 8  # a jump host's sshd drops logins beyond ten that are not through yet
 HOST_S: Final = 900.0

@@ -8,19 +8,16 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mapreduce.job.code_files import BY_PATH, tops
 from mapreduce.job.code_guard import compare
+from mapreduce.job.name import JobName
 from mapreduce.job.sources import content_digest, files_of, name_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mapreduce.job.name import JobName
 
 COMPILED: Final = (".c", ".h", ".so")  # of ours: an option of the machine that built it
 

@@ -7,17 +7,14 @@ names are looked at, however many there are, and no file is opened.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from mapreduce.cluster.inventory.inventory import Inventory
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mapreduce.cluster.inventory.inventory import Inventory
 
 MOST_LOOKS: Final = 10_000  # names on the way to a first file
 Witness: TypeAlias = "tuple[str, int, int]"  # path below the folder, time of change in ns, bytes

@@ -7,16 +7,14 @@ it is asked nothing more; hosts that share a home take turns, so the second find
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mapreduce.cluster.fleet.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
 from mapreduce.cluster.ssh.ssh import STEP_S, HostError, Remote
 from mapreduce.job.side_file import CHUNK_BYTES, Seal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
 FOLDER: Final = "inputs"
 

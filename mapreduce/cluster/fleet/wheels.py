@@ -14,17 +14,15 @@ import subprocess
 import tempfile
 import threading
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mapreduce.cluster.ssh.ssh import HostError
 from mapreduce.errors import UsageError
 from mapreduce.interpreter import command
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 OLDEST_PYTHON: Final = (3, 11)
 PIWHEELS: Final = "https://www.piwheels.org/simple"

@@ -11,9 +11,10 @@ from __future__ import annotations
 import fnmatch
 import re
 import tomllib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,9 +23,6 @@ from mapreduce.cluster.inventory.host_range import expand
 from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, StoreTable
 from mapreduce.cluster.inventory.mistakes import TomlText, shown
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 NAME: Final = "hosts.toml"
 TUNNEL: Final = "ssh"  # as `address`: workers come back through SSH

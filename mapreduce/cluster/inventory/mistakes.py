@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from mapreduce.cluster.inventory.hosts_toml import ClusterTable, File, HostTable, StoreTable
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LONG: Final = 10**12  # nobody reads more digits than that
 TABLES: Final = {"cluster": ClusterTable, "store": StoreTable, "hosts": HostTable}

@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import re
 import socket
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 from mapreduce.atomic_file import whole
 from mapreduce.cluster.inventory.host_range import bracketed, expand
 from mapreduce.cluster.inventory.inventory import ADDRESS, NAME, parsed
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 FABFILE: Final = '''\
 """Tasks for the hosts of hosts.toml: `fab --list` lists them; `mapreduce cluster` does the same."""

@@ -21,12 +21,10 @@ import signal
 import subprocess
 import sys
 import time
-from typing import IO, TYPE_CHECKING, Any, Dict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any, Dict
 
 from mapreduce.cluster.onhost import content, ground, log, space
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Asked = Dict[str, Any]
 

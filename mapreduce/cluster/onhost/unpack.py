@@ -23,12 +23,10 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, Dict
+from collections.abc import Iterator
+from typing import Any, Dict
 
 from mapreduce.cluster.onhost import content, ground, space
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Asked = Dict[str, Any]
 

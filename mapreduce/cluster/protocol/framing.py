@@ -14,8 +14,9 @@ breaks a rule ends its stream with one `Broken`, the same however the bytes were
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -33,9 +34,6 @@ from mapreduce.cluster.protocol.messages import (
     Welcome,
 )
 from mapreduce.errors import MapReduceError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAGIC: Final = b"MR"
 HEAD: Final = struct.Struct("<2sBBQ")  # magic, kind, 0, length of the body in bytes

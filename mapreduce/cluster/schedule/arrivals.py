@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule import failures
 from mapreduce.cluster.schedule.commands import Cancel
+from mapreduce.cluster.schedule.state import State
 from mapreduce.cluster.schedule.tasks import Attempt, Stage
 from mapreduce.cluster.schedule.workers import Worker
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.schedule import events as ev
-    from mapreduce.cluster.schedule.state import State
 
 
 def joined(state: State, event: ev.Joined) -> None:

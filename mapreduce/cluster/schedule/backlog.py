@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
-from mapreduce.cluster.schedule.tasks import Place
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from mapreduce.cluster.schedule.tasks import Fragment
+from mapreduce.cluster.schedule.tasks import Fragment, Place
 
 
 class Backlog:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Container
+from typing import Final
 
 from mapreduce.cluster.schedule.commands import Assign, Finish, Pace, Pull
 from mapreduce.cluster.schedule.rates import rest_s
+from mapreduce.cluster.schedule.state import State
 from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Place, Stage, undivided
-
-if TYPE_CHECKING:
-    from collections.abc import Container
-
-    from mapreduce.cluster.schedule.state import State
-    from mapreduce.cluster.schedule.workers import Worker
+from mapreduce.cluster.schedule.workers import Worker
 
 CONTROL: Final = 0  # as a task is numbered that is none: what comes of it is thrown away
 

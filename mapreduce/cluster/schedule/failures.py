@@ -10,17 +10,14 @@ those that vanish with their worker.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from mapreduce.cluster.protocol.messages import Kind
 from mapreduce.cluster.schedule import verdicts
 from mapreduce.cluster.schedule.commands import Cancel, SetAside
-from mapreduce.cluster.schedule.tasks import Stage
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.protocol.messages import Kind
-    from mapreduce.cluster.schedule.state import State
-    from mapreduce.cluster.schedule.tasks import Attempt
-    from mapreduce.cluster.schedule.workers import Worker
+from mapreduce.cluster.schedule.state import State
+from mapreduce.cluster.schedule.tasks import Attempt, Stage
+from mapreduce.cluster.schedule.workers import Worker
 
 MOST_ASIDES: Final = 3  # doublings of the time for which a worker is set aside
 FEWEST_TRIES: Final = 5  # before a task that the store fails, and it alone, stops the run

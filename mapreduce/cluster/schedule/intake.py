@@ -8,12 +8,8 @@ task, held until it is whole, can never block it. It moves no bytes itself.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
-from mapreduce.cluster.schedule.tasks import Stage
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.schedule.tasks import Attempt
+from mapreduce.cluster.schedule.tasks import Attempt, Stage
 
 
 class Intake:

@@ -8,13 +8,8 @@ what does not hold. Its `assert`s cost no message while they hold, unlike a func
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from mapreduce.cluster.schedule.tasks import Place, Stage
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.schedule.state import State
-    from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Task
+from mapreduce.cluster.schedule.state import State
+from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Place, Stage, Task
 
 MOST_ATTEMPTS = 2  # live ones at a fragment
 

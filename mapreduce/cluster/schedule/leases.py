@@ -7,14 +7,9 @@ attempt's lease has ended is put back. It knows no worker and ends nothing itsel
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from mapreduce.cluster.schedule.tasks import Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mapreduce.cluster.schedule.tasks import Attempt
+from mapreduce.cluster.schedule.tasks import Attempt, Stage
 
 
 class Leases:

@@ -6,10 +6,9 @@ is counted in bytes, with what opening an object costs. Estimates alone: no deci
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from mapreduce.cluster.schedule.tasks import Attempt
+from mapreduce.cluster.schedule.tasks import Attempt
 
 WEIGHT: Final = 0.3  # of a new sample
 PRIOR: Final = 0.1  # of an attempt's work: how much its host's past weighs against its own pace

@@ -16,7 +16,8 @@ that cannot be raises `ScheduleError`; one that is late or doubled is answered a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from mapreduce.cluster.schedule import arrivals, failures, invariants
 from mapreduce.cluster.schedule import events as ev
@@ -25,12 +26,8 @@ from mapreduce.cluster.schedule.dispatch import dispatch, speculate
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.state import State
 from mapreduce.cluster.schedule.tasks import Attempt, Place, Stage, undivided
+from mapreduce.cluster.schedule.workers import Worker
 from mapreduce.errors import MapReduceError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mapreduce.cluster.schedule.workers import Worker
 
 FEWEST_WANTED: Final = 64  # splits at hand, however few slots there are
 

@@ -6,7 +6,7 @@ decides nothing but what follows from a verdict.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from mapreduce.cluster.schedule import verdicts
 from mapreduce.cluster.schedule.backlog import Backlog
@@ -21,18 +21,13 @@ from mapreduce.cluster.schedule.commands import (
 )
 from mapreduce.cluster.schedule.intake import Intake
 from mapreduce.cluster.schedule.leases import Leases
+from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.store_throttle import StoreThrottle
 from mapreduce.cluster.schedule.tasks import Attempt, Fragment, Place, Stage, Task, halves, parts
 from mapreduce.cluster.schedule.verdicts import Verdict
-from mapreduce.cluster.schedule.workers import Roster
+from mapreduce.cluster.schedule.workers import Roster, Worker
 from mapreduce.deaths import Deaths
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mapreduce.cluster.schedule.rules import Rules
-    from mapreduce.cluster.schedule.workers import Worker
-    from mapreduce.plan import Piece
+from mapreduce.plan import Piece
 
 
 class State:

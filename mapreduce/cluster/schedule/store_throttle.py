@@ -7,11 +7,9 @@ asked, attempts are as many as there are slots. It knows no task.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from mapreduce.cluster.schedule.rules import Rules
-
+from mapreduce.cluster.schedule.rules import Rules
 
 FEWEST_UNPACED: Final = 2  # objects read at once by a slot where no store is asked: one ahead
 

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import enum
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from mapreduce.plan import OPEN_COST_BYTES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mapreduce.cluster.schedule.commands import Crashed
-    from mapreduce.deaths import Strike
-    from mapreduce.plan import Piece
+from mapreduce.cluster.schedule.commands import Crashed
+from mapreduce.deaths import Strike
+from mapreduce.plan import OPEN_COST_BYTES, Piece
 
 
 class Stage(enum.Enum):

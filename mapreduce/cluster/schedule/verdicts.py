@@ -14,16 +14,12 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
-from mapreduce.deaths import Guilt
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mapreduce.cluster.schedule.rules import Rules
-    from mapreduce.cluster.schedule.tasks import Attempt, Fragment
-    from mapreduce.deaths import Deaths
+from mapreduce.cluster.schedule.rules import Rules
+from mapreduce.cluster.schedule.tasks import Attempt, Fragment
+from mapreduce.deaths import Deaths, Guilt
 
 SHORTEST_S: Final = 1e-3
 HOSTS: Final = 2  # that must have been lost with an object before it is to blame

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from mapreduce.cluster.schedule.rates import Rate
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.schedule.tasks import Attempt, Fragment
+from mapreduce.cluster.schedule.tasks import Attempt, Fragment
 
 
 @dataclass(slots=True, eq=False)

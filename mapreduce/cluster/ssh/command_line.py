@@ -15,12 +15,10 @@ import secrets
 import shlex
 import string
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from mapreduce.cluster import onhost
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 UNPACK: Final = (
     "import binascii,sys,zlib;v=sys.argv;"

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.no_answer import no_answer, too_late, too_much
-from mapreduce.cluster.ssh.ssh import CHANNEL_S, CHUNK_BYTES, MOST_ANSWER_BYTES, STEP_S
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mapreduce.cluster.ssh.ssh import Remote
+from mapreduce.cluster.ssh.ssh import CHANNEL_S, CHUNK_BYTES, MOST_ANSWER_BYTES, STEP_S, Remote
 
 LOST: Final = "the connection ended"
 LEAST_S: Final = 0.001  # none at all would mean not to wait, and not that time is up

@@ -9,19 +9,23 @@ of other names nothing is lost. It asks nobody.
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from mapreduce.atomic_file import whole
-from mapreduce.cluster.ssh.known_hosts import ENCODING, fields, read, split
+from mapreduce.cluster.ssh.known_hosts import (
+    ENCODING,
+    HostKey,
+    KnownHost,
+    KnownHosts,
+    fields,
+    read,
+    split,
+)
 from mapreduce.cluster.ssh.ssh_options import SSH_PORT
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from mapreduce.cluster.ssh.known_hosts import HostKey, KnownHost, KnownHosts
 
 HEADER: Final = "# Host keys pinned by `mapreduce cluster enrol`. OpenSSH reads this file too.\n"
 BOM: Final = "\ufeff"

@@ -12,14 +12,12 @@ import os
 import stat
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from paramiko import PKey  # type: ignore[import-untyped]  # it ships no types
 
 from mapreduce.cluster.inventory.inventory import PUBLIC
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MOST_BYTES: Final = 1 << 20
 MAGIC: Final = b"openssh-key-v1\x00"

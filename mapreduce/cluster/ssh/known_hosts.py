@@ -14,13 +14,11 @@ import hashlib
 import hmac
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from pathlib import Path
+from typing import Final
 
 ENCODING: Final = {"encoding": "utf-8", "errors": "surrogateescape"}
 REVOKED: Final = "@revoked"

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from paramiko import AuthStrategy, PublicBlob  # type: ignore[import-untyped]  # it ships no types
 from paramiko.agent import AgentSSH  # type: ignore[import-untyped]  # as above
@@ -22,12 +24,7 @@ from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # as above
 )
 
 from mapreduce.cluster.ssh.key_files import KeyFile, certified, identity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from mapreduce.cluster.ssh.ssh_options import SshOptions
+from mapreduce.cluster.ssh.ssh_options import SshOptions
 
 AGENT_S: Final = 10.0
 SHOWN: Final = 4

@@ -7,10 +7,9 @@ or it began and failed.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from mapreduce.cluster.ssh.command_line import Beginning
+from mapreduce.cluster.ssh.command_line import Beginning
 
 NOT_FOUND: Final = 127
 SHOWN: Final = 120

@@ -9,11 +9,12 @@ one that shows another, or a revoked one, hears nothing more.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import paramiko  # type: ignore[import-untyped]  # it ships no types
 from fabric import Config, Connection
 
+from mapreduce.cluster.inventory.inventory import Host, Inventory
 from mapreduce.cluster.ssh import known_hosts
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.host_keys import pin_name, pinned
@@ -23,9 +24,6 @@ from mapreduce.cluster.ssh.proxy import Proxy
 from mapreduce.cluster.ssh.ssh_config import way_to
 from mapreduce.cluster.ssh.ssh_options import SshOptions, parts_of_jump
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 CONNECT_S: Final = 10
 BANNER_S: Final = 10

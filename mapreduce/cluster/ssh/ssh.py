@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped]  # it ships no types
 
+from mapreduce.cluster.inventory.inventory import Host, Inventory
 from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
@@ -22,11 +24,6 @@ from mapreduce.cluster.ssh.no_answer import no_answer, too_late, too_much
 from mapreduce.cluster.ssh.route import CHANNEL_S, Hop, close, connection_to, guard
 from mapreduce.cluster.ssh.unreached import reason
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 __all__ = ["CHANNEL_S", "LOOPBACK", "CommandAnswer", "HostError", "Remote"]
 

@@ -14,8 +14,9 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from paramiko import SSHConfig  # type: ignore[import-untyped]  # it ships no types
 from paramiko.ssh_exception import ConfigParseError  # type: ignore[import-untyped]  # as above
@@ -24,9 +25,6 @@ from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.ssh_files import Files
 from mapreduce.cluster.ssh.ssh_options import SshOptions, way_of
 from mapreduce.errors import MapReduceError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ASK_S: Final = 30.0  # `Match exec` may run a program, CanonicalizeHostname asks name servers
 USUAL_KEYS: Final = ("id_rsa", "id_ecdsa", "id_ed25519")

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from mapreduce.cluster.inventory.inventory import MAX_PORT
 from mapreduce.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 SSH_PORT: Final = 22
 NONE: Final = "none"

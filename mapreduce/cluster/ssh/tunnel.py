@@ -12,15 +12,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
+from mapreduce.cluster.inventory.inventory import Host, Inventory
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import MapReduceError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mapreduce.cluster.inventory.inventory import Host, Inventory
 
 WINDOW_BYTES: Final = 1 << 19  # on its way here, of each connection
 CHUNK_BYTES: Final = 1 << 15

@@ -6,7 +6,7 @@ A table of reasons, by hop: where a jump host is at fault, it is named. Nothing 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # it ships no types
     AuthenticationException,
@@ -14,15 +14,13 @@ from paramiko.ssh_exception import (  # type: ignore[import-untyped]  # it ships
     SSHException,
 )
 
+from mapreduce.cluster.inventory.inventory import Host
 from mapreduce.cluster.ssh import route
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.host_keys import pin_name
 from mapreduce.cluster.ssh.logins import LoginError
 from mapreduce.cluster.ssh.route import Hop, KeyRefused, Unopened
 from mapreduce.errors import MapReduceError
-
-if TYPE_CHECKING:
-    from mapreduce.cluster.inventory.inventory import Host
 
 REFUSED: Final = (
     "refused the connection: is SSH running? On the host: sudo systemctl enable --now ssh"
