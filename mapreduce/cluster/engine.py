@@ -48,8 +48,6 @@ class Cluster:
         What is bound here and dialled from there; port 0 for any free one.
     ways
         How hosts come to that address where they cannot dial it; None where they can.
-    rules
-        Figures of the schedule; None for the usual.
     folder
         Where the control socket is put; None for none.
     memory_bytes
@@ -106,12 +104,8 @@ class Cluster:
     def events(self, assignment: Assignment, splits: Iterator[Split]) -> Generator[Event]:
         """Run every split once, giving outcomes and advances as they come.
 
-        An outcome counts as durable when the next is asked for.
-
-        Raises
-        ------
-        JobError, StoreError, MapReduceError
-            What ended the run; no agent is left by then.
+        An outcome counts as durable when the next is asked for. What ended the run is raised
+        (JobError, StoreError, another MapReduceError); no agent is left by then.
         """
         watch, lost_s = RunStatus(_run_id(), self._hosts), self._rules.lease_s
         start = AgentSupervisor(self._hosts, self._launcher, self._ways, watch, lost_s)

@@ -30,13 +30,7 @@ MAX_CONFIG_BYTES: Final = 1 << 20
 
 
 def read_config(source: IO[bytes]) -> AgentConfig:
-    """Read what the agent is told: with its length before it, or to the end.
-
-    Raises
-    ------
-    LeaveError
-        Where it is something else.
-    """
+    """Read what the agent is told; a LeaveError where it is something else."""
     head = source.read(LENGTH.size)
     if len(head) == LENGTH.size and LENGTH.unpack(head)[0] <= MAX_CONFIG_BYTES:
         raw = source.read(LENGTH.unpack(head)[0])

@@ -58,15 +58,9 @@ class LeaveError(MapReduceError):
 class Agent:
     """One worker of one run.
 
-    Parameters
-    ----------
-    config
-        What it was told at its start.
-    on_welcome
-        Called with the number of slots when the coordinator takes it in for the first time.
-    kept_bytes
-        Partials that may wait to be pulled before no attempt begins any more; None for a quarter of
-        the memory.
+    `on_welcome` is called with the number of slots when the coordinator takes it in for the first
+    time. No attempt begins while more than `kept_bytes` of partials wait to be pulled; None is a
+    quarter of the memory.
     """
 
     def __init__(

@@ -40,13 +40,7 @@ class UntrustedError(MapReduceError):
 
 
 class Connection:
-    """One connection.
-
-    Attributes
-    ----------
-    welcomed
-        Whether the coordinator has taken us in: nothing may be said before.
-    """
+    """One connection; nothing may be said before the coordinator has `welcomed` us."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.welcomed = False
@@ -61,12 +55,8 @@ class Connection:
     async def to(cls, config: AgentConfig, context: ssl.SSLContext) -> Connection:
         """Connect, and prove each to the other.
 
-        Raises
-        ------
-        LostError
-            Nobody answers there; a `RefusedError` where the machine itself does.
-        UntrustedError
-            Whoever answers is not this run's coordinator.
+        Raises LostError where nobody answers (RefusedError where the machine itself does), and
+        UntrustedError where whoever answers is not this run's coordinator.
         """
         where = f"{config.address}:{config.port}"
         try:
@@ -93,13 +83,7 @@ class Connection:
                 line.setsockopt(tcp, socket.TCP_KEEPINTVL, max(1, int(lease_s / 6)))
 
     async def greet(self, hello: Hello) -> Welcome | Refused:
-        """Say hello; give the answer.
-
-        Raises
-        ------
-        LostError, UntrustedError
-            There was none.
-        """
+        """Say hello; give the answer, or raise as `hear` does."""
         self.say(hello)
         try:
             async with asyncio.timeout(WELCOME_S):
@@ -125,12 +109,9 @@ class Connection:
         self._pulled.put_nowait(attempt)
 
     async def send_partials(self, partial_of: Callable[[int], bytes | None]) -> None:
-        """Send what is pulled, for ever; what is None is not sent, or not to its end.
+        """Send what is pulled, until the connection ends with LostError.
 
-        Raises
-        ------
-        LostError
-            The connection ended.
+        What is None is not sent, or not to its end.
         """
         while True:
             attempt = await self._pulled.get()
@@ -147,13 +128,7 @@ class Connection:
                     raise LostError(f"the connection broke: {error}") from error
 
     async def hear(self) -> Event:
-        """Wait for the next thing the coordinator says.
-
-        Raises
-        ------
-        LostError, UntrustedError
-            There is none any more.
-        """
+        """Wait for what the coordinator says next; LostError or UntrustedError where none comes."""
         while not self._heard:
             try:
                 data = await self._reader.read(READ_BYTES)

@@ -25,15 +25,7 @@ NO_LIMIT_BYTES: Final = 1 << 60
 
 
 class Gauges:
-    """What can be read of a host.
-
-    Parameters
-    ----------
-    root
-        Where the kernel's files begin.
-    program
-        `vcgencmd`; None to look for it.
-    """
+    """What can be read of a host: the kernel's files, which begin at `root`, and `vcgencmd`."""
 
     def __init__(self, root: Path = Path("/"), program: str | None = None) -> None:
         self._root = root

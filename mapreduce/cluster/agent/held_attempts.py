@@ -24,15 +24,7 @@ class HeldResult:
 
 @dataclass(slots=True)
 class HeldAttempts:
-    """What a worker has.
-
-    Attributes
-    ----------
-    budget_bytes
-        Of kept partials; with more, no attempt begins.
-    kept_bytes
-        Of the partials kept now.
-    """
+    """What a worker has; no attempt begins while `kept_bytes` of partials reach `budget_bytes`."""
 
     budget_bytes: int
     waiting: dict[int, Task] = field(default_factory=dict)

@@ -120,19 +120,7 @@ class Slot:
 
 
 class SlotPool:
-    """All slots of a worker.
-
-    Parameters
-    ----------
-    count
-        How many.
-    begin
-        What each process is told first.
-    environ
-        Their environment.
-    on_end
-        Called in a slot's thread with what came of its attempt.
-    """
+    """All slots of a worker; each thread hands what came of its attempt to `on_end`."""
 
     def __init__(
         self,

@@ -43,10 +43,6 @@ class AgentSupervisor:
 
     Parameters
     ----------
-    hosts
-        Where they are to be.
-    launcher
-        How they come there.
     ways
         How they come back, where they cannot dial this machine; None where they can.
     watch
@@ -127,12 +123,8 @@ class AgentSupervisor:
         """Have agents started again where they are gone or could not be started.
 
         Each time it waits twice as long. Nothing is given up for the number of times. `quiet` is
-        whether all that agents brought has been taken.
-
-        Raises
-        ------
-        StoppedError
-            Where every agent has left because it was told to: nobody is to come back.
+        whether all that agents brought has been taken. Raises StoppedError where every agent has
+        left because it was told to: nobody is to come back.
         """
         now, status = time.monotonic(), self.watch.status
         if now - self._looked < LOOK_S:
@@ -166,13 +158,7 @@ class AgentSupervisor:
             )
 
     def end(self) -> None:
-        """Leave no agent behind.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            Where waiting was interrupted, once what was launched has been ended.
-        """
+        """Leave no agent behind; a KeyboardInterrupt meanwhile is raised once that is done."""
         self._over.set()
         for _ in range(AT_ONCE):
             self._work.put(None)

@@ -32,19 +32,7 @@ ASK_S: Final = 5.0
 
 
 class ControlSocket:
-    """Answers at a run's socket.
-
-    Parameters
-    ----------
-    folder
-        The run's.
-    status
-        Gives how the run fares.
-    stop
-        Lets what runs finish, and ends the run.
-    restart
-        Has the agents of all hosts started again, one host after the other.
-    """
+    """Answers at the socket of a run's folder: gives its status, stops it, restarts its agents."""
 
     def __init__(
         self,
@@ -93,13 +81,7 @@ class ControlSocket:
 
 
 def ask(folder: Path, what: str) -> dict[str, Any]:
-    """Ask the run of a folder, from another process.
-
-    Raises
-    ------
-    UsageError
-        Where no run over hosts is at work there.
-    """
+    """Ask the run of a folder, from another process; a UsageError where none is at work there."""
     path = folder / NAME
     try:
         with socket.socket(socket.AF_UNIX) as line:

@@ -47,16 +47,8 @@ class Shelf(Protocol):
 class FileServer:
     """Answers workers that ask for objects.
 
-    Parameters
-    ----------
-    shelf
-        What was given to whom.
-    locate
-        Where a piece is on this machine: a path, or its bytes.
-    pool
-        Threads that read files.
-    spawn
-        Starts what takes a while.
+    `shelf` knows what was given to whom, `locate` where a piece is on this machine; `pool` are
+    threads that read files, `spawn` starts what takes a while.
     """
 
     def __init__(
@@ -79,13 +71,7 @@ class FileServer:
         return counter
 
     def opened(self, piece: Piece, start: int, stop: int) -> tuple[Body, bytes]:
-        """Open an object, or a range of it, and read the first of it.
-
-        Raises
-        ------
-        ObjectError, StoreError
-            It cannot be read, or not now.
-        """
+        """Open an object, or a range of it, and read the first of it; ObjectError or StoreError."""
         location = self._locate(piece)
         if location.url is not None:
             raise ObjectError("unreadable", "it is not on this machine")

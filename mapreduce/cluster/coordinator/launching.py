@@ -15,10 +15,7 @@ from mapreduce.job.name import JobName
 class Launcher(Protocol):
     """How agents come to hosts, and end.
 
-    Attributes
-    ----------
-    release, overlay
-        The code that agents must run; known once `prepare` has been called.
+    `release` and `overlay` name the code that agents must run, once `prepare` has been called.
     """
 
     release: str
@@ -30,20 +27,11 @@ class Launcher(Protocol):
     def place(self, host: str) -> JobName | None:
         """Bring a host what it lacks; may take long. Give the job's name there, if not as here.
 
-        Raises
-        ------
-        MapReduceError
-            Why the host cannot take part.
+        A MapReduceError says why the host cannot take part.
         """
 
     def start(self, host: str, config: AgentConfig) -> None:
-        """Start an agent; give once it runs.
-
-        Raises
-        ------
-        MapReduceError
-            Why it does not.
-        """
+        """Start an agent; give once it runs. A MapReduceError says why it does not."""
 
     def stop(self, hosts: Sequence[str], run: str, patience_s: float = 1.0) -> None:
         """End the agents of a run that have not ended by themselves.
@@ -67,10 +55,7 @@ class Growing(Protocol):
     def newcomers(self) -> dict[str, int]:
         """Give hosts that it did not know before, with their slots; 0 for as many as they say.
 
-        Raises
-        ------
-        UsageError
-            Why they cannot be known.
+        A UsageError says why they cannot be known.
         """
 
 
@@ -80,10 +65,7 @@ class Ways(Protocol):
     def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
         """Make a way to an address of this machine; give where the host dials for it.
 
-        Raises
-        ------
-        MapReduceError
-            Why there is none.
+        A MapReduceError says why there is none.
         """
 
     def close(self) -> None:

@@ -39,8 +39,6 @@ class Locations:
 
     Attributes
     ----------
-    here
-        Where a piece is for this machine.
     nodes
         All nodes that may be asked, by `host:port`.
     """
@@ -64,13 +62,7 @@ class Locations:
         self._shared = tuple(folder.rstrip("/") + "/" for folder in shared)
 
     def there(self, worker: str, attempt: int, piece: Piece) -> Location:
-        """Give where a worker reads a piece.
-
-        Raises
-        ------
-        ObjectError, StoreError
-            As the store's own `locate`.
-        """
+        """Give where a worker reads a piece; raises what the store's own `locate` does."""
         order = self._order(worker, piece.ordinal)
         if self._spread is not None and order:
             return located_at(self._spread, entry_of(piece), order)

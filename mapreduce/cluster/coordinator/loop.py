@@ -39,26 +39,9 @@ Service: TypeAlias = "Callable[[], Coroutine[Any, Any, Callable[[], None]]]"
 class Coordinator:
     """Runs one run's workers.
 
-    Parameters
-    ----------
-    terms
-        What workers are offered.
-    splits
-        What is to be done.
-    context
-        The server's side of the run's TLS.
-    listen
-        The one address to bind, and the port (0 for any free one).
-    rules
-        Figures of the schedule.
-    watch
-        Where it is told how the hosts fare.
-
-    Attributes
-    ----------
-    said
-        Outcomes and advances as they come; at the end None, or what ended the run. Of each
-        outcome `committed` is to be called once it is durable.
+    It binds one address (`listen`, with port 0 for any free one). `said` has outcomes and
+    advances as they come; at the end None, or what ended the run. Of each outcome `committed` is
+    to be called once it is durable.
     """
 
     def __init__(
@@ -86,13 +69,7 @@ class Coordinator:
         self._services.append(service)
 
     def start(self) -> int:
-        """Begin to listen; give the port.
-
-        Raises
-        ------
-        UsageError
-            Where the address is not this machine's, or its port is taken.
-        """
+        """Begin to listen; give the port. A UsageError says why this machine cannot."""
         self._thread.start()
         return self._ready.result()
 

@@ -62,17 +62,7 @@ class Loop(Protocol):
 
 
 class OpenAttempts:
-    """The attempts that are out.
-
-    Parameters
-    ----------
-    loop
-        Who does this.
-    places
-        Where an attempt's piece is read.
-    schemas
-        The tables that a partial has.
-    """
+    """The attempts that are out; `schemas` are the tables that a partial has."""
 
     def __init__(self, loop: Loop, places: Locations, schemas: Sequence[Schema]) -> None:
         self._loop = loop

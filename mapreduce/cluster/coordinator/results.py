@@ -63,12 +63,9 @@ def checked(
 ) -> Partial:
     """Check what an attempt over the pieces sent has brought, and give its partial.
 
-    Agents compress nothing, so whatever would take more memory than was sent is refused.
-
-    Raises
-    ------
-    PartialError
-        Where the bytes are no partial of these tables, or the account is not of these objects.
+    Agents compress nothing, so whatever would take more memory than was sent is refused. Raises
+    PartialError where the bytes are no partial of these tables, or the account is not of these
+    objects.
     """
     part = encoding.unpack(body, schemas, max_bytes=len(body))
     _check_account(ledger, sent)

@@ -58,21 +58,7 @@ class Loop(Protocol):
 
 
 class Server:
-    """Receives workers, reports to the schedule, and does as it is told.
-
-    Parameters
-    ----------
-    terms
-        What workers are offered.
-    context
-        The server's side of the run's TLS.
-    rules
-        Figures of the schedule.
-    watch
-        Where it is told how the hosts fare.
-    loop
-        What it stands on.
-    """
+    """Receives workers, reports to the schedule, and does as it is told."""
 
     def __init__(
         self, terms: Terms, context: ssl.SSLContext, rules: Rules, watch: RunStatus, loop: Loop

@@ -15,12 +15,7 @@ from mapreduce.plan import Split
 class SplitFeed:
     """Takes splits in a thread.
 
-    Parameters
-    ----------
-    splits
-        Where they come from.
-    deliver
-        Called in the thread with each split, with None at the end, or with what was raised.
+    `deliver` is called there with each split, with None at the end, or with what was raised.
     """
 
     def __init__(

@@ -89,18 +89,8 @@ class _Host:
 class RunStatus:
     """What is known of the hosts of a run.
 
-    Parameters
-    ----------
-    run
-        The run's id.
-    hosts
-        Their names.
-
-    Attributes
-    ----------
-    parted
-        Hosts whose agents said goodbye when they were told that the run is over: nothing of them
-        is left.
+    `parted` are those whose agents said goodbye when they were told that the run is over: nothing
+    of them is left.
     """
 
     def __init__(self, run: str, hosts: Iterable[str]) -> None:

@@ -17,10 +17,8 @@ class Terms:
 
     Attributes
     ----------
-    run
-        Its id.
-    job, schemas
-        What is to be done, and the tables it makes.
+    schemas
+        The tables that the job makes.
     limits
         What an attempt may use.
     release, overlay

@@ -46,15 +46,7 @@ class Switch(Protocol):
 
 
 class TlsConnection(asyncio.Protocol):
-    """One connection.
-
-    Attributes
-    ----------
-    address
-        Where it comes from.
-    name
-        The name in its certificate; "" until it is proven.
-    """
+    """One connection; `name` is the one in its certificate, "" until it is proven."""
 
     def __init__(self, context: ssl.SSLContext, switch: Switch) -> None:
         self.address = ""

@@ -19,17 +19,7 @@ class TlsStreamError(Exception):
 
 
 class TlsStream:
-    """One TLS connection, seen from one side.
-
-    Parameters
-    ----------
-    context
-        Certificates and whom to trust.
-    server_side
-        Whether this side was dialled.
-    server_name
-        Where it dials: the name that the other side must prove.
-    """
+    """One TLS connection, seen from one side; where it dials, `server_name` must be proven."""
 
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool = True, server_name: str | None = None
@@ -50,10 +40,8 @@ class TlsStream:
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the peer; give what they say, once it is known who says it.
 
-        Raises
-        ------
-        ChannelError
-            Where the peer is a stranger, or speaks no TLS. `outgoing` then holds the alert.
+        Raises TlsStreamError where the peer is a stranger, or speaks no TLS. `outgoing` then holds
+        the alert.
         """
         self._in.write(data)
         try:

@@ -27,15 +27,7 @@ class Desk(Protocol):
 
 
 class WorkerSession:
-    """The wire on one line.
-
-    Attributes
-    ----------
-    number
-        Connections are numbered upwards within a run.
-    welcomed
-        Whether it is a worker of this run.
-    """
+    """The wire on one line; `number` goes upwards within a run."""
 
     def __init__(self, number: int, line: TlsConnection, desk: Desk) -> None:
         self.number = number

@@ -58,12 +58,10 @@ def start_agent(
     ----------
     config
         What it reads from standard input, to its end. Secrets belong here and nowhere else.
-    deployed
-        What `deploy` put there.
     overlays
-        Folders under ROOT that come before the release: `Overlay.paths`.
+        Folders under ROOT that come before the release.
     inputs
-        Files under ROOT that the job reads: `inputs.bring_inputs` put them there.
+        Files under ROOT that the job reads.
     talk
         A conversation with that host, if one goes on.
 
@@ -225,13 +223,7 @@ def logs(
 
 
 def checked_run(run_id: str) -> str:
-    """Give a run's id if it may name a folder.
-
-    Raises
-    ------
-    UsageError
-        Where it may not.
-    """
+    """Give a run's id; a UsageError where it may not name a folder."""
     if not _RUN.fullmatch(run_id):
         raise UsageError(f"expected a run's id of letters, digits, '.', '_', '-', got {run_id!r}")
     return run_id

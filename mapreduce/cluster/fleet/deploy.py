@@ -93,13 +93,7 @@ def deploy(
 def brought(
     remote: Remote, facts: dict[str, Any], plan: Plan, tell: Callable[[str], None]
 ) -> HostDone[Deployed]:
-    """Bring a connected host, which has answered the plan's question, to the plan.
-
-    Raises
-    ------
-    HostError
-        Where that cannot be.
-    """
+    """Bring a connected host, which has answered the plan's question, to the plan."""
     if missing(facts, plan):
         tell("waits")  # for a host that shares its home, if there is one
         with plan.lock(facts["home"]):
@@ -110,10 +104,7 @@ def brought(
 def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
     """Tell what a host lacks: `environment`, `release`, `current`.
 
-    Raises
-    ------
-    HostError
-        Where a worker cannot run there, or ROOT cannot be written.
+    Raises HostError where a worker cannot run there, or ROOT cannot be used.
     """
     platform = platform_of(facts)
     trusted(facts)
@@ -127,13 +118,7 @@ def missing(facts: dict[str, Any], plan: Plan) -> list[str]:
 
 
 def trusted(facts: dict[str, Any]) -> None:
-    """See that ROOT can be used.
-
-    Raises
-    ------
-    HostError
-        It cannot be written, or others can write it.
-    """
+    """Raise HostError where ROOT cannot be written, or others can write it."""
     error = facts.get("root_error")
     if error:
         raise HostError(
@@ -194,10 +179,7 @@ def put_wheels(
 ) -> None:
     """Fetch the wheels of an environment if they are not here, and unpack them on a host.
 
-    Raises
-    ------
-    HostError
-        Where there are no wheels for it, or no room.
+    Raises HostError where there are no wheels for it, or no room.
     """
     platform = platform_of(facts)
     tell(f"waiting for wheels for {platform.tag}")
@@ -292,13 +274,7 @@ def overlaid(
     cache: Cache,
     tell: Callable[[str], None],
 ) -> HostDone[Overlay]:
-    """Bring a connected host, which has answered the question about it, a job's own code.
-
-    Raises
-    ------
-    HostError
-        Where that cannot be.
-    """
+    """Bring a connected host, which has answered the question about it, a job's own code."""
     trusted(facts)
     paths, new = [], False
     if tree is not None:

@@ -60,10 +60,8 @@ def clean(
 ) -> HostOutcomes[Use]:
     """Remove what is old on each host: what each start of an agent removes there anyway.
 
-    Parameters
-    ----------
-    everything
-        Remove all that no running agent uses, the current release too: the next run brings it anew.
+    `everything`: all that no running agent uses, the current release too; the next run brings it
+    anew.
     """
     return _asked(inventory, hosts, board, {"clean": True, "all": everything})
 

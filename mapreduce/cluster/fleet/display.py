@@ -26,15 +26,7 @@ REFRESH_PER_S: Final = 8
 
 
 class Screen:
-    """A board for people; use it in a `with`.
-
-    Parameters
-    ----------
-    title
-        What is being done.
-    hosts
-        On which hosts.
-    """
+    """A board for people; use it in a `with`."""
 
     def __init__(self, title: str, hosts: Sequence[Host]) -> None:
         self._title = title

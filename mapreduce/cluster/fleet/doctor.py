@@ -107,16 +107,9 @@ def examine(
 
 
 def judge(facts: Mapping[str, Any], skew_s: float, release: str) -> Diagnosis:
-    """Tell what ails a host from its facts: no I/O.
+    """Tell what ails a host from its facts, as `onhost/facts.py` gives them: no I/O.
 
-    Parameters
-    ----------
-    facts
-        As `onhost/facts.py` gives them.
-    skew_s
-        Its clock minus ours.
-    release
-        The release it should have.
+    `skew_s` is its clock minus ours, `release` the one it should have.
     """
     dial = facts.get("dial") or {}
     rate = dial["bytes"] / max(dial["seconds"], 1e-6) if "bytes" in dial else None

@@ -99,10 +99,7 @@ def look(inventory: Inventory, hosts: Sequence[Host], board: Display) -> HostOut
 def host_key(connection: Hop, inventory: Inventory, host: Host, known: Known) -> HostKey:
     """Give the key a host shows in the key exchange, through its jump hosts if it has any.
 
-    Raises
-    ------
-    HostError
-        Where it shows none, or one that is revoked.
+    Raises HostError where it shows none, or one that is revoked.
     """
     transport = None
     try:
@@ -137,8 +134,6 @@ def accept(
 
     Parameters
     ----------
-    ask
-        Puts a question to a person.
     yes
         Trust keys seen for the first time without asking. Never a changed one.
     replace
@@ -244,10 +239,7 @@ def log_in(
 def public_key(host: Host) -> str:
     """Read the public half of the identity that a host is to know: its own, or the first there is.
 
-    Raises
-    ------
-    UsageError
-        Where there is none, or no key could be offered afterwards.
+    Raises UsageError where there is none, or no key could be offered afterwards.
     """
     way = way_to(host.address, host.user, host.ssh_port)
     identities = [host.identity] if host.identity is not None else _likely(way.identities)

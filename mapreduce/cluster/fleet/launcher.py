@@ -44,10 +44,6 @@ class OverSSH:
 
     Parameters
     ----------
-    inventory
-        How they are reached.
-    hosts
-        Those that take part.
     requirements
         What the job needs there beyond a worker's own: as wheels.
     chosen
@@ -152,13 +148,7 @@ class OverSSH:
             )
 
     def newcomers(self) -> dict[str, int]:
-        """Give the hosts that are chosen now and were not, where the inventory has changed.
-
-        Raises
-        ------
-        UsageError
-            It cannot be read as it is now.
-        """
+        """Give the hosts that are chosen now and were not, where the inventory has changed."""
         now = time.monotonic()
         if self._chosen is None or now - self._looked < LOOK_S:
             return {}
@@ -211,21 +201,10 @@ def cluster_of(
     memory_bytes: int = 0,
     chosen: Chosen | None = None,
 ) -> Cluster:
-    """Make the engine for hosts of an inventory.
+    """Make the engine for hosts of an inventory; parameters are those of `OverSSH` and `Cluster`.
 
-    Parameters
-    ----------
-    requirements
-        What the job needs there beyond a worker's own.
-    memory_bytes
-        Memory a slot may use; 0 for what its host allows.
-    chosen
-        Reads the inventory again, so that hosts added to it join a run; None for none.
-
-    Raises
-    ------
-    UsageError
-        Where it is not known which address of this machine they dial, or a requirement is none.
+    Raises UsageError where it is not known which address of this machine they dial, or a
+    requirement is none.
     """
     if inventory.address is None:
         raise UsageError(

@@ -48,15 +48,7 @@ def enrol_hosts(
     install_key: bool = False,
     fingerprints: Path | None = None,
 ) -> None:
-    """Pin host keys after asking; then see that the login works, or make it work.
-
-    Raises
-    ------
-    UsageError
-        For `replace` without hosts named.
-    FleetError
-        Naming the hosts that are not enrolled, or cannot be logged in to.
-    """
+    """Pin host keys after asking; then see that the login works, or make it work."""
     if replace and not choice.only:
         raise UsageError("--replace needs --only HOST: changed keys are confirmed one by one")
     inventory, hosts = choice.read()
@@ -162,15 +154,7 @@ def clean_hosts(choice: HostChoice, *, everything: bool = False, yes: bool = Fal
 def show_logs(
     choice: HostChoice, run: str | None, *, lines: int, follow: bool, last: bool = False
 ) -> None:
-    """Write the agents' logs, merged; with `last`, of each host's newest run alone.
-
-    Raises
-    ------
-    UsageError
-        Where one run is named, and the last is wanted.
-    FleetError
-        Naming the hosts whose logs could not be read.
-    """
+    """Write the agents' logs, merged; with `last`, of each host's newest run alone."""
     if run and last:
         raise UsageError(f"--run {run} selects a run: leave out --last")
     if lines < 0:
@@ -182,13 +166,7 @@ def show_logs(
 
 
 def confirm(question: str, beforehand: str = "--yes") -> bool:
-    """Ask a person; without one, refuse.
-
-    Raises
-    ------
-    UsageError
-        Where standard input is no terminal.
-    """
+    """Ask a person; a UsageError where standard input is no terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
             f"{question} There is no terminal to ask: confirm beforehand by {beforehand}"

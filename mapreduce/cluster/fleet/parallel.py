@@ -98,10 +98,7 @@ def on_each(
 ) -> HostOutcomes[T]:
     """Do something on every host; `act` gets the host and a function that shows its state.
 
-    Raises
-    ------
-    UsageError
-        Where `act` raises one: it is wrong for all hosts alike.
+    A UsageError that `act` raises is raised here: it is wrong for all hosts alike.
     """
     work: queue.SimpleQueue[Host] = queue.SimpleQueue()
     for host in hosts:

@@ -50,26 +50,11 @@ def release(needs: Sequence[str], packages: Sequence[str] | None = None) -> File
 def overlay(job: JobName, without: Sequence[str] = ()) -> tuple[FileTree, str]:
     """Give the files that a job's own code needs, and how the job is named there.
 
-    Parameters
-    ----------
-    job
-        Of each top-level package that its code belongs to all files are sent, of a module without
-        a package its file.
-    without
-        Packages that hosts have in the release.
-
-    Returns
-    -------
-    tuple
-        The tree, empty where nothing is to be sent, and the reference: for a file its path within
-        the tree, a module's as it was.
-
-    Raises
-    ------
-    UsageError
-        Where there is no such file or package.
-    JobError
-        Where a file is not what it was when the job was named.
+    Of each top-level package that its code belongs to all files are sent, of a module without a
+    package its file; `without` are packages that hosts have in the release. The tree is empty where
+    nothing is to be sent; the job's reference is for a file its path within the tree, a module's as
+    it was. Raises UsageError where there is no such file or package, JobError where a file is not
+    what it was when the job was named.
     """
     where, _, name = job.reference.rpartition(":")
     files = {

@@ -23,10 +23,7 @@ Witness: TypeAlias = "tuple[str, int, int]"  # path below the folder, time of ch
 def witnesses(inventory: Inventory) -> dict[str, Witness | None]:
     """Give a file of each shared folder; None where none was found soon.
 
-    Raises
-    ------
-    UsageError
-        This machine itself does not see a folder.
+    Raises UsageError where this machine itself does not see a folder.
     """
     return {folder: _witness(folder, inventory) for folder in inventory.store.shared}
 

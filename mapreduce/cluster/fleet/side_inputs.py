@@ -30,21 +30,11 @@ def bring_inputs(
     turn_of: Callable[[str | None], AbstractContextManager[Any]],
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Seal]:
-    """Send a connected host the side inputs it lacks; give them as they are found there.
+    """Send a connected host the side inputs it lacks; give them, by parameter, as they are there.
 
-    Parameters
-    ----------
-    files
-        By parameter.
-    turn_of
-        Gives what is held while something is sent into a home that hosts may share.
-    facts
-        What the host has just told; None where it is to be asked.
-
-    Raises
-    ------
-    HostError
-        Where there is no room, or what came is not what was sealed.
+    `turn_of` gives what is held while something is sent into a home that hosts may share. `facts`
+    are what the host has just told. Raises HostError where there is no room, or what came is not
+    what was sealed.
     """
     facts = facts or remote.ask("facts", {"mark": True})
     if _missing(facts, files.values()):

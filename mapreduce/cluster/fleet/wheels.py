@@ -62,13 +62,7 @@ class Platform:
 
 
 def platform_of(facts: Mapping[str, Any]) -> Platform:
-    """Tell a host's platform from its facts.
-
-    Raises
-    ------
-    HostError
-        Where a worker cannot run there.
-    """
+    """Tell a host's platform from its facts; a HostError where a worker cannot run there."""
     python = tuple(facts["python"])
     version = ".".join(map(str, python))
     if facts["system"] != "Linux":
@@ -128,12 +122,7 @@ def _cache_folder() -> Path:
 class Cache:
     """Fetched wheels by environment; threads that want the same wait for one download.
 
-    Parameters
-    ----------
-    folder
-        Where they are kept; by default in the user's cache.
-    sources
-        More options of pip: `--extra-index-url`, `--find-links`.
+    `sources` are more options of pip: `--extra-index-url`, `--find-links`.
     """
 
     folder: Path = field(default_factory=_cache_folder)
@@ -142,13 +131,7 @@ class Cache:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, wanted: Requirements, platform: Platform) -> list[Path]:
-        """Give the wheels of an environment, fetched if they are not here.
-
-        Raises
-        ------
-        HostError
-            Where there are none for such a host.
-        """
+        """Give the wheels of an environment, fetched if they are not here, or raise HostError."""
         name = wanted.environment(platform)
         with self._lock:
             lock = self._locks.setdefault(name, threading.Lock())
@@ -191,10 +174,7 @@ class Cache:
 def requirement(text: str) -> str:
     """Give a requirement as pip takes it; a wheel's file is named with its SHA-256.
 
-    Raises
-    ------
-    UsageError
-        For a file that is not there, and what pip would take for an option.
+    Raises UsageError for a file that is not there, and what pip would take for an option.
     """
     if not text.strip() or text.startswith("-"):
         raise UsageError(f"expected a requirement such as shapely==2.1, got {text!r}")
@@ -218,13 +198,7 @@ def named_by_content(wheels: Sequence[Path], platform: Platform, prefix: str) ->
 def pip_download(
     platform: Platform, requirements: Sequence[str], folder: Path, sources: Sequence[str] = ()
 ) -> list[str]:
-    """Give the command that fetches wheels for a platform.
-
-    Raises
-    ------
-    UsageError
-        For a requirement that pip would take for an option.
-    """
+    """Give the command that fetches wheels for a platform."""
     wanted = [requirement(text) for text in requirements]
     major, minor = platform.python
     pip = command("pip", "download", "--quiet", "--no-input")

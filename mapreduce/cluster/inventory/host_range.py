@@ -24,10 +24,8 @@ _NAMES = re.compile(r"([A-Za-z][A-Za-z0-9._-]*?)(\d+)-([A-Za-z][A-Za-z0-9._-]*?)
 def expand(text: str) -> list[str]:
     """Give every text that a range stands for; a text without brackets stands for itself.
 
-    Raises
-    ------
-    UsageError
-        For a bracket that is not closed, empty, backwards, or of more than `MOST` texts.
+    Raises UsageError for a bracket that is not closed, empty, backwards, or of more than `MOST`
+    texts.
     """
     parts = _BRACKET.split(text)
     if any(c in plain for plain in parts[::2] for c in "[]"):
@@ -44,10 +42,7 @@ def expand(text: str) -> list[str]:
 def bracketed(text: str) -> str:
     """Put the brackets around a span typed without: `10.0.0.1-9`, `10.0.0.1-10.0.0.9`, `pi1-pi9`.
 
-    Raises
-    ------
-    UsageError
-        For a span of addresses whose ends differ in more than their last number.
+    Raises UsageError for a span of addresses whose ends differ in more than their last number.
     """
     bare = _BARE.fullmatch(text)
     if bare:

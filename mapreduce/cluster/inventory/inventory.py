@@ -69,10 +69,7 @@ class Inventory:
     ) -> tuple[Host, ...]:
         """Give the hosts wanted, in the file's order: names, ranges or globs; any of the tags.
 
-        Raises
-        ------
-        UsageError
-            Where a name or tag fits no host, or none is left.
+        Raises UsageError where a name or tag fits no host, or none is left.
         """
         chosen = self._named(only, "--only") if only else {h.name for h in self.hosts}
         chosen -= self._named(without, "--except")
@@ -104,10 +101,7 @@ class Inventory:
 def load(path: str | Path = NAME) -> Inventory:
     """Read and check an inventory.
 
-    Raises
-    ------
-    UsageError
-        Where the file is absent or anything in it cannot be meant, with the place.
+    Raises UsageError where the file is absent or anything in it cannot be meant, with the place.
     """
     path = Path(path).expanduser()
     try:
@@ -131,13 +125,7 @@ def load(path: str | Path = NAME) -> Inventory:
 
 
 def parsed(text: str, path: Path) -> Inventory:
-    """Check the text of an inventory that is, or is to be, at a path.
-
-    Raises
-    ------
-    UsageError
-        Where anything in it cannot be meant, with the place.
-    """
+    """Check the text of an inventory that is, or is to be, at a path; raises as `load` does."""
     return _Reading(path, text).inventory()
 
 

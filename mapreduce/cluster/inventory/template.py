@@ -105,10 +105,7 @@ def init(
 ) -> list[Path]:
     """Write hosts.toml and fabfile.py into a folder; a fabfile that is there stays.
 
-    Raises
-    ------
-    UsageError
-        Where there is a hosts.toml already, or the hosts cannot be meant.
+    Raises UsageError where there is a hosts.toml already, or the hosts cannot be meant.
     """
     path = folder / NAME
     if path.exists():
@@ -128,13 +125,7 @@ def init(
 
 
 def meant(span: str) -> str:
-    """Give what was typed as one range, in brackets.
-
-    Raises
-    ------
-    UsageError
-        For what can be no host's name or address.
-    """
+    """Give what was typed as one range, in brackets; a UsageError for what can be no host."""
     typed = span.strip()
     if "@" in typed:
         raise UsageError(f"{typed}: set the login name with --user, and type only the host here")

@@ -60,13 +60,7 @@ def noted(tree: str, place: str) -> None:
 
 
 def whole(root: str, place: str, sources: str | None = None) -> None:
-    """See that a tree under ROOT is what was put there; with `sources`, that it is theirs.
-
-    Raises
-    ------
-    Altered
-        It is not.
-    """
+    """Raise Altered where a tree under ROOT is not what was put there, or has other `sources`."""
     tree = os.path.join(root, place)
     try:
         if os.path.islink(tree):
@@ -95,13 +89,7 @@ def fault(root: str, place: str, sources: str | None = None) -> str | None:
 
 
 def compare(tree: str, held: Files, tag: str) -> None:
-    """See that a tree holds what is noted, and nothing else.
-
-    Raises
-    ------
-    Altered
-        Something differs.
-    """
+    """Raise Altered where a tree does not hold what is noted, and nothing else."""
     found = files_of(tree)
     for path in sorted(held.keys() | found.keys()):
         if path not in found:
@@ -120,10 +108,7 @@ def compare(tree: str, held: Files, tag: str) -> None:
 def files_of(tree: str, below: str = "") -> dict[str, os.stat_result]:
     """Give every file of a tree but our notes.
 
-    Raises
-    ------
-    Altered
-        Something is neither a file nor a folder, or is not ours.
+    Raises Altered where something is neither a file nor a folder, or is not ours.
     """
     found: dict[str, os.stat_result] = {}
     with os.scandir(os.path.join(tree, below)) as entries:
@@ -147,13 +132,7 @@ def ours(name: str, status: os.stat_result) -> bool:
 
 
 def any_note(tree: str) -> str:
-    """Give the name of another Python's note.
-
-    Raises
-    ------
-    Altered
-        There is none.
-    """
+    """Give the name of another Python's note; raise Altered where there is none."""
     for name in sorted(os.listdir(tree)):
         if name.startswith(NOTE):
             return name
@@ -161,13 +140,7 @@ def any_note(tree: str) -> str:
 
 
 def read_note(path: str, place: str) -> Files:
-    """Read what is noted of a place.
-
-    Raises
-    ------
-    Altered
-        It is no note of ours, or of another place.
-    """
+    """Read what is noted of a place; raise Altered where it is no note of ours for that place."""
     if not ground.own_file(path):
         raise Altered(f"{path} is not ours")
     try:

@@ -112,13 +112,7 @@ def meant(root: str, name: str) -> list[str]:
 
 
 def writable(root: str) -> None:
-    """See that ROOT can be written, or made.
-
-    Raises
-    ------
-    PermissionError
-        It cannot.
-    """
+    """Raise PermissionError where ROOT can be neither written nor made."""
     there = root
     while not os.path.exists(there):
         there = os.path.dirname(there)
@@ -174,10 +168,7 @@ def marked(root: str) -> None:
 def marker(root: str) -> str | None:
     """Give the name that this ROOT was given once: hosts that tell the same share their home.
 
-    Raises
-    ------
-    Untrusted
-        It was not given by us.
+    Raises Untrusted where it was not given by us.
     """
     path = os.path.join(root, ground.MARKER)
     if not os.path.lexists(path):

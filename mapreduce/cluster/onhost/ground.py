@@ -35,12 +35,7 @@ def of(asked: Asked) -> str:
 def checked(root: str) -> None:
     """See that nobody else can write, or could put something, into ROOT and what is above it.
 
-    Raises
-    ------
-    Untrusted
-        Somebody could.
-    NotADirectoryError
-        There is something else in its place.
+    Raises Untrusted where somebody could, NotADirectoryError where something else is in its place.
     """
     for path in way(root):
         status = os.lstat(path)
@@ -60,13 +55,7 @@ def checked(root: str) -> None:
 
 
 def private(path: str) -> None:
-    """See that a folder is one, ours, and written by nobody else.
-
-    Raises
-    ------
-    Untrusted
-        It is not.
-    """
+    """Raise Untrusted where a folder is none, is not ours, or can be written by others."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
         raise Untrusted(f"{path} is not a folder of this program: check what it is, and remove it")
@@ -76,13 +65,7 @@ def private(path: str) -> None:
 
 
 def not_others(path: str, status: os.stat_result, *, sticky: bool) -> None:
-    """See that others cannot write into a folder.
-
-    Raises
-    ------
-    Untrusted
-        They can.
-    """
+    """Raise Untrusted where others can write into a folder."""
     if status.st_uid not in (0, os.geteuid()):
         raise Untrusted(
             f"{path} belongs to {owner(status)}, who can change what is in it: {ELSEWHERE}"
@@ -97,10 +80,7 @@ def not_others(path: str, status: os.stat_result, *, sticky: bool) -> None:
 def way(path: str) -> list[str]:
     """Give each folder and link that a path leads through, as far as there is one.
 
-    Raises
-    ------
-    Untrusted
-        The links form a cycle.
+    Raises Untrusted where the links form a cycle.
     """
     found = ["/"]
     left = [part for part in path.split("/") if part][::-1]

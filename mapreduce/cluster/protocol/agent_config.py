@@ -65,11 +65,5 @@ def encode(config: AgentConfig) -> bytes:
 
 
 def decode(raw: bytes) -> AgentConfig:
-    """Read what `encode` gave.
-
-    Raises
-    ------
-    msgspec.MsgspecError
-        On anything else.
-    """
+    """Read what `encode` gave; a MsgspecError on anything else."""
     return msgspec.msgpack.decode(raw, type=AgentConfig)

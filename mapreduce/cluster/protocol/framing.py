@@ -80,15 +80,7 @@ class _BrokenError(Exception):
 
 
 class Wire:
-    """One connection, seen from one side.
-
-    Parameters
-    ----------
-    role
-        Which side this is.
-    caps
-        The most it takes.
-    """
+    """One connection, seen from the side that `role` is."""
 
     def __init__(self, role: Role, caps: Caps | None = None) -> None:
         self._role = role
@@ -140,10 +132,7 @@ class Wire:
     def frame(self, message: Message) -> bytes:
         """Give a message's bytes, and hold the peer to what follows from it.
 
-        Raises
-        ------
-        LocalError
-            Where the message is not one of this side's, or is out of turn.
+        Raises LocalError where the message is not one of this side's, or is out of turn.
         """
         if self._role == "coordinator":
             self._check_coordinator(message)
@@ -155,10 +144,7 @@ class Wire:
     def partial_frames(self, attempt: int, body: bytes | memoryview) -> Iterator[bytes]:
         """Give the frames of a partial that the coordinator has pulled; others may go between.
 
-        Raises
-        ------
-        LocalError
-            Where it was not pulled, or its size is not the one offered.
+        Raises LocalError where it was not pulled, or its size is not the one offered.
         """
         view = memoryview(body)
         if self._pulled.pop(attempt, None) != len(view):

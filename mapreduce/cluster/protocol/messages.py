@@ -176,13 +176,7 @@ _from_coordinator = msgspec.msgpack.Decoder(FromCoordinator)
 
 
 def from_worker(raw: bytes | bytearray | memoryview) -> FromWorker:
-    """Read what a worker said.
-
-    Raises
-    ------
-    MessageError
-        On anything else; it does not quote the bytes.
-    """
+    """Read what a worker said; a MessageError, which does not quote the bytes, on anything else."""
     message: FromWorker = _read(_from_worker, raw)
     if isinstance(message, Offer):
         _check_numbers(message)
@@ -190,13 +184,7 @@ def from_worker(raw: bytes | bytearray | memoryview) -> FromWorker:
 
 
 def from_coordinator(raw: bytes | bytearray | memoryview) -> FromCoordinator:
-    """Read what the coordinator said.
-
-    Raises
-    ------
-    MessageError
-        On anything else; it does not quote the bytes.
-    """
+    """Read what the coordinator said; a MessageError as of `from_worker` on anything else."""
     message: FromCoordinator = _read(_from_coordinator, raw)
     if isinstance(message, Task) and len(message.pieces) != len(message.locations):
         raise MessageError(
@@ -208,12 +196,7 @@ def from_coordinator(raw: bytes | bytearray | memoryview) -> FromCoordinator:
 def refusal(hello: Hello, *, release: str, overlay: str = "") -> str | None:
     """Say why a worker cannot take part, naming both sides; None where it can.
 
-    Parameters
-    ----------
-    hello
-        What the worker says it runs.
-    release, overlay
-        What the coordinator runs: the release's name, and that of the job's own code.
+    `release` and `overlay` (the job's own code) are what the coordinator runs.
     """
     who = f"the worker {hello.worker!r} on {hello.host or 'its host'}"
     remedy = f"run `fab deploy --only {hello.worker}` and start again"

@@ -15,12 +15,8 @@ from mapreduce.cluster.schedule.tasks import Attempt, Stage
 class Intake:
     """The queue of offers, and the memory they may take.
 
-    Attributes
-    ----------
-    reserved_bytes
-        Of partials being pulled, held and committed.
-    busy
-        How many are being pulled or committed: they will free their memory by themselves.
+    `reserved_bytes` are those of partials being pulled, held and committed; `busy` is how many are
+    being pulled or committed: they will free their memory by themselves.
     """
 
     def __init__(self, budget_bytes: int) -> None:

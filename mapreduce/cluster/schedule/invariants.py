@@ -15,13 +15,7 @@ MOST_ATTEMPTS = 2  # live ones at a fragment
 
 
 def check(state: State) -> None:
-    """Check every invariant.
-
-    Raises
-    ------
-    AssertionError
-        Naming the first that does not hold.
-    """
+    """Check every invariant; an AssertionError names the first that does not hold."""
     if state.aborted:
         return  # what was going on is let lie
     for task in state.tasks.values():

@@ -37,15 +37,7 @@ class ScheduleError(MapReduceError):
 
 
 class Schedule:
-    """Decides who runs what.
-
-    Parameters
-    ----------
-    rules
-        The figures it keeps to.
-    now
-        The time at which it begins, in seconds of a clock that never goes back.
-    """
+    """Decides who runs what. Times are in seconds of a clock that never goes back."""
 
     def __init__(self, rules: Rules | None = None, now: float = 0.0) -> None:
         self.rules = rules or Rules()
@@ -70,10 +62,8 @@ class Schedule:
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """Take in one event; give the commands that follow, in the order to carry them out.
 
-        Raises
-        ------
-        ScheduleError
-            For an event that cannot be: a split planned twice, a commit nobody asked for.
+        Raises ScheduleError for an event that cannot be: a split planned twice, a commit nobody
+        asked for.
         """
         state = self.state
         if state.over:
@@ -86,13 +76,7 @@ class Schedule:
         return state.out
 
     def check(self) -> None:
-        """Look over the whole state: for tests, after every step.
-
-        Raises
-        ------
-        AssertionError
-            Naming what does not hold.
-        """
+        """Look over the whole state, as `invariants.check` does: for tests, after every step."""
         invariants.check(self.state)
 
     @property

@@ -33,16 +33,8 @@ from mapreduce.plan import Piece
 class State:
     """The whole state of a schedule.
 
-    Attributes
-    ----------
-    tasks
-        Those planned and not committed, by number.
-    living
-        Attempts that may still bring a result, and those received and not committed, by number.
-    out
-        Commands that follow from the present event.
-    over
-        Whether the run has finished or was aborted: nothing follows from anything any more.
+    `living` are attempts that may still bring a result, and those received and not committed.
+    Once it is `over`, nothing follows from anything any more.
     """
 
     def __init__(self, rules: Rules, now: float) -> None:

@@ -19,8 +19,6 @@ class StoreThrottle:
 
     Attributes
     ----------
-    limit
-        Requests in flight in the whole cluster, from 1 to `max_requests`.
     failing_since
         When the first failure came after the last success; None where all is well.
     served

@@ -16,18 +16,10 @@ from mapreduce.cluster.schedule.tasks import Attempt, Fragment
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One worker, over all its connections.
+    """One worker, over all its connections. `queue` are attempts it runs or has waiting, in order.
 
-    Attributes
-    ----------
-    queue
-        Attempts it runs or has waiting, in order.
-    held
-        Attempts whose results it holds.
-    failures
-        Failures since its last success.
-    guest
-        The fragment that is to run alone here, while it waits or runs.
+    `held` are those whose results it holds, `failures` are counted since its last success, `guest`
+    is the fragment that is to run alone here, while it waits or runs.
     """
 
     name: str
@@ -73,13 +65,7 @@ class Worker:
 
 
 class Roster:
-    """All workers that ever joined.
-
-    Parameters
-    ----------
-    prefetch
-        Attempts that may wait at a worker, a slot.
-    """
+    """All workers that ever joined; at each, `prefetch` attempts a slot may wait."""
 
     def __init__(self, prefetch: int) -> None:
         self._prefetch = prefetch

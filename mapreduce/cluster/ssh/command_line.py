@@ -42,15 +42,7 @@ INSTALL_KEY: Final = (
 
 
 class Beginning:
-    """The line that one command's answer begins with, and the way to it.
-
-    Attributes
-    ----------
-    before
-        What came before the line, or instead of it.
-    begun
-        Whether the line has come.
-    """
+    """The line that a command's answer begins with; what came `before` it, or instead."""
 
     def __init__(self) -> None:
         self.letters = secrets.token_hex(8)

@@ -22,13 +22,7 @@ LEAST_S: Final = 0.001  # none at all would mean not to wait, and not that time 
 
 
 class Conversation:
-    """A conversation, over a connection that whoever made it closes.
-
-    Raises
-    ------
-    HostError
-        Where it cannot begin.
-    """
+    """A conversation, over a connection that whoever made it closes."""
 
     def __init__(self, remote: Remote) -> None:
         self._python = remote.host.python
@@ -45,13 +39,7 @@ class Conversation:
     def ask(
         self, act: str, asked: Mapping[str, Any], body: bytes = b"", *, timeout_s: float = STEP_S
     ) -> dict[str, Any]:
-        """Ask something; give the answer.
-
-        Raises
-        ------
-        HostError
-            Where there is none in time, or it is an error.
-        """
+        """Ask something; give the answer. A HostError where it is late, or an error."""
         question = json.dumps({"act": act, **asked, "bytes": len(body)}).encode() + b"\n" + body
         until = time.monotonic() + timeout_s
         try:

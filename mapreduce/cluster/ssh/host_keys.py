@@ -39,10 +39,7 @@ def pin_name(address: str, port: int) -> str:
 def pinned(path: Path) -> KnownHosts:
     """Read the pinned keys; none where there is no file.
 
-    Raises
-    ------
-    UsageError
-        Where it cannot be read, or a line of it is no key.
+    Raises UsageError where it cannot be read, or a line of it is no key.
     """
     try:
         known = read([path])
@@ -69,11 +66,7 @@ def pin(path: Path, new: Mapping[str, HostKey]) -> None:
     """Put keys by their names into the file, each in the place of all others of that name.
 
     What else a line says stays: its other names keep their key, and what is revoked is revoked.
-
-    Raises
-    ------
-    UsageError
-        Where a wildcard would go on allowing an old key.
+    Raises UsageError where a wildcard would go on allowing an old key.
     """
     lines = [HEADER]
     if path.exists():
@@ -120,10 +113,7 @@ def contradiction(
 def fingerprints(path: Path) -> dict[str, set[str]]:
     """Read a list of fingerprints one trusts: a host's name or address and `SHA256:…` a line.
 
-    Raises
-    ------
-    UsageError
-        For a line without a fingerprint, or a file that is none.
+    Raises UsageError for a line without a fingerprint, or a file that is none.
     """
     try:
         text = path.read_text(**ENCODING).removeprefix(BOM)

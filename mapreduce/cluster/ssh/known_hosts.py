@@ -152,13 +152,7 @@ class KnownHosts:
 
 
 def read(paths: Iterable[Path]) -> KnownHosts:
-    """Read files; one that is not there has no lines.
-
-    Raises
-    ------
-    OSError
-        Where a file that is there cannot be read.
-    """
+    """Read files; one that is not there has no lines. An OSError where it cannot be read."""
     lines: list[KnownHost] = []
     for path in paths:
         try:
@@ -173,12 +167,8 @@ def read(paths: Iterable[Path]) -> KnownHosts:
 def banned(paths: Iterable[Path]) -> tuple[KnownHost, ...]:
     """Read files of RevokedHostKeys: public keys, one a line, that no host may show.
 
-    Raises
-    ------
-    OSError
-        Where a file can't be read: then ssh trusts no host either.
-    ValueError
-        Where it is a list of `ssh-keygen -k`, or not of keys.
+    Raises OSError where a file can't be read (then ssh trusts no host either), ValueError where it
+    is a list of `ssh-keygen -k`, or not of keys.
     """
     lines: list[KnownHost] = []
     for path in paths:

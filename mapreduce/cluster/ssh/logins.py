@@ -89,15 +89,7 @@ class ByPassword(AuthStrategy):  # type: ignore[misc]  # it ships no types
 
 
 class ByKey(AuthStrategy):  # type: ignore[misc]  # it ships no types
-    """The keys of a way, or one alone.
-
-    Parameters
-    ----------
-    only
-        The one key that is to be used.
-    remedy
-        What to do where no key is taken.
-    """
+    """The keys of a way, or `only` one; `remedy` is what to do where no key is taken."""
 
     def __init__(self, way: SshOptions, only: Path | None, remedy: str) -> None:
         super().__init__(ssh_config=None)

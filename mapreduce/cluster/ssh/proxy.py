@@ -21,13 +21,7 @@ MOST_BYTES: Final = 1 << 16  # of its standard error, the last
 
 
 class Proxy:
-    """A program that runs, and the line to it.
-
-    Attributes
-    ----------
-    line
-        Our end.
-    """
+    """A program that runs, and our end of the line to it."""
 
     def __init__(self, command: str) -> None:
         self.command = command

@@ -69,15 +69,7 @@ class KnownKeys(paramiko.RejectPolicy):  # type: ignore[misc]  # it ships no typ
 
 
 class Hop(Connection):  # type: ignore[misc]  # it ships no types
-    """A connection of Fabric's that goes the way given and no other.
-
-    Attributes
-    ----------
-    way
-        Which way that is.
-    proxy
-        The ProxyCommand that is its line, where one was started.
-    """
+    """A connection of Fabric's that goes the way given and no other."""
 
     way: SshOptions = SshOptions("", "", "")
     proxy: Proxy | None = None
@@ -95,13 +87,7 @@ class Hop(Connection):  # type: ignore[misc]  # it ships no types
         self.host, self.way = way.host, way
 
     def open(self) -> Any:
-        """Open the connection, and those it goes through.
-
-        Raises
-        ------
-        Unopened
-            With the hop that could not be.
-        """
+        """Open the connection and those it goes through; `Unopened` names the hop at fault."""
         try:
             if not self.gateway:
                 self.connect_kwargs["sock"] = self.line()
@@ -124,10 +110,7 @@ class Hop(Connection):  # type: ignore[misc]  # it ships no types
 def connection_to(host: Host, *, password: str | None = None) -> Hop:
     """Make a connection, not yet opened, as hosts.toml and OpenSSH's configuration say.
 
-    Raises
-    ------
-    UsageError, HostError
-        Where the configuration can't be followed.
+    Raises UsageError or HostError where the configuration can't be followed.
     """
     way = way_to(host.address, host.user, host.ssh_port)
     remedy = f"`mapreduce cluster enrol --only {host.name} --install-key`"
@@ -156,12 +139,8 @@ def guard(connection: Hop, inventory: Inventory, name: str, *, jump: bool = Fals
     """Make a connection, and every hop of it, accept the keys known for it alone.
 
     Hosts one jumps through may also be known to the user's own known_hosts; with `jump` the
-    connection itself is one of those.
-
-    Raises
-    ------
-    HostError
-        Where no key is known: nothing is sent to such a host at all.
+    connection itself is one of those. Raises HostError where no key is known: nothing is sent to
+    such a host at all.
     """
     for i, hop in enumerate(hops(connection), int(jump)):
         known = keys_known(hop.way, inventory, jump=bool(i))
@@ -179,10 +158,7 @@ def place_of(way: SshOptions) -> str:
 def keys_known(way: SshOptions, inventory: Inventory, *, jump: bool = False) -> Known:
     """Give the keys a place may show; what any file revokes is in none of them.
 
-    Raises
-    ------
-    UsageError
-        Where a file is damaged or can't be read.
+    Raises UsageError where a file is damaged or can't be read.
     """
     place = place_of(way)
     ours = pinned(inventory.known_hosts).of(place)

@@ -43,17 +43,7 @@ class CommandAnswer:
 
 
 class Remote:
-    """A host that is connected while in a `with`.
-
-    Parameters
-    ----------
-    host
-        Which one.
-    inventory
-        Whose pinned keys and root count.
-    password
-        To log in with instead of a key: for `enrol --install-key` alone.
-    """
+    """A host that is connected while in a `with`; by `password` for `enrol --install-key` alone."""
 
     def __init__(self, host: Host, inventory: Inventory, *, password: str | None = None) -> None:
         self.host = host
@@ -102,10 +92,7 @@ class Remote:
     ) -> dict[str, Any]:
         """Run one of our scripts; give its answer.
 
-        Raises
-        ------
-        HostError
-            Where it could not run, did not answer in time, or answered with an error.
+        Raises HostError where it could not run, did not answer in time, or answered with an error.
         """
         asked = {"root": self.inventory.root, **asked}
         beginning = Beginning()
@@ -132,18 +119,11 @@ class Remote:
         timeout_s: float = STEP_S,
         beginning: Beginning | None = None,
     ) -> CommandAnswer:
-        """Run a command line that `shell` built, hand it input, wait for its end.
+        """Run a command line that `command_line` built, hand it input, wait for its end.
 
-        Parameters
-        ----------
-        beginning
-            What the answer begins with. Input waits for it: a login shell that reads something is
-            to read nothing of ours.
-
-        Raises
-        ------
-        HostError
-            Where it takes longer, says too much, or the connection ends.
+        With a `beginning`, input waits for the line that the answer begins with: a login shell that
+        reads something is to read nothing of ours. Raises HostError where it takes longer, says too
+        much, or the connection ends.
         """
         with self._deadline(timeout_s, beginning):
             channel = self._connection.transport.open_session(timeout=CHANNEL_S)
@@ -168,13 +148,7 @@ class Remote:
         return CommandAnswer(status, bytes(out), err.decode(errors="replace"))
 
     def stream(self, script: str, asked: Mapping[str, Any]) -> Iterator[bytes]:
-        """Run one of our scripts and give what it writes as it comes; it ends when we close.
-
-        Raises
-        ------
-        HostError
-            Where the connection ends, or the script never began.
-        """
+        """Run one of our scripts and give what it writes as it comes; it ends when we close."""
         asked = {"root": self.inventory.root, **asked}
         beginning = Beginning()
         command = command_line.python_script(self.host.python, script, asked, beginning)
@@ -199,11 +173,6 @@ class Remote:
             Which one; 0 for any free one.
         took
             Gets the channel of each connection, and where it came from and went to; must not wait.
-
-        Raises
-        ------
-        HostError
-            The host does not allow it, or the port is taken.
         """
         transport = self._connection.transport
         with self._deadline(STEP_S):

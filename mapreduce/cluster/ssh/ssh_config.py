@@ -37,12 +37,8 @@ INSTALL: Final = "sudo apt install openssh-client"
 def way_to(name: str, user: str | None = None, port: int | None = None) -> SshOptions:
     """Ask how a place is reached; user and port given here come before the configuration's.
 
-    Raises
-    ------
-    UsageError
-        Where the configuration is refused, or asks for what is not done here.
-    HostError
-        Where it has no answer for this name.
+    Raises UsageError where the configuration is refused, or asks for what is not done here, and
+    HostError where it has no answer for this name.
     """
     program = shutil.which("ssh")
     if program is None:

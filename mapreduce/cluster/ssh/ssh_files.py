@@ -26,13 +26,7 @@ def system_home() -> Path | None:
 
 
 class Files:
-    """What `ssh` is to read, while in a `with`.
-
-    Attributes
-    ----------
-    options
-        What to put on its command line.
-    """
+    """What `ssh` is to read, while in a `with`: `options` are for its command line."""
 
     def __init__(self) -> None:
         self.options: list[str] = []

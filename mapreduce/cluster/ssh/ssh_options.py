@@ -62,10 +62,7 @@ def way_of(
 ) -> SshOptions:
     """Make a way of what `ssh -G NAME` prints; `at` gives the path that a text stands for.
 
-    Raises
-    ------
-    UsageError
-        For what is not done here, or means nothing.
+    Raises UsageError for what is not done here, or means nothing.
     """
     refuse_what_is_not_done(name, options)
     values = {key: [v for v in said if v.lower() != NONE] for key, said in options.items()}
@@ -117,13 +114,7 @@ def refuse_what_is_not_done(name: str, options: Mapping[str, Sequence[str]]) -> 
 
 
 def expanded(text: str, tokens: Mapping[str, str], what: str) -> str:
-    """Put in what `%h` and `${NAME}` stand for.
-
-    Raises
-    ------
-    UsageError
-        For a token or variable that stands for nothing here.
-    """
+    """Put in what `%h` and `${NAME}` stand for; a UsageError where one stands for nothing here."""
 
     def put(found: re.Match[str]) -> str:
         value = os.environ.get(found[2]) if found[2] else tokens.get(found[1])
@@ -139,13 +130,7 @@ def expanded(text: str, tokens: Mapping[str, str], what: str) -> str:
 
 
 def parts_of_jump(text: str) -> tuple[str, str | None, int | None]:
-    """Give host, user and port of a ProxyJump: `[user@]host[:port]` or `ssh://…`.
-
-    Raises
-    ------
-    UsageError
-        Where it is none.
-    """
+    """Give host, user and port of a ProxyJump: `[user@]host[:port]` or `ssh://…`."""
     rest = text.removeprefix("ssh://").rstrip("/") if text.startswith("ssh://") else text
     user, at, place = rest.rpartition("@")
     found = _JUMP.fullmatch(place)

@@ -34,17 +34,7 @@ JOIN_S: Final = 5.0
 def lead_back(remote: Remote, target: tuple[str, int], port: int = 0) -> int:
     """Have a port of a host lead to an address of this machine; give the port.
 
-    It ends with the connection to the host.
-
-    Parameters
-    ----------
-    port
-        Which one; 0 for any free one.
-
-    Raises
-    ------
-    HostError
-        The host does not allow it, or the port is taken there.
+    It ends with the connection to the host. `port` is which one; 0 for any free one.
     """
     transport = remote.connection.transport
     transport.default_window_size = WINDOW_BYTES
@@ -64,17 +54,7 @@ def lead_back(remote: Remote, target: tuple[str, int], port: int = 0) -> int:
 class Tunnel:
     """The way back of one host, through a whole run.
 
-    Parameters
-    ----------
-    host, inventory
-        Which host, and how it is reached.
-    target
-        Where its connections go on to, on this machine.
-
-    Attributes
-    ----------
-    port
-        Where it begins on the host's 127.0.0.1; known once it is open.
+    It leads from `port` of the host's 127.0.0.1, known once it is open, to `target` here.
     """
 
     def __init__(self, host: Host, inventory: Inventory, target: tuple[str, int]) -> None:
@@ -89,25 +69,13 @@ class Tunnel:
 
     @property
     def remote(self) -> Remote:
-        """The connection it runs through: for the agent's start.
-
-        Raises
-        ------
-        HostError
-            There is none.
-        """
+        """The connection it runs through, for the agent's start; a HostError where it is closed."""
         if self._remote is None:
             raise HostError("the connection back through SSH is closed")
         return self._remote
 
     def open(self) -> None:
-        """Open it, and keep it open.
-
-        Raises
-        ------
-        HostError, UsageError
-            Why it cannot be.
-        """
+        """Open it, and keep it open; raise why it cannot be."""
         self._connect()
         self._keeper.start()
 
