@@ -16,8 +16,9 @@ from concurrent.futures import Executor
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException, parse_headers
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from mapreduce.cluster.coordinator.open_attempts import OpenAttempts
 from mapreduce.cluster.coordinator.tls_connection import TlsConnection
 from mapreduce.errors import MapReduceError, ObjectError
 from mapreduce.objects import Entry, Location
@@ -37,13 +38,6 @@ OWN: Final = {  # an object's fault -> how a store would say it
 }
 
 
-class Shelf(Protocol):
-    """Whoever knows what was given to whom."""
-
-    def piece(self, worker: str, attempt: int, ordinal: int) -> Piece | None:
-        """Give the piece of an attempt of this worker's; None where it is not its own."""
-
-
 class FileServer:
     """Answers workers that ask for objects.
 
@@ -53,7 +47,7 @@ class FileServer:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: OpenAttempts,
         locate: Callable[[Piece], Location],
         pool: Executor,
         spawn: Callable[[Coroutine[Any, Any, None]], None],

@@ -12,18 +12,16 @@ import bisect
 import dataclasses
 import functools
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import Executor
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from mapreduce.cluster.coordinator.locations import Locations
 from mapreduce.cluster.coordinator.results import Given, checked, outcome
-from mapreduce.cluster.coordinator.status import RunStatus
 from mapreduce.cluster.coordinator.worker_session import WorkerSession
 from mapreduce.cluster.protocol import messages as msg
 from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.commands import Assign, Commit
-from mapreduce.engine import Outcome, located
+from mapreduce.engine import located
 from mapreduce.errors import PartialError, StoreError
 from mapreduce.ledger import Cost, Ledger, Quarantined
 from mapreduce.objects import Location
@@ -31,41 +29,19 @@ from mapreduce.plan import Piece
 from mapreduce.tables.partial import Partial
 from mapreduce.tables.table import Schema
 
+if TYPE_CHECKING:  # it imports this
+    from mapreduce.cluster.coordinator.server import Server
+
 SMALL_BYTES: Final = 1 << 16  # a partial that is checked sooner than handed to a thread
 DOUBTFUL: Final = ("gone", "changed", "unreadable")  # of a shared folder: is it the host's fault?
 AT_ONCE: Final = 32  # attempts whose objects are located together
 
 
-class Loop(Protocol):
-    """Whoever does this: what happened is told to it."""
-
-    watch: RunStatus
-
-    @property
-    def pool(self) -> Executor:
-        """Threads for what takes long."""
-
-    def happen(self, event: ev.Event) -> None:
-        """Let the schedule know."""
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that takes a while; if it fails, the run ends."""
-
-    def connection(self, worker: str) -> WorkerSession | None:
-        """Give the worker's connection, if it has one."""
-
-    def failed(self, worker: str, told: msg.Failed) -> None:
-        """Let the schedule know how an attempt failed."""
-
-    def brought(self, outcome: Outcome) -> None:
-        """Hand an outcome to the run."""
-
-
 class OpenAttempts:
     """The attempts that are out; `schemas` are the tables that a partial has."""
 
-    def __init__(self, loop: Loop, places: Locations, schemas: Sequence[Schema]) -> None:
-        self._loop = loop
+    def __init__(self, server: Server, places: Locations, schemas: Sequence[Schema]) -> None:
+        self._server = server
         self._places = places
         self._schemas = schemas
         self._given: dict[int, Given] = {}
@@ -81,7 +57,7 @@ class OpenAttempts:
             unsent.append(given)
             return
         self._unsent[given.worker] = deque((given,))
-        self._loop.spawn(self._send_all(given.worker))
+        self._server.loop.spawn(self._send_all(given.worker))
 
     def offered(self, worker: str, attempt: int, ledger: Ledger, cost: Cost) -> None:
         """Keep the account that came with an offer."""
@@ -100,15 +76,15 @@ class OpenAttempts:
         """Check what a worker sent, and report whether it is sound."""
         given = self._known(worker, attempt)
         if given is None or given.body:  # too late, or again: the schedule knows
-            self._loop.happen(ev.Received(worker, attempt))
+            self._server.happen(ev.Received(worker, attempt))
         elif len(body) > SMALL_BYTES or (given.by_path and given.offered[0].quarantined):
-            self._loop.spawn(self._check_beside(given, body))
+            self._server.loop.spawn(self._check_beside(given, body))
         else:
             ledger, cost = given.offered
             try:
                 part = checked(body, ledger, given.sent, self._schemas)
             except PartialError as error:
-                self._loop.happen(ev.Damaged(worker, attempt, str(error)))
+                self._server.happen(ev.Damaged(worker, attempt, str(error)))
             else:
                 self._received(given, body, part, ledger, cost)
 
@@ -116,9 +92,9 @@ class OpenAttempts:
         """Report how an attempt failed, once it is known whose fault that is."""
         given = self._known(worker, told.attempt)
         if given is not None and given.by_path and told.kind == "store":
-            self._loop.spawn(self._look(given, told))
+            self._server.loop.spawn(self._look(given, told))
         else:
-            self._loop.failed(worker, told)
+            self._server.failed(worker, told)
 
     def piece(self, worker: str, attempt: int, ordinal: int) -> Piece | None:
         """Give a piece that was sent to this worker and is not forgotten."""
@@ -131,12 +107,12 @@ class OpenAttempts:
         """Make a task's outcome of what its attempts brought."""
         given = [self._given[number] for number in command.attempts]
         for crashed in command.crashed:
-            self._loop.watch.moved(None, 1, crashed.piece.read_bytes)
+            self._server.watch.moved(None, 1, crashed.piece.read_bytes)
         if len(given) > 1:
-            self._loop.spawn(self._merge_beside(command, given))
+            self._server.loop.spawn(self._merge_beside(command, given))
         else:
             made = outcome(command.task, given, command.crashed, self._schemas)
-            self._loop.brought(made)
+            self._server.brought(made)
 
     def accepted(self, attempt: int) -> None:
         """Forget an attempt that is committed: what it did stays done."""
@@ -155,7 +131,7 @@ class OpenAttempts:
 
     def _count(self, given: Given, objects: int, read_bytes: int) -> None:
         before, given.told = given.told, (objects, read_bytes)
-        self._loop.watch.moved(given.worker, objects - before[0], read_bytes - before[1])
+        self._server.watch.moved(given.worker, objects - before[0], read_bytes - before[1])
 
     def _received(
         self, given: Given, raw: bytearray, part: Partial, ledger: Ledger, cost: Cost
@@ -163,20 +139,20 @@ class OpenAttempts:
         if not given.body:
             given.body, given.part, given.ledger, given.cost = raw, part, ledger, cost
             self._count(given, *given.total)
-        self._loop.happen(ev.Received(given.worker, given.attempt))
+        self._server.happen(ev.Received(given.worker, given.attempt))
 
     async def _check_beside(self, given: Given, body: bytearray) -> None:
         ledger, cost = given.offered
         loop = asyncio.get_running_loop()
         try:
             async with self._checking:  # one after the other: it takes memory
-                pool = self._loop.pool
+                pool = self._server.loop.pool
                 part = await loop.run_in_executor(
                     pool, checked, body, ledger, given.sent, self._schemas
                 )
                 why = await loop.run_in_executor(pool, self._unseen, given, ledger)
         except PartialError as error:
-            self._loop.happen(ev.Damaged(given.worker, given.attempt, str(error)))
+            self._server.happen(ev.Damaged(given.worker, given.attempt, str(error)))
         else:
             if why is None:
                 self._received(given, body, part, ledger, cost)
@@ -198,31 +174,31 @@ class OpenAttempts:
     async def _look(self, given: Given, told: msg.Failed) -> None:
         """Find out whose fault it is that the folder was not to be read."""
         why = await asyncio.get_running_loop().run_in_executor(
-            self._loop.pool, self._places.unseen, given.worker, given.sent[0], told.message
+            self._server.loop.pool, self._places.unseen, given.worker, given.sent[0], told.message
         )
         if why is None:
-            self._loop.failed(given.worker, told)
+            self._server.failed(given.worker, told)
         else:
             self._tell_unseen(given, why)
 
     def _tell_unseen(self, given: Given, why: str) -> None:
-        self._loop.watch.say(given.worker, "sees no input", why)
-        self._loop.happen(ev.Unseen(given.worker, given.attempt, why))
+        self._server.watch.say(given.worker, "sees no input", why)
+        self._server.happen(ev.Unseen(given.worker, given.attempt, why))
 
     async def _merge_beside(self, command: Commit, given: Sequence[Given]) -> None:
         made = await asyncio.get_running_loop().run_in_executor(
-            self._loop.pool, outcome, command.task, given, command.crashed, self._schemas
+            self._server.loop.pool, outcome, command.task, given, command.crashed, self._schemas
         )
-        self._loop.brought(made)
+        self._server.brought(made)
 
     async def _send_all(self, worker: str) -> None:
         loop, unsent = asyncio.get_running_loop(), self._unsent[worker]
         while unsent:
             some = [unsent.popleft() for _ in range(min(AT_ONCE, len(unsent)))]
-            connection = self._loop.connection(worker)
+            connection = self._server.connections.get(worker)
             if connection is None:
                 continue  # the schedule has heard of it
-            found = await loop.run_in_executor(self._loop.pool, self._located, some)
+            found = await loop.run_in_executor(self._server.loop.pool, self._located, some)
             for given, places in zip(some, found, strict=True):
                 if self._given.get(given.attempt) is given:
                     self._send(connection, given, places)
@@ -240,7 +216,7 @@ class OpenAttempts:
 
     def _send(self, connection: WorkerSession, given: Given, found: _Found | StoreError) -> None:
         if isinstance(found, StoreError):
-            self._loop.happen(ev.Failed(given.worker, given.attempt, "store", str(found)))
+            self._server.happen(ev.Failed(given.worker, given.attempt, "store", str(found)))
             self.forget(given.worker, given.attempt)
             return
         given.sent, given.set_aside = tuple(found.pieces), found.set_aside

@@ -13,9 +13,8 @@ import dataclasses
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.cluster.coordinator.file_server import FileServer
 from mapreduce.cluster.coordinator.open_attempts import OpenAttempts
@@ -32,36 +31,24 @@ from mapreduce.cluster.schedule import events as ev
 from mapreduce.cluster.schedule.rules import Rules
 from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.deaths import is_killed
-from mapreduce.engine import Event, Outcome
+from mapreduce.engine import Outcome
+
+if TYPE_CHECKING:  # it imports this
+    from mapreduce.cluster.coordinator.loop import Coordinator
 
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
-
-
-class Loop(Protocol):
-    """What a server stands on."""
-
-    @property
-    def pool(self) -> Executor:
-        """Threads for what takes long."""
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that takes a while; if it fails, the run ends."""
-
-    def say(self, event: Event) -> None:
-        """Tell the run's thread."""
-
-    def end(self, error: BaseException | None) -> None:
-        """End the run."""
-
-    def order(self, wanted: int) -> None:
-        """Ask for splits until so many are under way."""
 
 
 class Server:
     """Receives workers, reports to the schedule, and does as it is told."""
 
     def __init__(
-        self, terms: Terms, context: ssl.SSLContext, rules: Rules, watch: RunStatus, loop: Loop
+        self,
+        terms: Terms,
+        context: ssl.SSLContext,
+        rules: Rules,
+        watch: RunStatus,
+        loop: Coordinator,
     ) -> None:
         self.watch = watch
         self.schedule = Schedule(rules, time.monotonic())
@@ -71,7 +58,7 @@ class Server:
         self._terms = terms
         self._context = context
         self._rules = rules
-        self._loop = loop
+        self.loop = loop
         self._handout = OpenAttempts(self, terms.places, terms.schemas)
         self._serving = FileServer(self._handout, terms.places.here, loop.pool, loop.spawn)
         self._told: set[str] = set()
@@ -94,23 +81,10 @@ class Server:
             cmd.Abort: self._abort,
         }
 
-    @property
-    def pool(self) -> Executor:
-        """Threads for what takes long."""
-        return self._loop.pool
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that takes a while; if it fails, the run ends."""
-        self._loop.spawn(work)
-
-    def connection(self, worker: str) -> WorkerSession | None:
-        """Give a worker's connection, if it has one."""
-        return self.connections.get(worker)
-
     def brought(self, outcome: Outcome) -> None:
         """Hand an outcome to the run, and with it how far everything is."""
         self._tell_advance()
-        self._loop.say(outcome)
+        self.loop.say(outcome)
 
     def happen(self, event: ev.Event) -> None:
         """Let the schedule know, and do what follows: one event after the other."""
@@ -124,7 +98,7 @@ class Server:
                 for command in self.schedule.handle(event, time.monotonic()):
                     self._do[type(command)](command)
             if not self.schedule.state.listed:
-                self._loop.order(self.schedule.wanted)
+                self.loop.order(self.schedule.wanted)
         except Exception as error:  # noqa: BLE001 - raised again where the run waits
             self._end(error)
         finally:
@@ -279,10 +253,10 @@ class Server:
     def _tell_advance(self) -> None:
         awaited = self.watch.silence()
         if awaited is not None:
-            self._loop.say(awaited)
+            self.loop.say(awaited)
         advance = self.watch.advance()
         if advance is not None:
-            self._loop.say(advance)
+            self.loop.say(advance)
 
     def _pull(self, command: cmd.Pull) -> None:
         self._send(command.worker, msg.Pull(command.attempt))
@@ -317,7 +291,7 @@ class Server:
         self._over = True
         self.watch.look(self.schedule.state, time.monotonic())
         self._tell_advance()
-        self._loop.end(error)
+        self.loop.end(error)
 
     def _send(self, worker: str, message: msg.FromCoordinator) -> None:
         connection = self.connections.get(worker)

@@ -1,4 +1,4 @@
-"""One worker's connection at the coordinator: the wire on a line, its events to the desk.
+"""One worker's connection at the coordinator: the wire on a line, its events to the server.
 
 The name in its hello must be the one its certificate proves. Whatever rule it breaks, only its own
 connection ends. It decides nothing of the run.
@@ -6,34 +6,24 @@ connection ends. It decides nothing of the run.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from mapreduce.cluster.coordinator.tls_connection import TlsConnection
-from mapreduce.cluster.protocol.framing import Broken, Event, Wire
+from mapreduce.cluster.protocol.framing import Broken, Wire
 from mapreduce.cluster.protocol.messages import FromCoordinator, Hello
 
-
-class Desk(Protocol):
-    """Whoever hears what workers say."""
-
-    def greeted(self, connection: WorkerSession, hello: Hello) -> None:
-        """Answer a worker's hello; its name is proven."""
-
-    def heard(self, connection: WorkerSession, event: Event) -> None:
-        """Take what a worker said after that."""
-
-    def gone(self, connection: WorkerSession, why: str) -> None:
-        """Take in that a connection has ended."""
+if TYPE_CHECKING:  # it imports this
+    from mapreduce.cluster.coordinator.server import Server
 
 
 class WorkerSession:
     """The wire on one line; `number` goes upwards within a run."""
 
-    def __init__(self, number: int, line: TlsConnection, desk: Desk) -> None:
+    def __init__(self, number: int, line: TlsConnection, server: Server) -> None:
         self.number = number
         self.line = line
         self.welcomed = False
-        self._desk = desk
+        self._server = server
         self._wire = Wire("coordinator")
 
     @property
@@ -49,17 +39,17 @@ class WorkerSession:
             if isinstance(event, Broken):
                 self.line.end(event.why)
             elif not isinstance(event, Hello):
-                self._desk.heard(self, event)
+                self._server.heard(self, event)
             elif event.worker != self.name:
                 self.line.end(f"its certificate is {self.name!r}, its hello {event.worker!r}")
             else:
                 self.line.settled()
-                self._desk.greeted(self, event)
+                self._server.greeted(self, event)
 
     def ended(self, why: str) -> None:
         """End with the line."""
         broken = [e.why for e in self._wire.feed_end() if isinstance(e, Broken)]
-        self._desk.gone(self, broken[0] if broken else why)
+        self._server.gone(self, broken[0] if broken else why)
 
     def send(self, message: FromCoordinator) -> None:
         """Say something to the worker; to one that is gone it is not said."""
