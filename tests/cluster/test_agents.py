@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mapreduce.cluster.fleet import agent_control, operations
-from mapreduce.cluster.fleet.agent_control import start_agent, start_agents
+from mapreduce.cluster.fleet.agent_control import start_agent
 from mapreduce.cluster.fleet.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.operations import HostChoice
@@ -82,10 +82,13 @@ def deployed(
 Ready = tuple[Shelf, Inventory, dict[str, Deployed]]
 
 
-def start(ready: Ready, run: str, config: bytes, **more: Any) -> agent_control.Started:
+def start(
+    ready: Ready, run: str, config: bytes, on: str = "pi1", **more: Any
+) -> agent_control.Started:
     _, inventory, placed = ready
-    with Remote(inventory.hosts[0], inventory) as remote:
-        return start_agent(remote, run, config, placed["pi1"], module="smallpkg", **more)
+    [host] = inventory.select([on])
+    with Remote(host, inventory) as remote:
+        return start_agent(remote, run, config, placed[on], module="smallpkg", **more)
 
 
 def log_of(ready: Ready, run: str, host: str = "pi1") -> str:
@@ -238,18 +241,15 @@ def told_by_processes(name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def test_a_secret_on_standard_input_is_found_nowhere(deployed: Ready, capfd: Any) -> None:
-    hosts, inventory, placed = deployed
+    hosts, inventory, _ = deployed
     canary = secrets.token_hex(16)
     with watched(canary) as seen:
         config = f"good {canary}".encode()
-        table = start_agents(
-            inventory, placed, "secret", lambda _: config, Quiet(), module="smallpkg"
-        )
-        table.check("start")
+        done = [start(deployed, "secret", config, host.name) for host in inventory.hosts]
         with pytest.raises(HostError) as failed:
             start(deployed, "dies", f"dies {canary}".encode())
     assert seen == {}
-    for pid in (o.value.pid for o in table.values() if o.value):
+    for pid in (started.pid for started in done):
         for name in ("cmdline", "environ"):
             assert canary.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
     agent_control.stop(inventory, inventory.hosts, Quiet()).check("stop")

@@ -16,7 +16,7 @@ import pytest
 
 from mapreduce.cluster import onhost
 from mapreduce.cluster.fleet import deploy as deploying
-from mapreduce.cluster.fleet.deploy import Plan, deploy, deploy_overlay
+from mapreduce.cluster.fleet.deploy import Plan, deploy, overlaid, question
 from mapreduce.cluster.fleet.display import Quiet
 from mapreduce.cluster.fleet.parallel import FleetError
 from mapreduce.cluster.fleet.release import overlay, own_packages, packed, release
@@ -246,16 +246,12 @@ def test_the_users_own_file_and_what_it_requires_travel_as_an_overlay(
     job.write_text("class Words: pass\n")
 
     def sent() -> tuple[str, Any]:
-        table = deploy_overlay(
-            inventory,
-            inventory.hosts,
-            *overlay(JobName(f"{job}:Words", {})),
-            Quiet(),
-            requirements=["smalldep"],
-            cache=cache,
-        )
-        table.check("overlay")
-        return table["pi1"].state.split(":")[0], table["pi1"].value
+        tree, reference = overlay(JobName(f"{job}:Words", {}))
+        needs = Requirements(("smalldep",))
+        with Remote(inventory.hosts[0], inventory) as remote:
+            facts = remote.ask("facts", question(tree))
+            done = overlaid(remote, facts, tree, reference, needs, cache, print)
+        return done.state.split(":")[0], done.value
 
     state, placed = sent()
     assert state == "pushed"

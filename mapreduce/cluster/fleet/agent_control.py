@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,39 +79,12 @@ def start_agent(
         "nice": NICE,
         "timeout_s": timeout_s,
     }
+    wait_s = timeout_s + SLACK_S
     if talk is not None:
-        told = talk.ask("start", asked, config, timeout_s=timeout_s + SLACK_S)
+        told = talk.ask("start", asked, config, timeout_s=wait_s)
     else:
-        told = remote.ask(
-            "agents", {"act": "start", **asked}, config, timeout_s=timeout_s + SLACK_S
-        )
+        told = remote.ask("agents", {"act": "start", **asked}, config, timeout_s=wait_s)
     return Started(told["pid"], told["said"])
-
-
-def start_agents(
-    inventory: Inventory,
-    placed: Mapping[str, Deployed],
-    run_id: str,
-    config_of: Callable[[Host], bytes],
-    board: Display,
-    *,
-    overlays: Mapping[str, Sequence[str]] | None = None,
-    module: str = WORKER,
-) -> HostOutcomes[Started]:
-    """Start an agent on every host that `deploy` gave, each with a configuration of its own."""
-    hosts = [h for h in inventory.hosts if h.name in placed]
-
-    def start(host: Host, tell: Callable[[str], None]) -> HostDone[Started]:
-        tell("starting its agent")
-        with Remote(host, inventory) as remote:
-            extra = (overlays or {}).get(host.name, ())
-            place = placed[host.name]
-            done = start_agent(
-                remote, run_id, config_of(host), place, overlays=extra, module=module
-            )
-        return HostDone(f"agent {done.pid} started", done)
-
-    return on_each(hosts, start, board, timeout_s=START_S + HOST_S)
 
 
 def status(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -184,17 +184,22 @@ def put_wheels(
     platform = platform_of(facts)
     tell(f"waiting for wheels for {platform.tag}")
     wheels = cache.get(needs, platform)
-    room = unpacked_bytes(wheels) + SPARE_BYTES
-    free = facts["disk_free_bytes"]
-    if free is not None and free < room:
-        raise HostError(
-            f"its disk is full: {room >> 20:,} MiB are needed under {facts['root']}, {free >> 20:,}"
-            " are free: free some space, or move root = … in hosts.toml to another disk"
-        )
+    see_room(facts, unpacked_bytes(wheels))
     body = packed({path.name: path.read_bytes() for path in wheels})
     tell(f"pushes {len(body) / 1e6:,.1f} MB of wheels")
     imports = ["numpy", "msgspec", "urllib3"] if needs.declared else []
     push(remote, f"environments/{name}", body, imports=imports)
+
+
+def see_room(facts: Mapping[str, Any], size_bytes: int) -> None:
+    """Raise HostError where a host's disk has no room for so much."""
+    free, needed = facts["disk_free_bytes"], size_bytes + SPARE_BYTES
+    if free is not None and free < needed:
+        raise HostError(
+            f"its disk is full: {needed >> 20:,} MiB are needed under {facts['root']},"
+            f" {free >> 20:,} are free: free some space, or move root = … in hosts.toml to another"
+            " disk"
+        )
 
 
 def push(
@@ -226,38 +231,6 @@ class Overlay:
     id: str
     reference: str
     paths: tuple[str, ...]
-
-
-def deploy_overlay(
-    inventory: Inventory,
-    hosts: Sequence[Host],
-    tree: FileTree | None,
-    reference: str,
-    board: Display,
-    *,
-    requirements: Sequence[str] = (),
-    cache: Cache | None = None,
-) -> HostOutcomes[Overlay]:
-    """Bring a job's own code, and packages it requires, to hosts.
-
-    Parameters
-    ----------
-    tree, reference
-        Its files, and its name among them, as `overlay` gives them; None where the release has all.
-    requirements
-        What it needs beyond a worker's own, such as `shapely==2.1.1`: as wheels, in an environment
-        named by their contents.
-    """
-    cache = cache or Cache()
-    needs = Requirements(tuple(requirements)) if requirements else None
-
-    def put(host: Host, tell: Callable[[str], None]) -> HostDone[Overlay]:
-        tell("connects")
-        with Remote(host, inventory) as remote:
-            facts = remote.ask("facts", question(tree))
-            return overlaid(remote, facts, tree, reference, needs, cache, tell)
-
-    return on_each(hosts, put, board)
 
 
 def question(tree: FileTree | None) -> dict[str, Any]:

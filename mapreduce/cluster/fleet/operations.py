@@ -7,7 +7,7 @@ and ends with one error that names those. Nothing is decided here but what is as
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 from mapreduce.cluster.fleet import agent_control, disk, doctor, enrol
 from mapreduce.cluster.fleet.deploy import Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet, Screen
-from mapreduce.cluster.fleet.parallel import FleetError, HostOutcome
+from mapreduce.cluster.fleet.parallel import FleetError, HostOutcome, HostOutcomes
 from mapreduce.cluster.fleet.wheels import Cache
 from mapreduce.cluster.inventory.inventory import NAME, Host, Inventory, load
 from mapreduce.cluster.ssh import host_keys
@@ -87,35 +87,24 @@ def enrol_hosts(
 
 def examine_hosts(choice: HostChoice) -> None:
     """Tell of every host what it is and what ails it."""
-    inventory, hosts = choice.read()
-    with Screen("doctor", hosts) as board:
-        table = doctor.examine(inventory, hosts, board)
-    table.check("doctor")
+    _on_hosts("doctor", *choice.read(), doctor.examine)
 
 
 def deploy_to_hosts(choice: HostChoice, *, sources: Sequence[str] = ()) -> None:
     """Bring hosts to this machine's release."""
     inventory, hosts = choice.read()
     plan = Plan(cache=Cache(sources=tuple(sources)))
-    with Screen(f"deploy {plan.tree.id}", hosts) as board:
-        table = deploy(inventory, hosts, board, plan)
-    table.check("deploy")
+    _on_hosts("deploy", inventory, hosts, deploy, plan=plan)
 
 
 def status_of_hosts(choice: HostChoice) -> None:
     """Tell each host's release and runs."""
-    inventory, hosts = choice.read()
-    with Screen("status", hosts) as board:
-        table = agent_control.status(inventory, hosts, board)
-    table.check("status")
+    _on_hosts("status", *choice.read(), agent_control.status)
 
 
 def stop_agents(choice: HostChoice, run: str | None, *, patience_s: float) -> None:
     """Have agents drain and end."""
-    inventory, hosts = choice.read()
-    with Screen("stop", hosts) as board:
-        table = agent_control.stop(inventory, hosts, board, run_id=run, patience_s=patience_s)
-    table.check("stop")
+    _on_hosts("stop", *choice.read(), agent_control.stop, run_id=run, patience_s=patience_s)
 
 
 def remove_from_hosts(choice: HostChoice, *, yes: bool = False) -> None:
@@ -124,17 +113,12 @@ def remove_from_hosts(choice: HostChoice, *, yes: bool = False) -> None:
     question = f"End all runs and delete {inventory.root} on {len(hosts)} hosts?"
     if not yes and not confirm(question):
         raise UsageError("nothing was removed")
-    with Screen("remove", hosts) as board:
-        table = agent_control.remove(inventory, hosts, board)
-    table.check("remove")
+    _on_hosts("remove", inventory, hosts, agent_control.remove)
 
 
 def disk_of_hosts(choice: HostChoice) -> None:
     """Tell what ours takes on each host's disk."""
-    inventory, hosts = choice.read()
-    with Screen("df", hosts) as board:
-        table = disk.disk_use(inventory, hosts, board)
-    table.check("df")
+    _on_hosts("df", *choice.read(), disk.disk_use)
 
 
 def clean_hosts(choice: HostChoice, *, everything: bool = False, yes: bool = False) -> None:
@@ -146,9 +130,20 @@ def clean_hosts(choice: HostChoice, *, everything: bool = False, yes: bool = Fal
     )
     if everything and not yes and not confirm(question):
         raise UsageError("nothing was removed")
-    with Screen("clean", hosts) as board:
-        table = disk.clean(inventory, hosts, board, everything=everything)
-    table.check("clean")
+    _on_hosts("clean", inventory, hosts, disk.clean, everything=everything)
+
+
+def _on_hosts(
+    what: str,
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    act: Callable[..., HostOutcomes[Any]],
+    **options: Any,
+) -> None:
+    """Do something on hosts with a table to watch; one error names those on which it failed."""
+    with Screen(what, hosts) as board:
+        table = act(inventory, hosts, board, **options)
+    table.check(what)
 
 
 def show_logs(

@@ -7,10 +7,12 @@ name server holds up nobody. It knows nothing of SSH.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -20,6 +22,7 @@ from mapreduce.errors import MapReduceError, UsageError
 
 AT_ONCE: Final = 8  # a jump host's sshd drops logins beyond ten that are not through yet
 HOST_S: Final = 900.0
+LOOK_S: Final = 0.5  # between looks for hosts that are late
 
 T = TypeVar("T")
 
@@ -77,15 +80,13 @@ class HostOutcomes(dict[str, HostOutcome[T]]):
             raise FleetError(what, self.failed, len(self))
 
 
+@dataclass(frozen=True, slots=True)
 class HostDone(Generic[T]):
     """What an operation on a host returns: a state for people, a value, whether it is doubtful."""
 
-    __slots__ = ("doubtful", "state", "value")
-
-    def __init__(self, state: str, value: T, *, doubtful: bool = False) -> None:
-        self.state = state
-        self.value = value
-        self.doubtful = doubtful
+    state: str
+    value: T
+    doubtful: bool = False
 
 
 def on_each(
@@ -100,66 +101,64 @@ def on_each(
 
     A UsageError that `act` raises is raised here: it is wrong for all hosts alike.
     """
-    work: queue.SimpleQueue[Host] = queue.SimpleQueue()
-    for host in hosts:
-        work.put(host)
-    ended: queue.SimpleQueue[HostOutcome[T] | UsageError | Exception] = queue.SimpleQueue()
+    waiting = deque(hosts)
+    ended: queue.SimpleQueue[HostOutcome[T] | Exception] = queue.SimpleQueue()
     began: dict[str, float] = {}
-    for i in range(min(at_once, len(hosts))):
-        args = (work, act, board, ended, began)
-        threading.Thread(target=_work, args=args, name=f"fleet-{i}", daemon=True).start()
     outcomes: dict[str, HostOutcome[T]] = {}
+
+    def set_to_work() -> None:
+        args = (waiting, act, board, began, ended)
+        threading.Thread(target=_work, args=args, name="fleet", daemon=True).start()
+
+    def book(outcome: HostOutcome[T]) -> None:
+        if outcome.host not in outcomes:
+            outcomes[outcome.host] = outcome
+            board.done(outcome)
+
+    for _ in range(min(at_once, len(hosts))):
+        set_to_work()
     while len(outcomes) < len(hosts):
         try:
-            end = ended.get(timeout=0.5)
+            end = ended.get(timeout=LOOK_S)
         except queue.Empty:
-            overdue: list[HostOutcome[T]] = _overdue(began, outcomes, timeout_s)
-            for late in overdue:
-                outcomes[late.host] = late
-                board.done(late)
-                args = (work, act, board, ended, began)  # its thread is lost: put in another
-                threading.Thread(target=_work, args=args, daemon=True).start()
+            now, late = time.monotonic(), f"did not answer within {timeout_s:g} s"
+            for name, start in list(began.items()):
+                if name not in outcomes and now - start > timeout_s:
+                    book(HostOutcome(name, False, late, now - start))
+                    set_to_work()  # its thread is lost: put in another
             continue
         if isinstance(end, Exception):
             raise end
-        if end.host not in outcomes:
-            outcomes[end.host] = end
-            board.done(end)
+        book(end)
     return HostOutcomes({h.name: outcomes[h.name] for h in hosts})
 
 
 def _work(
-    work: queue.SimpleQueue[Host],
+    waiting: deque[Host],
     act: Callable[[Host, Callable[[str], None]], HostDone[T]],
     board: Display,
-    ended: queue.SimpleQueue[HostOutcome[T] | UsageError | Exception],
     began: dict[str, float],
+    ended: queue.SimpleQueue[HostOutcome[T] | Exception],
 ) -> None:
-    while True:
-        try:
-            host = work.get_nowait()
-        except queue.Empty:
-            return
-        name, start = host.name, time.monotonic()
-        began[name] = start
-        try:
-            done = act(host, lambda state, name=name: board.show(name, state))  # type: ignore[misc]  # a default names this turn's host
-            took_s = time.monotonic() - start
-            ended.put(HostOutcome(name, True, done.state, took_s, done.value, done.doubtful))
-        except UsageError as error:
-            ended.put(error)
-        except MapReduceError as error:
-            ended.put(HostOutcome(name, False, str(error), time.monotonic() - start))
-        except Exception as error:  # noqa: BLE001 - raised again where the table is made
-            ended.put(error)
+    with contextlib.suppress(IndexError):
+        while True:
+            host = waiting.popleft()
+            began[host.name] = time.monotonic()
+            ended.put(_outcome(host, act, board))
 
 
-def _overdue(
-    began: dict[str, float], outcomes: Iterable[str], timeout_s: float
-) -> list[HostOutcome[T]]:
-    now, over = time.monotonic(), {*outcomes}
-    return [
-        HostOutcome(name, False, f"did not answer within {timeout_s:g} s", now - start)
-        for name, start in list(began.items())
-        if name not in over and now - start > timeout_s
-    ]
+def _outcome(
+    host: Host, act: Callable[[Host, Callable[[str], None]], HostDone[T]], board: Display
+) -> HostOutcome[T] | Exception:
+    """Do it on one host; what is no fault of that host is raised where the table is made."""
+    start = time.monotonic()
+    try:
+        done = act(host, lambda state: board.show(host.name, state))
+    except UsageError as error:
+        return error
+    except MapReduceError as error:
+        return HostOutcome(host.name, False, str(error), time.monotonic() - start)
+    except Exception as error:  # noqa: BLE001 - as above
+        return error
+    took_s = time.monotonic() - start
+    return HostOutcome(host.name, True, done.state, took_s, done.value, done.doubtful)

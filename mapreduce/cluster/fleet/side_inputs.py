@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from mapreduce.cluster.fleet.deploy import SLOWEST_BYTES_PER_S, SPARE_BYTES
-from mapreduce.cluster.ssh.ssh import STEP_S, HostError, Remote
+from mapreduce.cluster.fleet.deploy import SLOWEST_BYTES_PER_S, see_room
+from mapreduce.cluster.ssh.ssh import STEP_S, Remote
 from mapreduce.job.side_file import CHUNK_BYTES, Seal
 
 FOLDER: Final = "inputs"
@@ -55,13 +55,8 @@ def _missing(facts: Mapping[str, Any], seals: Iterable[Seal]) -> list[Seal]:
 def _send_all(
     remote: Remote, facts: Mapping[str, Any], missing: list[Seal], wanted: list[Seal]
 ) -> None:
-    free, room = facts["disk_free_bytes"], sum(s.size_bytes for s in missing) + SPARE_BYTES
-    if missing and free is not None and free < room:
-        raise HostError(
-            f"its disk is full: {room >> 20:,} MiB are needed under {facts['root']} for side"
-            f" inputs, {free >> 20:,} are free: free some space, or move root = … in hosts.toml"
-            " to another disk"
-        )
+    if missing:
+        see_room(facts, sum(s.size_bytes for s in missing))
     for seal in missing:
         asked = {"input": seal.sha256, "prune": True, "keep": [s.sha256 for s in wanted]}
         timeout_s = STEP_S + seal.size_bytes / SLOWEST_BYTES_PER_S
