@@ -32,6 +32,21 @@ from mapreduce.commands.command import command
 from mapreduce.console.terminal import consequences
 from mapreduce.runs.folder import folder_named
 
+__all__ = [
+    "clean",
+    "demo",
+    "deploy",
+    "df",
+    "doctor",
+    "enrol",
+    "logs",
+    "remove",
+    "restart",
+    "run",
+    "status",
+    "stop",
+]
+
 
 @command
 def run_command(run: HostRun, hosts: HostOptions) -> None:

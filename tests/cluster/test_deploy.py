@@ -29,7 +29,7 @@ from mapreduce.cluster.fleet.wheels import (
     worker_needs,
 )
 from mapreduce.cluster.inventory.inventory import Inventory
-from mapreduce.cluster.onhost import unpack
+from mapreduce.cluster.onhost import space, unpack
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job.code_files import digest
@@ -163,23 +163,23 @@ def test_a_deployment_that_begins_meanwhile_leaves_a_room_just_made_alone(
 
     def made(**more: Any) -> str:
         room: str = mkdtemp(**more)
-        unpack.heal(str(tmp_path))  # as another one does, before this one's lock is there
+        space.healed(str(tmp_path))  # as another one does, before this one's lock is there
         return room
 
     def late(file: Any, how: int) -> None:
         if how == fcntl.LOCK_EX:
-            unpack.heal(str(tmp_path))  # and before it is held
+            space.healed(str(tmp_path))  # and before it is held
         flock(file, how)
 
     monkeypatch.setattr(tempfile, "mkdtemp", made)
     monkeypatch.setattr(fcntl, "flock", late)
     with unpack.incoming(str(tmp_path), str(tmp_path / "releases" / "x")) as room:
-        unpack.heal(str(tmp_path))
+        space.healed(str(tmp_path))
         assert [path.name for path in Path(room).iterdir()] == ["lock"]
     assert [*(tmp_path / ".incoming").iterdir()] == []
     left = Path(mkdtemp(prefix=unpack.NEW, dir=tmp_path / ".incoming"))
     os.utime(left, (1e9, 1e9))
-    unpack.heal(str(tmp_path))
+    space.healed(str(tmp_path))
     assert not left.exists()
 
 

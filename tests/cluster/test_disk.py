@@ -172,21 +172,6 @@ def test_cleaning_a_host_with_nothing_of_ours_puts_nothing_there(ready: Ready) -
     assert not hosts.hosts[0].root.exists()
 
 
-def test_what_older_agents_left_in_shared_memory_is_swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(space, "MEMORY", str(tmp_path))
-    left_there = tmp_path / "mapreduce-abc"
-    left_there.mkdir(mode=0o700)
-    (left_there / "identity.pem").write_text("a key")
-    assert space.swept() == []  # an older agent may be loading it at this moment
-    os.utime(left_there, (1, 1))
-    (tmp_path / "mapreduce-file").write_text("not ours to judge")
-    (tmp_path / "others").mkdir()
-    assert space.swept() == [str(left_there)]
-    assert {p.name for p in tmp_path.iterdir()} == {"mapreduce-file", "others"}
-
-
 def test_what_a_job_left_running_is_ended_with_its_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,6 @@ def start(asked: Asked, config: bytes, seen: Mapping[str, bool] | None = None) -
         answer = launched(asked, folder, path, config, lock)
     with contextlib.suppress(OSError):  # an agent runs by now, whatever cannot be tidied
         space.prune(asked["root"], {"keep": [os.path.basename(p) for p in asked["path"]]})
-        space.swept()
     return answer
 
 
@@ -117,7 +116,7 @@ def launched(asked: Asked, folder: str, path: list[str], config: bytes, lock: in
     body = {"pid": agent.pid, "began": began(agent.pid), "path": asked["path"]}
     body["inputs"] = asked.get("inputs", [])
     body["node"] = os.uname().nodename
-    write(os.path.join(folder, space.NOTE), json.dumps(body))
+    ground.put(os.path.join(folder, space.NOTE), json.dumps(body))
     assert agent.stdin is not None  # noqa: S101 - both are pipes
     assert agent.stdout is not None  # noqa: S101 - as above
     with contextlib.suppress(OSError):  # it ended before it read: told below, with its last words
@@ -174,7 +173,7 @@ def environment(folder: str, path: list[str]) -> dict[str, str]:
     environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     if lacks_aes() and "OPENSSL_CONF" not in environ:
         environ["OPENSSL_CONF"] = os.path.join(folder, "openssl.cnf")
-        write(environ["OPENSSL_CONF"], CHACHA_FIRST)
+        ground.put(environ["OPENSSL_CONF"], CHACHA_FIRST)
     return environ
 
 
@@ -233,7 +232,6 @@ def stop(asked: Asked) -> Asked:
     wait_for([living[run] for run in killed], time.monotonic() + LAST_S)  # or it may still write
     for _, folder in runs(asked):
         end_rest(space.read(folder))
-    space.swept()
     return {"ended": sorted(living), "killed": sorted(killed)}
 
 
@@ -262,7 +260,7 @@ def room(asked: Asked) -> Asked:
         removed = space.prune(
             root, asked, dict.fromkeys(space.KEPT, 0) if asked.get("all") else None
         )
-        removed += space.healed(root) + space.swept()
+        removed += space.healed(root)
         freed = before - space.size_of(root)
     else:
         freed = 0
@@ -282,7 +280,6 @@ def wait_for(noted: Iterable[Asked], deadline: float) -> None:
 def remove(asked: Asked) -> Asked:
     """End all agents and delete ROOT, if it is a folder that we made."""
     root = asked["root"]
-    space.swept()
     if not os.path.isdir(root):
         return {"removed": False}
     if not ground.own_file(os.path.join(root, ground.MARKER)) or os.path.islink(root):
@@ -328,14 +325,6 @@ def end(noted: Asked, number: int) -> None:
             os.killpg(noted["pid"], number)
         else:
             os.kill(noted["pid"], number)
-
-
-def write(path: str, text: str) -> None:
-    """Write a small file whole, readable by its owner alone."""
-    handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-    os.replace(path + ".new", path)
 
 
 def made(top: str, name: str) -> tuple[float, str]:

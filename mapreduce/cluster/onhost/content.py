@@ -46,17 +46,34 @@ def compiled(tree: str) -> None:
         compileall.compile_dir(tree, quiet=2, rx=TESTS)
 
 
+def tried(code: str, path: list[str], timeout_s: float) -> tuple[bool, str]:
+    """Run some Python as a worker would; tell whether it went well, and its last line."""
+    import subprocess  # noqa: PLC0415 - not for a run
+
+    environ = dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1")
+    environ.update(PYTHONSAFEPATH="1", PYTHONDONTWRITEBYTECODE="1")  # a tree stays as it was put
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env=environ,
+            timeout=timeout_s,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return False, str(error)
+    said = (done.stderr if done.returncode else done.stdout).decode("utf-8", "replace")
+    return not done.returncode, (said.strip().splitlines() or ["no message"])[-1]
+
+
 def noted(tree: str, place: str) -> None:
     """Note what a tree holds."""
     held: Files = {}
     for path, status in files_of(tree).items():
         if compiled_by(path) in (None, TAG):
             held[path] = [*marks(status), digest(os.path.join(tree, path))]
-    new = os.path.join(tree, f"{NOTE}{TAG}.{os.getpid()}")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        json.dump({"place": place, "files": held}, out)
-    os.replace(new, os.path.join(tree, NOTE + TAG))
+    ground.put(os.path.join(tree, NOTE + TAG), json.dumps({"place": place, "files": held}))
 
 
 def whole(root: str, place: str, sources: str | None = None) -> None:
@@ -189,11 +206,7 @@ def digest_of_sources(held: Files) -> str:
 def file_noted(path: str) -> None:
     """Note a file of its own that was just put in place under the name that its content makes."""
     folder, name = os.path.split(path)
-    new = os.path.join(folder, f"{NOTE}{name}.{os.getpid()}")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        json.dump(marks(os.lstat(path)), out)
-    os.replace(new, os.path.join(folder, NOTE + name))
+    ground.put(os.path.join(folder, NOTE + name), json.dumps(marks(os.lstat(path))))
 
 
 def file_whole(path: str) -> bool:

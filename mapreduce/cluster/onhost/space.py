@@ -28,8 +28,6 @@ INCOMING = ".incoming"
 NEW = "new-"  # a room that nobody holds yet: so its name begins, until it is locked
 NEW_S = 3600.0  # after which it is one that was left
 KEPT = {"releases": 3, "overlays": 6, "extras": 4, "inputs": 3, "runs": 10}
-MEMORY = "/dev/shm"  # noqa: S108 - what is ours there is removed
-LOADING_S = 5.0  # a key that older agents were loading is gone after that
 
 
 def prune(root: str, asked: Asked, kept: dict[str, int] | None = None) -> list[str]:
@@ -41,7 +39,7 @@ def prune(root: str, asked: Asked, kept: dict[str, int] | None = None) -> list[s
     used = living(root) | set(asked.get("keep", []))
     used |= {n for n in (asked.get("switch"), asked.get("environment")) if n}
     if asked.get("switch") is None and kept is None:
-        used |= {current(root)}
+        used |= {ground.current(root)}
     releases = newest(os.path.join(root, "releases"))
     staying = set(releases[: most["releases"]]) | used
     wanted = set(used)
@@ -161,13 +159,6 @@ def when(path: str) -> float:
     return 0.0
 
 
-def current(root: str) -> str:
-    """Give the release that is switched on; nothing where none is."""
-    with contextlib.suppress(OSError):
-        return os.path.basename(os.readlink(os.path.join(root, "current")))
-    return ""
-
-
 def use(root: str) -> dict[str, dict[str, int]]:
     """Tell, for each kind, how many there are, their bytes, and how many are in use."""
     used = living(root)
@@ -199,19 +190,6 @@ def size_of(folder: str) -> int:
     except OSError:
         pass
     return total
-
-
-def swept() -> list[str]:
-    """Remove what agents of older releases, killed at a bad moment, left in shared memory."""
-    gone = []
-    for path in glob.glob(os.path.join(MEMORY, "mapreduce-*")):
-        with contextlib.suppress(OSError):
-            status = os.lstat(path)
-            old = time.time() - status.st_mtime > LOADING_S
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and old:
-                shutil.rmtree(path, ignore_errors=True)
-                gone.append(path)
-    return gone
 
 
 def healed(root: str) -> list[str]:

@@ -17,7 +17,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -31,7 +30,6 @@ from mapreduce.cluster.onhost import content, ground, space
 Asked = Dict[str, Any]
 
 INCOMING, NEW = space.INCOMING, space.NEW
-QUIET = {"PYTHONDONTWRITEBYTECODE": "1"}  # a tree stays as it was put down
 
 
 class Refused(Exception):  # noqa: N818 - it says what happened
@@ -116,7 +114,7 @@ def incoming(root: str, target: str) -> Iterator[str]:
     """Give a room to receive something in, on the file system of its target; leave none behind."""
     os.makedirs(root, mode=0o700, exist_ok=True)
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-    heal(root)
+    space.healed(root)
     rooms = os.path.join(root, INCOMING)
     os.makedirs(rooms, mode=0o700, exist_ok=True)
     made = tempfile.mkdtemp(prefix=NEW, dir=rooms)
@@ -197,18 +195,9 @@ def check(tree: str, asked: Asked) -> None:
         return
     path = [tree] + [inside(asked["root"], p) for p in asked.get("path", [])]
     code = "import " + ", ".join(asked["imports"])
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(path), PYTHONNOUSERSITE="1", **QUIET),
-        timeout=asked["timeout_s"],
-    )
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise Refused(f"`{code}` fails there: {said[-1]}")
+    fine, said = content.tried(code, path, asked["timeout_s"])
+    if not fine:
+        raise Refused(f"`{code}` fails there: {said}")
 
 
 @contextlib.contextmanager
@@ -217,11 +206,6 @@ def locked(room: str) -> Iterator[None]:
     with open(os.path.join(room, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def heal(root: str) -> None:
-    """Remove what interrupted deployments left."""
-    space.healed(root)
 
 
 def switch(root: str, release: str, environment: str | None) -> None:
