@@ -1,7 +1,6 @@
 """What an agent is told when it is started: one msgpack message on its standard input.
 
-Keys and certificates travel in it by SSH, never in an argument, an environment or a file. Its
-`repr` names nothing secret.
+Keys and certificates travel in it by SSH, never in an argument, an environment or a file.
 """
 
 from __future__ import annotations
@@ -10,49 +9,25 @@ import msgspec
 
 
 class AgentConfig(msgspec.Struct, frozen=True):
-    """How one agent takes part in one run.
-
-    Attributes
-    ----------
-    run, worker, host
-        Id of the run; id of this worker, which is the name in its certificate; the host's name in
-        hosts.toml.
-    address, port
-        Where the coordinator listens; with `address = "ssh"` the near end of its tunnel.
-    server_name
-        The name in the coordinator's certificate.
-    release, overlay
-        Names of the releases this agent was started from: "" where there is no overlay.
-    authority, certificate, key
-        PEM: the run's authority, this worker's certificate and its private key.
-    slots
-        Attempts at once; 0 for what cores and memory allow.
-    memory_bytes
-        Memory a slot may use; 0 for what the host allows.
-    path
-        Folders to find modules in, first the overlay's.
-    patience_s
-        How long the coordinator may be gone before the agent ends itself.
-    refused_s
-        The same where its machine answers that nothing listens there, or somebody else does: the
-        run's authority has died with its process.
-    """
+    """How one agent takes part in one run."""
 
     run: str
-    worker: str
-    host: str
-    address: str
+    worker: str  # the name in its certificate
+    host: str  # its name in hosts.toml
+    address: str  # where the coordinator listens, or the near end of the tunnel that leads there
     port: int
-    server_name: str
-    release: str
-    authority: bytes
+    server_name: str  # the name in the coordinator's certificate
+    release: str  # the releases that this agent was started from; no overlay is ""
+    authority: bytes  # as PEM, like those that follow
     certificate: bytes
     key: bytes
     overlay: str = ""
-    slots: int = 0
-    memory_bytes: int = 0
-    path: tuple[str, ...] = ()
-    patience_s: float = 120.0
+    slots: int = 0  # attempts at once; 0 for what cores and memory allow
+    memory_bytes: int = 0  # that a slot may use; 0 for what the host allows
+    path: tuple[str, ...] = ()  # folders to find modules in, before all others
+    patience_s: float = 120.0  # how long the coordinator may be gone before the agent ends itself
+    # The same where its machine answers that nothing listens there, or somebody else does: the
+    # run's authority has died with its process.
     refused_s: float = 15.0
 
     def __repr__(self) -> str:

@@ -1,10 +1,9 @@
 """What a worker and the coordinator say to each other.
 
-Every message is a frozen msgspec Struct with a tag; `FromWorker` and `FromCoordinator` are all
-there is in either direction. `Hello` is the first word and `Welcome` or `Refused` the answer;
-these three alone tolerate fields of other versions, so that a mismatch can be named and not only
-noticed. Attempts are numbered once in a run. A partial's bytes are no message: they follow a
-`Pull` as raw frames. Nothing executable is ever in one, and none does any reading or sending.
+Every message is a frozen msgspec Struct with a tag. `Hello` is the first word and `Welcome` or
+`Refused` the answer; these three alone tolerate fields of other versions, so that a mismatch can be
+named and not only noticed. Attempts are numbered once in a run. A partial's bytes are no message:
+they follow a `Pull` as raw frames.
 """
 
 from __future__ import annotations

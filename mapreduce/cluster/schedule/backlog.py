@@ -1,7 +1,7 @@
 """Fragments that wait: for a slot, for a time, or for a worker of their own.
 
 What was tried before goes first, elsewhere where there is an elsewhere; then tasks in the order
-they were planned. It assigns nothing.
+they were planned.
 """
 
 from __future__ import annotations

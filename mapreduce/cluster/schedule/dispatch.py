@@ -1,7 +1,7 @@
 """Who gets what: free slots pull fragments, offers are pulled, idle hosts help at the end.
 
 Each step costs no more for many workers or tasks, but for the second attempts at the end, which are
-looked for once a second. It changes a schedule's state and judges no failure.
+looked for once a second.
 """
 
 from __future__ import annotations
@@ -163,11 +163,11 @@ def _host_of(fragment: Fragment, state: State, unseen: Container[str]) -> Worker
     fewest = min((struck[w.name] for w in usable), default=0)
     free = [w for w in usable if w.guest is None and w.name not in unseen]
     fit = [w for w in free if struck[w.name] == fewest]
-    return min(fit, key=lambda w: _unfit(w, fragment), default=None)
-
-
-def _unfit(worker: Worker, fragment: Fragment) -> tuple[bool, bool, int]:
-    return worker.name in fragment.avoid, not worker.successes, len(worker.queue)
+    return min(
+        fit,
+        key=lambda w: (w.name in fragment.avoid, not w.successes, len(w.queue)),
+        default=None,
+    )
 
 
 def _pull(state: State) -> None:

@@ -1,7 +1,7 @@
 """What can happen to a schedule: the events its shell reports.
 
-Plain values. The time is passed beside them. A shell reports what it saw and judges nothing:
-events may come late, twice, or for attempts long forgotten.
+Plain values; the time is passed beside them. Events may come late, twice, or for attempts long
+forgotten.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 First come, first pulled. Bytes count from the pull until the task is committed. One partial may
 always be on its way when nothing else is being pulled or committed, so that parts of a narrowed
-task, held until it is whole, can never block it. It moves no bytes itself.
+task, held until it is whole, can never block it.
 """
 
 from __future__ import annotations

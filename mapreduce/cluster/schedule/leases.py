@@ -1,7 +1,7 @@
 """Leases: which attempt must be heard of by when.
 
 A heap that is lazy: renewing a lease costs nothing here, since an entry that comes up before its
-attempt's lease has ended is put back. It knows no worker and ends nothing itself.
+attempt's lease has ended is put back.
 """
 
 from __future__ import annotations

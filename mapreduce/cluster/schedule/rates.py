@@ -1,7 +1,7 @@
 """How fast hosts are, and how long attempts will still take.
 
 A worker's rate is learnt from its own attempts, so that an old Pi is measured against itself. Work
-is counted in bytes, with what opening an object costs. Estimates alone: no decision.
+is counted in bytes, with what opening an object costs.
 """
 
 from __future__ import annotations

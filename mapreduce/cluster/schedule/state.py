@@ -1,8 +1,4 @@
-"""All that a schedule knows, and the few steps by which attempts and fragments end.
-
-One value, changed by `schedule` and `dispatch`, looked over by `invariants`. It takes no event and
-decides nothing but what follows from a verdict.
-"""
+"""All that a schedule knows, and the few steps by which attempts and fragments end."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Halved when the store says it is too much, raised by an eighth while it does not; and since when the
 store fails as a whole, which is so while nothing is read between its failures. Where no store is
-asked, attempts are as many as there are slots. It knows no task.
+asked, attempts are as many as there are slots.
 """
 
 from __future__ import annotations
@@ -15,15 +15,7 @@ FEWEST_UNPACED: Final = 2  # objects read at once by a slot where no store is as
 
 
 class StoreThrottle:
-    """The limit, and since when the store fails.
-
-    Attributes
-    ----------
-    failing_since
-        When the first failure came after the last success; None where all is well.
-    served
-        When something was last read.
-    """
+    """The limit; since when the store fails, if it does; when something was last read."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules

@@ -2,7 +2,7 @@
 
 A task is a split that must commit exactly once. It begins as one fragment; what kills workers
 halves it, and the fragments then cover the task's pieces between them. An attempt is one execution
-of one fragment on one worker. Values that others change: nothing is decided here.
+of one fragment on one worker.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A worker's attempts run in the order they were assigned, the first `slots` of them at once; the rest
 wait there. Workers with room are kept in two rings (a slot free; room to wait), so that finding one
-does not depend on how many there are. It assigns nothing, and never ends an attempt.
+does not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ from mapreduce.cluster.schedule.tasks import Attempt, Fragment
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One worker, over all its connections. `queue` are attempts it runs or has waiting, in order.
-
-    `held` are those whose results it holds, `failures` are counted since its last success, `guest`
-    is the fragment that is to run alone here, while it waits or runs.
-    """
+    """One worker, over all its connections."""
 
     name: str
     slots: int
@@ -31,14 +27,14 @@ class Worker:
     leaving: bool = False
     aside_until: float | None = None
     asides: int = 0
-    failures: int = 0
+    failures: int = 0  # since its last success
     successes: int = 0
     blamed: int = -1  # connection whose loss has been counted as a failure
     lost_at: float = float("-inf")  # when it was last heard of before it was lost
-    queue: dict[int, Attempt] = field(default_factory=dict)
-    held: dict[int, Attempt] = field(default_factory=dict)
+    queue: dict[int, Attempt] = field(default_factory=dict)  # it runs or has waiting, in order
+    held: dict[int, Attempt] = field(default_factory=dict)  # whose results it holds
     rate: Rate = field(default_factory=Rate)
-    guest: Fragment | None = None
+    guest: Fragment | None = None  # that is to run alone here, while it waits or runs
 
     @property
     def present(self) -> bool:
