@@ -1,5 +1,4 @@
 """One host over SSH, as OpenSSH would reach it, within deadlines: connect, ask, tunnel.
 
-`ssh` is the door. A host's key must be known before it is spoken to (`known_hosts`, `host_keys`).
-Nothing here knows what is asked.
+A host's key must be known before it is spoken to (`known_hosts`, `host_keys`).
 """

@@ -11,11 +11,16 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mapreduce.cluster.ssh import command_line
-from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.no_answer import no_answer, too_late, too_much
-from mapreduce.cluster.ssh.ssh import CHANNEL_S, CHUNK_BYTES, MOST_ANSWER_BYTES, STEP_S, Remote
+from mapreduce.cluster.ssh.ssh import (
+    CHANNEL_S,
+    CHUNK_BYTES,
+    MOST_ANSWER_BYTES,
+    STEP_S,
+    Remote,
+    answered,
+)
 
 LOST: Final = "the connection ended"
 LEAST_S: Final = 0.001  # none at all would mean not to wait, and not that time is up
@@ -26,10 +31,8 @@ class Conversation:
 
     def __init__(self, remote: Remote) -> None:
         self._python = remote.host.python
-        self._beginning = Beginning()
         self._rest = bytearray()
-        asked = {"root": remote.inventory.root, "host": remote.host.name}
-        command = command_line.python_script(self._python, "session", asked, self._beginning)
+        command, self._beginning = remote.script("session", {"host": remote.host.name})
         try:
             self._channel = remote.connection.transport.open_session(timeout=CHANNEL_S)
             self._channel.exec_command(command)
@@ -59,7 +62,10 @@ class Conversation:
         except (OSError, EOFError) as error:
             raise HostError(f"{LOST}: {str(error) or 'closed'}") from None
         line, _, self._rest = self._rest.partition(b"\n")
-        return _understood(bytes(line))
+        try:
+            return answered(bytes(line))
+        except ValueError:
+            raise HostError(f"expected an answer of ours, got {bytes(line[:80])!r}") from None
 
     def _received(self, until: float) -> bytes:
         """Wait for some bytes; where none come any more, say why."""
@@ -74,15 +80,3 @@ class Conversation:
     def close(self) -> None:
         """End it: the process there ends with its input."""
         self._channel.close()
-
-
-def _understood(line: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(line)
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise HostError(f"expected an answer of ours, got {line[:80]!r}")
-    if "error" in told:
-        raise HostError(str(told["error"]))
-    return told

@@ -59,7 +59,7 @@ def identity(path: Path) -> KeyFile:
         try:
             key = PKey.from_path(path)
         except TypeError:  # how cryptography says that it has a passphrase
-            trouble = _locked(path)
+            trouble = f"{path} {LOCKED.format(path)}"
         except Exception as error:  # noqa: BLE001 - any of them: it is no key
             said = str(error).split("\n")[0][:80] or type(error).__name__
             trouble = f"{path} is not a private key that can be read ({said})"
@@ -95,7 +95,7 @@ def _exposed(status: os.stat_result) -> str:
 
 def _trouble(path: Path, body: bytes, exposed: str) -> str:
     """Name what a file is by how it begins, where that is no key that can be used."""
-    text, kind = body.lstrip(), _kind(body)
+    text, kind, cipher = body.lstrip(), _kind(body), _string(_container(body))[0]
     token = f"is a key of a security token, which works only through the agent: `ssh-add {path}`"
     cases = (
         (text.startswith(PUBLIC), "is a public key: use the private key, without .pub"),
@@ -113,13 +113,9 @@ def _trouble(path: Path, body: bytes, exposed: str) -> str:
             "is a DSA key, which OpenSSH no longer accepts: `ssh-keygen -t ed25519`",
         ),
         (kind.startswith("sk-"), token),
-        (b"ENCRYPTED" in text or _cipher(body) not in {b"", b"none"}, LOCKED.format(path)),
+        (b"ENCRYPTED" in text or cipher not in {b"", b"none"}, LOCKED.format(path)),
     )
     return next((f"{path} {said}" for holds, said in cases if holds), "")
-
-
-def _locked(path: Path) -> str:
-    return f"{path} {LOCKED.format(path)}"
 
 
 def _container(body: bytes) -> bytes:
@@ -132,10 +128,6 @@ def _container(body: bytes) -> bytes:
     except binascii.Error:
         return b""
     return raw.removeprefix(MAGIC) if raw.startswith(MAGIC) else b""
-
-
-def _cipher(body: bytes) -> bytes:
-    return _string(_container(body))[0]
 
 
 def _inside(body: bytes) -> bytes | None:

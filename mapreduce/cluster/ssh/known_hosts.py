@@ -3,7 +3,7 @@
 Names are looked up as OpenSSH does: lists, wildcards, exclusions (`!name`), hashed names, the
 markers `@revoked` and `@cert-authority`. A line that is none is kept apart with its number, so
 that whoever reads decides: OpenSSH passes over it. Keys are compared by their bytes; what is not
-UTF-8 in a comment or a name is kept as it is. It asks nobody and writes nothing.
+UTF-8 in a comment or a name is kept as it is.
 """
 
 from __future__ import annotations

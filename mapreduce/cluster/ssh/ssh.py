@@ -2,7 +2,7 @@
 
 The connection is `route`'s: on every hop it is told which keys count before anything is opened. A
 host that was never enrolled is not even dialled; one whose key changed hears nothing after the key
-exchange. Every fault becomes a `HostError` that says what to do. It decides nothing about hosts.
+exchange. Every fault becomes a `HostError` that says what to do.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ class Remote:
         """Close the connection and what it went through."""
         close(self._connection)
 
+    def script(self, name: str, asked: Mapping[str, Any]) -> tuple[str, Beginning]:
+        """Give the command that runs one of our scripts, and what its answer begins with."""
+        beginning, asked = Beginning(), {"root": self.inventory.root, **asked}
+        return command_line.python_script(self.host.python, name, asked, beginning), beginning
+
     def ask(
         self,
         script: str,
@@ -94,22 +99,13 @@ class Remote:
 
         Raises HostError where it could not run, did not answer in time, or answered with an error.
         """
-        asked = {"root": self.inventory.root, **asked}
-        beginning = Beginning()
-        command = command_line.python_script(self.host.python, script, asked, beginning)
+        command, beginning = self.script(script, asked)
         answer = self.call(command, stdin, timeout_s=timeout_s, beginning=beginning)
         try:
-            told = json.loads(answer.out)
+            return answered(answer.out)
         except ValueError:
             said = (answer.out, answer.err, answer.status, self.host.python)
             raise HostError(no_answer(beginning, *said)) from None
-        if not isinstance(told, dict):
-            raise HostError(f"expected an answer of ours, got {answer.out[:80]!r}")
-        if told.get("disk_full"):
-            raise HostError(f"its disk is full ({told['error']}): free some space and deploy again")
-        if "error" in told:
-            raise HostError(str(told["error"]))
-        return told
 
     def call(
         self,
@@ -149,9 +145,7 @@ class Remote:
 
     def stream(self, script: str, asked: Mapping[str, Any]) -> Iterator[bytes]:
         """Run one of our scripts and give what it writes as it comes; it ends when we close."""
-        asked = {"root": self.inventory.root, **asked}
-        beginning = Beginning()
-        command = command_line.python_script(self.host.python, script, asked, beginning)
+        command, beginning = self.script(script, asked)
         try:
             channel = self._connection.transport.open_session(timeout=CHANNEL_S)
             with contextlib.closing(channel):
@@ -167,12 +161,8 @@ class Remote:
     def forward(self, port: int, took: Callable[[Any, object, object], None]) -> int:
         """Have the host listen on its loopback and hand us each connection; give the port.
 
-        Parameters
-        ----------
-        port
-            Which one; 0 for any free one.
-        took
-            Gets the channel of each connection, and where it came from and went to; must not wait.
+        `port` is which one, 0 any free one. `took` gets the channel of each connection, and where
+        it came from and went to; it must not wait.
         """
         transport = self._connection.transport
         with self._deadline(STEP_S):
@@ -210,6 +200,18 @@ class Remote:
             if beginning is not None:
                 raise HostError(too_late(beginning, timeout_s))
             raise HostError(f"no answer within {timeout_s:g} s: the step was cancelled")
+
+
+def answered(body: bytes) -> dict[str, Any]:
+    """Read a script's answer; a HostError where it is an error, a ValueError where it is none."""
+    told = json.loads(body)
+    if not isinstance(told, dict):
+        raise HostError(f"expected an answer of ours, got {body[:80]!r}")
+    if told.get("disk_full"):
+        raise HostError(f"its disk is full ({told['error']}): free some space and deploy again")
+    if "error" in told:
+        raise HostError(str(told["error"]))
+    return told
 
 
 def _send(channel: Any, body: bytes | Iterable[bytes]) -> None:

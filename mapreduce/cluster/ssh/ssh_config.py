@@ -2,8 +2,7 @@
 
 OpenSSH itself is asked (`ssh -G NAME`), so Include, Match, tokens and quotes mean here what they
 mean to `ssh`; what it refuses is refused with its words, which name file and line. Where there is
-no `ssh`, a plain `~/.ssh/config` is read by paramiko, and one with Include or Match is refused. It
-connects to nothing, but for what the configuration itself runs (`Match exec`) or looks up.
+no `ssh`, a plain `~/.ssh/config` is read by paramiko, and one with Include or Match is refused.
 """
 
 from __future__ import annotations

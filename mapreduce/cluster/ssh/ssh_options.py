@@ -1,7 +1,7 @@
 """How a place is reached over SSH: the values of OpenSSH's options, with their tokens put in.
 
 Options come as `ssh -G` prints them. What would lead to another host, user or key and is not done
-here is refused, never passed over. It reads no file and connects to nothing.
+here is refused, never passed over.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The host's SSH server listens on its own 127.0.0.1 and hands each connection to 
 we opened; here it goes on to the coordinator byte by byte. TLS runs through it from end to end, so
 whoever else dials that port gains nothing. A line that breaks is made again to the same port, where
 the agent dials. What is on its way is bounded by SSH's windows, and connections by number: anybody
-on the host may dial. It understands nothing it carries.
+on the host may dial.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What went wrong while connecting, turned into what it means and what to do about it.
-
-A table of reasons, by hop: where a jump host is at fault, it is named. Nothing is tried again.
-"""
+"""What went wrong while connecting, by hop, turned into what it means and what to do about it."""
 
 from __future__ import annotations
 
