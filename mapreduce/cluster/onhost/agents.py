@@ -22,11 +22,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any, Dict
+from typing import IO, Any
 
 from mapreduce.cluster.onhost import content, ground, log, space
-
-Asked = Dict[str, Any]
 
 POLL_S = 0.25
 LAST_S = 5.0
@@ -47,7 +45,7 @@ def main() -> None:
     """Do what is asked, and answer."""
     asked = json.loads(sys.argv[1])
     asked["root"] = ground.of(asked)
-    act: dict[str, Callable[[Asked], Asked | None]] = {
+    act: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
         "start": lambda asked: start(asked, sys.stdin.buffer.read()),
         "list": listing,
         "stop": stop,
@@ -64,7 +62,9 @@ def main() -> None:
         print(json.dumps(answer))
 
 
-def start(asked: Asked, config: bytes, seen: Mapping[str, bool] | None = None) -> Asked:
+def start(
+    asked: dict[str, Any], config: bytes, seen: Mapping[str, bool] | None = None
+) -> dict[str, Any]:
     """Start the agent of a run, detached; wait until it says that it started.
 
     `seen` are the trees that were looked through just now.
@@ -98,7 +98,9 @@ def start(asked: Asked, config: bytes, seen: Mapping[str, bool] | None = None) -
     return answer
 
 
-def launched(asked: Asked, folder: str, path: list[str], config: bytes, lock: int) -> Asked:
+def launched(
+    asked: dict[str, Any], folder: str, path: list[str], config: bytes, lock: int
+) -> dict[str, Any]:
     """Start the program of an agent, which holds the lock from now on, and hear its first line."""
     environ = environment(folder, path)
     os.nice(asked["nice"])
@@ -202,7 +204,7 @@ def first_line(stream: IO[bytes], timeout_s: float) -> str | None:
     return got.partition(b"\n")[0].decode("utf-8", "replace")
 
 
-def listing(asked: Asked) -> Asked:
+def listing(asked: dict[str, Any]) -> dict[str, Any]:
     """Tell every run there is on this host."""
     found = []
     for run, folder in runs(asked):
@@ -219,7 +221,7 @@ def listing(asked: Asked) -> Asked:
     return {"runs": found}
 
 
-def stop(asked: Asked) -> Asked:
+def stop(asked: dict[str, Any]) -> dict[str, Any]:
     """Ask agents to end (SIGTERM: drain), wait, and kill what is left with all it started."""
     living = {run: space.read(folder) for run, folder in runs(asked) if alive(space.read(folder))}
     for noted in living.values():
@@ -235,7 +237,7 @@ def stop(asked: Asked) -> Asked:
     return {"ended": sorted(living), "killed": sorted(killed)}
 
 
-def end_rest(noted: Asked) -> None:
+def end_rest(noted: dict[str, Any]) -> None:
     """Kill what an agent that has ended left running: a job may have started something."""
     if not noted.get("began") or alive(noted):
         return
@@ -252,7 +254,7 @@ def end_rest(noted: Asked) -> None:
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def room(asked: Asked) -> Asked:
+def room(asked: dict[str, Any]) -> dict[str, Any]:
     """Tell what is under ROOT; with `clean`, remove what is old; with `all`, what is not in use."""
     root, removed = asked["root"], []
     if asked.get("clean") and os.path.isdir(root):
@@ -270,14 +272,14 @@ def room(asked: Asked) -> Asked:
     return dict(told, freed_bytes=max(0, freed), disk_free_bytes=free)
 
 
-def wait_for(noted: Iterable[Asked], deadline: float) -> None:
+def wait_for(noted: Iterable[dict[str, Any]], deadline: float) -> None:
     """Wait until all of these have ended, but not for ever."""
     waiting = list(noted)
     while any(alive(n) for n in waiting) and time.monotonic() < deadline:
         time.sleep(POLL_S / 5)
 
 
-def remove(asked: Asked) -> Asked:
+def remove(asked: dict[str, Any]) -> dict[str, Any]:
     """End all agents and delete ROOT, if it is a folder that we made."""
     root = asked["root"]
     if not os.path.isdir(root):
@@ -293,7 +295,7 @@ def remove(asked: Asked) -> Asked:
     return {"removed": True, "ended": ended["ended"]}
 
 
-def runs(asked: Asked) -> list[tuple[str, str]]:
+def runs(asked: dict[str, Any]) -> list[tuple[str, str]]:
     """Give name and folder of this host's runs: the one asked for, the last, or all."""
     top = os.path.join(asked["root"], "runs")
     names = sorted(os.listdir(top), key=lambda name: made(top, name)) if os.path.isdir(top) else []
@@ -303,7 +305,7 @@ def runs(asked: Asked) -> list[tuple[str, str]]:
     return there[-1:] if asked.get("last") else there
 
 
-def alive(noted: Asked) -> bool:
+def alive(noted: dict[str, Any]) -> bool:
     """Tell whether the process noted still runs, and is that one."""
     return bool(noted.get("began")) and began(noted["pid"]) == noted["began"]
 
@@ -318,7 +320,7 @@ def began(pid: int) -> str | None:
     return None if fields[0] in ("Z", "X") else fields[19]
 
 
-def end(noted: Asked, number: int) -> None:
+def end(noted: dict[str, Any], number: int) -> None:
     """Signal an agent; killing takes its whole session along."""
     with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
         if number == signal.SIGKILL:

@@ -1,7 +1,7 @@
 """What a host is and has: asked before a deployment and a run, and by `doctor`.
 
-Looks, and changes nothing unless it is asked to: with `mark` it makes ROOT and in it the marker by
-which hosts that share a home are noticed. What cannot be found out is null, never guessed.
+With `mark` it makes ROOT and in it the marker by which hosts that share a home are noticed. What
+cannot be found out is null, never guessed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ import struct
 import sys
 import sysconfig
 import time
-from typing import Any, Dict
+from typing import Any
 
 from mapreduce.cluster.onhost import content, ground
-
-Asked = Dict[str, Any]
 
 BITS_32 = 4  # bytes of a pointer
 MARK_DIGITS = 32
@@ -31,7 +29,7 @@ def main() -> None:
     print(json.dumps(facts_for(json.loads(sys.argv[1]))))
 
 
-def facts_for(asked: Asked) -> dict[str, Any]:
+def facts_for(asked: dict[str, Any]) -> dict[str, Any]:
     """Give the facts that are asked for."""
     root = ground.of(asked)
     facts: dict[str, Any] = {

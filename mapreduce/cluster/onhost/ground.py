@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Dict
-
-Asked = Dict[str, Any]
+from typing import Any
 
 OTHERS_WRITE = 0o022
 MOST_LINKS = 40
@@ -27,7 +25,7 @@ class Untrusted(OSError):  # noqa: N818 - it says what was found
         return str(self.args[0])
 
 
-def of(asked: Asked) -> str:
+def of(asked: dict[str, Any]) -> str:
     """Give where ROOT is."""
     return os.path.join(os.path.expanduser("~"), os.path.expanduser(asked["root"]))
 

@@ -6,15 +6,13 @@ import os
 import select
 import sys
 from collections.abc import Callable
-from typing import Any, Dict
-
-Asked = Dict[str, Any]
+from typing import Any
 
 TAIL_BYTES = 1 << 16
 POLL_S = 0.25
 
 
-def follow(asked: Asked, runs: Callable[[], list[tuple[str, str]]]) -> None:
+def follow(asked: dict[str, Any], runs: Callable[[], list[tuple[str, str]]]) -> None:
     """Write the last lines of the logs; with `follow`, what is added, until our input ends."""
     places = {}
     while True:

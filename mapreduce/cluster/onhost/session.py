@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Dict
+from typing import Any
 
 from mapreduce.cluster.onhost import agents, facts, ground
-
-Asked = Dict[str, Any]
 
 
 def main() -> None:
     """Answer until nothing more is asked."""
-    common: Asked = json.loads(sys.argv[1])
+    common: dict[str, Any] = json.loads(sys.argv[1])
     source, seen = sys.stdin.buffer, {}
     for line in iter(source.readline, b""):
         asked = dict(common, **json.loads(line))

@@ -15,11 +15,9 @@ import os
 import shutil
 import stat
 import time
-from typing import Any, Dict
+from typing import Any
 
 from mapreduce.cluster.onhost import content, ground
-
-Asked = Dict[str, Any]
 
 LOCK = "lock"
 NOTE = "agent.pid"
@@ -30,7 +28,7 @@ NEW_S = 3600.0  # after which it is one that was left
 KEPT = {"releases": 3, "overlays": 6, "extras": 4, "inputs": 3, "runs": 10}
 
 
-def prune(root: str, asked: Asked, kept: dict[str, int] | None = None) -> list[str]:
+def prune(root: str, asked: dict[str, Any], kept: dict[str, int] | None = None) -> list[str]:
     """Remove old releases, environments none of the rest uses, overlays, side inputs and runs.
 
     `switch`, `environment` and `keep` of what is asked stay as well.
@@ -105,7 +103,7 @@ def living(root: str) -> set[str]:
     return used
 
 
-def read(folder: str) -> Asked:
+def read(folder: str) -> dict[str, Any]:
     """Read what is noted of a run's agent; nothing where the note is not ours."""
     path = os.path.join(folder, NOTE)
     if not ground.own_file(path):

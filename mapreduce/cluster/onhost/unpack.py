@@ -23,11 +23,9 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, Dict
+from typing import Any
 
 from mapreduce.cluster.onhost import content, ground, space
-
-Asked = Dict[str, Any]
 
 INCOMING, NEW = space.INCOMING, space.NEW
 
@@ -61,7 +59,7 @@ def main() -> None:
     print(json.dumps(answer))
 
 
-def place(root: str, asked: Asked) -> None:
+def place(root: str, asked: dict[str, Any]) -> None:
     """Receive a tree into `root/asked["place"]`."""
     target = inside(root, asked["place"])
     with incoming(root, target) as room:
@@ -189,7 +187,7 @@ def inside(root: str, name: str) -> str:
     return path
 
 
-def check(tree: str, asked: Asked) -> None:
+def check(tree: str, asked: dict[str, Any]) -> None:
     """Import what must be importable."""
     if not asked.get("imports"):
         return
