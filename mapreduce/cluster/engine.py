@@ -2,7 +2,7 @@
 
 Certificates are made when the run begins and die with it. Hosts that cannot be started are named
 and the run goes on with the rest; without any it ends, resumable. Every agent is told goodbye, and
-what does not end by that is ended through the launcher. How a host is reached is the launcher's.
+what does not end by that is ended through the launcher.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ class Cluster:
     ----------
     hosts
         Their names, each with its slots (0 for what it has).
-    launcher
-        How agents come there.
     address, port
         What is bound here and dialled from there; port 0 for any free one.
     ways
@@ -54,8 +52,6 @@ class Cluster:
         Memory a slot may use; 0 for what its host allows.
     patience_s
         How long agents wait for a coordinator that is gone.
-    sites
-        Where hosts find input.
     """
 
     name = "ssh"
@@ -107,7 +103,7 @@ class Cluster:
         An outcome counts as durable when the next is asked for. What ended the run is raised
         (JobError, StoreError, another MapReduceError); no agent is left by then.
         """
-        watch, lost_s = RunStatus(_run_id(), self._hosts), self._rules.lease_s
+        watch, lost_s = RunStatus(f"r{secrets.token_hex(6)}", self._hosts), self._rules.lease_s
         start = AgentSupervisor(self._hosts, self._launcher, self._ways, watch, lost_s)
         self._watch = start.watch
         _allow_files()
@@ -204,10 +200,6 @@ def _next(coordinator: Coordinator) -> Said:
         return coordinator.said.get(timeout=PULSE_S)
     except queue.Empty:
         return STILL
-
-
-def _run_id() -> str:
-    return f"r{secrets.token_hex(6)}"
 
 
 def _allow_files() -> None:

@@ -2,9 +2,9 @@
 
 It is told what to do on standard input: an `AgentConfig`, to the end or with its length before it
 (8 bytes, little endian). One line on standard output says that the coordinator took it in;
-everything else goes to standard error, little of it, and nothing to a disk. SIGTERM has it finish
-what it is at and end, a second one end at once, as SIGINT does. It ends with 0 when told to end, 2
-where it can take no part in the run, 3 when the coordinator is gone for good.
+everything else goes to standard error. SIGTERM has it finish what it is at and end, a second one
+end at once, as SIGINT does. It ends with 0 when told to end, 2 where it can take no part in the
+run, 3 when the coordinator is gone for good.
 """
 
 from __future__ import annotations

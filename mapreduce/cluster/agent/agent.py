@@ -1,8 +1,8 @@
 """An agent: it talks with the coordinator and feeds a pool of slots.
 
-It decides nothing about tasks: it runs what it is given in that order, keeps what comes of it until
-that is accepted, and ends itself and its slots when told to, or when the coordinator is gone for
-good. It keeps nothing on a disk. All of its state is touched by one thread.
+It runs what it is given in that order, keeps what comes of it until that is accepted, and ends
+itself and its slots when told to, or when the coordinator is gone for good. All of its state is
+touched by one thread.
 """
 
 from __future__ import annotations

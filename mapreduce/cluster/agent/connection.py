@@ -1,8 +1,7 @@
 """One connection of a worker to its coordinator: TLS, the wire, and partials sent in chunks.
 
 Partials go one after another, each chunk only when the one before has left, so that heartbeats pass
-between them and no second copy of a partial is made. It ends with `LostError` whatever broke it,
-and never connects again by itself.
+between them and no second copy of a partial is made. It never connects again by itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How this host fares: load, memory, temperature, throttling. None where it cannot be known.
 
 Cheap enough for every heartbeat: a few small files of the kernel, and `vcgencmd` (Raspberry Pi)
-twice a minute at most, only where those files are silent. It never raises and judges nothing.
+twice a minute at most, only where those files are silent.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The attempts a worker has: waiting, running, done and not accepted yet, failed and not said yet.
 
-Values alone: it starts no process and sends nothing. Attempts begin in the order they were given,
-but none while the partials kept exceed their budget; what is forgotten leaves no trace, and an end
-that comes of it later is ignored.
+Attempts begin in the order they were given, but none while the partials kept exceed their budget;
+an end that comes of one that was forgotten is ignored.
 """
 
 from __future__ import annotations

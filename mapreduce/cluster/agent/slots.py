@@ -1,8 +1,7 @@
 """A worker's slots: a thread and a process each, fed one attempt at a time.
 
-Threads hand what came of an attempt to a function given to them, and decide nothing. A process that
-dies is replaced when the next attempt comes; one that cannot even start is tried again, with
-patience where it could before, and then the host is at fault, never an object.
+A process that dies is replaced when the next attempt comes; one that cannot even start is tried
+again, with patience where it could before, and then the host is at fault, never an object.
 """
 
 from __future__ import annotations

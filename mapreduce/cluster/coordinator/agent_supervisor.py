@@ -2,7 +2,6 @@
 
 The first begins while others come. Whoever waits for it is told what for; being interrupted once
 more leaves steps that are under way to themselves, but what was launched is ended all the same.
-How a host is reached is the launcher's; who gets work is nothing of this one's.
 """
 
 from __future__ import annotations
@@ -39,23 +38,12 @@ log = logging.getLogger("mapreduce.cluster")
 
 
 class AgentSupervisor:
-    """The agents of one run.
+    """The agents of one run; `watch` is told how far each is.
 
-    Parameters
-    ----------
-    ways
-        How they come back, where they cannot dial this machine; None where they can.
-    watch
-        Where it is told how far each is.
-    lost_s
-        How long an agent may be gone before another is started there; twice as long the next time.
-
-    Attributes
-    ----------
-    origins
-        For each host, how the URLs begin at which it reads what is on this machine.
-    names
-        The job's name on a host, where it has another there.
+    `ways` are how they come back, where they cannot dial this machine. One that has been gone for
+    `lost_s` is started anew, after twice as long the next time. `origins` are, for each host, how
+    the URLs begin at which it reads what is on this machine, and `names` are those of the job where
+    it is named otherwise.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The control socket of a run: how it fares, and a way to stop it, for its owner alone.
 
 A Unix socket in the run's folder, 0600 from its first moment. One line of JSON is asked, one is
-answered: `{"ask": "status"}`, `{"ask": "stop"}` or `{"ask": "restart"}`. It can do nothing else.
+answered: `{"ask": "status"}`, `{"ask": "stop"}` or `{"ask": "restart"}`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 HTTP/1.1 inside the run's TLS: `GET /ATTEMPT/ORDINAL`, with `If-Match` and `Range`, as any store
 would answer it. A peer names no path: only what was sent to it in an attempt that is still its own
-is found, so nothing else can be asked for. A file that changes is never mixed: the last bytes are
-held back until its version has been looked at again. It lists nothing and keeps nothing.
+is found. A file that changes is never mixed: the last bytes are held back until its version has
+been looked at again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""How agents come to hosts and end: what the coordinator asks of whoever reaches hosts.
-
-`mapreduce.cluster.fleet.launcher` does it over SSH; tests by processes of this machine.
-"""
+"""How agents come to hosts and end: `fleet.launcher` does it over SSH, tests by local processes."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 A store's nodes share the reading, object by object; a host that has a node of its own asks that
 first. A folder that every host sees is read there by its path; what else is on this machine is
-asked of the coordinator. It may sign, which can take long, and reads nothing but, where a host
-says that a shared file is not there, what this machine itself sees of it.
+asked of the coordinator.
 """
 
 from __future__ import annotations
@@ -22,25 +21,11 @@ OTHERS: Final = 2  # nodes beside the first that a URL is signed for
 
 
 class Locations:
-    """Where pieces are read.
+    """Where pieces are read; `here` says where a piece is for this machine.
 
-    Parameters
-    ----------
-    locate
-        Where the store says that a piece is.
-    origins
-        For each worker, how the URLs begin at which it reads what is on this machine.
-    spread
-        The store, if it can be reached at several nodes.
-    nearest
-        For each worker, the node that it asks first, if it has one.
-    shared
-        Folders that every host sees at the same paths.
-
-    Attributes
-    ----------
-    nodes
-        All nodes that may be asked, by `host:port`.
+    `origins` are, for each worker, how the URLs begin at which it reads what is on this machine;
+    `spread` is the store, if it can be reached at several `nodes`, `nearest` the one that a worker
+    asks first, if it has one, and `shared` are folders that every host sees at the same paths.
     """
 
     def __init__(
@@ -72,13 +57,7 @@ class Locations:
         return Location(url=f"{self._origins[worker]}{attempt}/{piece.ordinal}")
 
     def unseen(self, worker: str, piece: Piece, how: str) -> str | None:
-        """Say so where a worker's host does not see a piece that this machine sees.
-
-        Parameters
-        ----------
-        how
-            What the worker made of it.
-        """
+        """Say so where a worker's host does not see a piece that this machine sees, and `how`."""
         found = self.here(piece)
         if found.path is None or not self._is_shared(found):
             return None

@@ -1,8 +1,7 @@
 """The coordinator of a run: one asyncio loop in a thread, and the way to and from it.
 
 The run's own thread takes outcomes and advances from `said`, and tells what it has made durable.
-The loop listens on one named address, lets time pass, and leaves nothing behind when it ends: no
-listener, no connection, no thread. What workers say and what follows is the server's.
+The loop leaves nothing behind when it ends: no listener, no connection, no thread.
 """
 
 from __future__ import annotations
@@ -97,10 +96,6 @@ class Coordinator:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._spawned)
-
-    def say(self, event: Event) -> None:
-        """Tell the run's thread."""
-        self.said.put(event)
 
     def end(self, error: BaseException | None) -> None:
         """End the run."""

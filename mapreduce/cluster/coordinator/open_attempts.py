@@ -1,8 +1,7 @@
 """Attempts that are given out: located and sent, heard of, received, merged, and forgotten.
 
-What may wait or takes long (locating objects, checking and merging large partials) is done in
-threads, and its end is reported like anything else that happens. Attempts reach a worker in the
-order in which they were assigned. An attempt that was forgotten meanwhile is not sent.
+What may wait or takes long is done in threads, and its end is reported like anything else that
+happens. Attempts reach a worker in the order in which they were assigned.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A worker's word is not taken for its result: a partial must be one of this job's to the last byte,
 and its account must be of exactly the objects that were sent. It is unpacked once, here: what comes
-of it is a view of the bytes that came. Pure: nothing is fetched, sent or kept here.
+of it is a view of the bytes that came.
 """
 
 from __future__ import annotations
@@ -22,31 +22,18 @@ from mapreduce.tables.table import Schema
 
 @dataclass(slots=True, eq=False)
 class Given:
-    """An attempt that was given to a worker, and what has come of it so far.
-
-    Attributes
-    ----------
-    sent
-        The pieces it was to read; `set_aside` are those that could not be located.
-    by_path
-        Whether it reads them in a folder that its host is to see.
-    told
-        Objects and bytes it is known to have done: for progress alone.
-    offered
-        The account and cost that came with its last offer, unchecked.
-    ledger, cost, body, part
-        Account, cost and partial, as it came and unpacked, once they have come and are sound.
-    """
+    """An attempt that was given to a worker, and what has come of it so far."""
 
     attempt: int
     task: int
     worker: str
     pieces: tuple[Piece, ...]
-    sent: tuple[Piece, ...] = ()
-    set_aside: list[Quarantined] = field(default_factory=list)
-    by_path: bool = False
-    told: tuple[int, int] = (0, 0)
-    offered: tuple[Ledger, Cost] = field(default_factory=lambda: (Ledger(), Cost()))
+    sent: tuple[Piece, ...] = ()  # those it was to read
+    set_aside: list[Quarantined] = field(default_factory=list)  # those that were not located
+    by_path: bool = False  # whether it reads them in a folder that its host is to see
+    told: tuple[int, int] = (0, 0)  # objects and bytes done, for progress alone
+    offered: tuple[Ledger, Cost] = field(default_factory=lambda: (Ledger(), Cost()))  # unchecked
+    # Account, cost and partial, as it came and unpacked, once they have come and are sound:
     ledger: Ledger = field(default_factory=Ledger)
     cost: Cost = field(default_factory=Cost)
     body: bytes | bytearray = b""

@@ -1,8 +1,6 @@
 """Where workers are received: what they say becomes events, what the schedule wants is done.
 
-The loop's side of a run: connections, the schedule and what is given out, and no policy. Who gets
-what, what a failure means and when the run ends is the schedule's. A worker can break nothing but
-its own connection; what this program does wrong ends the run.
+A worker can break nothing but its own connection; what this program does wrong ends the run.
 """
 
 from __future__ import annotations
@@ -84,7 +82,7 @@ class Server:
     def brought(self, outcome: Outcome) -> None:
         """Hand an outcome to the run, and with it how far everything is."""
         self._tell_advance()
-        self.loop.say(outcome)
+        self.loop.said.put(outcome)
 
     def happen(self, event: ev.Event) -> None:
         """Let the schedule know, and do what follows: one event after the other."""
@@ -118,9 +116,10 @@ class Server:
         self._closing = True
         for connection in list(self.connections.values()):
             connection.send(msg.Goodbye(why))
+        workers = self.schedule.state.roster.workers
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while any(self._hears(worker) for worker in self.connections):
+                while any(workers[name].present for name in self.connections):
                     await self._next_left()
         for line in list(self.lines):
             line.end(why, gently=True)
@@ -131,9 +130,6 @@ class Server:
     async def _next_left(self) -> None:
         self._left.clear()
         await self._left.wait()
-
-    def _hears(self, worker: str) -> bool:
-        return self.schedule.state.roster.workers[worker].present
 
     def dialled(self) -> TlsConnection:
         """Make a line for somebody who dials."""
@@ -253,10 +249,10 @@ class Server:
     def _tell_advance(self) -> None:
         awaited = self.watch.silence()
         if awaited is not None:
-            self.loop.say(awaited)
+            self.loop.said.put(awaited)
         advance = self.watch.advance()
         if advance is not None:
-            self.loop.say(advance)
+            self.loop.said.put(advance)
 
     def _pull(self, command: cmd.Pull) -> None:
         self._send(command.worker, msg.Pull(command.attempt))

@@ -1,7 +1,7 @@
 """Splits for the schedule, as many as it wants: the listing goes on while work is done.
 
 A thread takes them from an iterator that may wait for the listing, and never takes more than were
-ordered. What the iterator raises is handed on. It plans nothing.
+ordered. What the iterator raises is handed on.
 """
 
 from __future__ import annotations

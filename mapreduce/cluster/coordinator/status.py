@@ -1,7 +1,6 @@
 """How a run and its hosts fare, for people: states, rates, temperatures, and what is done.
 
-Told by the coordinator as things happen; read by whoever shows them, from any thread, as one
-immutable `Status`. Nothing follows from it.
+Told by the coordinator as things happen; read from any thread, as one immutable `Status`.
 """
 
 from __future__ import annotations

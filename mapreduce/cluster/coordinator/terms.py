@@ -1,4 +1,4 @@
-"""What a run offers to its workers, and asks of them. Values alone: what follows is elsewhere."""
+"""What a run offers to its workers, and asks of them."""
 
 from __future__ import annotations
 
@@ -13,30 +13,14 @@ from mapreduce.tables.table import Schema
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Terms:
-    """What a run offers to its workers, and asks of them.
-
-    Attributes
-    ----------
-    schemas
-        The tables that the job makes.
-    limits
-        What an attempt may use.
-    release, overlay
-        The code that every worker must run.
-    places
-        Where a piece is read: may wait, and is asked beside the loop.
-    names
-        For each worker how the job is named there, where that is not as here.
-    memory_bytes
-        What a slot may use; 0 for what its host allows.
-    """
+    """What a run offers to its workers, and asks of them."""
 
     run: str
     job: JobName
-    schemas: tuple[Schema, ...]
-    limits: Limits
-    release: str
+    schemas: tuple[Schema, ...]  # of the tables that the job makes
+    limits: Limits  # what an attempt may use
+    release: str  # the code that every worker must run, and the job's own
     overlay: str
-    places: Locations
-    names: Mapping[str, JobName]
-    memory_bytes: int = 0
+    places: Locations  # where a piece is read: may wait, and is asked beside the loop
+    names: Mapping[str, JobName]  # of the job at workers where it is named otherwise
+    memory_bytes: int = 0  # that a slot may use; 0 for what its host allows

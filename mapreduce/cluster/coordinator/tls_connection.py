@@ -1,8 +1,7 @@
 """A peer that has dialled: its socket and TLS, and what it says once it has proven who it is.
 
 It has five seconds to prove itself and to say something sensible. What it leaves unread is bounded
-in bytes and in time. Of what it says nothing is understood here: its first bytes decide who
-listens, and a rule that it breaks ends this line alone.
+in bytes and in time. Its first bytes decide who listens.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """TLS without a socket: what came in, what is to go out, and who the peer has proven to be.
 
 Nothing of a peer is given on before its handshake is complete, and no certificate's name before
-the authority's signature on it was checked. It keeps only what OpenSSL keeps: no buffers of a size
-that a peer chooses. It neither reads, sends nor waits.
+the authority's signature on it was checked. No buffer has a size that a peer chooses.
 """
 
 from __future__ import annotations

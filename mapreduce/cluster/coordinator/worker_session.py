@@ -1,7 +1,6 @@
 """One worker's connection at the coordinator: the wire on a line, its events to the server.
 
-The name in its hello must be the one its certificate proves. Whatever rule it breaks, only its own
-connection ends. It decides nothing of the run.
+The name in its hello must be the one its certificate proves.
 """
 
 from __future__ import annotations

@@ -54,21 +54,10 @@ def start_agent(
 ) -> Started:
     """Start the agent of a run on a connected host, and wait until it says that it started.
 
-    Parameters
-    ----------
-    config
-        What it reads from standard input, to its end. Secrets belong here and nowhere else.
-    overlays
-        Folders under ROOT that come before the release.
-    inputs
-        Files under ROOT that the job reads.
-    talk
-        A conversation with that host, if one goes on.
-
-    Raises
-    ------
-    HostError
-        Where it ends or says nothing in time, with its last words.
+    `config` is what it reads from standard input, to its end: secrets belong here and nowhere else.
+    `overlays` are folders under ROOT that come before the release, `inputs` files there that the
+    job reads, `talk` is a conversation with that host, if one goes on. Raises HostError where it
+    ends or says nothing in time, with its last words.
     """
     asked = {
         "run": checked_run(run_id),

@@ -1,13 +1,11 @@
-"""What ours takes on hosts' disks, and making room there: for `cluster df` and `cluster clean`.
-
-What a running agent uses stays, whoever asks.
-"""
+"""What ours takes on hosts' disks, and making room there: for `cluster df` and `cluster clean`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcomes, on_each
 from mapreduce.cluster.inventory.inventory import Host, Inventory
@@ -17,29 +15,23 @@ LOOK_S: Final = 120.0  # counting small files takes its time on a card
 HOST_S: Final = 180.0
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """What one kind of things takes: how many, their bytes, how many a running agent uses."""
 
     count: int
-    size_bytes: int
-    in_use: int
+    size_bytes: int = msgspec.field(name="bytes")
+    in_use: int = msgspec.field()
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What ours takes on a host.
+class Use(msgspec.Struct, frozen=True):
+    """What ours takes on a host, and what was removed just now, by its place under ROOT.
 
-    Attributes
-    ----------
-    kinds
-        `releases`, `environments`, `overlays`, `inputs`, `runs`, `incoming`: those there are.
-    removed, freed_bytes
-        What was removed just now, by its place under ROOT, and the bytes that gave.
+    `kinds` are those there are of `releases`, `environments`, `overlays`, `inputs`, `runs` and
+    `incoming`.
     """
 
     root: str
-    kinds: Mapping[str, Kind]
+    kinds: dict[str, Kind]
     disk_free_bytes: int
     removed: tuple[str, ...] = ()
     freed_bytes: int = 0
@@ -60,8 +52,7 @@ def clean(
 ) -> HostOutcomes[Use]:
     """Remove what is old on each host: what each start of an agent removes there anyway.
 
-    `everything`: all that no running agent uses, the current release too; the next run brings it
-    anew.
+    With `everything`, all that no running agent uses, the current release too.
     """
     return _asked(inventory, hosts, board, {"clean": True, "all": everything})
 
@@ -75,11 +66,7 @@ def _asked(
             tell("makes room" if more else "counts")
             asked = {"act": "space", "host": host.name, **more}
             told = remote.ask("agents", asked, timeout_s=LOOK_S)
-        kinds = {
-            name: Kind(k["count"], k["bytes"], k["in_use"]) for name, k in told["kinds"].items()
-        }
-        removed = tuple(told["removed"])
-        use = Use(told["root"], kinds, told["disk_free_bytes"], removed, told["freed_bytes"])
+        use = msgspec.convert(told, Use)
         return HostDone(_said(use, cleaned=bool(more)), use)
 
     return on_each(hosts, look, board, timeout_s=HOST_S)

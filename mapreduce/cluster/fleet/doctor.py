@@ -98,9 +98,9 @@ def examine(
                         tell("reading from this machine")
                         facts["dial"] = _dialled(remote, inventory, port)
             health = judge(facts, skew, plan.tree.id)
-            grave = [f for f in health.findings if f.grave]
-            if grave:
-                raise HostError("; ".join(map(str, [*grave, *_mild(health)])))
+            findings = sorted(health.findings, key=lambda f: not f.grave)
+            if findings and findings[0].grave:
+                raise HostError("; ".join(map(str, findings)))
             return HostDone(told(health), health)
 
         return on_each(hosts, look, board, timeout_s=EXAMINE_S)
@@ -227,10 +227,6 @@ def _ssh_version(said: str | None, *, strict: bool) -> Iterator[Finding]:
         "install 9.6 or newer, or a patched version: `sudo apt update && sudo apt install"
         " openssh-server`",
     )
-
-
-def _mild(health: Diagnosis) -> list[Finding]:
-    return [f for f in health.findings if not f.grave]
 
 
 def _store_places(host: Host, inventory: Inventory) -> list[str]:

@@ -132,14 +132,9 @@ def accept(
 ) -> dict[str, str]:
     """Pin what may be trusted; give, by host, why the rest was not.
 
-    Parameters
-    ----------
-    yes
-        Trust keys seen for the first time without asking. Never a changed one.
-    replace
-        Changed keys may be taken too: after asking, or where `trusted` lists them.
-    trusted
-        A file of fingerprints: what it lists is pinned without asking, what it does not is refused.
+    With `yes`, keys seen for the first time are trusted without asking, never a changed one. With
+    `replace`, changed keys may be taken too: after asking, or where `trusted`, a file of
+    fingerprints, lists them. What that file lists is pinned without asking, and nothing else is.
     """
     listed = None if trusted is None else fingerprints(trusted)
     refused = _quarrels(shown.values())

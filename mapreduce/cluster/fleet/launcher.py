@@ -2,8 +2,7 @@
 
 A host that has this machine's release is asked one question before its agent starts, in the same
 conversation; one that lacks it is deployed to first. A job that is no part of the release travels
-as an overlay. What an agent is told goes to its standard input and nowhere else. It decides nothing
-about the run.
+as an overlay.
 """
 
 from __future__ import annotations
@@ -42,14 +41,9 @@ Chosen: TypeAlias = "Callable[[], Sequence[Host]]"
 class OverSSH:
     """Starts agents on hosts of an inventory, each with what the job needs there.
 
-    Parameters
-    ----------
-    requirements
-        What the job needs there beyond a worker's own: as wheels.
-    chosen
-        Reads the inventory again: which hosts are chosen now. None where no host may join a run.
-    nearest
-        A store's endpoint of its own, by host; those of newcomers are added.
+    `requirements` are wheels it needs beyond a worker's own. `chosen` reads the inventory again and
+    gives the hosts chosen now; it is None where no host may join a run. `nearest` is a store's
+    endpoint of its own, by host; those of newcomers are added.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The fleet commands as a person gives them: what `fab` and `mapreduce cluster` both call.
 
 Each reads the inventory, works on the hosts chosen with a table to watch, goes on when one fails,
-and ends with one error that names those. Nothing is decided here but what is asked of whom.
+and ends with one error that names those.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An operation answers a table host -> outcome and goes on with the rest when a host fails; at the
 end one error names the hosts that failed and why. Threads are daemons: a host that hangs in a
-name server holds up nobody. It knows nothing of SSH.
+name server holds up nobody.
 """
 
 from __future__ import annotations

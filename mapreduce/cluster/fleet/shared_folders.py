@@ -1,7 +1,6 @@
 """A file of a shared folder by which a host shows that it sees the folder as this machine does.
 
-An empty folder is seen where one was not mounted too: so a file is asked for, in its version. Few
-names are looked at, however many there are, and no file is opened.
+An empty folder is seen where one was not mounted too: so a file is asked for, in its version.
 """
 
 from __future__ import annotations

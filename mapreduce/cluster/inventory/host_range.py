@@ -2,7 +2,7 @@
 
 A bracket holds numbers and spans, in order; a zero in front keeps its width (`[01-16]`). Several
 brackets in one text give every combination, the last one fastest. Where one types a single span
-the brackets may be left out: `192.168.10.101-116`, `pi01-pi16`. Nothing here knows what is named.
+the brackets may be left out: `192.168.10.101-116`, `pi01-pi16`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """hosts.toml: which hosts there are, how each is reached, and where this machine can be dialled.
 
-Every refusal names the file, the line and the table, what was expected and what was found; what
-is not known is refused, never passed over. Values a host leaves out come from `[cluster]`, then
-from `~/.ssh/config` when a connection is made. No secret belongs here, and none is accepted.
-It connects to nothing.
+Every refusal names the file, the line and the table, what was expected and what was found. Values
+a host leaves out come from `[cluster]`, then from `~/.ssh/config` when a connection is made. No
+secret belongs here, and none is accepted.
 """
 
 from __future__ import annotations

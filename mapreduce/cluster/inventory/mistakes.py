@@ -1,7 +1,4 @@
-"""The text of a hosts.toml: turns what is wrong with it, and where, into a line for people.
-
-It knows where tables and keys stand; what they may be is `hosts_toml`'s and `inventory`'s.
-"""
+"""The text of a hosts.toml: turns what is wrong with it, and where, into a line for people."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The first hosts.toml, commented, and the fabfile beside it: what `mapreduce cluster init` writes.
-
-Every value that it chooses is in the file, with a comment.
-"""
+"""The first hosts.toml, commented, and its fabfile: what `mapreduce cluster init` writes."""
 
 from __future__ import annotations
 
