@@ -10,18 +10,29 @@ ROOT   := $(shell test "$$(id -u)" = 0 || echo sudo)
 help:  ## what one can make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.set-up  ## a virtual environment with what the programs need
+setup: $(VENV)/.set-up  ## a virtual environment with all that the programs can use
 
 tools: $(VENV)/.tools  ## and with what tests and lint need
 
-$(VENV)/.set-up: pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch] mapreduce/tables/grouping/*.[ch])
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard mapreduce/formats/scanner/*.[ch] mapreduce/tables/grouping/*.[ch])
+
+# What is imported is compiled then: of all that is installed, that is a third.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV): about 160 MB to download, 600 MB on the disk"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
-	  --config-settings editable_mode=compat -e '.[all]'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
+	  --config-settings editable_mode=compat -e '.[$(1)]'
 	@touch $@
+endef
+
+$(VENV)/.light: $(SOURCES)
+	@echo "Setting up $(VENV): about 120 MB to download, 434 MB on the disk"
+	$(call install,light)
+
+$(VENV)/.set-up: $(SOURCES)
+	@echo "Setting up $(VENV): about 160 MB to download, 547 MB on the disk"
+	$(call install,all)
 
 $(VENV)/.tools: $(VENV)/.set-up
 	@echo "Adding what tests need to $(VENV), Spark and Dask with it: about 720 MB to download"
@@ -47,7 +58,7 @@ services:  ## the real PostGIS, sshd, shells, Java and Python that tests start (
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends default-jre-headless; }
 
-demo: setup  ## a town, its trips, every road's speed, a map: seconds, once set up
+demo: $(or $(wildcard $(VENV)/.set-up),$(VENV)/.light)  ## a town, its trips, every road's speed, a map: seconds, once set up
 	$(BIN)/roadspeed demo --out demo
 
 test: tools services  ## all tests, with the real services they need

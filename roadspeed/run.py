@@ -26,12 +26,13 @@ from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.column_docs import FILES
 from roadspeed.outputs.measure_files import MeasureTables
+from roadspeed.outputs.write import has_gdal
 from roadspeed.roads import Named
 from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from mapreduce import Result, Resumed
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from roadspeed.outputs.link_table import Unit
     from roadspeed.roads.rows.answer import BBox, JoinedRoads
 
-LIBRARIES = ("pyarrow.parquet", "pyogrio", "shapely", "pyproj")
+GDAL = "pyogrio"
+LIBRARIES = ("pyarrow.parquet", "shapely", "pyproj")
 COURSES = ".courses.npz"  # in the folder of a run whose directions are told by the roads
 DRAWING = ("matplotlib.figure", "PIL.Image")
 
@@ -190,8 +192,10 @@ def _check(wanted: RunRequest) -> None:
                 f"{wanted.out / name}: expected no folder, because a file of this name will be"
                 " written; move it away, or choose another --out"
             )
-    if wanted.layers and wanted.roads is None:
-        raise UsageError("--layer needs --roads: it has the lines of links")
+    if wanted.layers:
+        if wanted.roads is None:
+            raise UsageError("--layer needs --roads: it has the lines of links")
+        check_libraries([GDAL])
     _check_roads(wanted.roads)
 
 
@@ -225,13 +229,20 @@ def _with_courses(wanted: RunRequest, tell: Callable[[Progress], None]) -> Speed
     return replace(job, courses=SideFile(path))
 
 
+def left_out(receipt: Mapping[str, Any]) -> list[str]:
+    """Say which file was not written for want of a library."""
+    if receipt["geometry"]["joined"] == 0 or has_gdal():
+        return []
+    return ["speeds.gpkg was not written; it needs GDAL: pip install 'roadspeed[gdal]'"]
+
+
 def check_libraries(names: Iterable[str]) -> None:
     """Load what the files are written with: at the end of a long run it would be too late."""
     for name in names:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            extra = "maps" if name in DRAWING else "roads"
+            extra = {GDAL: "gdal", **dict.fromkeys(DRAWING, "maps")}.get(name, "roads")
             raise UsageError(
                 f"{name.partition('.')[0]} is needed to write the files, and cannot be loaded"
                 f" ({error}); install it: pip install 'roadspeed[{extra}]'"

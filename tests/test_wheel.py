@@ -40,14 +40,14 @@ def test_the_wheel_runs_the_demo_in_an_environment_of_its_own(wheel: Path, tmp_p
     _done([sys.executable, "-m", "venv", tmp_path / "own"])
     python = tmp_path / "own" / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _done([*install, "-c", ROOT / "constraints.txt", f"roadspeed[all] @ {wheel.as_uri()}"])
+    _done([*install, "-c", ROOT / "constraints.txt", f"roadspeed[light] @ {wheel.as_uri()}"])
     _done([tmp_path / "own" / "bin" / "roadspeed", "demo", "--out", "demo"], cwd=tmp_path)
     made = {path.name for path in (tmp_path / "demo" / "speeds").iterdir()}
     assert {"speeds.csv", "speeds.parquet", "speeds.gpkg", "map.png", "receipt.json"} <= made
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("extra", ["match", "zstd", "dask"])
+@pytest.mark.parametrize("extra", ["all", "match", "zstd", "dask"])
 def test_what_an_extra_asks_for_is_to_be_had(extra: str, wheel: Path) -> None:
     asked = f"roadspeed[{extra}] @ {wheel.as_uri()}"
     _done([sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", asked])

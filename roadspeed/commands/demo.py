@@ -42,6 +42,7 @@ def demo_command(
     from mapreduce.console.terminal import Terminal
     from roadspeed.demo import demo, demo_elsewhere
     from roadspeed.maps.map_file import lines_of
+    from roadspeed.run import left_out
 
     here = engine == "local"
     where = EngineOptions(
@@ -56,7 +57,7 @@ def demo_command(
     say(summary(receipt))
     if not here:
         say(f"the sums equal those computed on this machine alone: digest {receipt['digest']}")
-    for line in lines_of(receipt["map"]):
+    for line in [*lines_of(receipt["map"]), *left_out(receipt)]:
         say(line)
     if receipt["map"]["file"]:
         say(f"the map: {(out / 'speeds' / 'map.png').resolve()}")

@@ -125,7 +125,7 @@ def _run(
     from mapreduce.console.terminal import OVER_LIMIT, Terminal
     from roadspeed.inspect.plausible import few_fixes, roads_warning, unit_warning
     from roadspeed.maps.map_file import lines_of, unsettable
-    from roadspeed.run import run_speeds
+    from roadspeed.run import left_out, run_speeds
     from roadspeed.trip import HELPS
 
     few = few_fixes(source, wanted.job, wanted.options.endpoint)
@@ -137,7 +137,7 @@ def _run(
         begun = begun_in(wanted.out, "roadspeed", terminal)
         receipt = run_speeds(source, wanted, engine, terminal, on_begun=begun)
     tell(receipt, wanted.out, as_json=as_json, helps=HELPS)
-    for line in lines_of(receipt["map"]):
+    for line in [*lines_of(receipt["map"]), *left_out(receipt)]:
         say(line, err=as_json)
     told = receipt["geometry"]["joined"] and roads_warning(few, wanted.out / "speeds.parquet")
     if told:

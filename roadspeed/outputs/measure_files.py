@@ -9,7 +9,6 @@ import numpy as np
 
 from roadspeed.measures.groupings import LINK, Grouping
 from roadspeed.measures.small_cells import published
-from roadspeed.outputs.cell_layer import CellLayer
 from roadspeed.outputs.cell_tables import DOCS, CellTable, write_cells
 from roadspeed.outputs.wide_tables import has_wide, write_wide
 
@@ -93,6 +92,8 @@ class MeasureTables:
             files.append(folder / f"{stem}-wide.csv")
             write_wide(files[-1], grouping, columns, self._names())
         if grouping in self.layers:
+            from roadspeed.outputs.cell_layer import CellLayer  # noqa: PLC0415 - it loads GDAL
+
             files.append(folder / f"{stem}.gpkg")
             CellLayer(grouping, columns, links, self._names()).write(files[-1])
         return files

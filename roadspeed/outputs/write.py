@@ -27,8 +27,8 @@ def write_outputs(
     out_dir
         The folder. Files of the same names in it are replaced, one by one.
     table
-        Speeds by link. Without geometry there is no `speeds.gpkg`, and one of an earlier run is
-        removed, since it would tell of other trips.
+        Speeds by link. Without geometry, or without GDAL, there is no `speeds.gpkg`, and one of an
+        earlier run is removed, since it would tell of other trips.
 
     Returns
     -------
@@ -36,7 +36,6 @@ def write_outputs(
         Name of each file written -> where it is.
     """
     # Imported here: GDAL and Arrow take a second to load, and `--help` should not.
-    from roadspeed.outputs.geopackage import write_geopackage  # noqa: PLC0415 - see above
     from roadspeed.outputs.parquet import write_parquet  # noqa: PLC0415 - see above
     from roadspeed.outputs.speeds_csv import write_csv  # noqa: PLC0415 - see above
 
@@ -45,9 +44,20 @@ def write_outputs(
     beside = write_csv(folder / "speeds.csv", table)
     names = ["speeds.csv", beside.name, "speeds.parquet"]
     write_parquet(folder / "speeds.parquet", table)
-    if table.geometry is None:
+    if table.geometry is None or not has_gdal():
         (folder / "speeds.gpkg").unlink(missing_ok=True)
     else:
+        from roadspeed.outputs.geopackage import write_geopackage  # noqa: PLC0415 - see above
+
         write_geopackage(folder / "speeds.gpkg", table)
         names.append("speeds.gpkg")
     return {name: folder / name for name in names}
+
+
+def has_gdal() -> bool:
+    """Whether GeoPackages can be written here."""
+    try:
+        import pyogrio  # noqa: F401, PLC0415 - see above
+    except ImportError:
+        return False
+    return True

@@ -165,8 +165,13 @@ def _source(roads: str) -> Any:
     if not roads.strip():
         raise UsageError("expected a roads file or postgresql://host/db, got an empty text")
     if roads.lower().startswith(SCHEMES):
-        from roadspeed.roads.postgis import read as server  # noqa: PLC0415 - psycopg2 loads here
-
+        try:
+            from roadspeed.roads.postgis import read as server  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise UsageError(
+                f"psycopg2 is needed to read roads from PostGIS, and cannot be loaded ({error});"
+                " install it: pip install 'roadspeed[postgis]'"
+            ) from error
         return server
     from roadspeed.roads.files import read as files  # noqa: PLC0415 - GDAL loads when used
 

@@ -18,7 +18,7 @@ import pyogrio
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.files import geojson_ids
-from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
+from roadspeed.roads.files.layer import FORMATS, Batch, ColumnSelection, Layer
 from roadspeed.roads.files.untouched import holds_empty, untouched
 from roadspeed.roads.rows.column_choice import listed
 from roadspeed.roads.rows.crs import REMEDY, crs_said
@@ -57,7 +57,6 @@ ROWID = "rowid"  # SQLite's, of a table without a key: it may change when the fi
 DATABASES = {"GPKG", "SQLite"}
 TILES = {"PMTiles", "MBTiles", "MVT"}
 NOT_LINES = ("point", "polygon", "triangle", "tin", "polyhedralsurface", "surface")
-FORMATS = "GeoJSON, GeoPackage, GeoParquet, FlatGeobuf, Shapefile or CSV with WKT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,8 @@ def open_vector(path: str, named: Named) -> Layer:
 
     def read(selection: ColumnSelection) -> Iterator[Batch]:
         if number.members and number.column in selection.names:
-            return geojson_ids.batches(path, selection, str(number.column))
+            features, _ = geojson_ids.features_of(path)
+            return geojson_ids.batches(features, selection, number.column)
         return _batches(path, layer, selection, number.column, native)
 
     def crs_of(name: str) -> Any:

@@ -20,7 +20,7 @@ from mapreduce.errors import UsageError
 from roadspeed.roads.files.layer import Batch, ColumnSelection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 DRIVERS = {"GeoJSON", "GeoJSONSeq", "JSONFG"}
 BATCH_ROWS = 65_536
@@ -38,10 +38,23 @@ class Feature(msgspec.Struct):
     properties: dict[str, msgspec.Raw] | None = None
 
 
+class Named(msgspec.Struct):
+    """What names a coordinate system: `{"name": "urn:ogc:def:crs:EPSG::27700"}`."""
+
+    name: str | None = None
+
+
+class System(msgspec.Struct):
+    """The coordinate system of a collection, as GeoJSON of 2008 has it."""
+
+    properties: Named = msgspec.field(default_factory=Named)
+
+
 class Collection(msgspec.Struct):
     """A collection of features."""
 
     features: list[Feature]
+    crs: System | None = None
 
 
 ONE = msgspec.json.Decoder(Feature)
@@ -70,10 +83,12 @@ def is_members(path: str, driver: str) -> bool:
         return False
 
 
-def batches(path: str, selection: ColumnSelection, id_name: str) -> Iterator[Batch]:
-    """Read a selection whose column `id_name` is the features' own id."""
-    features = iter(_features(path))
-    while some := list(itertools.islice(features, BATCH_ROWS)):
+def batches(
+    features: Iterable[Feature], selection: ColumnSelection, id_name: str | None
+) -> Iterator[Batch]:
+    """Give a selection of features in batches; its column `id_name` is their own id."""
+    rest = iter(features)
+    while some := list(itertools.islice(rest, BATCH_ROWS)):
         columns = [
             pa.array([_text(_value(one, name, id_name)) for one in some], pa.string())
             for name in selection.names
@@ -82,7 +97,7 @@ def batches(path: str, selection: ColumnSelection, id_name: str) -> Iterator[Bat
         yield Batch(columns, pa.array(shapes, pa.string()))
 
 
-def _value(feature: Feature, name: str, id_name: str) -> msgspec.Raw:
+def _value(feature: Feature, name: str, id_name: str | None) -> msgspec.Raw:
     if name == id_name:
         return feature.id
     return (feature.properties or {}).get(name, msgspec.Raw(b"null"))
@@ -98,19 +113,27 @@ def _text(raw: msgspec.Raw, *, keep: bool = False) -> str | None:
     return body.decode("utf-8", "replace")
 
 
-def _features(path: str) -> list[Feature]:
+def features_of(path: str) -> tuple[list[Feature], str | None]:
+    """Read all features of a file, and the name of their coordinate system if it has one.
+
+    Raises
+    ------
+    UsageError
+        It has none, or cannot be read.
+    """
     try:
         with pa.input_stream(path, compression="detect") as stream:
             body = stream.read().removeprefix(BOM)
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path}: reading stopped ({error}): is the file complete?") from error
     try:
-        return msgspec.json.decode(body, type=Collection).features
+        whole = msgspec.json.decode(body, type=Collection)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         try:
             lines = body.replace(RECORD_SEPARATOR, b"").splitlines()
-            return [ONE.decode(line) for line in lines if line.strip()]
+            return [ONE.decode(line) for line in lines if line.strip()], None
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise UsageError(
-                f"{path}: expected GeoJSON features with an id, and reading stopped ({error})"
+                f"{path}: expected GeoJSON features, and reading stopped ({error})"
             ) from error
+    return whole.features, None if whole.crs is None else whole.crs.properties.name

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from roadspeed.roads.rows.answer import BBox
 
+FORMATS = "GeoJSON, GeoPackage, GeoParquet, FlatGeobuf, Shapefile or CSV with WKT"
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnSelection:

@@ -18,8 +18,8 @@ import shapely
 
 from mapreduce.errors import UsageError
 from roadspeed.roads.files.delimited import open_delimited
-from roadspeed.roads.files.gdal import FORMATS, open_vector
-from roadspeed.roads.files.layer import Batch, ColumnSelection, Layer
+from roadspeed.roads.files.geojson import ENDINGS, open_geojson
+from roadspeed.roads.files.layer import FORMATS, Batch, ColumnSelection, Layer
 from roadspeed.roads.files.parquet import ARROW, open_parquet
 from roadspeed.roads.rows import cells, column_choice, matches, to_lonlat
 from roadspeed.roads.rows.align import RoadRows, touching
@@ -83,6 +83,15 @@ def open_layer(path: str, named: Named) -> Layer:
         return open_parquet(str(file))
     if ending in DELIMITED:
         return open_delimited(str(file))
+    try:
+        from roadspeed.roads.files.gdal import open_vector  # noqa: PLC0415 - an extra of its own
+    except ImportError:
+        if ending in ENDINGS:
+            return open_geojson(str(file), named)
+        raise UsageError(
+            f"{path}: GDAL is needed to read this format, and is not installed: pip install"
+            " 'roadspeed[gdal]'. GeoParquet, GeoJSON and CSV with WKT are read without it"
+        ) from None
     return open_vector(str(file), named)
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyogrio
 import shapely
 
+from mapreduce.errors import UsageError
 from roadspeed.roads.rows.cells import is_bytes, plain
 
 if TYPE_CHECKING:
@@ -156,6 +156,13 @@ def _srid(cell: Any) -> int:
 
 def _straightened(texts: list[str]) -> Objects:
     """Turn WKT or hexadecimal WKB with arcs into WKB of lines; None where GDAL cannot."""
+    try:
+        import pyogrio  # noqa: PLC0415 - an extra of its own
+    except ImportError:
+        raise UsageError(
+            "these roads have arcs, and GDAL, which is needed to read them, is not installed:"
+            " pip install 'roadspeed[gdal]'"
+        ) from None
     lines = np.full(len(texts), None, dtype=object)
     with tempfile.TemporaryDirectory(prefix="roads-") as folder:
         path = Path(folder, "curves.csv")
