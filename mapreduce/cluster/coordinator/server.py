@@ -68,15 +68,15 @@ class Server:
         self._left = asyncio.Event()
         self._do: dict[type[Any], Callable[[Any], None]] = {
             cmd.Assign: self._handout.give,
-            cmd.Pull: self._pull,
+            cmd.Pull: lambda c: self._send(c.worker, msg.Pull(c.attempt)),
             cmd.Commit: self._handout.commit,
             cmd.Accept: self._accept,
             cmd.Cancel: self._cancel,
             cmd.Quarantine: self._quarantine,
-            cmd.SetAside: self._set_aside,
+            cmd.SetAside: lambda c: self.watch.set_aside(c.worker, c.why, c.for_s),
             cmd.Pace: self._pace,
             cmd.Finish: self._finish,
-            cmd.Abort: self._abort,
+            cmd.Abort: lambda c: self._end(ENDS[c.kind](c.message)),
         }
 
     def brought(self, outcome: Outcome) -> None:
@@ -254,9 +254,6 @@ class Server:
         if advance is not None:
             self.loop.said.put(advance)
 
-    def _pull(self, command: cmd.Pull) -> None:
-        self._send(command.worker, msg.Pull(command.attempt))
-
     def _accept(self, command: cmd.Accept) -> None:
         self.watch.finished(command.worker)
         self._handout.accepted(command.attempt)
@@ -269,9 +266,6 @@ class Server:
     def _quarantine(self, command: cmd.Quarantine) -> None:
         self.watch.news(f"{command.crashed.piece.key} is quarantined: {command.crashed.how}")
 
-    def _set_aside(self, command: cmd.SetAside) -> None:
-        self.watch.set_aside(command.worker, command.why, command.for_s)
-
     def _pace(self, command: cmd.Pace) -> None:
         for connection in list(self.connections.values()):
             connection.send(msg.Pace(command.requests))
@@ -279,9 +273,6 @@ class Server:
     def _finish(self, command: cmd.Finish) -> None:
         again = "the run was asked to stop; the same command resumes it"
         self._end(None if command.complete else StoppedError(again))
-
-    def _abort(self, command: cmd.Abort) -> None:
-        self._end(ENDS[command.kind](command.message))
 
     def _end(self, error: BaseException | None) -> None:
         self._over = True

@@ -298,7 +298,7 @@ def remove(asked: dict[str, Any]) -> dict[str, Any]:
 def runs(asked: dict[str, Any]) -> list[tuple[str, str]]:
     """Give name and folder of this host's runs: the one asked for, the last, or all."""
     top = os.path.join(asked["root"], "runs")
-    names = sorted(os.listdir(top), key=lambda name: made(top, name)) if os.path.isdir(top) else []
+    names = space.newest(top)[::-1]  # their names are drawn by lot
     wanted = asked.get("run")
     places = [(n, os.path.join(top, n, asked["host"])) for n in names if wanted in (None, n)]
     there = [(n, folder) for n, folder in places if os.path.isdir(folder)]
@@ -327,13 +327,6 @@ def end(noted: dict[str, Any], number: int) -> None:
             os.killpg(noted["pid"], number)
         else:
             os.kill(noted["pid"], number)
-
-
-def made(top: str, name: str) -> tuple[float, str]:
-    """Order runs by time: their names are drawn by lot."""
-    with contextlib.suppress(OSError):
-        return os.path.getmtime(os.path.join(top, name)), name
-    return 0.0, name
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def newest(folder: str) -> list[str]:
         names = [n for n in os.listdir(folder) if not n.startswith(".")]
     except OSError:
         return []
-    return sorted(names, key=lambda n: when(os.path.join(folder, n)), reverse=True)
+    return sorted(names, key=lambda n: (when(os.path.join(folder, n)), n), reverse=True)
 
 
 def when(path: str) -> float:
