@@ -117,7 +117,13 @@ class Cluster:
             assignment.limits,
             self._launcher.release,
             self._launcher.overlay,
-            self._places(assignment, start.origins),
+            Locations(
+                assignment.locate,
+                start.origins,
+                spread=assignment.spread,
+                nearest=self.sites.nearest,
+                shared=self.sites.shared,
+            ),
             start.names,
             self._memory_bytes,
         )
@@ -160,15 +166,6 @@ class Cluster:
         for host, slots in found.items():
             self._hosts[host] = slots
             start.join(host)
-
-    def _places(self, assignment: Assignment, origins: dict[str, str]) -> Locations:
-        return Locations(
-            assignment.locate,
-            origins,
-            spread=assignment.spread,
-            nearest=self.sites.nearest,
-            shared=self.sites.shared,
-        )
 
     def _config(
         self, host: str, dials: tuple[str, int], authority: Authority, run: str

@@ -215,7 +215,6 @@ class Agent:
 
     def _begin(self, welcome: Welcome) -> Begin:
         config = self._config
-        address = f"[{config.address}]" if ":" in config.address else config.address
         try:
             limits = msgspec.convert(welcome.limits, Limits)
         except msgspec.ValidationError as error:
@@ -227,7 +226,7 @@ class Agent:
             config.memory_bytes or welcome.memory_bytes or self._slot_bytes,
             NICE,
             Peer(
-                f"https://{address}:{config.port}/",
+                config.origin,
                 config.server_name,
                 config.authority,
                 config.certificate,

@@ -39,11 +39,7 @@ OWN: Final = {  # an object's fault -> how a store would say it
 
 
 class FileServer:
-    """Answers workers that ask for objects.
-
-    `shelf` knows what was given to whom, `locate` where a piece is on this machine; `pool` are
-    threads that read files, `spawn` starts what takes a while.
-    """
+    """Answers workers that ask for objects; `shelf` knows what was given to whom."""
 
     def __init__(
         self,

@@ -60,10 +60,7 @@ class Ways(Protocol):
     """How hosts that cannot dial this machine come to it."""
 
     def open(self, host: str, target: tuple[str, int]) -> tuple[str, int]:
-        """Make a way to an address of this machine; give where the host dials for it.
-
-        A MapReduceError says why there is none.
-        """
+        """Make a way to an address of this machine; give where the host dials, or raise why not."""
 
     def close(self) -> None:
         """Close all ways, once every agent has ended."""

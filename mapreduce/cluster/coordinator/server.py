@@ -12,10 +12,10 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mapreduce.cluster.coordinator.file_server import FileServer
-from mapreduce.cluster.coordinator.open_attempts import OpenAttempts
+from mapreduce.cluster.coordinator.open_attempts import Loop, OpenAttempts
 from mapreduce.cluster.coordinator.run_errors import ENDS, StoppedError
 from mapreduce.cluster.coordinator.status import RunStatus
 from mapreduce.cluster.coordinator.terms import Terms
@@ -31,9 +31,6 @@ from mapreduce.cluster.schedule.scheduler import Schedule
 from mapreduce.deaths import is_killed
 from mapreduce.engine import Outcome
 
-if TYPE_CHECKING:  # it imports this
-    from mapreduce.cluster.coordinator.loop import Coordinator
-
 HTTP: Final = b"GE"  # how a request begins; the wire begins otherwise
 
 
@@ -46,7 +43,7 @@ class Server:
         context: ssl.SSLContext,
         rules: Rules,
         watch: RunStatus,
-        loop: Coordinator,
+        loop: Loop,
     ) -> None:
         self.watch = watch
         self.schedule = Schedule(rules, time.monotonic())
@@ -57,7 +54,9 @@ class Server:
         self._context = context
         self._rules = rules
         self.loop = loop
-        self._handout = OpenAttempts(self, terms.places, terms.schemas)
+        self._handout = OpenAttempts(
+            loop, watch, self.connections, self.happen, self.failed, self.brought, terms
+        )
         self._serving = FileServer(self._handout, terms.places.here, loop.pool, loop.spawn)
         self._told: set[str] = set()
         self._numbers = 0
@@ -156,7 +155,7 @@ class Server:
         if first.startswith(HTTP):
             return self._serving.talk(line)
         self._numbers += 1
-        return WorkerSession(self._numbers, line, self)
+        return WorkerSession(self._numbers, line, self.greeted, self.heard, self.gone)
 
     def greeted(self, connection: WorkerSession, hello: msg.Hello) -> None:
         """Take a worker in, or say why not."""

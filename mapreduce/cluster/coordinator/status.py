@@ -86,16 +86,12 @@ class _Host:
 
 
 class RunStatus:
-    """What is known of the hosts of a run.
-
-    `parted` are those whose agents said goodbye when they were told that the run is over: nothing
-    of them is left.
-    """
+    """What is known of the hosts of a run."""
 
     def __init__(self, run: str, hosts: Iterable[str]) -> None:
         self.status = Status(run)
         self._hosts = {name: _Host() for name in hosts}
-        self.parted: set[str] = set()
+        self.parted: set[str] = set()  # by a goodbye at the end: nothing of them is left
         self._began: float | None = None
         self._rated = 0.0
         self._advance = (0, 0)

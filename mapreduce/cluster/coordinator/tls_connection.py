@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from mapreduce.cluster.coordinator.tls_stream import TlsStream, TlsStreamError
 from mapreduce.tls import WrongNameError, peer_name
-
-if TYPE_CHECKING:  # it imports this
-    from mapreduce.cluster.coordinator.server import Server
 
 SETTLE_S: Final = 5.0
 UNSENT_BYTES: Final = 64 << 20  # a few of the largest messages there are
@@ -31,15 +28,31 @@ class Talk(Protocol):
         """Take in that the line has ended."""
 
 
+class Switch(Protocol):
+    """Whoever is dialled."""
+
+    def came(self, line: TlsConnection) -> None:
+        """Take in that somebody has dialled."""
+
+    def talk(self, line: TlsConnection, first: bytes) -> Talk:
+        """Say who listens to a proven peer that begins so."""
+
+    def settled(self, line: TlsConnection) -> None:
+        """Take in that it is known what it wants, or that it has gone."""
+
+    def left(self, line: TlsConnection) -> None:
+        """Take in that its socket is closed."""
+
+
 class TlsConnection(asyncio.Protocol):
     """One connection; `name` is the one in its certificate, "" until it is proven."""
 
-    def __init__(self, context: ssl.SSLContext, server: Server) -> None:
+    def __init__(self, context: ssl.SSLContext, switch: Switch) -> None:
         self.address = ""
         self.name = ""
         self.over = False
         self._context = context
-        self._server = server
+        self._switch = switch
         self._talk: Talk | None = None
         self._channel: TlsStream | None = None
         self._transport: asyncio.Transport | None = None
@@ -59,7 +72,7 @@ class TlsConnection(asyncio.Protocol):
         self.address = str(peer[0])
         why = f"it sent no valid message within {SETTLE_S:g} s"
         self._deadline = self._loop.call_later(SETTLE_S, self.end, why)
-        self._server.came(self)
+        self._switch.came(self)
 
     def data_received(self, data: bytes) -> None:
         """Decrypt what came, and hand it on."""
@@ -76,7 +89,7 @@ class TlsConnection(asyncio.Protocol):
             return
         self._flush()
         if said:
-            self._talk = self._talk or self._server.talk(self, said)
+            self._talk = self._talk or self._switch.talk(self, said)
             self._talk.took(said)
         if self._channel.ended:
             self.end("it closed the connection")
@@ -89,7 +102,7 @@ class TlsConnection(asyncio.Protocol):
         """End, if it has not been ended here."""
         self._room.set()
         self.end(f"the connection broke ({exc})" if exc else "it closed the connection")
-        self._server.left(self)
+        self._switch.left(self)
 
     def pause_writing(self) -> None:
         """Note that the peer reads more slowly than it is written to."""
@@ -121,7 +134,7 @@ class TlsConnection(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self._server.settled(self)
+        self._switch.settled(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes; to a peer that is gone they are not sent."""

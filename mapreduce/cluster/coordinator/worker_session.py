@@ -5,24 +5,28 @@ The name in its hello must be the one its certificate proves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from mapreduce.cluster.coordinator.tls_connection import TlsConnection
-from mapreduce.cluster.protocol.framing import Broken, Wire
+from mapreduce.cluster.protocol.framing import Broken, Event, Wire
 from mapreduce.cluster.protocol.messages import FromCoordinator, Hello
-
-if TYPE_CHECKING:  # it imports this
-    from mapreduce.cluster.coordinator.server import Server
 
 
 class WorkerSession:
     """The wire on one line; `number` goes upwards within a run."""
 
-    def __init__(self, number: int, line: TlsConnection, server: Server) -> None:
+    def __init__(
+        self,
+        number: int,
+        line: TlsConnection,
+        greeted: Callable[[WorkerSession, Hello], None],
+        heard: Callable[[WorkerSession, Event], None],
+        gone: Callable[[WorkerSession, str], None],
+    ) -> None:
         self.number = number
         self.line = line
         self.welcomed = False
-        self._server = server
+        self._greeted, self._heard, self._gone = greeted, heard, gone
         self._wire = Wire("coordinator")
 
     @property
@@ -38,17 +42,17 @@ class WorkerSession:
             if isinstance(event, Broken):
                 self.line.end(event.why)
             elif not isinstance(event, Hello):
-                self._server.heard(self, event)
+                self._heard(self, event)
             elif event.worker != self.name:
                 self.line.end(f"its certificate is {self.name!r}, its hello {event.worker!r}")
             else:
                 self.line.settled()
-                self._server.greeted(self, event)
+                self._greeted(self, event)
 
     def ended(self, why: str) -> None:
         """End with the line."""
         broken = [e.why for e in self._wire.feed_end() if isinstance(e, Broken)]
-        self._server.gone(self, broken[0] if broken else why)
+        self._gone(self, broken[0] if broken else why)
 
     def send(self, message: FromCoordinator) -> None:
         """Say something to the worker; to one that is gone it is not said."""

@@ -19,7 +19,6 @@ from mapreduce.cluster.fleet.parallel import Display, HostDone, HostOutcomes, on
 from mapreduce.cluster.fleet.release import FileTree, packed, release
 from mapreduce.cluster.fleet.wheels import (
     Cache,
-    Platform,
     Requirements,
     named_by_content,
     platform_of,
@@ -41,9 +40,6 @@ class Deployed:
     root: str
     release: str
     environment: str
-    platform: Platform
-    cores: int
-    memory_free_bytes: int | None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -91,7 +87,10 @@ def deploy(
 
 
 def brought(
-    remote: Remote, facts: dict[str, Any], plan: Plan, tell: Callable[[str], None]
+    remote: Remote,
+    facts: dict[str, Any],
+    plan: Plan,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> HostDone[Deployed]:
     """Bring a connected host, which has answered the plan's question, to the plan."""
     if missing(facts, plan):
@@ -132,10 +131,8 @@ def altered(facts: dict[str, Any]) -> str:
 
 
 def _deployed(facts: dict[str, Any], plan: Plan) -> Deployed:
-    platform = platform_of(facts)
-    environment = plan.needs.environment(platform)
-    cores, memory = facts["cores"], facts["memory_free_bytes"]
-    return Deployed(facts["root"], plan.tree.id, environment, platform, cores, memory)
+    environment = plan.needs.environment(platform_of(facts))
+    return Deployed(facts["root"], plan.tree.id, environment)
 
 
 def _bring(
@@ -245,7 +242,7 @@ def overlaid(
     reference: str,
     needs: Requirements | None,
     cache: Cache,
-    tell: Callable[[str], None],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> HostDone[Overlay]:
     """Bring a connected host, which has answered the question about it, a job's own code."""
     trusted(facts)

@@ -90,7 +90,8 @@ def examine(
                 looks = {"reach": _store_places(host, inventory), "sees": folders}
                 facts = remote.ask("facts", {"health": True, **looks})
                 skew = _skew(facts, before, time.time())
-                facts["strict_kex"] = remote.strict_kex
+                transport = remote.connection.transport
+                facts["strict_kex"] = bool(transport.agreed_on_strict_kex)  # closes Terrapin
                 _imports(remote, facts, plan)
                 if port is not None:
                     tell("waiting to be measured")

@@ -108,11 +108,11 @@ class OverSSH:
         asked = plan.question
         asked["whole"] |= question(own)["whole"]
         facts = talk.ask("facts", asked)
-        self._placed[host] = brought(remote, facts, plan, _say_nothing).value
+        self._placed[host] = brought(remote, facts, plan).value
         if own is not None or self._requirements:
             needs = Requirements(self._requirements) if self._requirements else None
             code = own, self._reference, needs
-            there = overlaid(remote, facts, *code, self._cache, _say_nothing).value
+            there = overlaid(remote, facts, *code, self._cache).value
             self._overlays[host] = there.paths
             job = msgspec.structs.replace(job, reference=there.reference)
         if job.files:
@@ -233,7 +233,3 @@ def _marks(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return status.st_size, status.st_ino, status.st_mtime_ns
-
-
-def _say_nothing(_: str) -> None:
-    """Show no step: what a run shows of a host is its own."""

@@ -193,10 +193,7 @@ def from_coordinator(raw: bytes | bytearray | memoryview) -> FromCoordinator:
 
 
 def refusal(hello: Hello, *, release: str, overlay: str = "") -> str | None:
-    """Say why a worker cannot take part, naming both sides; None where it can.
-
-    `release` and `overlay` (the job's own code) are what the coordinator runs.
-    """
+    """Say why a worker cannot take part, naming both sides; None where it can."""
     who = f"the worker {hello.worker!r} on {hello.host or 'its host'}"
     remedy = f"run `fab deploy --only {hello.worker}` and start again"
     for what, theirs, ours in (

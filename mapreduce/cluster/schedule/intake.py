@@ -13,16 +13,12 @@ from mapreduce.cluster.schedule.tasks import Attempt, Stage
 
 
 class Intake:
-    """The queue of offers, and the memory they may take.
-
-    `reserved_bytes` are those of partials being pulled, held and committed; `busy` is how many are
-    being pulled or committed: they will free their memory by themselves.
-    """
+    """The queue of offers, and the memory they may take."""
 
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
-        self.reserved_bytes = 0
-        self.busy = 0
+        self.reserved_bytes = 0  # of partials being pulled, held and committed
+        self.busy = 0  # partials pulled or committed, which free their memory by themselves
         self._offers: deque[Attempt] = deque()
 
     def offer(self, attempt: Attempt) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from mapreduce.cluster.schedule import verdicts
 from mapreduce.cluster.schedule.backlog import Backlog
 from mapreduce.cluster.schedule.commands import (
@@ -108,10 +106,11 @@ class State:
         there = (w for w in self.roster.workers.values() if w.present and not w.leaving)
         hosts = {w.name: w.usable for w in there}
         verdict = verdicts.verdict(fragment, self.rules, self.deaths, self.now, hosts)
-        if verdict is Verdict.HALVE:
-            self._queue(halves(fragment))
-        elif verdict is Verdict.PART:
-            self._queue(parts(fragment, verdicts.worst(fragment)[0]))
+        if verdict in (Verdict.HALVE, Verdict.PART):
+            halve = verdict is Verdict.HALVE
+            cut = halves(fragment) if halve else parts(fragment, verdicts.worst(fragment)[0])
+            for part in cut:
+                self.backlog.again(part)
         elif verdict is Verdict.CONVICT:
             self._convict(fragment)
         elif verdict is Verdict.DOUBT:
@@ -160,10 +159,6 @@ class State:
         if guest is not None and guest.place is Place.ALONE:
             self.dismiss(worker)
             self.backlog.again(guest)
-
-    def _queue(self, fragments: Iterable[Fragment]) -> None:
-        for fragment in fragments:
-            self.backlog.again(fragment)
 
     def _doubt(self, fragment: Fragment) -> None:
         troubles = fragment.troubles

@@ -21,7 +21,7 @@ from mapreduce.cluster.ssh import command_line
 from mapreduce.cluster.ssh.command_line import Beginning
 from mapreduce.cluster.ssh.host_error import HostError
 from mapreduce.cluster.ssh.no_answer import no_answer, too_late, too_much
-from mapreduce.cluster.ssh.route import CHANNEL_S, Hop, close, connection_to, guard
+from mapreduce.cluster.ssh.route import CHANNEL_S, close, connection_to, guard
 from mapreduce.cluster.ssh.unreached import reason
 from mapreduce.errors import UsageError
 
@@ -48,10 +48,10 @@ class Remote:
     def __init__(self, host: Host, inventory: Inventory, *, password: str | None = None) -> None:
         self.host = host
         self.inventory = inventory
-        self._connection = connection_to(host, password=password)
+        self.connection = connection_to(host, password=password)
 
     def __enter__(self) -> Self:
-        host, connection = self.host, self._connection
+        host, connection = self.host, self.connection
         if host.identity is not None and not host.identity.exists():
             raise UsageError(
                 f"identity {host.identity} of {host.name} is not there:"
@@ -68,19 +68,9 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def connection(self) -> Hop:
-        """The open connection itself, for tunnels."""
-        return self._connection
-
-    @property
-    def strict_kex(self) -> bool:
-        """Tell whether both sides agreed on what closes Terrapin (OpenSSH 9.6, or patched)."""
-        return bool(self._connection.transport.agreed_on_strict_kex)
-
     def close(self) -> None:
         """Close the connection and what it went through."""
-        close(self._connection)
+        close(self.connection)
 
     def script(self, name: str, asked: Mapping[str, Any]) -> tuple[str, Beginning]:
         """Give the command that runs one of our scripts, and what its answer begins with."""
@@ -122,7 +112,7 @@ class Remote:
         much, or the connection ends.
         """
         with self._deadline(timeout_s, beginning):
-            channel = self._connection.transport.open_session(timeout=CHANNEL_S)
+            channel = self.connection.transport.open_session(timeout=CHANNEL_S)
             with contextlib.closing(channel):
                 channel.exec_command(command)
                 sender = threading.Thread(target=_send, args=(channel, stdin), daemon=True)
@@ -147,7 +137,7 @@ class Remote:
         """Run one of our scripts and give what it writes as it comes; it ends when we close."""
         command, beginning = self.script(script, asked)
         try:
-            channel = self._connection.transport.open_session(timeout=CHANNEL_S)
+            channel = self.connection.transport.open_session(timeout=CHANNEL_S)
             with contextlib.closing(channel):
                 channel.exec_command(command)
                 yield from (body for body in _received(channel, beginning) if body)
@@ -164,7 +154,7 @@ class Remote:
         `port` is which one, 0 any free one. `took` gets the channel of each connection, and where
         it came from and went to; it must not wait.
         """
-        transport = self._connection.transport
+        transport = self.connection.transport
         with self._deadline(STEP_S):
             try:
                 return int(transport.request_port_forward(LOOPBACK, port, took))
@@ -184,7 +174,7 @@ class Remote:
 
         def end() -> None:
             late.set()
-            self._connection.client.close()
+            self.connection.client.close()
 
         watch = threading.Timer(timeout_s, end)
         watch.daemon = True
