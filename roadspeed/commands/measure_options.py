@@ -190,13 +190,12 @@ class MeasureOptions:
         """
         if not self.layer:
             return ()
-        from roadspeed.measures.groupings import grouping_of, groupings_of
-        from roadspeed.outputs.cell_layer import check_layer
+        from roadspeed.measures.groupings import check_span, grouping_of, groupings_of
 
         there = groupings_of(self._groupings())
         found = tuple(map(grouping_of, self.layer))
         for one in found:
-            check_layer(one)
+            check_span(one)
             if one not in there:
                 raise UsageError(f"--layer {one.name} needs --by {one.name}")
         return found

@@ -23,6 +23,9 @@ PARTS: Final = (DIRECTION, DATE, "day", PERIOD, "week_hour", "hour")
 
 LINK: Final = "link"
 EXAMPLES: Final = "hour, day, week-hour, date, period, direction, or several such as direction-hour"
+SPAN_H: Final = {"hour": 1, "week_hour": 1, "day": 24, "date": 24}
+"""Parts whose cells are spans of time -> how many hours one is long."""
+
 COARSER: Final = {"week_hour": ("hour",)}  # part -> those that say less, the nearest first
 
 
@@ -93,3 +96,19 @@ def groupings_of(texts: Iterable[str]) -> tuple[Grouping, ...]:
     """
     given = [grouping_of(text) for text in texts]
     return tuple(dict.fromkeys((Grouping(), *given))) if given else ()
+
+
+def check_span(grouping: Grouping) -> None:
+    """Refuse a grouping whose cells are no spans of time.
+
+    Raises
+    ------
+    UsageError
+        It has none of hour, week-hour, day and date, or a period.
+    """
+    known = {DIRECTION, *SPAN_H}
+    if not SPAN_H.keys() & set(grouping.parts) or not known.issuperset(grouping.parts):
+        raise UsageError(
+            f"--layer {grouping.name}: expected a grouping with hour, week-hour, day or date, and"
+            " no period, since each row needs its beginning and end"
+        )

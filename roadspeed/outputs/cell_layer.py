@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mapreduce.errors import UsageError
+from roadspeed.measures.groupings import SPAN_H
 from roadspeed.measures.key_rows import rows_of
 from roadspeed.outputs import shapes
 from roadspeed.outputs.cell_tables import array_of
@@ -36,8 +37,6 @@ MEANINGS: Final = {
     "start": "When the cell begins; without a date, in the week from Monday 2024-01-01.",
     "end": "When it ends; not included.",
 }
-SPAN_H: Final = {"hour": 1, "week_hour": 1, "day": HOURS, "date": HOURS}
-_PARTS: Final = ("direction", *SPAN_H)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +122,6 @@ class CellLayer:
                 if name not in made:
                     made[name] = array_of(name, self.columns[name][some], self.names)
             yield pa.RecordBatch.from_arrays([made[name] for name in fields.names], schema=fields)
-
-
-def check_layer(grouping: Grouping) -> None:
-    """Refuse a grouping whose cells are no spans of time.
-
-    Raises
-    ------
-    UsageError
-        It has none of hour, week-hour, day and date, or a period.
-    """
-    if not any(part in SPAN_H for part in grouping.parts) or not set(grouping.parts) <= {*_PARTS}:
-        raise UsageError(
-            f"--layer {grouping.name}: expected a grouping with hour, week-hour, day or date, and"
-            " no period, since each row needs its beginning and end"
-        )
 
 
 def spans(grouping: Grouping, columns: Mapping[str, Any]) -> tuple[Any, Any]:
