@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "plan": "Estimate what a run would read, the requests and the time; write nothing.",
     "resume": "Resume an interrupted run with the command that was typed then.",
     "retry": "Read the quarantined objects of a finished run again; write a new receipt.",
+    "add": "Add the sums of finished runs of a job over different objects, without reading any.",
     "status": "Show the progress of the run in a folder.",
     "verify": "Check that the receipt of a finished run balances and its files are unchanged.",
 }

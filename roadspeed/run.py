@@ -21,6 +21,7 @@ from mapreduce import Options, Progress, SideFile, UsageError, run
 from mapreduce.errors import MapReduceError
 from mapreduce.runs.folder_lock import holding
 from mapreduce.runs.report import published, write_account, write_receipt
+from mapreduce.runs.sums import SUMS, write_sums
 from roadspeed.maps.map_file import NAME as MAP_NAME
 from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
 from roadspeed.outputs import LinkTable, Told, write_outputs
@@ -65,6 +66,7 @@ class RunRequest:
     the other files alike; None and "" take the picture's. Links and cells with fewer trips than
     `min_trips` are in no file; `extremes` are the least and greatest speed of a link.
     `layers` are written as GeoPackages too.
+    `sums`: keep them, to be added.
     """
 
     out: Path
@@ -80,6 +82,7 @@ class RunRequest:
     options: Options = field(default_factory=Options)
     anew: bool = False
     retry: bool = False
+    sums: bool = True
 
     def told(self) -> Told:
         """Give what the outputs repeat of all this."""
@@ -121,13 +124,10 @@ def run_speeds(
     MapReduceError
         Any of its kinds, each with what to do next.
     """
-    started = time.monotonic()
-    wanted = replace(wanted, roads=_with_ids(wanted.roads, wanted.job))
-    _check(wanted)
-    wanted = replace(wanted, job=_with_courses(wanted, on_progress))
-    with holding():  # nobody else runs in the folder while this one joins
-        result = run(
-            wanted.job,
+
+    def read() -> Result:
+        return run(
+            _with_courses(wanted, on_progress),
             source,
             engine=engine,
             folder=wanted.out,
@@ -138,6 +138,21 @@ def run_speeds(
             retry=wanted.retry,
             keep_journal=True,  # until all is written: a join or map that fails costs no reading
         )
+
+    return write_speeds(read, wanted, on_progress)
+
+
+def write_speeds(
+    read: Callable[[], Result],
+    wanted: RunRequest,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write all that is wanted of what `read` gives, which claims the folder; see `run_speeds`."""
+    started = time.monotonic()
+    wanted = replace(wanted, roads=_with_ids(wanted.roads, wanted.job))
+    _check(wanted)
+    with holding():  # nobody else runs in the folder while this one joins
+        result = read()
         joining = time.monotonic()
         joined = _joined(result, wanted.roads, on_progress)
         writing = time.monotonic()
@@ -156,6 +171,7 @@ def run_speeds(
                 *write_account(room, result.ledger, result.kept),
             ]
             receipt["map"] = _drawn(result, table, wanted, room)
+            files += write_sums(room, result) if wanted.sums else []
             files += [room / MAP_NAME] if (room / MAP_NAME).exists() else []
             ended = time.monotonic()
             receipt["times_s"] = {
@@ -186,7 +202,7 @@ def _check(wanted: RunRequest) -> None:
     if drawing and wanted.picture is not None:
         check_memory(wanted.picture)
     check_libraries((*LIBRARIES, *(DRAWING if drawing else ())))
-    for name in (*FILES, MAP_NAME, "receipt.json"):
+    for name in (*FILES, *SUMS, MAP_NAME, "receipt.json"):
         if (wanted.out / name).is_dir():
             raise UsageError(
                 f"{wanted.out / name}: expected no folder, because a file of this name will be"
@@ -338,6 +354,13 @@ def _measured(
 def sample_note(receipt: dict[str, Any]) -> str | None:
     """Say that the outputs are of a sample; None where they are of everything."""
     selection = receipt["selection"]
+    if selection is not None and "runs" in selection:  # of runs that were added
+        notes = {_chosen(one) or "everything" for one in selection["runs"]}
+        return f"of several runs: {'; '.join(sorted(notes))}"
+    return _chosen(selection)
+
+
+def _chosen(selection: dict[str, Any] | None) -> str | None:
     if selection is None:
         return None
     said = [] if selection["sample"] is None else [f"a sample of {selection['sample']:.4g} by key"]

@@ -102,6 +102,15 @@ Detach: TypeAlias = Annotated[
     bool, option(DETACH, "Run in the background; print how to follow the run.", ENGINE)
 ]
 
+AsJson: TypeAlias = Annotated[bool, option("--json", "Print the receipt as JSON and nothing else.")]
+KeepSums: TypeAlias = Annotated[
+    bool,
+    option(
+        "--keep-sums/--no-keep-sums",
+        "Write the sums and the list of objects too, so that `add` can add this run to others.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
@@ -295,9 +304,7 @@ class StartOptions:
         bool,
         option(RETRY, "Read only the quarantined objects of the finished run in --out again."),
     ] = False
-    as_json: Annotated[bool, option("--json", "Print the receipt as JSON and nothing else.")] = (
-        False
-    )
+    as_json: AsJson = False
 
 
 def run_options(
@@ -341,10 +348,15 @@ def job_of(reference: str, given: list[str] | None) -> Job:
     """Load a job, with the parameters that were given as `name=value`."""
     from mapreduce.job.loader import load
 
+    return load(reference, settings_of(given), text=True)
+
+
+def settings_of(given: list[str] | None) -> dict[str, str]:
+    """Give what was typed as `name=value`, by name."""
     settings = {}
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"--set takes name=value, got {text!r}")
         settings[name] = value
-    return load(reference, settings, text=True)
+    return settings

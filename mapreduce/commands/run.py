@@ -7,6 +7,7 @@ from mapreduce.commands.options import (
     AllowNan,
     EngineOptions,
     JobArgument,
+    KeepSums,
     LimitOptions,
     OnMapError,
     OutOfJob,
@@ -33,6 +34,7 @@ def run_command(
     limits: LimitOptions,
     on_map_error: OnMapError = "stop",
     allow_nan: AllowNan = False,
+    sums: KeepSums = True,
     start: StartOptions,
 ) -> None:
     """Run a job over every object of a source.
@@ -71,6 +73,7 @@ def run_command(
         quiet=start.as_json,
         anew=start.anew,
         retry=start.retry,
+        sums=sums,
     )
     run_steps.tell(receipt, out, as_json=start.as_json)
     limits.end_over(receipt)

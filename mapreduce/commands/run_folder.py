@@ -16,12 +16,14 @@ from mapreduce.commands.once import RETRY
 from mapreduce.console.summary import summary
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.runs import receipt_file
+from mapreduce.runs.finished import finished_run
 from mapreduce.runs.folder import typed as typed_path
 from mapreduce.runs.folder_lock import holder
 from mapreduce.runs.journal import NAME, progress_of
 from mapreduce.runs.journal_file import COMMAND
 from mapreduce.runs.receipt_file import RECEIPT
-from mapreduce.runs.report import REPLACED, file_digest
+from mapreduce.runs.report import REPLACED
+from mapreduce.runs.sums import PARTIAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +90,12 @@ def to_retry(folder: Path) -> saved_command.Typed | None:
         raise UsageError(f"the run in {folder} is {unfinished}")
     if not (folder / RECEIPT).exists():
         raise _nothing_in(folder)
-    receipt, _ = receipt_file.read(folder / RECEIPT)
+    receipt, said = receipt_file.read(folder / RECEIPT)
+    if said.get("added"):
+        runs = ", ".join(one["folder"] for one in said["added"])
+        raise UsageError(
+            f"{folder} was made of other runs by `add`: retry those ({runs}), and add them again"
+        )
     return saved_command.remembered(folder).told(RETRY) if receipt.objects.quarantined else None
 
 
@@ -107,26 +114,21 @@ def verified(folder: Path) -> str:
         raise MapReduceError(
             f"there is nothing to verify yet: no {RECEIPT}: the run is {unfinished}"
         )
-    receipt, _ = receipt_file.read(folder / RECEIPT)
-    for name, written in receipt.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise MapReduceError(f"{path} is missing; run again to write it again")
-        if (size := path.stat().st_size) != written.bytes:
-            raise _changed(path, f"{written.bytes:,} bytes were written, there are {size:,} now")
-        if (now := file_digest(path)) != written.sha256:
-            raise _changed(
-                path, f"the size is equal, but SHA-256 was {written.sha256}, and is {now} now"
-            )
+    run = finished_run(folder)
+    receipt = run.receipt
+    for name in receipt.files:
+        run.file(name)
+    sums = receipt.files.get(PARTIAL)
+    if sums is not None and receipt.digest != f"sha256:{sums.sha256}":
+        raise MapReduceError(
+            f"{folder / PARTIAL} does not hold the sums of this run: its SHA-256 is"
+            f" {sums.sha256}, and the digest in the receipt is {receipt.digest}"
+        )
     told = (
         f"the receipt of run {receipt.run} is complete and balances, and"
         f" {len(receipt.files)} files are unchanged"
     )
     return told if unfinished is None else f"{told}\nA later run in this folder is {unfinished}"
-
-
-def _changed(path: Path, how: str) -> MapReduceError:
-    return MapReduceError(f"{path} is not what the run wrote ({how}); run again to write it again")
 
 
 def _unfinished(folder: Path) -> str | None:

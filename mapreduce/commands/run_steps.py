@@ -15,14 +15,16 @@ from mapreduce.errors import JobError
 from mapreduce.objects.directory import check_apart
 from mapreduce.objects.source import open_store
 from mapreduce.output import say, say_json
+from mapreduce.runs.adding import add
 from mapreduce.runs.driver import run
 from mapreduce.runs.folder_lock import holding
 from mapreduce.runs.report import published, write_account, write_receipt, write_rows
+from mapreduce.runs.sums import write_sums
 
 __all__ = ["begun_in", "engine_named", "refuse_inside", "run_job", "tell", "texts"]
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mapreduce.engine import Engine
@@ -57,8 +59,9 @@ def run_job(
     quiet: bool,
     anew: bool = False,
     retry: bool = False,
+    sums: bool = True,
 ) -> dict[str, Any]:
-    """Run a job and write `TABLE.csv` for each table, the lists and the receipt.
+    """Run a job and write `TABLE.csv` for each table, the lists, the sums and the receipt.
 
     Raises
     ------
@@ -82,9 +85,34 @@ def run_job(
                 retry=retry,
             )
         with published(out) as room:
-            files = [*_write_tables(result, room), *write_account(room, result.ledger, result.kept)]
-            write_receipt(room, result.receipt, files)
+            write_result(room, result, sums=sums)
     return result.receipt
+
+
+def add_runs(
+    reference: str,
+    folders: Sequence[Path],
+    out: Path,
+    given: Mapping[str, str],
+    *,
+    max_keys: int,
+    other_code: bool = False,
+    sums: bool = True,
+) -> dict[str, Any]:
+    """Add finished runs of a job and write what a run writes; errors as `adding.add` has them."""
+    with holding():
+        result = add(folders, reference, out, max_keys=max_keys, given=given, other_code=other_code)
+        remember(out, "mapreduce")
+        with published(out) as room:
+            write_result(room, result, sums=sums)
+    return result.receipt
+
+
+def write_result(room: Path, result: Result, *, sums: bool) -> None:
+    """Write all files of a run, its receipt last."""
+    files = [*_write_tables(result, room), *write_account(room, result.ledger, result.kept)]
+    files += write_sums(room, result) if sums else []
+    write_receipt(room, result.receipt, files)
 
 
 def begun_in(out: Path, program: Program, terminal: Terminal) -> OnBegun:

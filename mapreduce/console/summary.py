@@ -31,6 +31,10 @@ def summary(receipt: Mapping[str, Any], helps: Mapping[str, str] = MappingProxyT
     spent = ", ".join(f"{name} {s:.1f}" for name, s in times.items() if name != "total" and s)
     resumed = receipt.get("resumed") or receipt.get("retried")
     mapped_bytes = objects["bytes"] if resumed is None else resumed["bytes_since"]
+    added = receipt.get("added")
+    if added:
+        mapped_bytes = 0
+        lines.append(f"the sums of {len(added)} runs: {', '.join(one['run'] for one in added)}")
     rate = mapped_bytes / 1e6 / max(times["map"], 1e-3)
     by = bounded_by(receipt)
     lines.append(

@@ -60,7 +60,13 @@ def refuse_while_loading() -> None:
         )
 
 
-def load(reference: str, values: Mapping[str, Any] | None = None, *, text: bool = False) -> Job:
+def load(
+    reference: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    text: bool = False,
+    files: bool = True,
+) -> Job:
     """Find a job by name and give it its parameters.
 
     Parameters
@@ -69,6 +75,8 @@ def load(reference: str, values: Mapping[str, Any] | None = None, *, text: bool 
         `package.module:Class` or `./file.py:Class`.
     values
         Parameters by name; with `text`, as typed at a command line.
+    files
+        Whether side inputs must be there; `finish` alone seldom needs one.
 
     Raises
     ------
@@ -88,10 +96,12 @@ def load(reference: str, values: Mapping[str, Any] | None = None, *, text: bool 
         jobs = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Job)]
         have = ", ".join(j for j in jobs if j != "Job") or "none"
         raise UsageError(f"no job {name!r} in {where}; jobs there: {have}")
-    return configured(cls, values or {}, text=text)
+    return configured(cls, values or {}, text=text, files=files)
 
 
-def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False) -> Job:
+def configured(
+    cls: type[Job], values: Mapping[str, Any], *, text: bool = False, files: bool = True
+) -> Job:
     """Make a job of typed parameters.
 
     Raises
@@ -120,7 +130,7 @@ def configured(cls: type[Job], values: Mapping[str, Any], *, text: bool = False)
         job = cls(**converted)
     except ValueError as error:
         raise UsageError(f"parameters of {cls.__name__}: {error}") from error
-    for file in side_files(job):
+    for file in side_files(job) if files else ():
         file.check()
     return job
 

@@ -85,6 +85,15 @@ class Prefixed(Protocol):
 
 
 @runtime_checkable
+class Based(Protocol):
+    """A store whose keys with this before them name an object whatever part of it was listed."""
+
+    @property
+    def base(self) -> str:
+        """It: `/data/trips/` or `s3://bucket/`."""
+
+
+@runtime_checkable
 class Networked(Protocol):
     """A store that is asked over a network."""
 

@@ -56,6 +56,11 @@ class Directory:
         """The absolute path."""
         return text_of(os.fspath(self.path))
 
+    @property
+    def base(self) -> str:
+        """What stands before each key, whatever links lead to the folder."""
+        return f"{text_of(os.path.realpath(self._root)).rstrip('/')}/"
+
     def entries(self) -> Iterator[Entry]:
         """Every file, ascending by key.
 

@@ -80,6 +80,11 @@ class KeyList:
         """The file, as it is typed."""
         return f"@{self.path}"
 
+    @property
+    def base(self) -> str:
+        """What stands before each key: the bucket, or the root of all files."""
+        return self._start or "/"
+
     def entries(self) -> Iterator[Entry]:
         """Every object that the file names, in its order.
 

@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import StoreError, UsageError
-from mapreduce.objects import Prefixed
+from mapreduce.objects import Based, Prefixed
 from mapreduce.objects.archives import expanded
 from mapreduce.objects.key_list import KeyList
 from mapreduce.objects.seen_texts import InOrder
@@ -61,6 +61,11 @@ def nothing_in(store: Store, selection: Selection | None = None) -> UsageError:
 def prefix_of(store: Store) -> str | None:
     """Give what its user typed of every key: it hides nothing (see `selection.ignored`)."""
     return store.prefix if isinstance(store, Prefixed) else ""
+
+
+def base_of(store: Store) -> str:
+    """Give what makes an address of each key, the same for the store of a part of it."""
+    return store.base if isinstance(store, Based) else f"{store.name}/"
 
 
 def wanted(store: Store, selection: Selection | None = None) -> Iterator[Entry]:

@@ -138,6 +138,11 @@ class S3:
         """The node whose answer is waited for, where it has been silent for long."""
         return self._http.waits.longest
 
+    @property
+    def base(self) -> str:
+        """What stands before each key: the bucket, at whatever endpoint."""
+        return f"s3://{self.bucket}/"
+
     def entries(self) -> Iterator[Entry]:
         """Every object, page by page, in the store's own order.
 

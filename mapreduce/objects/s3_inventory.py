@@ -114,6 +114,11 @@ class S3Inventory:
         """The manifest, as it is typed."""
         return f"@{self._address}"
 
+    @property
+    def base(self) -> str:
+        """What stands before each key: the bucket that the inventory is of."""
+        return f"{S3}{self._manifest.source_bucket}/"
+
     def entries(self) -> Iterator[Entry]:
         """Every object, in the order of the reports.
 

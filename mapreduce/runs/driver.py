@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mapreduce.attempts.prefetch import entry_of
@@ -21,7 +22,7 @@ from mapreduce.job.name import job_code, name_of
 from mapreduce.ledger import merged
 from mapreduce.objects import Awaited, Spread
 from mapreduce.objects.directory import Directory, check_apart
-from mapreduce.objects.listing import nothing_in
+from mapreduce.objects.listing import base_of, nothing_in
 from mapreduce.objects.members import located
 from mapreduce.objects.memory import Memory
 from mapreduce.objects.source import open_store
@@ -45,6 +46,7 @@ from mapreduce.runs.receipt import (
 )
 from mapreduce.runs.result import Options, Result
 from mapreduce.runs.retry import Retry
+from mapreduce.runs.sums import OBJECTS, Coverage, planned, retried, small_files
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
@@ -168,6 +170,7 @@ class _Run:
         self.schemas = job.schemas()
         planner = Planner(split_bytes=options.split_bytes, divisible=is_divisible(job))
         folder = None if folder is None else folder_named(folder, "the run's folder")
+        self.folder = folder
         if folder is not None:
             check_apart(folder, self.store)
             made(folder)
@@ -207,14 +210,15 @@ class _Run:
                 check_any_record(self.gather.ledger)
             listing = self._listing()
             merging = time.monotonic()
-            partial = self.gather.result()
+            sums = self.gather.result()
             self._check_cover(listing)
-            digest = encoding.digest(partial)
-            tables = finished(self.job, partial)
+            digest = encoding.digest(sums)
+            tables = finished(self.job, sums)
             self.phases.merge = time.monotonic() - merging
             receipt = self._receipt(digest, listing)
-            kept = self._kept(partial, listing)
-            result = Result(tables, digest, receipt, partial, self.gather.ledger, kept)
+            kept = self._kept(sums, listing)
+            covers = self._coverage(listing)
+            result = Result(tables, digest, receipt, sums, self.gather.ledger, kept, covers)
             if not self.keep_journal:
                 self.journal.discard()
         except HopelessError:
@@ -315,14 +319,30 @@ class _Run:
             cover.add(split)
         cover.close(listing.objects)
 
-    def _kept(self, partial: Partial, listing: Listing) -> Kept | None:
+    def _kept(self, sums: Partial, listing: Listing) -> Kept | None:
         """Give what it takes to try again what is quarantined."""
         ledger = self.gather.ledger
         if not ledger.quarantined:
             return None
-        raw = encoding.pack(partial, compress=True)
+        raw = encoding.pack(sums, compress=True)
         listed, ignored = self._counts(listing)
         return Kept(self.journal.run, self.identity, listed, ignored, ledger, raw)
+
+    def _coverage(self, listing: Listing) -> Coverage | None:
+        """Give what the sums are of, as far as the journal, which is kept for that, knows it."""
+        folder, ledger, base = self.folder, self.gather.ledger, base_of(self.store)
+        if folder is None or not self.keep_journal:
+            return None
+        listed, ignored = self._counts(listing)
+        if self.retry is None:
+            objects = partial(planned, folder, base, ledger)
+        elif (folder / OBJECTS).exists():
+            tried = [bad.key for bad in self.retry.kept.ledger.quarantined]
+            objects = partial(retried, folder, base, ledger, tried)
+        else:
+            return None
+        files = small_files(self.name.files)
+        return Coverage(self.identity, base, listed, ignored, objects, files)
 
     def _counts(self, listing: Listing) -> tuple[int, int]:
         """Give how many objects are to be accounted for, and how many were ignored."""

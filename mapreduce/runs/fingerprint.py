@@ -7,8 +7,9 @@ engine, with more workers, a higher `--max-keys` or a mended `finish`. No secret
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from mapreduce.job.name import JobName
     from mapreduce.runs.result import Options
+
+OF_OBJECTS: Final = ("source", "match", "exclude", "sample", "limit", "split_bytes", "added")
+OF_CODE: Final = ("code", "roadspeed")
 
 
 def identity_of(job: JobName, code: Mapping[str, str], source: str, options: Options) -> str:
@@ -56,7 +60,23 @@ def identity_of(job: JobName, code: Mapping[str, str], source: str, options: Opt
     return msgspec.json.encode(identity, order="sorted").decode()
 
 
-def difference(was: str, now: str) -> str:
+def summed_of(identity: str, *, code: bool = True) -> str:
+    """Give the part of an identity on which sums of other objects depend too.
+
+    Which objects are read, and how they are divided, is left out: runs that differ in nothing else
+    have sums that add up. Without `code` it is left out what code made them.
+    """
+    said = json.loads(identity)
+    left_out = OF_OBJECTS if code else (*OF_OBJECTS, *OF_CODE)
+    return json.dumps({k: v for k, v in said.items() if k not in left_out}, sort_keys=True)
+
+
+def hash_of(identity: str) -> str:
+    """Give the fingerprint: `sha256:…`."""
+    return f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
+
+
+def difference(was: str, now: str, *, then: str = "was", there: str = "now it is") -> str:
     """Say where two identities differ, name by name."""
     old, new = json.loads(was), json.loads(now)
     pairs = [
@@ -69,7 +89,7 @@ def difference(was: str, now: str) -> str:
         (f"parameter {name}", old_set.get(name), new_set.get(name))
         for name in sorted(old_set.keys() | new_set.keys())
     ]
-    said = [f"its {what} was {a!r}, now it is {b!r}" for what, a, b in pairs if a != b]
+    said = [f"its {what} {then} {a!r}, {there} {b!r}" for what, a, b in pairs if a != b]
     return "; ".join((*said, *_code_differences(old.get("code", {}), new.get("code", {}))))
 
 

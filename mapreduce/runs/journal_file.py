@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mapreduce.errors import MapReduceError, UsageError
+from mapreduce.plan import Split
 from mapreduce.runs.folder import typed
 from mapreduce.runs.folder_lock import CLAIM
 from mapreduce.runs.seals import (
@@ -31,7 +32,7 @@ from mapreduce.runs.seals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 NAME: Final = "journal.sqlite"
@@ -112,10 +113,8 @@ def split_in(base: sqlite3.Connection, number: int) -> tuple[bytes, bytes] | Non
     row = base.execute("select split, seal from splits where number = ?", (number,)).fetchone()
     if row is None:
         return None
-    raw, seal = (_blob(value, f"split {number}") for value in row)
-    if split_seal(number, raw) != seal:
-        raise DamageError(f"split {number}")
-    return raw, seal
+    raw, seal = row
+    return _sealed_split(number, raw, seal), seal
 
 
 def numbers_of(base: sqlite3.Connection, row: Row, seal: bytes) -> tuple[int, ...]:
@@ -192,6 +191,38 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def splits_in(folder: Path) -> Iterator[Split]:
+    """Give the manifest of the journal in a folder, in order, each split checked.
+
+    Raises
+    ------
+    MapReduceError
+        Where it is damaged or cannot be read.
+    """
+    path = folder / NAME
+    try:
+        with contextlib.closing(_to_read(path)) as base:
+            rows = base.execute("select number, split, seal from splits order by number")
+            for number, raw, seal in rows:
+                yield msgspec.msgpack.decode(_sealed_split(number, raw, seal), type=Split)
+    except DamageError as error:
+        raise damaged(path, error) from None
+    except sqlite3.DatabaseError as error:
+        raise told(path, error, reading=True) from None
+
+
+def _sealed_split(number: int, raw: object, seal: object) -> bytes:
+    """Give a split as it was packed, if it is under its seal."""
+    packed = _blob(raw, f"split {number}")
+    if split_seal(number, packed) != seal:
+        raise DamageError(f"split {number}")
+    return packed
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
 def private(path: Path) -> None:
     """Make the file, or have it, readable by its owner alone: it tells keys and places."""
     with contextlib.suppress(FileExistsError):
@@ -220,8 +251,7 @@ def progress_of(folder: Path, *, whole: bool = False) -> Extent:
     """
     path = folder / NAME
     try:
-        where = f"{path.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(where, uri=True)) as base:
+        with contextlib.closing(_to_read(path)) as base:
             base.execute("begin")  # all of it as it was at one moment
             if is_new(base):
                 return Extent(0, 0, listed=False)

@@ -11,6 +11,7 @@ from mapreduce.objects.selection import Selection
 if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
     from mapreduce.runs.kept import Kept
+    from mapreduce.runs.sums import Coverage
     from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Array
 
@@ -48,6 +49,9 @@ class Result:
         Quarantined objects and samples of dropped records.
     kept
         What it takes to try the quarantined objects again; None where there are none.
+    covers
+        What the sums are of, to be kept with them; None where the run has no folder, or where that
+        of a retried run is not known.
     """
 
     tables: dict[str, dict[str, Array]]
@@ -56,6 +60,7 @@ class Result:
     partial: Partial
     ledger: Ledger
     kept: Kept | None = None
+    covers: Coverage | None = None
 
     @property
     def rows(self) -> dict[str, Array]:

@@ -46,16 +46,22 @@ def pack(partial: Partial, *, compress: bool = False) -> bytes:
     return b"".join((head, header, sent))
 
 
-def digest(partial: Partial) -> str:
-    """SHA-256 of the uncompressed packed form: `sha256:…`."""
+def pieces(partial: Partial) -> Iterator[bytes | memoryview]:
+    """Give the uncompressed packed form piece by piece, for a file: no copy of the columns."""
     header = _header(partial)
     crc, size = zlib.crc32(header), 0
     for buffer in _buffers(partial):
         crc, size = zlib.crc32(buffer, crc), size + len(buffer)
-    sha = hashlib.sha256(HEAD.pack(MAGIC, VERSION, 0, len(header), size, size, crc))
-    sha.update(header)
-    for buffer in _buffers(partial):
-        sha.update(buffer)
+    yield HEAD.pack(MAGIC, VERSION, 0, len(header), size, size, crc)
+    yield header
+    yield from _buffers(partial)
+
+
+def digest(partial: Partial) -> str:
+    """SHA-256 of the uncompressed packed form: `sha256:…`."""
+    sha = hashlib.sha256()
+    for piece in pieces(partial):
+        sha.update(piece)
     return f"sha256:{sha.hexdigest()}"
 
 

@@ -10,6 +10,7 @@ from mapreduce.commands.command import command
 from mapreduce.commands.options import (
     AllowNan,
     EngineOptions,
+    KeepSums,
     LimitOptions,
     SelectionOptions,
     StartOptions,
@@ -57,6 +58,7 @@ def run_command(
     which: SelectionOptions,
     limits: LimitOptions,
     allow_nan: AllowNan = False,
+    sums: KeepSums = True,
     start: StartOptions,
 ) -> None:
     """Compute the mean speed of every road link that trips drove on.
@@ -108,6 +110,7 @@ def run_command(
         layers=measures.layers(),
         attribution=credit,
         options=options,
+        sums=sums,
     )
     if start.detach:
         from mapreduce.commands.detach import leave_running

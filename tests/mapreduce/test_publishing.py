@@ -20,6 +20,7 @@ from mapreduce.runs.journal import NAME, Journal
 from mapreduce.runs.journal_file import COMMAND
 from mapreduce.runs.receipt_file import RECEIPT
 from mapreduce.runs.report import published
+from mapreduce.runs.sums import SUMS
 
 ROOT = Path(__file__).parents[2]
 BEFORE = {"same.csv": "same.csv of before", "old.csv": "old.csv of before"}
@@ -126,7 +127,7 @@ def test_what_tells_of_single_objects_is_for_its_owner_alone(tmp_path: Path) -> 
         assert time.monotonic() < until, (out / "run.log").read_text()
         time.sleep(0.02)
     after = _modes(out)
-    private = {"command.json", "run.log", "quarantine.csv", "dropped.csv"}
+    private = {"command.json", "run.log", "quarantine.csv", "dropped.csv", *SUMS}
     assert {name for name, mode in after.items() if mode == 0o600} == private
     assert {name for name, mode in after.items() if mode == 0o644} == {"links.csv", "receipt.json"}
 
