@@ -12,6 +12,8 @@ from mapreduce.console.streams import open_standard_streams
 
 COMMANDS: Final = {
     "run": "Compute the mean speed of every road link that trips drove on.",
+    "add": "Add finished runs over different trips, exactly, without reading a trip.",
+    "compare": "Compare two finished runs link by link: what became slower or faster, how surely.",
     "match": "Match positions to OpenStreetMap and write each fix with its link, for other uses.",
     "map": "Draw another map of a finished run from its tables, without reading trips.",
     "inspect": "Read a few trips, show their fields, and print the command to use.",
