@@ -197,6 +197,11 @@ def _keys_of(table: Any) -> tuple[str, ...]:
 
 def _check_ids(keys: Sequence[str], tables: Sequence[Any], runs: Sequence[FinishedRun]) -> None:
     """Refuse links, or cells, that are not of one kind."""
+    if _keys_of(tables[1]) != tuple(keys):
+        raise UsageError(
+            f"rows are named by {', '.join(keys)} in {runs[0].folder}, and by"
+            f" {', '.join(_keys_of(tables[1]))} in {runs[1].folder}: they cannot be paired"
+        )
     for key in keys:
         kinds = [table.schema.field(key).type for table in tables]
         if kinds[0] != kinds[1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
