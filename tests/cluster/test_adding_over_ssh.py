@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("shelf")]
 
 def test_runs_here_and_over_hosts_add_up(tmp_path: Path) -> None:
     for n in range(40):
-        part = tmp_path / "in" / ("old" if n % 3 else "new")
-        part.mkdir(parents=True, exist_ok=True)
+        folder = tmp_path / "in" / ("old" if n % 3 else "new")
+        folder.mkdir(parents=True, exist_ok=True)
         rows = (json.dumps({"id": n * k % 50}) for k in range(500))
-        (part / f"{n}.jsonl").write_text("\n".join(rows))
+        (folder / f"{n}.jsonl").write_text("\n".join(rows))
     job = "tests.jobs.counting:PlainRows"
     for name, source in {"whole": tmp_path / "in", "old": tmp_path / "in" / "old"}.items():
         typed("run", job, source, "--out", tmp_path / name)
