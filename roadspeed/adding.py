@@ -84,7 +84,7 @@ def add_speeds(
         credit = wanted.attribution or _credits(folders)
         wanted = replace(wanted, job=job, roads=roads, attribution=credit)
 
-        def summed() -> Result:
+        def summed(wanted: RunRequest) -> Result:
             result = addition.result(job, wanted.out, max_keys)
             on_begun()
             return result

@@ -125,7 +125,7 @@ def run_speeds(
         Any of its kinds, each with what to do next.
     """
 
-    def read() -> Result:
+    def read(wanted: RunRequest) -> Result:
         return run(
             _with_courses(wanted, on_progress),
             source,
@@ -143,16 +143,16 @@ def run_speeds(
 
 
 def write_speeds(
-    read: Callable[[], Result],
+    read: Callable[[RunRequest], Result],
     wanted: RunRequest,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Write all that is wanted of what `read` gives, which claims the folder; see `run_speeds`."""
+    """Write all that is wanted of what `read` gives of it; see `run_speeds`."""
     started = time.monotonic()
     wanted = replace(wanted, roads=_with_ids(wanted.roads, wanted.job))
     _check(wanted)
     with holding():  # nobody else runs in the folder while this one joins
-        result = read()
+        result = read(wanted)
         joining = time.monotonic()
         joined = _joined(result, wanted.roads, on_progress)
         writing = time.monotonic()

@@ -32,10 +32,10 @@ from mapreduce.runs.finished import FinishedRun, finished_run
 from mapreduce.runs.folder import typed
 from mapreduce.runs.folder_lock import claimed, made
 from mapreduce.runs.journal_file import NAME as JOURNAL
-from mapreduce.runs.object_list import head_in, objects_in
+from mapreduce.runs.object_list import Coverage, head_in, objects_in
 from mapreduce.runs.receipt import Phases, objects_of, records_of, rounded, run_id, versions
 from mapreduce.runs.result import Result
-from mapreduce.runs.sums import OBJECTS, PARTIAL, SUMS, Coverage, read_partial
+from mapreduce.runs.sums import OBJECTS, PARTIAL, SUMS, read_partial
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:

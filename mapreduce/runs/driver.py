@@ -34,6 +34,7 @@ from mapreduce.runs.folder_lock import made
 from mapreduce.runs.journal import Journal, Listing
 from mapreduce.runs.kept import Kept, hold, kept_in
 from mapreduce.runs.lister import Lister, is_divisible
+from mapreduce.runs.object_list import Coverage
 from mapreduce.runs.progress import OnProgress, Progress
 from mapreduce.runs.receipt import (
     Phases,
@@ -46,7 +47,7 @@ from mapreduce.runs.receipt import (
 )
 from mapreduce.runs.result import Options, Result
 from mapreduce.runs.retry import Retry
-from mapreduce.runs.sums import OBJECTS, Coverage, planned, retried, small_files
+from mapreduce.runs.sums import OBJECTS, planned, retried, small_files
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:

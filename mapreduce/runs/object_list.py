@@ -14,6 +14,7 @@ import itertools
 import sqlite3
 import struct
 import zlib
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -61,6 +62,18 @@ class Head(msgspec.Struct, frozen=True):
     ignored: int
     ledger: Ledger
     files: dict[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a run's sums cover: see `Head`; `objects` gives them, each time anew."""
+
+    identity: str
+    base: str
+    listed: int
+    ignored: int
+    objects: Callable[[], Iterable[Covered]]
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 class OutOfOrderError(Exception):

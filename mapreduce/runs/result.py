@@ -11,7 +11,7 @@ from mapreduce.objects.selection import Selection
 if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
     from mapreduce.runs.kept import Kept
-    from mapreduce.runs.sums import Coverage
+    from mapreduce.runs.object_list import Coverage
     from mapreduce.tables.partial import Partial
     from mapreduce.tables.table import Array
 

@@ -8,7 +8,6 @@ bytes for the same run, whatever engine it ran on and however often it was inter
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,7 +20,7 @@ from mapreduce.runs.object_list import Covered, Head
 from mapreduce.tables import encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mapreduce.job.side_file import Seal
@@ -34,18 +33,6 @@ PARTIAL: Final = "sums.partial"
 OBJECTS: Final = "sums.objects"
 SUMS: Final = (PARTIAL, OBJECTS)
 SMALL_BYTES: Final = 1 << 16  # of a side input that is kept too
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What a run's sums cover: see `object_list.Head`; `objects` gives them, each time anew."""
-
-    identity: str
-    base: str
-    listed: int
-    ignored: int
-    objects: Callable[[], Iterable[Covered]]
-    files: dict[str, bytes] = field(default_factory=dict)
 
 
 def write_sums(folder: Path, result: Result) -> list[Path]:

@@ -15,7 +15,7 @@ from mapreduce.output import say
 if TYPE_CHECKING:
     from roadspeed.compare import Comparison
 
-WIDTH = 100
+COLUMNS = ("A", "B", "difference", "±", "fixes A", "fixes B", "trips A", "trips B")
 LOWER_BOUND = (
     "± is half of the 95 % confidence interval (Welch) of the difference, as if all fixes were"
     " independent. Those of one trip are not, so read it as a lower bound: look at the trips. Of"
@@ -68,6 +68,7 @@ def compare_command(
 
 
 def _tell(found: Comparison, first: Path, second: Path, top: int) -> None:
+    from mapreduce.console.text_table import text_table
     from roadspeed.compare import counts, surest
     from roadspeed.comparison import FASTER, ONLY_A, ONLY_B, SLOWER, UNDECIDED
 
@@ -89,27 +90,12 @@ def _tell(found: Comparison, first: Path, second: Path, top: int) -> None:
     rows = surest(found, top)
     if rows:
         say(f"The surest of the largest differences, in {found.unit}:")
-        say(_table(found, rows))
+        say(text_table([*found.keys, *COLUMNS], (_cells(found, row) for row in rows)))
     say(LOWER_BOUND)
 
 
-def _table(found: Comparison, rows: list[dict[str, Any]]) -> str:
-    """Lay rows out as text."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for key in found.keys:
-        table.add_column(key, justify="right", no_wrap=True)
-    for name in ("A", "B", "difference", "±", "fixes A", "fixes B", "trips A", "trips B"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        numbers = [f"{row['mean_a']:.1f}", f"{row['mean_b']:.1f}", f"{row['difference']:+.1f}"]
-        numbers.append(f"{row['ci95']:.1f}")
-        named = [str(row[key]) for key in found.keys]
-        whole = [f"{row[f'{n}_{side}']:,}" for n in ("fixes", "trips") for side in "ab"]
-        table.add_row(*named, *numbers, *whole)
-    console = Console(width=WIDTH, color_system=None, markup=False)
-    with console.capture() as text:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in text.get().rstrip("\n").split("\n"))
+def _cells(found: Comparison, row: dict[str, Any]) -> list[str]:
+    speeds = [f"{row['mean_a']:.1f}", f"{row['mean_b']:.1f}"]
+    difference = [f"{row['difference']:+.1f}", f"{row['ci95']:.1f}"]
+    whole = [f"{row[f'{n}_{side}']:,}" for n in ("fixes", "trips") for side in "ab"]
+    return [*(str(row[key]) for key in found.keys), *speeds, *difference, *whole]

@@ -15,6 +15,7 @@ from PIL import Image
 from mapreduce.engines.local import Local
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.runs import receipt_file
+from mapreduce.runs.sums import SUMS
 from roadspeed.maps import map_file
 from roadspeed.maps.picture import Picture
 from roadspeed.maps.redraw import redraw
@@ -143,7 +144,7 @@ def test_a_box_without_a_road_costs_the_map_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "map.png").exists()  # the old one showed another box
     receipt = receipt_of(tmp_path / "out")
     assert receipt["map"]["file"] is None
-    assert set(receipt["files"]) == TABLES | {"quarantine.csv", "dropped.csv"}
+    assert set(receipt["files"]) == TABLES | {"quarantine.csv", "dropped.csv", *SUMS}
     assert not list((tmp_path / "out").glob(".*")) + list((tmp_path / "out").glob("journal*"))
 
 
