@@ -215,6 +215,7 @@ class Agent:
 
     def _begin(self, welcome: Welcome) -> Begin:
         config = self._config
+        address = f"[{config.address}]" if ":" in config.address else config.address
         try:
             limits = msgspec.convert(welcome.limits, Limits)
         except msgspec.ValidationError as error:
@@ -226,7 +227,7 @@ class Agent:
             config.memory_bytes or welcome.memory_bytes or self._slot_bytes,
             NICE,
             Peer(
-                config.origin,
+                f"https://{address}:{config.port}/",
                 config.server_name,
                 config.authority,
                 config.certificate,

@@ -213,7 +213,7 @@ class AgentSupervisor:
                 return
             dials = here if self._ways is None else self._ways.open(host, here)
             config = config_of(host, dials)
-            self.origins[host] = config.origin
+            self.origins[host] = _origin(config)
             self._is_at(host, "is started")
             if not self._over.is_set():
                 self._begun[host] = config
@@ -271,3 +271,8 @@ class AgentSupervisor:
     def _say_out(self, host: str, state: str, why: str) -> None:
         self.watch.say(host, state, why)
         self.watch.news(f"{host} takes no part; retry in {self._wait_s(host):.0f} s: {why}")
+
+
+def _origin(config: AgentConfig) -> str:
+    address = f"[{config.address}]" if ":" in config.address else config.address
+    return f"https://{address}:{config.port}/"

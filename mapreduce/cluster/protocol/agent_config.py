@@ -30,12 +30,6 @@ class AgentConfig(msgspec.Struct, frozen=True):
     # run's authority has died with its process.
     refused_s: float = 15.0
 
-    @property
-    def origin(self) -> str:
-        """How the URLs begin at which its host reads what is on the coordinator's machine."""
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"https://{address}:{self.port}/"
-
     def __repr__(self) -> str:
         return f"AgentConfig(run={self.run!r}, worker={self.worker!r})"
 
