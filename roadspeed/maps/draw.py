@@ -8,6 +8,7 @@ and Pillow are imported when something is drawn, never before.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,4 +119,4 @@ def write_png(path: str | os.PathLike[str], figure: Figure, picture: Picture) ->
     if GROUNDS[picture.background].paper is not None:
         image = image.convert("RGB")
     with whole(path) as partial:
-        image.save(partial, format="PNG", dpi=(picture.dpi, picture.dpi))
+        image.save(partial, format="PNG", dpi=(picture.dpi, picture.dpi), compress_type=zlib.Z_RLE)

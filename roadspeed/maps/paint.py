@@ -11,10 +11,13 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.path import Path
 
-    from roadspeed.maps.strokes import Floats, Ints, StrokeLayer
+    from roadspeed.maps.strokes import Floats, Ints, Objects, StrokeLayer
 
 POINTS_PER_INCH = 72.0
+BUNDLE = 200  # lines in one path, a long one counted as several: Agg's buffer must hold it
+LONG_PX = 1000.0
 
 
 def paint(
@@ -33,8 +36,7 @@ def paint(
     box
         Left, bottom, width and height of the map on the page, in pixels.
     """
-    import shapely  # noqa: PLC0415 - heavy: only for those who draw
-    from matplotlib.collections import LineCollection  # noqa: PLC0415 - heavy, as above
+    from matplotlib.collections import PathCollection  # noqa: PLC0415 - heavy
 
     left, bottom, width, height = box
     page_width, page_height = figure.get_size_inches() * figure.dpi
@@ -47,13 +49,13 @@ def paint(
     for layer in layers:
         if not len(layer.lines):
             continue
-        xy, index = shapely.get_coordinates(layer.lines, return_index=True)
-        segments = np.split(xy, np.flatnonzero(np.diff(index)) + 1)
-        colours = layer.colour if layer.shade is None else ramp[steps_of(layer.shade, len(ramp))]
+        steps = None if layer.shade is None else steps_of(layer.shade, len(ramp))
+        begins = bundle_begins(layer.lines, steps)
         axes.add_collection(
-            LineCollection(
-                segments,
-                colors=colours,
+            PathCollection(
+                bundles_of(layer.lines, begins),
+                facecolors="none",
+                edgecolors=layer.colour if steps is None else ramp[steps[begins]],
                 linewidths=layer.width_px * POINTS_PER_INCH / figure.dpi,
                 capstyle="round" if layer.round_ends else "butt",
                 joinstyle="round",
@@ -62,6 +64,37 @@ def paint(
             ),
             autolim=False,
         )
+
+
+def bundle_begins(lines: Objects, steps: Ints | None) -> Ints:
+    """Return where bundles of consecutive lines begin: lines of one step, not too much of them."""
+    import shapely  # noqa: PLC0415 - heavy: only for those who draw
+
+    weight = 1 + shapely.length(lines) / LONG_PX
+    changes = np.diff((np.cumsum(weight) / BUNDLE).astype(np.int64)) != 0
+    if steps is not None:
+        changes |= np.diff(steps) != 0
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+
+
+def bundles_of(lines: Objects, begins: Ints) -> list[Path]:
+    """Return one path for each bundle of lines.
+
+    A path for each line would cost more to make than to paint. In a bundle lines have one colour,
+    so nothing tells which of them lies above.
+    """
+    import shapely  # noqa: PLC0415 - heavy: only for those who draw
+    from matplotlib.path import Path  # noqa: PLC0415 - heavy, as above
+
+    xy, index = shapely.get_coordinates(lines, return_index=True)
+    codes = np.full(len(xy), Path.LINETO, dtype=Path.code_type)
+    firsts = np.searchsorted(index, np.arange(len(lines)))
+    codes[firsts] = Path.MOVETO
+    ends = [*firsts[begins[1:]].tolist(), len(xy)]
+    return [
+        Path(xy[first:end], codes[first:end])
+        for first, end in zip(firsts[begins].tolist(), ends, strict=True)
+    ]
 
 
 def steps_of(shade: Floats, steps: int) -> Ints:
