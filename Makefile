@@ -41,7 +41,7 @@ $(VENV)/.tools: $(VENV)/.set-up
 	  --group test --group lint
 	@touch $@
 
-services:  ## the real PostGIS, sshd, shells, Java and Python that tests start (Debian, Ubuntu, Raspberry Pi OS)
+services:  ## the real PostGIS, sshd, shells, Java, Python and ffmpeg that tests start (Debian, Ubuntu, Raspberry Pi OS)
 	@test -x /usr/bin/python3 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends python3; }
@@ -57,6 +57,9 @@ services:  ## the real PostGIS, sshd, shells, Java and Python that tests start (
 	@command -v java >/dev/null 2>&1 || \
 	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    $(ROOT) apt-get install -y -qq --no-install-recommends default-jre-headless; }
+	@command -v ffmpeg >/dev/null 2>&1 || \
+	  { $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    $(ROOT) apt-get install -y -qq --no-install-recommends ffmpeg; }
 
 demo: $(or $(wildcard $(VENV)/.set-up),$(VENV)/.light)  ## a town, its trips, every road's speed, a map: seconds, once set up
 	$(BIN)/roadspeed demo --out demo

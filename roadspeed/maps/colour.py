@@ -87,6 +87,7 @@ class Scale:
     high: float
     log: bool
     ticks: tuple[float, ...]
+    signed: bool = False  # differences: ticks are written with their sign
 
     def place(self, values: npt.ArrayLike) -> Floats:
         """Where each value lies on the ramp.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from roadspeed.maps.picture import Picture
+    from roadspeed.maps.scene import Scene
     from roadspeed.maps.strokes import Floats, Ints, Objects
 
 
@@ -94,13 +95,18 @@ def draw(
     links = checked_links(link_geometry, speed, fixes, trips, road_class)
     scene = scene_of(picture, links, checked_context(context_geometry, context_class))
     write_png(path, compose(picture, links, scene), picture)
+    return drawn_of(picture, scene, page_height_px(picture, scene))
+
+
+def drawn_of(picture: Picture, scene: Scene, height_px: int) -> Drawn:
+    """Return what a page of this height shows."""
     return Drawn(
         drawn=int(scene.shown.sum()),
         little=int((scene.shown & scene.little).sum()),
         outside=int((scene.located & ~scene.shown).sum()),
         without_geometry=int((~scene.located).sum()),
         width_px=picture.width_px,
-        height_px=page_height_px(picture, scene),
+        height_px=height_px,
         scale_denominator=scene.frame.denominator(picture.dpi),
         unset=typeface_of(picture).missing,
         strays=tuple(scene.strays.tolist()),

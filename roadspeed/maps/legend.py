@@ -1,8 +1,9 @@
 """What stands below a map: title, counts, colour bar, keys, scale bar, credits.
 
 Everything is set on one grid of `em`, a share of the page's width, so a picture looks the same
-at any size. Text that would run into its neighbour shrinks, and ends in "…" at last. It draws
-what it is told and computes no figure of its own.
+at any size; on a narrow page, where that could not be read, an em is larger, and the scale bar
+stands below the rest. Text that would run into its neighbour shrinks, and ends in "…" at last. It
+draws what it is told and computes no figure of its own.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from roadspeed.maps.frame import Frame
     from roadspeed.maps.strokes import Floats
 
-EM_SHARE = 1 / 92  # of the page's width
+WIDE_EM, NARROW_EM = 92, 56  # in a page's width
+LEAST_EM_PX = 1000 / WIDE_EM  # which text of 0.9 em can be read in; a narrow page has less at last
 MARGIN_EM = 3.0
 HEIGHT_EM = 13.2
+LIFT_EM = 4.0  # which a narrow page takes more, for the scale bar
+BAR_EM, SCALE_BAR_EM, GAP_EM = 27.0, 47.5, 2.0  # wide columns, from the right; between columns
 SMALLEST = 0.6  # of the wanted size, before text is cut
 TITLE_EM = 2.5
 CUT = "…"
@@ -70,7 +74,8 @@ class Sheet:
     ) -> None:  # fmt: skip
         self.ground = ground
         self.families = list(families)
-        self.em = width_px * EM_SHARE
+        self.em = em_px(width_px)
+        self.is_narrow = is_narrow(width_px)
         self.left = MARGIN_EM * self.em
         self.right = width_px - self.left
         self.axes: Axes = figure.add_axes((0, 0, 1, 1))
@@ -79,6 +84,10 @@ class Sheet:
         self.axes.set_ylim(0, height_px)
         self.axes.patch.set_alpha(0.0)
         self.points_per_px = 72.0 / figure.dpi
+
+    def up(self, y_em: float) -> float:
+        """Return pixels from the bottom: on a narrow page higher, above the scale bar."""
+        return (y_em + LIFT_EM * self.is_narrow) * self.em
 
     def text(
         self, x: float, y: float, words: str, *, size_em: float = 1.0, room: float,
@@ -121,31 +130,43 @@ def cut(drawn: Text, room: float) -> None:
     drawn.set_text(words[:low].rstrip() + CUT)
 
 
+def em_px(width_px: int) -> float:
+    """Return pixels of an em on a page of this width."""
+    return max(width_px / WIDE_EM, min(width_px / NARROW_EM, LEAST_EM_PX))
+
+
+def is_narrow(width_px: int) -> bool:
+    """Whether a page has fewer em across than all columns take."""
+    return em_px(width_px) * WIDE_EM > width_px * (1 + 1e-9)
+
+
 def strip_height_px(width_px: int) -> int:
     """Height of the strip for a page of this width."""
-    return round(HEIGHT_EM * EM_SHARE * width_px)
+    return round((HEIGHT_EM + LIFT_EM * is_narrow(width_px)) * em_px(width_px))
 
 
 def set_legend(sheet: Sheet, legend: Legend, frame: Frame, ramp: Floats) -> None:
     """Set the whole strip."""
     em, left, right = sheet.em, sheet.left, sheet.right
     hair = max(1.0, 0.06 * em)
-    sheet.line((left, right), 12.6 * em, sheet.ground.rule, hair)
-    words_room = 37 * em
+    sheet.line((left, right), sheet.up(12.6), sheet.ground.rule, hair)
+    bar = right - BAR_EM * em
+    words_room = bar - left - GAP_EM * em if sheet.is_narrow else 37 * em
     set_title(sheet, legend.title, words_room)
-    sheet.text(left, 7.2 * em, legend.subtitle, size_em=1.15, room=words_room)
+    sheet.text(left, sheet.up(7.2), legend.subtitle, size_em=1.15, room=words_room)
     for row, words in enumerate(legend.counts):
-        sheet.text(left, (5.45 - 1.45 * row) * em, words, size_em=0.9, faint=True, room=words_room)
-    set_scale_bar(sheet, frame, legend.paper_scale, 41.5 * em + left)
-    set_colour_bar(sheet, legend, ramp, right - 27 * em)
-    set_keys(sheet, legend.keys, right - 27 * em)
+        y = sheet.up(5.45 - 1.45 * row)
+        sheet.text(left, y, words, size_em=0.9, faint=True, room=words_room)
+    set_scale_bar(sheet, frame, legend.paper_scale)
+    set_colour_bar(sheet, legend, ramp, bar)
+    set_keys(sheet, legend.keys, bar)
     set_credits(sheet, legend)
 
 
 def set_title(sheet: Sheet, words: str, room: float) -> None:
     """Set the title in one line, or, if it would be cut at its smallest, in two."""
-    em, left = sheet.em, sheet.left
-    first = sheet.text(left, 9.2 * em, words, size_em=TITLE_EM, room=room)
+    left = sheet.left
+    first = sheet.text(left, sheet.up(9.2), words, size_em=TITLE_EM, room=room)
     words = " ".join(words.split())
     kept = first.get_text().removesuffix(CUT)
     if kept == words:
@@ -153,9 +174,9 @@ def set_title(sheet: Sheet, words: str, room: float) -> None:
     if not words.startswith(f"{kept} "):  # else it ends with a word
         kept = kept.rpartition(" ")[0] or kept
     first.set_text(kept)
-    first.set_y(10.75 * em)
+    first.set_y(sheet.up(10.75))
     rest = words[len(kept) :]
-    sheet.text(left, 8.8 * em, rest, size_em=SMALLEST * TITLE_EM, room=room, smallest=1.0)
+    sheet.text(left, sheet.up(8.8), rest, size_em=SMALLEST * TITLE_EM, room=room, smallest=1.0)
 
 
 def set_credits(sheet: Sheet, legend: Legend) -> None:
@@ -172,11 +193,13 @@ def set_credits(sheet: Sheet, legend: Legend) -> None:
 def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None:
     """Set the measure's name, the ramp and its ticks, `x` to the right margin."""
     em, right, scale = sheet.em, sheet.right, legend.scale
-    sheet.text(x, 9.95 * em, legend.measure, size_em=1.0, room=right - x)
+    sheet.text(x, sheet.up(9.95), legend.measure, size_em=1.0, room=right - x)
     if scale is None:
-        sheet.text(x, 7.9 * em, "no link has enough data", size_em=0.9, faint=True, room=right - x)
+        sheet.text(
+            x, sheet.up(7.9), "no link has enough data", size_em=0.9, faint=True, room=right - x
+        )
         return
-    low, high = 7.9 * em, 9.0 * em
+    low, high = sheet.up(7.9), sheet.up(9.0)
     sheet.axes.imshow(
         ramp[np.newaxis], extent=(x, right, low, high), aspect="auto", interpolation="bilinear"
     )
@@ -187,8 +210,8 @@ def set_colour_bar(sheet: Sheet, legend: Legend, ramp: Floats, x: float) -> None
         mark = "≤ " if tick == ends[0] and legend.beyond[0] else ""
         mark = "≥ " if tick == ends[1] and legend.beyond[1] else mark
         side: Side = "left" if tick == ends[0] else "right" if tick == ends[1] else "center"
-        words = mark + number_text(tick)
-        label = sheet.text(at, 6.55 * em, words, size_em=0.9, room=8 * em, side=side)
+        words = mark + tick_text(scale, tick)
+        label = sheet.text(at, sheet.up(6.55), words, size_em=0.9, room=8 * em, side=side)
         if tick in ends:
             taken.append(label.get_window_extent())
             continue
@@ -207,19 +230,21 @@ def set_keys(sheet: Sheet, keys: tuple[LegendLine, ...], x: float) -> None:
     """Set the grey lines and their meaning, one below the other."""
     em = sheet.em
     for row, key in enumerate(keys):
-        y = (4.6 - 1.45 * row) * em
+        y = sheet.up(4.6 - 1.45 * row)
         sheet.line((x, x + 3 * em), y + 0.32 * em, key.colour, max(key.width_px, 0.12 * em))
         sheet.text(
             x + 3.9 * em, y, key.text, size_em=0.9, faint=True, room=sheet.right - x - 3.9 * em
         )
 
 
-def set_scale_bar(sheet: Sheet, frame: Frame, paper_scale: str, x: float) -> None:
-    """Set a bar of a round length, 5 to 12 em long, and the scale on paper beneath."""
+def set_scale_bar(sheet: Sheet, frame: Frame, paper_scale: str) -> None:
+    """Set a bar of a round length, 5 to 12 em long, and the scale on paper beneath or beside it."""
     em = sheet.em
+    x = sheet.left if sheet.is_narrow else sheet.right - (SCALE_BAR_EM - MARGIN_EM) * em
+    down = 5.0 * em if sheet.is_narrow else 0.0
     metres = round_length_m(12 * em * frame.ground_m_per_px)
     length = metres / frame.ground_m_per_px
-    y, tick, thick = 8.1 * em, 0.45 * em, max(1.0, 0.11 * em)
+    y, tick, thick = 8.1 * em - down, 0.45 * em, max(1.0, 0.11 * em)
     sheet.line((x - thick / 2, x + length + thick / 2), y, sheet.ground.ink, thick)
     for at in (x, x + length):
         sheet.axes.plot(
@@ -228,8 +253,12 @@ def set_scale_bar(sheet: Sheet, frame: Frame, paper_scale: str, x: float) -> Non
         )  # fmt: skip
     words = f"{metres / 1000:,.0f} km" if metres >= 1000 else f"{metres:g} m"  # noqa: PLR2004 - a km
     words = f"{words} {frame.projection.true_at}".rstrip()
-    sheet.text(x, 9.2 * em, words, size_em=0.9, room=14 * em)
-    sheet.text(x, 6.55 * em, paper_scale, size_em=0.9, faint=True, room=14 * em)
+    sheet.text(x, 9.2 * em - down, words, size_em=0.9, room=14 * em)
+    if sheet.is_narrow:
+        at = x + length + GAP_EM * em
+        sheet.text(at, y, paper_scale, size_em=0.9, faint=True, room=sheet.right - at)
+    else:
+        sheet.text(x, 6.55 * em, paper_scale, size_em=0.9, faint=True, room=14 * em)
 
 
 def round_length_m(most_m: float) -> float:
@@ -241,6 +270,12 @@ def round_length_m(most_m: float) -> float:
 def number_text(value: float) -> str:
     """Return a number for people: 5, 2.5, 1,000, 20,000."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+
+
+def tick_text(scale: Scale, tick: float) -> str:
+    """Return the number below a tick: with its sign where the scale is one of differences."""
+    sign = ("\N{MINUS SIGN}" if tick < 0 else "+" if tick > 0 else "") if scale.signed else ""
+    return sign + number_text(abs(tick) if scale.signed else tick)
 
 
 def scale_text(frame: Frame, dpi: float) -> str:

@@ -9,6 +9,7 @@ from mapreduce.errors import UsageError
 from roadspeed.maps.colour import GROUNDS, Background, checked_limits
 from roadspeed.maps.frame import ASPECTS, checked_box, frame_of_scale
 from roadspeed.maps.legend import strip_height_px
+from roadspeed.maps.shown import SHOWN, Shown
 
 Measure = Literal["speed", "trips", "fixes"]
 
@@ -48,6 +49,10 @@ class Picture:
         is to be credited, such as "© OpenStreetMap contributors".
     total_trips
         How many distinct trips there were in all, which a sum over links cannot tell.
+    other
+        What the links' `speed` holds, where it is not their mean speed over all time.
+    counts
+        What the map rests on, where links, fixes and trips do not tell it.
     """
 
     measure: Measure = "speed"
@@ -66,6 +71,13 @@ class Picture:
     note: str = ""
     attribution: str = ""
     total_trips: int | None = None
+    other: Shown | None = None
+    counts: str = ""
+
+    @property
+    def shown(self) -> Shown:
+        """What the colours mean."""
+        return self.other or SHOWN[self.measure]
 
     def check(self) -> None:
         """Raise UsageError if this picture cannot be meant."""

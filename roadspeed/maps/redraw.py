@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.errors import UsageError
-from mapreduce.runs import receipt_file
-from mapreduce.runs.receipt_file import RECEIPT
-from mapreduce.runs.report import file_digest
+from roadspeed.maps.finished_run import finished_run
 from roadspeed.maps.map_file import draw_map
-from roadspeed.outputs.parquet import read_parquet
-
-TABLE = "speeds.parquet"
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,22 +36,9 @@ def redraw(folder: Path, path: Path, picture: Picture) -> dict[str, Any]:
         Where the receipt is not as it was written.
     """
     picture.check()
-    if not (folder / RECEIPT).is_file():
-        raise UsageError(f"no {folder / RECEIPT}: expected the folder (--out) of a finished run")
-    receipt, _ = receipt_file.read(folder / RECEIPT)
-    taken = {(folder / name).resolve() for name in (RECEIPT, *receipt.files)}
-    if path.resolve() in taken:
-        raise UsageError(f"{path} is listed in the receipt of the run; choose another --out")
-    source = folder / TABLE
-    if TABLE not in receipt.files:
-        raise UsageError(
-            f"{folder} belongs to another job: no {TABLE} is among the files of its run"
-        )
-    if not source.is_file() or file_digest(source) != receipt.files[TABLE].sha256:
-        raise UsageError(f"{source} was changed after the run wrote it; see `mapreduce verify`")
-    table = read_parquet(source)
-    if table.geometry is None:
-        raise UsageError(f"{folder}: a map needs roads, but this run had no --roads")
+    run = finished_run(folder)
+    run.refuse(path)
+    table = run.link_table()
     told = replace(table.told, min_fixes=picture.min_fixes)
-    trips = None if told.trip else receipt.objects.ok
+    trips = None if told.trip else run.receipt.objects.ok
     return draw_map(path, replace(table, told=told), picture, trips)

@@ -13,6 +13,7 @@ from PIL import Image
 from mapreduce.errors import UsageError
 from roadspeed.maps.draw import Drawn, draw
 from roadspeed.maps.extent import bounds_of, boxes_of, cap_of, strays_of, window_of
+from roadspeed.maps.legend import strip_height_px
 from roadspeed.maps.on_page import cut_at
 from roadspeed.maps.picture import Picture
 from roadspeed.maps.strokes import strokes_of
@@ -45,7 +46,7 @@ def drawn(path: Path, geometry: Any, picture: Picture = PICTURE) -> tuple[Drawn,
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"), dtype=np.int64)
     edge = round(0.03 * picture.width_px)
-    pixels = pixels[edge : pixels.shape[0] - round(13.2 / 92 * picture.width_px) - edge]
+    pixels = pixels[edge : pixels.shape[0] - strip_height_px(picture.width_px) - edge]
     return done, np.abs(pixels - pixels[0, 0]).sum(axis=2) > 60
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from mapreduce.errors import UsageError
 from roadspeed.maps import typeface
 from roadspeed.maps.draw import Drawn, draw
+from roadspeed.maps.legend import strip_height_px
 from roadspeed.maps.links import checked_context, checked_links
 from roadspeed.maps.page import compose
 from roadspeed.maps.picture import Picture
@@ -58,7 +59,7 @@ def image_of(path: Path, picture: Picture, arguments: dict[str, Any]) -> tuple[A
 def column_of(pixels: Any) -> Any:
     """Return the pixels of a cut through the middle of the map, from the lowest road up."""
     edge = round(0.03 * pixels.shape[1])
-    height = pixels.shape[0] - round(13.2 / 92 * pixels.shape[1]) - edge
+    height = pixels.shape[0] - strip_height_px(pixels.shape[1]) - edge
     return pixels[edge:height, pixels.shape[1] // 2][::-1]
 
 
@@ -153,7 +154,7 @@ def test_the_legend_tells_unit_counts_threshold_scale_and_credits() -> None:
     assert "Mean speed, mph" in said
     assert "4 road links · 1,929 GPS fixes · 7 trips" in said
     assert "little data: fewer than 30 fixes (1 link)" in said
-    assert {"Belfast", "sample of 1 %", "© OpenStreetMap contributors", "100 m"} <= set(said)
+    assert {"Belfast", "sample of 1 %", "© OpenStreetMap contributors", "200 m"} <= set(said)
     assert {"10", "≥ 70"} <= set(said)
     assert any(text.startswith("1 : ") and "300 dpi" in text for text in said)
 
