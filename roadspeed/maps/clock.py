@@ -67,6 +67,8 @@ def marks(cells: Cells, frames: list[int]) -> list[tuple[float, str]]:
         return [(hour / HOURS, str(hour)) for hour in (0, 6, 12, 18, 24)]
     if cells.part == "week_hour" and whole:
         return [((HOURS * d + HOURS / 2) / count, DAYS[d][:3]) for d in range(count // HOURS)]
+    if cells.part == "hour" and frames == list(range(frames[0], frames[0] + count)):
+        return [(0.0, str(frames[0])), (1.0, str(frames[-1] + 1))]
     names = [cells.names[frame] for frame in frames]
     if count <= MOST_NAMES:
         return [((number + 0.5) / count, name) for number, name in enumerate(names)]

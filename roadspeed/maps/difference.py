@@ -30,6 +30,7 @@ LIMIT: Final = "limit"
 ALL: Final = "all"
 OFF_PEAK: Final = (*range(9, 16), *range(19, 22))  # of weekdays, as the FHWA has it
 P85: Final = "p85"
+NAMES: Final = {FREE_FLOW: "free flow", LIMIT: "the limit"}
 FILES: Final = {FREE_FLOW: ("free-flow.parquet", "free_flow"), LIMIT: ("limits.parquet", "limit")}
 
 
@@ -136,16 +137,16 @@ def against(
 def shown_of_difference(one: Side, two: Side, column: str, *, relative: bool) -> Shown:
     """Return what the colours of a difference mean."""
     name = name_of(column)
-    name = name[0].upper() + name[1:]
+    of = two.name if two.fixes is None else f"that of {two.name}"
     label = (
-        f"{name} over that of {two.name}; orange is slower"
+        f"{_capital(name)} as a share of {of}; orange is slower"
         if relative
-        else f"Difference of {name[0].lower() + name[1:]}, {{unit}}; orange is slower"
+        else f"Difference of {name}, {{unit}}; orange is slower"
     )
     where = "" if two.fixes is None else " on a side"
     return Shown(
         "ratio" if relative else "difference",
-        f"{one.name} against {two.name}",
+        _capital(f"{one.name} against {two.name}"),
         label,
         f"fewer than {{min_fixes:,}} fixes{where}",
     )
@@ -185,11 +186,12 @@ def _of_runs(
 
 def _reference(run: FinishedRun, name: str, links: Any) -> Side:
     file, column = FILES[name]
-    said = name.replace("-", " ")
     if run.has(file):
-        return Side(said, one_column(run, file, column, links), None)
+        return Side(NAMES[name], one_column(run, file, column, links), None)
     if name == LIMIT:
-        raise UsageError(f"{run.folder} has no {file}: run again with --limit, the path of limits")
+        raise UsageError(
+            f"{run.folder} has no {file}: run again with --speed-limit, where fixes say it"
+        )
     found = speeds_by_cell(run, "hour", P85, links)
     speed, fixes = found.of(OFF_PEAK)
     return Side("off-peak p85", speed, fixes)
@@ -203,6 +205,10 @@ def _all_time(run: FinishedRun, table: LinkTable, column: str, links: Any) -> Fl
             f"{run.folder} has {column} by cell only, and no speeds-by-link.parquet: add --cells"
         )
     return one_column(run, "speeds-by-link.parquet", column, links)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _chosen(cells: Cells, text: str) -> tuple[int, ...]:

@@ -146,7 +146,7 @@ def lines_of(account: dict[str, Any] | None) -> list[str]:
     name = account["file"]
     if name is None:
         why = f"{NAME} was not drawn: {account['why']}"
-        return [f"{why}. All other files were written; `roadspeed map` can draw a map from them"]
+        return [f"{why}. All other files were written; `roadspeed draw` can draw a map from them"]
     lines = []
     if far := account["far"]:
         ids = ", ".join(map(str, far[:TOLD])) + (", …" if len(far) > TOLD else "")

@@ -10,6 +10,7 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -18,18 +19,25 @@ import pytest
 import shapely
 from PIL import Image
 
+from mapreduce.engines.local import Local
 from mapreduce.errors import UsageError
 from mapreduce.runs.report import write_receipt
-from roadspeed.maps.clock import clock_height_px
+from roadspeed.maps.cells import Cells, names_of_hours
+from roadspeed.maps.clock import clock_height_px, marks
 from roadspeed.maps.difference import Choice
+from roadspeed.maps.diverging import diverging_ramp
 from roadspeed.maps.drawings import Asked, draw_finished
+from roadspeed.maps.finished_run import finished_run
 from roadspeed.maps.legend import em_px, strip_height_px
 from roadspeed.maps.multiples import HEAD_EM
 from roadspeed.maps.picture import Picture
+from roadspeed.maps.speeds_by_cell import speeds_by_cell
 from roadspeed.outputs import LinkTable
 from roadspeed.outputs.link_table import Told
 from roadspeed.outputs.parquet import write_parquet
-from tests.roadspeed.cell_files import entered, with_cells, write_by
+from roadspeed.run import RoadSource, RunRequest, run_speeds
+from tests.curitiba import CURITIBA, needs_curitiba
+from tests.roadspeed.cell_files import entered, fixes_of, with_cells, write_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -314,6 +322,17 @@ def test_slower_is_orange_faster_is_blue_and_unknown_is_grey(
     assert account["little"] == 1
 
 
+def test_a_map_of_some_hours_shows_these_alone(tmp_path: Path) -> None:
+    asked = Asked(choice=Choice(cells="8"))
+    (slow, fast, unknown, _), account = difference(
+        run_of(tmp_path / "r"), tmp_path / "m.png", asked
+    )
+    assert is_slow(slow)
+    assert is_fast(fast)
+    assert is_grey(unknown)
+    assert account["little"] == 1
+
+
 def test_one_run_against_another(tmp_path: Path) -> None:
     one = run_of(tmp_path / "one", {11: {8: 30.0}, 12: {8: 50.0}, 13: {8: 50.0}, 14: {8: 70.0}})
     two = run_of(tmp_path / "two", {11: {8: 50.0}, 12: {8: 50.0}, 14: {8: 50.0}})
@@ -336,7 +355,7 @@ def test_against_free_flow_and_limit(tmp_path: Path) -> None:
     colours, _ = difference(run, tmp_path / "d.png", Asked(kind="difference", choice=rush))
     assert colours[0][0] > colours[0][2] + 60  # p85 of 14:00, which is off-peak, is 100
     limit = Asked(kind="difference", choice=rush, against="limit")
-    with pytest.raises(UsageError, match=r"no limits\.parquet: run again with --limit"):
+    with pytest.raises(UsageError, match=r"no limits\.parquet: run again with --speed-limit"):
         draw_finished(run, tmp_path / "e.png", DARK, limit)
     for name, column in (("free-flow", "free_flow"), ("limits", "limit")):
         rows = pa.table({"link": [11, 14], column: [5.0, 150.0]})
@@ -407,6 +426,56 @@ def test_a_table_that_was_changed_is_refused(tmp_path: Path) -> None:
         draw_finished(run, tmp_path / "m.png", DARK, Asked(kind="multiples"))
     with pytest.raises(UsageError, match="listed in the receipt"):
         draw_finished(run, run / "speeds.parquet", DARK, Asked(kind="multiples"))
+
+
+def test_the_line_of_time_ends_where_the_last_hour_does() -> None:
+    hours = Cells("hour", names_of_hours())
+    assert marks(hours, [*range(24)])[-1] == (1.0, "24")
+    assert marks(hours, [*range(6, 21)]) == [(0.0, "6"), (1.0, "21")]
+    assert hours.label((22, 23, 0, 1)) == "22:00 to 02:00"
+    assert hours.label((7, 8, 16)) == "07:00 to 09:00, 16:00 to 17:00"
+    assert hours.chosen("22-1") == (22, 23, 0, 1)
+
+
+def test_orange_and_blue_differ_for_the_colour_blind() -> None:
+    # Machado, Oliveira and Fernandes (2009), severity 1: protanopia, deuteranopia.
+    protan = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+              [-0.003882, -0.048116, 1.051998]]  # fmt: skip
+    deutan = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+              [-0.011820, 0.042940, 0.968881]]  # fmt: skip
+    for background in ("dark", "light", "none"):
+        ramp = diverging_ramp(background)
+        for seen in (np.array(protan), np.array(deutan)):
+            slower, equal, faster = ramp[[40, 128, 215]] @ seen.T
+            for one, two in ((slower, equal), (equal, faster), (slower, faster)):
+                assert np.linalg.norm(one - two) > 0.2
+
+
+@needs_curitiba
+def test_hours_of_real_drives_are_those_of_a_query(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    asked = RunRequest(
+        out, roads=RoadSource(str(CURITIBA / "roads.geojson")),
+        attribution="© OpenStreetMap contributors",
+    )  # fmt: skip
+    run_speeds(str(CURITIBA / "trips"), asked, Local(1))
+    fixes = fixes_of(sorted((CURITIBA / "trips").glob("*.json")), "America/Sao_Paulo")
+    write_by(out, "week-hour", fixes)
+    run = finished_run(out)
+    table = run.link_table()
+    found = speeds_by_cell(run, "hour", "mean", pa.array(table.ids))
+    speed, count = found.of(range(6, 10))
+    rows = duckdb.execute(
+        "select link, avg(speed), count(*) from fixes where hour between 6 and 9 group by link"
+    ).fetchall()
+    place = {link: number for number, link in enumerate(table.ids)}
+    for link, mean, n in rows:
+        assert abs(speed[place[link]] - mean) < 1e-3
+        assert count[place[link]] == n
+    assert len(rows) == int((count > 0).sum())
+    path = tmp_path / "m.png"
+    account = draw_finished(out, path, Picture(width_px=800), Asked(kind="multiples"))
+    assert account["drawn"] == 501
 
 
 def test_the_command_draws_and_names_what_is_missing(tmp_path: Path) -> None:
