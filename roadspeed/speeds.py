@@ -19,6 +19,7 @@ from roadspeed import positions
 from roadspeed.directed_fixes import MOVES, DirectedFixes
 from roadspeed.fix_fields import ID_BYTES
 from roadspeed.measures.calendar import Calendar
+from roadspeed.measures.driving_order import driving_order
 from roadspeed.measures.fixes import Fixes
 from roadspeed.measures.groupings import DIRECTION, PERIOD, Grouping, groupings_of
 from roadspeed.measures.measures import Measures, Stays
@@ -241,8 +242,7 @@ class Speeds(DirectedFixes):
 
 
 def in_order(r: mr.Records, trip: mr.Array | None) -> mr.Records:
-    """Give fixes by trip and time, as far as they have one."""
-    time = r.time
-    if trip is None and (len(time) == 0 or bool((time[1:] >= time[:-1]).all())):
-        return r
-    return r.ordered(positions.in_order(trip, time))
+    """Give fixes in the order in which they were driven."""
+    time, timed = r.time, r.has("time")
+    ascends = trip is None and bool(timed.all() and (time[1:] >= time[:-1]).all())
+    return r if ascends else r.ordered(driving_order(trip, time, timed))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roadspeed.measures.nearest_known import nearest_known
 from roadspeed.measures.segments import BACKWARD, FORWARD, UNKNOWN, Segments
 
 if TYPE_CHECKING:
@@ -101,15 +102,7 @@ def held(direction: Ints, trip: Array | None, link: Array, apart: Mask | None = 
         begins[1:] |= trip[1:] != trip[:-1]
     if apart is not None:
         begins |= apart
-    starts = np.flatnonzero(begins)
-    lengths = np.diff(starts, append=len(direction))
-    first, stop = np.repeat(starts, lengths), np.repeat(starts + lengths, lengths)
-    at = np.arange(len(direction))
-    known = direction != UNKNOWN
-    before = np.maximum.accumulate(np.where(known, at, -1))
-    after = np.minimum.accumulate(np.where(known, at, len(at))[::-1])[::-1]
-    source = np.where(before >= first, before, np.where(after < stop, after, at))
-    return np.asarray(direction[source])
+    return np.asarray(direction[nearest_known(direction != UNKNOWN, begins)])
 
 
 def _rows(ids: Array, link: Array) -> tuple[Ints, Ints]:

@@ -103,6 +103,7 @@ class Measures:
             traversals=mr.Sum,
             total=mr.Sum,
             squares=mr.WideSum,
+            timed=mr.Sum,
             duration_us=mr.Sum,
             **({"distance_mm": mr.Sum} if self.placed else {}),
             speed=mr.Histogram(BUCKET_UM),
@@ -159,10 +160,12 @@ class Measures:
         way = {}
         if self.placed and fixes.latitude is not None and fixes.longitude is not None:
             way["distance_mm"] = stays.distance_mm(fixes.latitude, fixes.longitude)[rows]
+        timed = fixes.timed if duration is not None and fixes.timed is not None else None
         return self.tables[grouping.table + STAYS].fold(
             fixes.link[stays.first][rows],
             *(one[rows] for one in at),
             traversals=1,
+            timed=0 if timed is None else timed[stays.first][rows].astype(np.int64),
             total=v,
             squares=v * v,
             duration_us=0 if duration is None else duration[rows],
@@ -202,7 +205,8 @@ class Measures:
         for name, column in _moments(s, s.traversals).items():
             columns[f"traversal_{name}"] = _spread(column, rows, len(n))
         if self.calendar is not None:
-            seconds = s.duration_us / (s.traversals * US_A_SECOND)
+            seconds = np.full(len(s.timed), np.nan)
+            np.divide(s.duration_us, s.timed * US_A_SECOND, out=seconds, where=s.timed > 0)
             columns["traversal_seconds"] = _spread(seconds, rows, len(n))
         if self.placed:
             with np.errstate(invalid="ignore"):
@@ -215,15 +219,24 @@ class Measures:
 
 
 def _stays_of(fixes: Fixes, stays: Stays) -> Traversals:
-    """Find the traversals of fixes that have a time; where none has, of all in their order."""
+    """Find the traversals of fixes with a time; of trips in which none has one, of all in order."""
     rule = stays.max_gap_us, stays.standing_um
     if fixes.time_us is None or fixes.timed is None or not fixes.timed.any():
         return traversals(fixes.trip, fixes.link, fixes.speed_um, None, *rule)
-    rows = np.flatnonzero(fixes.timed)
+    rows = np.flatnonzero(_in_stays(fixes.timed, fixes.trip))
     trip = None if fixes.trip is None else fixes.trip[rows]
     link, time_us = fixes.link[rows], fixes.time_us[rows]
     found = traversals(trip, link, fixes.speed_um[rows], time_us, *rule)
     return replace(found, first=rows[found.first], last=rows[found.last])
+
+
+def _in_stays(timed: mr.Array, trip: mr.Array | None) -> mr.Array:
+    """Say which fixes traversals are of: bool[n]."""
+    if trip is None or timed.all():
+        return timed
+    starts = np.flatnonzero(np.append(True, trip[1:] != trip[:-1]))
+    has_times = np.logical_or.reduceat(timed, starts)
+    return np.asarray(timed | ~np.repeat(has_times, np.diff(starts, append=len(trip))))
 
 
 def _with_cells(cells: list[Ints]) -> mr.Array | slice:
