@@ -156,22 +156,29 @@ class Measures:
     ) -> mr.Rows:
         at = [one[stays.first] for one in cells]
         rows = _with_cells(at)
-        v, duration = stays.speed_um[rows], stays.duration_us
-        way = {}
-        if self.placed and fixes.latitude is not None and fixes.longitude is not None:
-            way["distance_mm"] = stays.distance_mm(fixes.latitude, fixes.longitude)[rows]
-        timed = fixes.timed if duration is not None and fixes.timed is not None else None
+        v = stays.speed_um[rows]
         return self.tables[grouping.table + STAYS].fold(
             fixes.link[stays.first][rows],
             *(one[rows] for one in at),
             traversals=1,
-            timed=0 if timed is None else timed[stays.first][rows].astype(np.int64),
             total=v,
             squares=v * v,
-            duration_us=0 if duration is None else duration[rows],
             speed=v,
-            **way,
+            **{name: column[rows] for name, column in self._passed(fixes, stays).items()},
         )
+
+    def _passed(self, fixes: Fixes, stays: Traversals) -> dict[str, mr.Array]:
+        """Give the time and the way of traversals that have times: columns of their tables."""
+        if stays.duration_us is None or fixes.timed is None:
+            names = ("timed", "duration_us", *(("distance_mm",) if self.placed else ()))
+            return dict.fromkeys(names, np.zeros(len(stays), np.int64))
+        timed = fixes.timed[stays.first]
+        passed = {"timed": timed.astype(np.int64), "duration_us": stays.duration_us}
+        if self.placed and fixes.latitude is not None and fixes.longitude is not None:
+            # Those without a time are not of the traversal, whose way leads past them.
+            lat = np.where(fixes.timed, fixes.latitude, np.nan)
+            passed["distance_mm"] = np.where(timed, stays.distance_mm(lat, fixes.longitude), 0)
+        return passed
 
     def finish(self, merged: Mapping[str, mr.Columns]) -> dict[str, dict[str, mr.Array]]:
         """Turn merged tables into columns to write: table name -> column name -> array.
@@ -209,8 +216,9 @@ class Measures:
             np.divide(s.duration_us, s.timed * US_A_SECOND, out=seconds, where=s.timed > 0)
             columns["traversal_seconds"] = _spread(seconds, rows, len(n))
         if self.placed:
-            with np.errstate(invalid="ignore"):
-                metres_a_second = s.distance_mm * (US_A_SECOND // MM) / s.duration_us
+            metres_a_second = np.full(len(s.timed), np.nan)
+            way = s.distance_mm * (US_A_SECOND // MM)
+            np.divide(way, s.duration_us, out=metres_a_second, where=s.duration_us > 0)
             columns["traversal_space_mean"] = _spread(metres_a_second, rows, len(n))
         for p in PERCENTILES:
             column = getattr(s, f"speed_p{p}") / MICRO
