@@ -305,7 +305,8 @@ def test_the_projects_own_packages_travel_without_being_named() -> None:
     assert not any("__pycache__" in f or f.startswith("tests") for f in files)
     for folder in ("mapreduce/formats/scanner/", "mapreduce/tables/grouping/"):
         sent = [f for f in files if f.startswith(folder)]
-        assert sent == [f"{folder}__init__.py"]  # what was compiled here is not for hosts
+        assert f"{folder}__init__.py" in sent
+        assert all(f.endswith(".py") for f in sent)  # what was compiled here is not for hosts
 
 
 def test_a_tree_that_is_not_what_was_announced_is_refused(tmp_path: Path) -> None:
