@@ -22,7 +22,7 @@ from mapreduce.runs.folder_lock import holding
 from mapreduce.runs.object_list import objects_in
 from mapreduce.runs.receipt_file import read
 from mapreduce.runs.report import file_digest, published, write_receipt
-from tests.jobs.counting import Links, Rows
+from tests.jobs.counting import Links, PlainRows, Rows
 from tests.jobs.here import Here, StopError
 from tests.mapreduce.test_cli import JOB, mapreduce
 
@@ -114,6 +114,10 @@ def test_any_order_and_grouping_of_any_parts_gives_the_run_over_all(
         assert list(objects_in(out / sums.OBJECTS)) == list(
             objects_in(room / "whole" / sums.OBJECTS)
         )
+        ledger = object_list.head_in(out / sums.OBJECTS).ledger
+        for name in ("quarantined", "samples"):  # as in the whole listing, but for the address
+            whole = [(one.ordinal, f"memory/{one.key}") for one in getattr(known.ledger, name)]
+            assert [(one.ordinal, one.key) for one in getattr(ledger, name)] == whole
         assert "files are unchanged" in run_folder.verified(out)
 
 
@@ -132,6 +136,17 @@ def test_a_run_keeps_its_sums_whatever_happened_to_it(tmp_path: Path) -> None:
     }  # fmt: skip
     ran(tmp_path / "a", OBJECTS, sums=False)
     assert not {path.name for path in (tmp_path / "a").iterdir()} & set(sums.SUMS)
+
+
+def test_an_object_that_was_divided_is_listed_once(tmp_path: Path) -> None:
+    rows = b"".join(b'{"id":%d}\n' % (n % 50) for n in range(30_000))
+    for name in "ab":
+        ran(tmp_path / name, {name: rows}, job=PlainRows(), options=Options(split_bytes=100_000))
+        assert [o.address for o in objects_in(tmp_path / name / sums.OBJECTS)] == [f"memory/{name}"]
+    reference = "tests.jobs.counting:PlainRows"
+    result = added(tmp_path / "c", tmp_path / "a", tmp_path / "b", reference=reference)
+    assert result.receipt["objects"]["ok"] == 2
+    assert result.receipt["records"]["kept"] == 60_000
 
 
 def test_the_sums_of_a_retried_run_are_those_of_a_run_over_what_is_good_now(tmp_path: Path) -> None:
