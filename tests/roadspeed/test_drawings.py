@@ -153,6 +153,9 @@ def test_each_frame_has_the_colours_of_its_hour(
     assert is_slow(morning[0])
     assert is_fast(morning[1])
     assert is_grey(morning[2])
+    assert (morning[2] == night[2]).all()  # unchanged, where others around it changed
+    paper = frames[8][frames[8].shape[0] // 2, 2]
+    assert np.abs(morning[2] - paper).sum() > 40
     assert is_fast(morning[3])
     assert [is_fast(colour) for colour in midday] == [True, True, True, False]
     assert is_slow(midday[3])
