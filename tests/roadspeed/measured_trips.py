@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TRIPS = 8
+ZONE, HOLIDAY = ZoneInfo("Europe/London"), date(2019, 5, 9)
 BY = ("hour", "day", "date", "period", "week-hour", "direction", "direction-week-hour")
 PERIODS = ("morning=Mon-Fri 06:00-10:00", "night=22:00-05:00")
 
@@ -57,8 +59,8 @@ def job(form: str = "json", **more: Any) -> Speeds:
     given: dict[str, Any] = {
         "by": BY,
         "periods": PERIODS,
-        "holidays": (datetime(2019, 5, 9, tzinfo=UTC).toordinal() - 719163,),
-        "zone": mr.SideFile(mr.zone_file("Europe/London")),
+        "holidays": (HOLIDAY.toordinal() - date(1970, 1, 1).toordinal(),),
+        "zone": mr.SideFile(mr.zone_file(ZONE.key)),
         "direction_from": "field",
         "direction": "way",
         "direction_values": "F=forward,T=backward",
@@ -78,7 +80,7 @@ def as_document(mine: Rows) -> bytes:
 def as_parquet(mine: Rows) -> bytes:
     """Write Parquet whose times are timestamps."""
     table = pa.Table.from_pylist(mine)
-    times = pa.array([None if t is None else _moment(t) for t in table["time"].to_pylist()])
+    times = pa.array([None if t is None else moment(t) for t in table["time"].to_pylist()])
     table = table.set_column(table.column_names.index("time"), "time", times)
     out = io.BytesIO()
     pq.write_table(table, out, row_group_size=700)
@@ -88,12 +90,13 @@ def as_parquet(mine: Rows) -> bytes:
 def with_numbers(mine: Rows, scale: int) -> Rows:
     """Give the same rows with times as numbers: seconds, or so many in a second."""
     return [
-        row | {"time": None if row["time"] is None else _moment(row["time"]).timestamp() * scale}
+        row | {"time": None if row["time"] is None else moment(row["time"]).timestamp() * scale}
         for row in mine
     ]
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read a time of these rows."""
     return datetime.fromisoformat(text)
 
 
