@@ -11,7 +11,7 @@ from mapreduce.formats.field_path import is_nameable, path_of
 from mapreduce.safe_text import in_line
 from roadspeed.inspect.inspect import MARK, UNNAMED, Where
 from roadspeed.inspect.leaves import likely, odd_ids, shown, text_speed
-from roadspeed.inspect.traces import trace_of, unit_of, value_at
+from roadspeed.inspect.traces import time_of, trace_of, unit_of, value_at
 from roadspeed.trip import DEFAULT_SPEED_UNIT, GPX_PATHS, PATHS
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def _advice(found: Findings, typed: str) -> list[str]:
             f"Likely: link id at {shown(links[0])}, speed at {shown(speeds[0])} "
             f"(up to {place.leaves[speeds[0]].high:.5g}; {unit})."
         )
+    if links and seen.time is not None:
+        said.append(_times(found, *seen.time))
     if seen.trip:
         said.append(f"An object holds several trips: --trip {seen.trip} counts them by their id.")
     said += [
@@ -120,13 +122,14 @@ def _advice(found: Findings, typed: str) -> list[str]:
 class _Seen:
     """What the likely place of records holds of what a run needs.
 
-    `unit` is the unit of speed, "" where nothing tells; `trip` what `--trip` would be, "" where an
-    object holds one trip.
+    `time` is where times are, and their epoch; `unit` is the unit of speed, "" where nothing tells;
+    `trip` what `--trip` would be, "" where an object holds one trip.
     """
 
     links: list[Keys]
     speeds: list[Keys]
     trace: Trace | None
+    time: tuple[Keys, str] | None
     unit: str
     trip: str
 
@@ -142,7 +145,18 @@ class _Seen:
         trace = trace_of(place.leaves)
         unit = unit_of(place.samples, trace, speeds[0], trip) if trace and speeds else None
         named = f"/{head}" if head else (shown(trip) if trip else "")
-        return cls(links, speeds, trace, unit or "", named)
+        return cls(links, speeds, trace, time_of(place.leaves), unit or "", named)
+
+
+def _times(found: Findings, keys: Keys, epoch: str) -> str:
+    """Say with which options there are speeds by hour."""
+    at = found.at or Where()
+    usual = (GPX_PATHS if at.format == "gpx" else PATHS).time
+    path = keys[0] if at.format == "csv" else path_of(keys)
+    options = ["--by hour", "--timezone ZONE"]
+    options += [f"--time {shlex.quote(path)}"] if path != usual else []
+    options += [f"--time-epoch {epoch}"] if epoch else []
+    return f"Times at {shown(keys)}: {' '.join(options)} also gives speeds by hour of the day."
 
 
 def _no_link(place: RecordPlace, seen: _Seen) -> str:

@@ -42,15 +42,21 @@ class Trace:
 
 def trace_of(leaves: Mapping[Keys, Leaf]) -> Trace | None:
     """Give where position and time are likely to be, None where one of them is not there."""
-    lat, lon, time = (likely(role, leaves) for role in ("latitude", "longitude", "time"))
-    if not (lat and lon and time):
+    lat, lon, time = likely("latitude", leaves), likely("longitude", leaves), time_of(leaves)
+    return Trace(lat[0], lon[0], *time) if lat and lon and time else None
+
+
+def time_of(leaves: Mapping[Keys, Leaf]) -> tuple[Keys, str] | None:
+    """Give where the time is likely to be, and its epoch as in `Trace`; None where it is not."""
+    time = likely("time", leaves)
+    if not time:
         return None
     leaf = leaves[time[0]]
     if leaf.is_time:
-        return Trace(lat[0], lon[0], time[0], "")
+        return time[0], ""
     for epoch, (low, high) in EPOCHS.items():
         if low <= leaf.low and leaf.high <= high:
-            return Trace(lat[0], lon[0], time[0], epoch)
+            return time[0], epoch
     return None
 
 

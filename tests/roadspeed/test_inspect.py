@@ -73,6 +73,22 @@ def test_another_field_that_may_be_the_speed_is_named(tmp_path: Path) -> None:
     assert "speed_limit" not in said.partition("Likely")[2]
 
 
+@pytest.mark.parametrize(
+    ("time", "says"),
+    [
+        ("2019-08-26T22:17:27Z", "Times at t: --by hour --timezone ZONE --time t also"),
+        (1566857847, "Times at t: --by hour --timezone ZONE --time t --time-epoch s also"),
+        ("soon", ""),
+    ],
+)
+def test_times_are_found_and_what_they_are_good_for(
+    tmp_path: Path, time: object, says: str
+) -> None:
+    said = looked(tmp_path, a={"data": [{"edge_id": 5, "speed": 30, "time": time}] * 3})
+    assert says.replace(" t ", " time ").replace("at t:", "at time:") in said
+    assert ("Times at" in said) == bool(says)
+
+
 def test_a_speed_of_minus_one_where_there_is_none_is_a_speed(tmp_path: Path) -> None:
     fixes = [{"edge_id": 5, "speed": v} for v in (-1, 30, 40, -1, 50)]
     said = looked(tmp_path, a={"data": fixes})
