@@ -170,7 +170,7 @@ class MeasureOptions:
         option(
             "--publish",
             f"For publishing: at least --min-trips {PUBLISHED_TRIPS}, --trip-ends"
-            f" {PUBLISHED_ENDS_M:g}, and no least and greatest speeds.",
+            f" {PUBLISHED_ENDS_M:g}, no least and greatest speeds, and no sums.",
             MEASURES,
         ),
     ] = False

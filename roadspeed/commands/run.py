@@ -110,7 +110,7 @@ def run_command(
         layers=measures.layers(),
         attribution=credit,
         options=options,
-        sums=sums,
+        sums=sums and not measures.publish,
     )
     if start.detach:
         from mapreduce.commands.detach import leave_running
