@@ -35,19 +35,10 @@ if TYPE_CHECKING:
     from mapreduce.objects.selection import Selection, parse_sample
     from mapreduce.runs.driver import Options, Result, run
     from mapreduce.runs.progress import Progress, Resumed
+    from mapreduce.tables.arrays import Array, scaled
     from mapreduce.tables.histogram import Distributions, Histogram
-    from mapreduce.tables.table import (
-        Array,
-        Distinct,
-        Key,
-        Max,
-        Min,
-        Rows,
-        Sum,
-        Table,
-        WideSum,
-        scaled,
-    )
+    from mapreduce.tables.rules import Distinct, Key, Max, Min, Sum, WideSum
+    from mapreduce.tables.table import Rows, Table
     from mapreduce.time_cells import date, hour, weekday
     from mapreduce.time_zone import TimeZone, zone_file
 
@@ -88,16 +79,16 @@ _HOMES = {
     "SideFile": "mapreduce.job.side_file",
     "Distributions": "mapreduce.tables.histogram",
     "Histogram": "mapreduce.tables.histogram",
-    "Array": "mapreduce.tables.table",
-    "Distinct": "mapreduce.tables.table",
-    "Key": "mapreduce.tables.table",
-    "Max": "mapreduce.tables.table",
-    "Min": "mapreduce.tables.table",
+    "Array": "mapreduce.tables.arrays",
+    "Distinct": "mapreduce.tables.rules",
+    "Key": "mapreduce.tables.rules",
+    "Max": "mapreduce.tables.rules",
+    "Min": "mapreduce.tables.rules",
     "Rows": "mapreduce.tables.table",
-    "Sum": "mapreduce.tables.table",
+    "Sum": "mapreduce.tables.rules",
     "Table": "mapreduce.tables.table",
-    "WideSum": "mapreduce.tables.table",
-    "scaled": "mapreduce.tables.table",
+    "WideSum": "mapreduce.tables.rules",
+    "scaled": "mapreduce.tables.arrays",
     "date": "mapreduce.time_cells",
     "hour": "mapreduce.time_cells",
     "weekday": "mapreduce.time_cells",

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from mapreduce.errors import UsageError
 from mapreduce.runs.adding import Addition
 from mapreduce.runs.finished import finished_run
+from roadspeed.road_source import RoadSource
 from roadspeed.roads import Named
-from roadspeed.run import RoadSource, RunRequest, write_speeds
+from roadspeed.run import RunRequest, write_speeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mapreduce import MapReduceError, Progress, run
 from mapreduce.engines.local import Local
 from roadspeed.maps.picture import Picture
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.road_source import RoadSource
+from roadspeed.run import RunRequest, run_speeds
 from roadspeed.speeds import Speeds
 from roadspeed.town import make_town
 

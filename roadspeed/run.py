@@ -8,16 +8,14 @@ found out before the first trip is read is: options, libraries, names in the fol
 
 from __future__ import annotations
 
-import filecmp
 import importlib
-import os
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from mapreduce import Options, Progress, SideFile, UsageError, run
+from mapreduce import Options, Progress, UsageError, run
 from mapreduce.errors import MapReduceError
 from mapreduce.runs.folder_lock import holding
 from mapreduce.runs.report import published, write_account, write_receipt
@@ -28,7 +26,7 @@ from roadspeed.outputs import LinkTable, Told, write_outputs
 from roadspeed.outputs.column_docs import FILES
 from roadspeed.outputs.measure_files import MeasureTables
 from roadspeed.outputs.write import has_gdal
-from roadspeed.roads import Named
+from roadspeed.road_source import RoadSource, with_courses
 from roadspeed.speeds import Speeds
 from roadspeed.statistics import MICRO
 
@@ -45,16 +43,7 @@ if TYPE_CHECKING:
 
 GDAL = "pyogrio"
 LIBRARIES = ("pyarrow.parquet", "shapely", "pyproj")
-COURSES = ".courses.npz"  # in the folder of a run whose directions are told by the roads
 DRAWING = ("matplotlib.figure", "PIL.Image")
-
-
-@dataclass(frozen=True, slots=True)
-class RoadSource:
-    """Where geometry comes from, and what is called how there; see `roadspeed.roads.join`."""
-
-    where: str
-    named: Named = field(default_factory=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +116,7 @@ def run_speeds(
 
     def read(wanted: RunRequest) -> Result:
         return run(
-            _with_courses(wanted, on_progress),
+            with_courses(wanted.job, wanted.roads, wanted.out, on_progress),
             source,
             engine=engine,
             folder=wanted.out,
@@ -220,29 +209,6 @@ def _with_ids(roads: RoadSource | None, job: Speeds) -> RoadSource | None:
     if roads is None:
         return None
     return replace(roads, named=replace(roads.named, text_ids=job.link_type == "text"))
-
-
-def _with_courses(wanted: RunRequest, tell: Callable[[Progress], None]) -> Speeds:
-    """Give the job with the lines of links, if it tells directions by them."""
-    job, roads = wanted.job, wanted.roads
-    if not job.holds_direction or job.courses is not None:
-        return job
-    if roads is None:
-        raise UsageError(f"--direction-from {job.direction_from} needs --roads: the lines of links")
-    from roadspeed.roads import courses  # noqa: PLC0415 - shapely loads when it is needed
-
-    def on_rows(done: int, total: int | None) -> None:
-        tell(Progress("courses", done, total, "roads"))
-
-    wanted.out.mkdir(parents=True, exist_ok=True)
-    path = wanted.out / COURSES
-    made = path.with_name(f"{COURSES}.{os.getpid()}")
-    courses(roads.where, roads.named, on_progress=on_rows).write(made)
-    if path.exists() and filecmp.cmp(made, path, shallow=False):
-        made.unlink()  # a run that goes on has it as it was
-    else:
-        made.replace(path)
-    return replace(job, courses=SideFile(path))
 
 
 def left_out(receipt: Mapping[str, Any]) -> list[str]:

@@ -154,7 +154,7 @@ class SlotProcess:
     @property
     def schemas(self) -> tuple[Schema, ...]:
         """The job's tables, once a process has been ready."""
-        from mapreduce.tables.table import Schema  # noqa: PLC0415 - an agent, which has no use for them, loads no numpy
+        from mapreduce.tables.table import Schema  # noqa: PLC0415 - an agent loads no numpy, and has no use for them
 
         return msgspec.msgpack.decode(self._schemas, type=tuple[Schema, ...])
 

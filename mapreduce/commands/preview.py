@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mapreduce.objects import Store
     from mapreduce.plan import Piece
     from mapreduce.runs.driver import Options
+    from mapreduce.tables.arrays import Array
     from mapreduce.tables.partial import Partial
-    from mapreduce.tables.table import Array
 
 SHOWN_ROWS = 10
 TIMED_BYTES = 64 << 20

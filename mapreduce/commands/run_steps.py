@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mapreduce.job.job import Job
     from mapreduce.runs.driver import Options, Result
     from mapreduce.runs.progress import OnBegun, Resumed
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
 
 ROWS_AT_ONCE = 65_536
 OURS = frozenset(("quarantine", "dropped"))

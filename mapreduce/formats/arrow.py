@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mapreduce.formats.field_column import Mask
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
 
 OFFSETS: Final = {"string": "<i4", "binary": "<i4", "large_string": "<i8", "large_binary": "<i8"}
 MAX_ASCII: Final = 0x7F

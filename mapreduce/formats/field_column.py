@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 BLANKS: Final = {"f": np.nan, "S": b"", "O": b""}  # what stands where a value is absent; else 0

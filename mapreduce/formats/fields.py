@@ -30,14 +30,14 @@ from mapreduce.formats.leaves import (
 )
 from mapreduce.formats.times import SECOND_US, TIME_BYTES, microseconds
 from mapreduce.safe_text import shown_value
-from mapreduce.tables.table import MAX_KEY_WIDTH
+from mapreduce.tables.rules import MAX_KEY_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mapreduce.formats.field_column import Mask
     from mapreduce.formats.times import Ints
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
     from mapreduce.time_zone import TimeZone
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from mapreduce.formats.field_column import FieldColumn
     from mapreduce.formats.gpx_points import Path, Point
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
 
 NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 IN_NUMBERS: Final = b"0123456789+-.eE \t\r\n"  # of these, `float` takes what NUMBER does

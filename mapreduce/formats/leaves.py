@@ -14,12 +14,12 @@ import numpy as np
 
 from mapreduce.formats.nan_tokens import UNMARKED
 from mapreduce.safe_text import shortened, shown_value
-from mapreduce.tables.table import INT64_MAX
+from mapreduce.tables.arrays import INT64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
 
 # The two lowest int64 values mark what is absent and what is bad, so as ids they do not fit.
 ABSENT_INT: Final = -(2**63)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mapreduce.formats.field_column import FieldColumn, Mask
     from mapreduce.formats.fields import Field
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
 
 NOT_A_RECORD: Final = "not_a_record"
 JOINED_AT_ONCE: Final = 1 << 10  # a part of one record takes a kilobyte

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from mapreduce.tables.table import Array
+    from mapreduce.tables.arrays import Array
     from mapreduce.time_zone import TimeZone
 
 Ints: TypeAlias = npt.NDArray[np.int64]

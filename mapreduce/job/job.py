@@ -18,12 +18,13 @@ import numpy as np
 
 from mapreduce.errors import JobError
 from mapreduce.job.views import Columns
-from mapreduce.tables.table import Array, Rows, Schema, Table
+from mapreduce.tables.table import Rows, Schema, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapreduce.formats.formats import Format
+    from mapreduce.tables.arrays import Array
     from mapreduce.tables.partial import Partial
 
 Output: TypeAlias = "Mapping[str, Array]"  # column name -> values, all of one length

@@ -15,7 +15,7 @@ from mapreduce.errors import JobError
 from mapreduce.formats.parsed import Parsed
 from mapreduce.tables.histogram import Distributions, percentile_names
 from mapreduce.tables.partial import distinct_counts, wide_total
-from mapreduce.tables.table import run_starts
+from mapreduce.tables.runs import run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from mapreduce.formats.field_column import Mask
     from mapreduce.plan import Piece
+    from mapreduce.tables.arrays import Array
     from mapreduce.tables.histogram import Histogram
     from mapreduce.tables.partial import TablePartial
-    from mapreduce.tables.table import Array
 
 Drops: TypeAlias = "list[tuple[str, npt.NDArray[np.int64]]]"
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -15,7 +15,7 @@ from mapreduce.objects import Networked
 from mapreduce.objects.listing import objects_of, prefix_of
 from mapreduce.objects.selection import ignored
 from mapreduce.runs.journal import Journal, Listing
-from mapreduce.tables.table import Rule
+from mapreduce.tables.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mapreduce.ledger import Ledger
     from mapreduce.runs.kept import Kept
     from mapreduce.runs.object_list import Coverage
+    from mapreduce.tables.arrays import Array
     from mapreduce.tables.partial import Partial
-    from mapreduce.tables.table import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from mapreduce.errors import MapReduceError
-from mapreduce.tables.table import LIMB_BITS
+from mapreduce.tables.runs import LIMB_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mapreduce.tables.arrays import Array, Ints
     from mapreduce.tables.partial import Partial, TablePartial
-    from mapreduce.tables.table import Array, Ints
 
 Value: TypeAlias = "int | bytes"
 MODULUS: Final = 1 << 64

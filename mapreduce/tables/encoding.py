@@ -18,10 +18,14 @@ import numpy as np
 
 from mapreduce.errors import PartialError
 from mapreduce.tables.partial import Partial, TablePartial
-from mapreduce.tables.table import LIMB_MASK, MAX_KEY_WIDTH, Array, Schema
+from mapreduce.tables.rules import MAX_KEY_WIDTH
+from mapreduce.tables.runs import LIMB_MASK
+from mapreduce.tables.table import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from mapreduce.tables.arrays import Array
 
 MAGIC: Final = b"MRPS"
 VERSION: Final = 1

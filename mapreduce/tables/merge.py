@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from mapreduce.tables.arrays import Array, Ints
 from mapreduce.tables.grouping import grouped
-from mapreduce.tables.table import Array, Ints, Schema, carried, checked_sum, run_starts
+from mapreduce.tables.runs import carried, checked_sum, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
+
+    from mapreduce.tables.table import Schema
 
 Columns: TypeAlias = tuple[tuple[Array, ...], tuple[Ints, ...]]  # keys, values
 

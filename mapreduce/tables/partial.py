@@ -16,12 +16,15 @@ import numpy as np
 from mapreduce.errors import JobError, PartialError
 from mapreduce.tables.grouping import grouped
 from mapreduce.tables.merge import collapsed, merged_runs, order_of, sorted_rows
-from mapreduce.tables.table import LIMB_BITS, Array, Column, Ints, Rows, Schema, Table, run_starts
+from mapreduce.tables.runs import LIMB_BITS, run_starts
+from mapreduce.tables.table import Column, Rows, Schema, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from mapreduce.tables.arrays import Array, Ints
 
 
 @dataclass(frozen=True, slots=True)

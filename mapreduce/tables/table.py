@@ -3,86 +3,31 @@
 A table has integer keys (int64, or bytes of a declared width) and integer values, each merged by
 one rule. `Table.fold` is the heart of a job: records of equal keys become one row before anything
 is sorted (see `grouping`); where that is numpy's to do, each run of them does, since consecutive
-records mostly share their key. Floats are refused (scale
-them first), sums that could pass int64 raise, and a key longer than declared is counted, never cut.
+records mostly share their key. Floats are refused (scale them first), sums that could pass int64
+raise, and a key longer than declared is counted, never cut.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from mapreduce.errors import JobError
-from mapreduce.tables import grouping
+from mapreduce.tables.arrays import INT64_MAX, Array, Ints, integers
 from mapreduce.tables.grouping import grouped
 from mapreduce.tables.histogram import Histogram, percentile_names
+from mapreduce.tables.key_column import key_column
+from mapreduce.tables.rules import MAX_KEY_WIDTH, Counted, Key, Max, Rule, Sum
+from mapreduce.tables.runs import folded_runs, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-Array: TypeAlias = npt.NDArray[Any]
-
-LIMB_BITS: Final = 32
-LIMB_MASK: Final = (1 << LIMB_BITS) - 1
-INT64_MAX: Final = 2**63 - 1
-SCALED_LIMIT: Final = 2.0**62
-MAX_KEY_WIDTH: Final = 1024
 TAKEN: Final = frozenset(("asdict", "limbs", "self"))
-
-
-class Rule(enum.Enum):
-    """How two values of one key become one."""
-
-    SUM = "sum"
-    WIDE_SUM = "wide"
-    MIN = "min"
-    MAX = "max"
-    DISTINCT = "distinct"
-
-
-Sum: Final = Rule.SUM
-WideSum: Final = Rule.WIDE_SUM
-Min: Final = Rule.MIN
-Max: Final = Rule.MAX
-
-
-def Distinct(*, per: str | Key) -> Rule | Counted:  # noqa: N802 - reads as a rule beside Sum and Min
-    """Count the distinct things in which a key occurs: each counts once, however often it does.
-
-    Parameters
-    ----------
-    per
-        "object" counts objects. Any other name, or a `Key` for text, counts the distinct values
-        that `fold` is given under it: `Distinct(per="trip")` and `fold(…, trip=r.trip)`. That is
-        exact wherever these values lie, also where one is in several objects, and costs a row for
-        each pair of key and value.
-    """
-    if per == "object":
-        return Rule.DISTINCT
-    if isinstance(per, str) and per:
-        per = Key(per)
-    if isinstance(per, Key):
-        return Counted(per)
-    raise JobError(f"Distinct(per=…): expected 'object', a name or a Key, got {per!r}")
-
-
-class Key(msgspec.Struct, frozen=True):
-    """One key column: int64 when `width` is 0, else bytes of at most `width` (no NUL inside)."""
-
-    name: str
-    width: int = 0
-
-
-class Counted(msgspec.Struct, frozen=True):
-    """A column that counts the distinct values of a key of its own; see `Distinct`."""
-
-    key: Key
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -203,7 +148,7 @@ class Table:
         columns: list[Array] = []
         kept: npt.NDArray[np.bool_] | None = None
         for key, given in zip(self.keys, keys, strict=True):
-            column, good = _key_column(key, given)
+            column, good = key_column(key, given)
             columns.append(column)
             if good is not None:
                 kept = good if kept is None else kept & good
@@ -225,7 +170,7 @@ class Table:
         folded = tuple(c[starts] for c in columns)
         out: list[Ints] = []
         for name, rule in self.values.items():
-            out += _folded(rule, given_values[name], starts, n, f"{self.name}.{name}")
+            out += folded_runs(rule, given_values[name], starts, n, f"{self.name}.{name}")
         return Rows(self, folded, tuple(out), refused, behind)
 
     def _behind(self, name: str, keys: Sequence[Any], values: dict[str, Any]) -> Rows:
@@ -285,146 +230,6 @@ class Table:
             raise JobError(f"{self.name}.fold takes {expected}; got {got}")
 
 
-def scaled(values: npt.NDArray[np.float64], per_unit: int) -> Ints:
-    """Whole numbers of 1/`per_unit`: `rint(values * per_unit)` as int64, floats masked before.
-
-    Raises
-    ------
-    JobError
-        Where a value is NaN, infinite, or does not fit (the cast differs between processors), and
-        where `per_unit` is below 1.
-    """
-    if per_unit < 1:
-        raise JobError(f"scaled: expected at least 1 part of a unit, got {per_unit}")
-    values = np.asarray(values, dtype=np.float64)
-    most = SCALED_LIMIT / per_unit
-    if (quick := grouping.scaled(values, per_unit, most)) is not None:
-        return quick
-    if len(values) and not (-most < values.min() and values.max() < most):  # false for NaN too
-        raise JobError(
-            f"scaled: a value is NaN, infinite, or above 2**62 / {per_unit}; mask it first"
-        )
-    return np.rint(values * per_unit).astype(np.int64)
-
-
-def integers(values: Any, what: str) -> Ints:
-    """Give an int64 array; refuse floats and what does not fit."""
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise JobError(f"{what}: expected one dimension, got {array.ndim}")
-    if array.dtype == np.int64:
-        return array
-    if array.dtype.kind in "biu" and np.can_cast(array.dtype, np.int64):
-        return array.astype(np.int64)
-    if len(array) == 0:
-        return np.zeros(0, dtype=np.int64)
-    if array.dtype.kind == "u" and int(array.max()) <= INT64_MAX:
-        return array.astype(np.int64)
-    hint = " Scale it first: mapreduce.scaled(x, 1_000_000)." if array.dtype.kind == "f" else ""
-    raise JobError(f"{what}: expected integers that fit int64, got {array.dtype}.{hint}")
-
-
 def _in_fold(rule: Rule) -> str:
     """Name a rule as `grouped` has it: whatever is distinct is there once, in one fold."""
     return "max" if rule is Rule.DISTINCT else rule.value
-
-
-def run_starts(keys: Sequence[Array]) -> npt.NDArray[np.intp]:
-    """Positions at which a run of equal keys begins."""
-    begins = np.ones(len(keys[0]), dtype=np.bool_)
-    np.not_equal(keys[0][1:], keys[0][:-1], out=begins[1:])
-    for key in keys[1:]:
-        begins[1:] |= key[1:] != key[:-1]
-    (starts,) = begins.nonzero()
-    return starts
-
-
-def checked_sum(x: Ints, starts: npt.NDArray[np.intp], what: str) -> Ints:
-    """Sum groups that begin at `starts`; raise where one passes int64 (numpy would wrap)."""
-    if len(x) == 0:
-        return x
-    largest = max(abs(int(x.max())), abs(int(x.min())))
-    if largest * len(x) > INT64_MAX:
-        about = np.add.reduceat(np.abs(x.astype(np.float64)), starts)
-        if float(about.max()) >= 2.0**62:
-            high = np.add.reduceat(x >> LIMB_BITS, starts)
-            high += np.add.reduceat(x & LIMB_MASK, starts) >> LIMB_BITS
-            if int(high.max()) >= 2**31 or int(high.min()) < -(2**31):
-                raise JobError(f"{what}: a sum exceeds int64; declare the column WideSum")
-    return np.add.reduceat(x, starts)
-
-
-def carried(high: Ints, low: Ints) -> tuple[Ints, Ints]:
-    """Bring limbs to their one normal form: 0 <= low < 2**32."""
-    return high + (low >> LIMB_BITS), low & LIMB_MASK
-
-
-def _folded(
-    rule: Rule, value: Ints | int, starts: npt.NDArray[np.intp], n: int, what: str
-) -> list[Ints]:
-    """Fold one declared column: the value of each run, or the two limbs of a wide sum."""
-    if rule is Rule.DISTINCT:
-        return [np.ones(len(starts), dtype=np.int64)]
-    if rule is Rule.SUM and isinstance(value, int) and value == 1:  # a count: the runs' lengths
-        return [_lengths(starts, n)]
-    if isinstance(value, int):
-        value = np.full(n, value, dtype=np.int64)
-    if n == 0:
-        return [value] * (2 if rule is Rule.WIDE_SUM else 1)
-    if rule is Rule.WIDE_SUM:
-        high = np.add.reduceat(value >> LIMB_BITS, starts)
-        return list(carried(high, np.add.reduceat(value & LIMB_MASK, starts)))
-    if rule is Rule.SUM:
-        return [checked_sum(value, starts, what)]
-    extreme = np.minimum if rule is Rule.MIN else np.maximum
-    return [extreme.reduceat(value, starts)]
-
-
-def _lengths(starts: npt.NDArray[np.intp], n: int) -> Ints:
-    """Give the lengths of the runs that begin at `starts`, the last of which ends at `n`."""
-    lengths = np.empty(len(starts), dtype=np.int64)
-    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
-    lengths[-1:] = n - starts[-1:]
-    return lengths
-
-
-def _key_column(key: Key, values: Any) -> tuple[Array, npt.NDArray[np.bool_] | None]:
-    """Give the key's column and, where some value is too long or holds a NUL, which are good."""
-    if not key.width:
-        return integers(values, key.name), None
-    array = values if isinstance(values, np.ndarray) else _objects(values)
-    if array.ndim != 1 or array.dtype.kind not in "SO":
-        raise JobError(
-            f"key {key.name!r}: expected bytes in one dimension, got {array.dtype} in {array.ndim};"
-            " encode text first"
-        )
-    if array.dtype.kind == "S":
-        return _fixed_width(key, np.ascontiguousarray(array))
-    items = array.tolist()
-    if not all(type(v) is bytes for v in items):
-        raise JobError(f"key {key.name!r}: expected bytes, got {array.dtype}; encode text first")
-    if not items or (b"\x00" not in b"".join(items) and max(map(len, items)) <= key.width):
-        return np.array(items, dtype=f"S{key.width}"), None
-    good = np.array([len(v) <= key.width and b"\x00" not in v for v in items])
-    whole = [v if g else b"" for v, g in zip(items, good.tolist(), strict=True)]
-    return np.array(whole, dtype=f"S{key.width}"), good
-
-
-def _fixed_width(key: Key, array: Array) -> tuple[Array, npt.NDArray[np.bool_] | None]:
-    """Do the same for numpy's own bytes, whose NULs at the end mean that there is no more."""
-    wide = np.dtype(f"S{key.width}")
-    if not array.dtype.itemsize:
-        return array.astype(wide), None
-    raw = array.view(np.uint8).reshape(len(array), array.dtype.itemsize)
-    length = np.char.str_len(array)
-    good = (length <= key.width) & (np.count_nonzero(raw, axis=1) == length)
-    if good.all():
-        return array.astype(wide), None
-    return np.where(good, array, b"").astype(wide), good
-
-
-def _objects(values: Sequence[Any]) -> Array:
-    """Give a list as an array of its very objects: as numpy's bytes they would lose NULs."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

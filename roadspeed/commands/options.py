@@ -13,7 +13,7 @@ from roadspeed.trip import DEFAULT_MAX_SPEED, DEFAULT_SPEED_UNIT, PATHS
 
 if TYPE_CHECKING:
     from roadspeed.maps.picture import Picture
-    from roadspeed.run import RoadSource
+    from roadspeed.road_source import RoadSource
 
 TRIPS = "What the trips look like"
 MAP = "The map"
@@ -61,8 +61,8 @@ class RoadOptions:
         UsageError
             If another option for roads is given without `--roads`.
         """
+        from roadspeed.road_source import RoadSource
         from roadspeed.roads import Named
-        from roadspeed.run import RoadSource
 
         if self.roads is None:
             self._refuse_names()

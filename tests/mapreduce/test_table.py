@@ -13,7 +13,8 @@ import mapreduce as mr
 from mapreduce.errors import JobError
 from mapreduce.runs.lister import is_divisible
 from mapreduce.tables import partial
-from mapreduce.tables.table import INT64_MAX, LIMB_MASK, scaled
+from mapreduce.tables.arrays import INT64_MAX, scaled
+from mapreduce.tables.runs import LIMB_MASK
 from tests.jobs.trips import TripsByLink
 
 INT64 = st.integers(-(2**63), INT64_MAX)

@@ -35,7 +35,8 @@ from roadspeed.maps.speeds_by_cell import speeds_by_cell
 from roadspeed.outputs import LinkTable
 from roadspeed.outputs.link_table import Told
 from roadspeed.outputs.parquet import write_parquet
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.road_source import RoadSource
+from roadspeed.run import RunRequest, run_speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.roadspeed.cell_files import entered, fixes_of, with_cells, write_by
 

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 import mapreduce as mr
 from mapreduce.engines.local import Local
 from roadspeed.cli import app
+from roadspeed.road_source import RoadSource
 from roadspeed.roads import Named, join
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.run import RunRequest, run_speeds
 from roadspeed.speeds import Speeds
 from tests.curitiba import CURITIBA, needs_curitiba
 from tests.roadspeed.rows import as_columns, as_csv, as_lines, as_parquet

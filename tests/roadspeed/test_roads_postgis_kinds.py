@@ -12,9 +12,10 @@ import shapely
 from mapreduce.engines.local import Local
 from mapreduce.errors import UsageError
 from roadspeed import roads
+from roadspeed.road_source import RoadSource
 from roadspeed.roads.postgis.url import address_of
 from roadspeed.roads.rows.answer import Named
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.run import RunRequest, run_speeds
 
 if TYPE_CHECKING:
     from pathlib import Path

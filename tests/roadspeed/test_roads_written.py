@@ -13,7 +13,8 @@ import shapely
 from mapreduce.engines.local import Local
 from mapreduce.errors import UsageError
 from roadspeed import roads
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.road_source import RoadSource
+from roadspeed.run import RunRequest, run_speeds
 from tests.roadspeed import (
     road_files_arrow,
     road_files_crs,

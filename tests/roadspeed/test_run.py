@@ -18,7 +18,8 @@ from PIL import Image
 
 from mapreduce.engines.local import Local
 from mapreduce.runs.folder_lock import claimed
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.road_source import RoadSource
+from roadspeed.run import RunRequest, run_speeds
 from roadspeed.town import make_town
 from tests.curitiba import CURITIBA, needs_curitiba
 

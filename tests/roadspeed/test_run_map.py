@@ -19,7 +19,8 @@ from mapreduce.runs.sums import SUMS
 from roadspeed.maps import map_file
 from roadspeed.maps.picture import Picture
 from roadspeed.maps.redraw import redraw
-from roadspeed.run import RoadSource, RunRequest, run_speeds
+from roadspeed.road_source import RoadSource
+from roadspeed.run import RunRequest, run_speeds
 from tests.roadspeed.test_outputs_whole import no_file_beyond
 
 if TYPE_CHECKING:
