@@ -106,7 +106,7 @@ class Speeds(DirectedFixes):
             trip=None if trip is None else trip.keys[-1],
             groupings=groupings,
             calendar=self._calendar() if self.by and self.time else None,
-            stays=stays if self.traversals else None,
+            stays=stays if self.by and self.traversals else None,
             limited=bool(self.speed_limit),
             placed=self.has_positions and self.has_times,
         )
