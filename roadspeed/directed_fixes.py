@@ -49,8 +49,8 @@ class DirectedFixes(FixFields):
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
-        super().__post_init__()
         self._check_direction()
+        super().__post_init__()
 
     @property
     def is_matched(self) -> bool:

@@ -109,7 +109,8 @@ class FixFields(mr.Job):
             self.records  # noqa: B018 - whether its paths can be read
         except mr.JobError as error:
             raise mr.UsageError(
-                f"--records-at, --link, --speed, --trip, --delimiter, --decimal: {error}"
+                "--records-at, --link, --speed, --trip, --time, --direction, --heading,"
+                f" --speed-limit, --delimiter, --decimal: {error}"
             ) from None
 
     @cached_property

@@ -154,6 +154,7 @@ def write_speeds(
             table = link_table(result, joined, wanted.job.unit, wanted.told())
             table, receipt["publishing"] = _published(table, wanted)
             more, receipt["groupings"] = _measured(result, wanted, table, room)
+            receipt["limited_fixes"] = _limited(result)
             files = [
                 *write_outputs(room, table).values(),
                 *more,
@@ -315,6 +316,12 @@ def _measured(
         layers=wanted.layers,
     )
     return tables.write(folder, links)
+
+
+def _limited(result: Result) -> int | None:
+    """Give how many fixes have a posted limit; None where none is read."""
+    limits = result.tables.get("limits")
+    return None if limits is None else int(np.asarray(limits["limit_fixes"]).sum())
 
 
 def sample_note(receipt: dict[str, Any]) -> str | None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 TIMES: Final = "Times"
 MEASURES: Final = "Measures"
+UNUSED: Final = (  # without --by
+    "period", "holidays", "traversals", "standing", "direction", "direction_values", "heading",
+    "direction_from",
+)  # fmt: skip
 PUBLISHED_TRIPS: Final = 5
 PUBLISHED_ENDS_M: Final = 200.0
 
@@ -215,6 +219,8 @@ class MeasureOptions:
 
         if self.min_trips < 1:
             raise UsageError(f"--min-trips is 1 or more, got {self.min_trips}")
+        if self.trip_ends < 0:
+            raise UsageError(f"--trip-ends is 0 or more metres, got {self.trip_ends:g}")
         by = self._groupings()
         if not by:
             self._refuse_unused()
@@ -247,6 +253,7 @@ class MeasureOptions:
 
     def _refuse_unused(self) -> None:
         default = MeasureOptions()
-        for name in ("period", "holidays", "traversals", "standing", "direction", "heading"):
+        for name in UNUSED:
             if getattr(self, name) != getattr(default, name):
-                raise UsageError(f"--{name} needs --by")
+                typed = "no-traversals" if name == "traversals" else name.replace("_", "-")
+                raise UsageError(f"--{typed} needs --by")

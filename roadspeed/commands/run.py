@@ -127,6 +127,7 @@ def _run(
     from mapreduce.commands.run_steps import begun_in, tell
     from mapreduce.console.terminal import OVER_LIMIT, Terminal
     from roadspeed.inspect.plausible import few_fixes, roads_warning, unit_warning
+    from roadspeed.inspect.untold import untold
     from roadspeed.maps.map_file import lines_of, unsettable
     from roadspeed.run import left_out, run_speeds
     from roadspeed.trip import HELPS
@@ -142,6 +143,8 @@ def _run(
     tell(receipt, wanted.out, as_json=as_json, helps=HELPS)
     for line in [*lines_of(receipt["map"]), *left_out(receipt)]:
         say(line, err=as_json)
+    for line in untold(receipt, wanted.job):
+        say(line, err=True)
     told = receipt["geometry"]["joined"] and roads_warning(few, wanted.out / "speeds.parquet")
     if told:
         say(told, err=True)

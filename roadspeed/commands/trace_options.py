@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from roadspeed.speeds import Speeds
 
 POSITIONS = "Positions: where fixes have no link, or no speed"
+PLACES = ("latitude", "longitude")
 SPEED_SOURCES = ("field", "positions", "matched")
 
 
@@ -85,19 +86,22 @@ class TraceOptions:
         if self.osm is None and self.speed_from == "matched":
             raise UsageError("--speed-from matched needs --osm: the roads along which to measure")
         traced = self.osm is not None or self.speed_from != "field"
-        if not traced and not given.get("by"):
-            times.refuse("--by, --osm, or --speed-from positions")
+        trims = given.get("trip_ends", 0) > 0
+        if not (traced or trims or given.get("by")):
+            times.refuse("--by, --trip-ends, --osm, or --speed-from positions")
         given |= times.parameters(given["format"])
         if not traced:
-            from roadspeed.speeds import Speeds
-
-            self._refuse_unused()
-            return Speeds(**given)
-        places = {name: getattr(self, name) for name in ("latitude", "longitude")}
+            moves = given.get("direction_from") in {"heading", "moves"}
+            self._refuse_unused(placed=trims or moves)
+        places = {name: getattr(self, name) for name in PLACES}
         if given["format"] == "gpx":
             usual = {name: getattr(GPX_PATHS, name) for name in places}
             places |= {k: v for k, v in usual.items() if places[k] == getattr(PATHS, k)}
         given |= places
+        if not traced:
+            from roadspeed.speeds import Speeds
+
+            return Speeds(**given)
         if self.osm is None:
             from roadspeed.traced_speeds import TracedSpeeds
 
@@ -118,12 +122,15 @@ class TraceOptions:
         folder = folder_of(self.osm, partial(say, err=True))
         return replace(job, tiles=SideFile(folder.tiles), ways=SideFile(folder.links))
 
-    def _refuse_unused(self) -> None:
+    def _refuse_unused(self, *, placed: bool) -> None:
         default = TraceOptions()
         for one in fields(self):
+            if placed and one.name in PLACES:
+                continue
             if getattr(self, one.name) != getattr(default, one.name):
                 name = one.name.replace("_", "-")
-                raise UsageError(f"--{name} needs --osm, or --speed-from positions")
+                also = ", --trip-ends" if one.name in PLACES else ""
+                raise UsageError(f"--{name} needs --osm{also}, or --speed-from positions")
 
     def attribution(self) -> str:
         """Return whom to credit for the roads of `--osm`."""

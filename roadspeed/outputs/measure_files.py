@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from roadspeed.measures.groupings import LINK, Grouping
+from roadspeed.measures.groupings import DIRECTION, LINK, Grouping
+from roadspeed.measures.segments import UNKNOWN
 from roadspeed.measures.small_cells import published
 from roadspeed.outputs.cell_tables import DOCS, CellTable, write_cells
 from roadspeed.outputs.wide_tables import has_wide, write_wide
@@ -73,6 +74,9 @@ class MeasureTables:
                 "fixes": fixes,
                 "without_cell": self.kept - fixes,
             }
+            if DIRECTION in one.parts:
+                unknown = columns["fixes"][columns[DIRECTION] == UNKNOWN]
+                said[one.name]["unknown_direction"] = int(unknown.sum())
         for name, stem in STEMS.items():
             if stem in self.tables:
                 columns = self.tables[stem]
