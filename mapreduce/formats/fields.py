@@ -177,8 +177,11 @@ class Text:
 
     @property
     def scanned_as(self) -> ScanLeaf | None:
-        """How a `Scanner` reads it; one without a width, or of integers, it can't."""
-        return None if self.width is None or self.integers else ("t", self.width)
+        """How a `Scanner` reads it; one without a width it can't.
+
+        At an integer it gives up, and leaves the document to msgspec.
+        """
+        return None if self.width is None else ("t", self.width)
 
     def scanned(self, values: bytearray, states: bytes, seen: int) -> FieldColumn:
         """Turn what a `Scanner` found into a column of bytes."""

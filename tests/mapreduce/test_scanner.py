@@ -115,6 +115,27 @@ def test_it_gives_up_at_what_is_out_of_the_ordinary(odd: str) -> None:
     outcome(odd.encode(), form)
 
 
+words = st.one_of(st.none(), st.text(max_size=5), st.sampled_from(["F", "-7", "", "\u00e9"]))
+
+
+@given(st.lists(st.one_of(words, st.integers(), st.booleans(), st.floats(allow_nan=False))))
+def test_texts_that_may_be_integers_are_read_alike_and_texts_alone_quickly(
+    values: list[Any],
+) -> None:
+    form = Json(at="", w=mr.Text("w", 5, optional=True, integers=True))
+    document = json.dumps([{"w": value} for value in values], ensure_ascii=False).encode()
+    found, known = outcome(document, form), record_list(form)._parse_strictly(document)
+    assert isinstance(found, Parsed)
+    assert found.columns["w"].tolist() == known.columns["w"].tolist()
+    assert str(found.present) == str(known.present)
+    assert found.dropped == known.dropped
+    plain = all(value is None or isinstance(value, str) for value in values)
+    if not plain:
+        assert quick(form).read(document) is None
+    elif "\\" not in document.decode():
+        assert quick(form).read(document) is not None
+
+
 def test_a_key_given_twice_on_the_way_to_the_list_is_not_its_business() -> None:
     twice = b'{"a":{"data":[{"v":1,"db":{"link":1}}]},"a":{}}'
     assert form_gives_up(twice)

@@ -12,8 +12,10 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.engines.dask import Dask
+from mapreduce.formats.json import Json
 from mapreduce.runs.driver import Options
 from roadspeed.roads.rows.lines import courses_of
+from tests.mapreduce.test_scanner import quick
 from tests.roadspeed import measured_trips as trips
 from tests.roadspeed.towns import default_town
 
@@ -38,6 +40,13 @@ def test_all_that_is_measured_is_there() -> None:
     dropped = result.receipt["records"]["dropped"]
     assert dropped["trip_end"] > 100
     assert result.receipt["records"]["kept"] > 5_000
+
+
+def test_compiled_code_reads_the_trips_of_all_measures() -> None:
+    [body, *_] = trips.many().values()
+    records = trips.job().records
+    assert isinstance(records, Json)
+    assert quick(records).read(body) is not None
 
 
 @pytest.mark.parametrize("workers", [2, 3])
