@@ -67,9 +67,13 @@ def from_words(values: npt.NDArray[Any], meanings: Mapping[str, int]) -> npt.NDA
         `UNKNOWN` for a value that is not among the meanings. Capitals and blanks around do not
         matter.
     """
-    words, of = np.unique(values, return_inverse=True)
+    begins = np.ones(len(values), np.bool_)
+    begins[1:] = values[1:] != values[:-1]  # along a link all say the same
+    starts = np.flatnonzero(begins)
+    words, of = np.unique(values[starts], return_inverse=True)
     means = [
         meanings.get(word.decode("utf-8", "replace").strip().casefold(), UNKNOWN)
         for word in words.tolist()
     ]
-    return np.array(means, dtype=np.int64)[of]
+    told = np.array(means, dtype=np.int64)[of]
+    return np.repeat(told, np.diff(starts, append=len(values)))
