@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import bounds, engines, page, peers, scale, table_bounds, tables
+from benchmarks import bounds, engines, measures, page, peers, scale, table_bounds, tables
 from benchmarks.corpus import corpus
 from benchmarks.processes import ROOT
 
@@ -38,6 +38,7 @@ def main() -> None:
         "tables": _tables,
         "bounds": _bounds,
         "scale": _scale,
+        "measures": _measures,
         "join": lambda _: [("join", _script("join"))],
         "pictures": lambda _: [("pictures", _script("pictures"))],
         "cluster_load": _cluster_load,
@@ -64,7 +65,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "what",
         choices=(
-            *("closest", "peers", "tables", "engines", "bounds", "scale", "join", "pictures"),
+            *(
+                "closest",
+                "peers",
+                "tables",
+                "engines",
+                "bounds",
+                "scale",
+                "measures",
+                "join",
+                "pictures",
+            ),
             *CLUSTER,
             "all",
         ),
@@ -143,6 +154,13 @@ def _scale(options: argparse.Namespace) -> list[Section]:
     machine = page.machine()
     runs = scale.measure(options.corpus, options.files, sizes)
     return [("scale", f"{machine} {scale.report(runs)}")]
+
+
+def _measures(options: argparse.Namespace) -> list[Section]:
+    trips = options.files if options.quick else measures.TRIPS
+    made = corpus(options.corpus, options.files, trips)
+    measured = measures.measure(made, min(options.rounds, peers.FEW + 2))
+    return [("measures", f"{page.machine()} {measures.report(measured)}")]
 
 
 def _cluster_load(options: argparse.Namespace) -> list[Section]:

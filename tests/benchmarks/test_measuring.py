@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from benchmarks import answers, page, scale, table_bounds, tables
+from benchmarks import answers, measures, page, scale, table_bounds, tables
 from benchmarks.corpus import Corpus, corpus
 from benchmarks.processes import memory_bytes, tree, watched
 
@@ -137,3 +138,16 @@ def test_a_table_replaces_only_what_stands_between_its_markers(tmp_path: Path) -
     assert text.endswith("-->\nafter\n")
     with pytest.raises(ValueError, match="no markers"):
         page.write("y", "", path)
+
+
+def test_all_measures_are_paired_with_the_plain_mean(few: Corpus) -> None:
+    found = measures.measure(few, rounds=1, tell=lambda _: None)
+    assert len(found.ratios(lambda run: run.cpu_s)) == 1
+    assert found.pairs[0][1].said["rows"]["by_direction_week_hour"] > 20
+    told = measures.report(found)
+    assert "| all measures |" in told
+    swollen = replace(found.pairs[0][1], cpu_s=found.pairs[0][0].cpu_s * 3)
+    swollen.said["worker_bytes"] = 401e6
+    slow = "; ".join(measures.faults(measures.Measured(few, [(found.pairs[0][0], swollen)])))
+    assert "3.00 times the processor's time" in slow
+    assert "a worker had 401 MB" in slow
