@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DIRECTIONS: Final = ("unknown", "forward", "backward")  # by cell
 PREFIX: Final = "speeds-by-"
+SUMS_OF_PEAK: Final = ("peak_fixes", "peak_mean")
+INDEX: Final = "travel_time_index"
+INDEX_DIGITS: Final = 2
 STEMS: Final = {"free-flow": "free_flow", "limits": "limits"}  # file -> table, a row a link
 
 
@@ -55,37 +58,46 @@ class MeasureTables:
 
     def write(self, folder: Path, links: LinkTable) -> tuple[list[Path], dict[str, Any]]:
         """Write all files; give them, and what the receipt says by grouping."""
-        unit, told, sample = links.unit, links.told, links.sample
-        names = self._names()
-        files: list[Path] = []
         shown = published(self.groupings, self.tables, self.min_trips)
-        said: dict[str, Any] = {}
-        tables: list[CellTable] = []
+        files: list[Path] = []
+        tables = self._by_link(links)
         for one in self.groupings:
-            columns, mask = self.tables[one.table], shown[one.table]
-            about = {"sample": sample, "grouping": one.name, "min_trips": self.min_trips}
-            seen = _some(columns, mask)
-            tables.append(CellTable(PREFIX + one.name, seen, about=about))
+            seen = _some(self.tables[one.table], shown[one.table])
+            tables.append(CellTable(PREFIX + one.name, seen, about=self._about(one.name, links)))
             files += self._written(folder, one, seen, links)
-            fixes = int(columns["fixes"].sum())
-            said[one.name] = {
-                "cells": int(mask.sum()),
-                "withheld": int((~mask).sum()),
-                "fixes": fixes,
-                "without_cell": self.kept - fixes,
-            }
-            if DIRECTION in one.parts:
-                unknown = columns["fixes"][columns[DIRECTION] == UNKNOWN]
-                said[one.name]["unknown_direction"] = int(unknown.sum())
+        for table in tables:
+            files += write_cells(folder, table, links.unit, links.told, self._names())
+        return files, {one.name: self._said(one, shown[one.table]) for one in self.groupings}
+
+    def _said(self, grouping: Grouping, shown: Any) -> dict[str, int]:
+        """Count what is written of a grouping, and what is not."""
+        columns = self.tables[grouping.table]
+        fixes = int(columns["fixes"].sum())
+        said = {
+            "cells": int(shown.sum()),
+            "withheld": int((~shown).sum()),
+            "fixes": fixes,
+            "without_cell": self.kept - fixes,
+        }
+        if DIRECTION in grouping.parts:
+            unknown = columns["fixes"][columns[DIRECTION] == UNKNOWN]
+            said["unknown_direction"] = int(unknown.sum())
+        return said
+
+    def _by_link(self, links: LinkTable) -> list[CellTable]:
+        """Give the tables of a row a link, without what would tell of single cells."""
+        found = []
         for name, stem in STEMS.items():
             if stem in self.tables:
                 columns = self.tables[stem]
-                mask = columns["trips"] >= self.min_trips
-                about = {"sample": sample, "grouping": LINK, "min_trips": self.min_trips}
-                tables.append(CellTable(name, _some(columns, mask), DOCS[name], about))
-        for table in tables:
-            files += write_cells(folder, table, unit, told, names)
-        return files, said
+                seen = _some(columns, columns["trips"] >= self.min_trips)
+                if self.min_trips > 1:
+                    seen = _blurred(seen)
+                found.append(CellTable(name, seen, DOCS[name], self._about(LINK, links)))
+        return found
+
+    def _about(self, grouping: str, links: LinkTable) -> dict[str, Any]:
+        return {"sample": links.sample, "grouping": grouping, "min_trips": self.min_trips}
 
     def _written(
         self, folder: Path, grouping: Grouping, columns: Mapping[str, Any], links: LinkTable
@@ -113,3 +125,11 @@ class MeasureTables:
 
 def _some(columns: Mapping[str, Any], mask: Any) -> dict[str, Any]:
     return {name: np.asarray(column)[mask] for name, column in columns.items()}
+
+
+def _blurred(columns: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the sums of peak hours, of which published cells leave over a withheld one."""
+    kept = {name: column for name, column in columns.items() if name not in SUMS_OF_PEAK}
+    if INDEX in kept:
+        kept[INDEX] = np.round(kept[INDEX], INDEX_DIGITS)  # of it the sum would follow
+    return kept

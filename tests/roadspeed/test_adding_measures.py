@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,3 +56,15 @@ def test_what_is_published_keeps_no_sums(room: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert not list((room / "open").glob("sums.*"))
     assert receipt_of(room / "open")["publishing"]["min_trips"] == 5
+
+
+def test_sums_of_peak_hours_are_not_published(room: Path) -> None:
+    done = roadspeed("run", room / "trips", "--out", room / "few", "--min-trips", "2", *TOLD[:-4],
+                     "--signed-links")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (room / "few" / "free-flow.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert not {"peak_fixes", "peak_mean"} & {*rows[0]}
+    indexes = [row["travel_time_index"] for row in rows if row["travel_time_index"]]
+    assert indexes
+    assert all(len(index.partition(".")[2]) <= 2 for index in indexes)
