@@ -15,7 +15,7 @@ COMMANDS: Final = {
     "add": "Add finished runs over different trips, exactly, without reading a trip.",
     "compare": "Compare two finished runs link by link: what became slower or faster, how surely.",
     "match": "Match positions to OpenStreetMap and write each fix with its link, for other uses.",
-    "draw": "Draw any picture of a finished run: map, small multiples, animation, difference.",
+    "draw": "Draw a picture of a finished run from its tables, without reading trips.",
     "map": "Draw another map of a finished run from its tables, without reading trips.",
     "inspect": "Read a few trips, show their fields, and print the command to use.",
     "town": "Generate a town and trips to try things out; the same for everyone.",

@@ -164,7 +164,7 @@ def test_numbers(epoch: Any) -> None:
 
 def test_a_lenient_time_is_optional() -> None:
     with pytest.raises(mr.JobError, match="needs optional=True"):
-        mr.Time("t", lenient=True)
+        mr.JsonLines(t=mr.Time("t", lenient=True))
 
 
 def test_a_strict_time_with_a_zone_drops_what_is_bad() -> None:

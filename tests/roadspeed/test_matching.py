@@ -284,7 +284,7 @@ def test_matched_fixes_are_written_with_the_account_of_a_run(
     assert [trip[n]["lat"] for n in rows["record"]] == rows["latitude"].tolist()
     run = CliRunner().invoke(app, [*typed[:-1], str(tmp_path / "run"), "--workers", "1", "--json"])
     again = pq.read_table(tmp_path / "run/fixes.parquet")
-    assert json.loads(run.output)["digest"] == receipt["digest"]
+    assert json.loads(run.stdout)["digest"] == receipt["digest"]
     assert again.equals(pq.read_table(out / "fixes.parquet"))
 
 
@@ -406,7 +406,7 @@ def test_a_run_joins_the_roads_of_the_extract_and_credits_them(
         (["--osm", "nowhere"], "no file nowhere"),
         (["--speed-from", "thin air"], "--speed-from is one of field, positions, matched"),
         (["--speed-from", "matched"], "--speed-from matched needs --osm"),
-        (["--max-gap", "9"], "--max-gap needs --osm, or --speed-from positions"),
+        (["--max-gap", "9"], "--max-gap needs --by, --osm, or --speed-from positions"),
         (["--speed-from", "positions", "--time-epoch", "days"], "--time-epoch is s or ms"),
         (["--speed-from", "positions", "--max-gap", "0"], "--max-gap is above 0 seconds"),
     ],

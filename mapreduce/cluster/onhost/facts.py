@@ -21,6 +21,7 @@ from mapreduce.cluster.onhost import content, ground
 
 BITS_32 = 4  # bytes of a pointer
 MARK_DIGITS = 32
+LOOKS, LOOK_S = 20, 0.05  # at a marker that is being made
 PLAUSIBLE_C = (-50.0, 150.0)
 
 
@@ -164,6 +165,10 @@ def marker(root: str) -> str | None:
     if not os.path.lexists(path):
         return None
     mark = ""
+    for _ in range(LOOKS):  # while another host of this home makes it, it has two names
+        if ground.own_file(path):
+            break
+        time.sleep(LOOK_S)
     if ground.own_file(path):
         with open(path) as given:
             mark = given.read(MARK_DIGITS + 1)
