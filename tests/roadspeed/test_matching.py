@@ -406,7 +406,7 @@ def test_a_run_joins_the_roads_of_the_extract_and_credits_them(
         (["--osm", "nowhere"], "no file nowhere"),
         (["--speed-from", "thin air"], "--speed-from is one of field, positions, matched"),
         (["--speed-from", "matched"], "--speed-from matched needs --osm"),
-        (["--max-gap", "9"], "--max-gap needs --by, --osm, or --speed-from positions"),
+        (["--max-gap", "9"], "--max-gap needs --by, --trip-ends, --osm, or --speed-from positions"),
         (["--speed-from", "positions", "--time-epoch", "days"], "--time-epoch is s or ms"),
         (["--speed-from", "positions", "--max-gap", "0"], "--max-gap is above 0 seconds"),
     ],
