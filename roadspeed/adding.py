@@ -74,6 +74,7 @@ def add_speeds(
     MapReduceError
         As `mapreduce.runs.adding.Addition` and `roadspeed.run.run_speeds`.
     """
+    wanted = _withheld(folders, wanted)
     addition = Addition(folders, other_code=other_code)
     if addition.job not in JOBS:
         raise UsageError(
@@ -91,6 +92,26 @@ def add_speeds(
             return result
 
         return write_speeds(summed, wanted, on_progress)
+
+
+def _withheld(folders: Sequence[Path], wanted: RunRequest) -> RunRequest:
+    """Withhold what the strictest of the runs withheld: their sums hold it.
+
+    Raises
+    ------
+    UsageError
+        A run was published, and so has no sums.
+    """
+    fewest = wanted.min_trips
+    for folder in folders:
+        said = finished_run(folder).said.get("publishing") or {}
+        if not said.get("extremes", True):
+            raise UsageError(
+                f"{folder} was run with --publish, which keeps no sums: add runs without it, and"
+                " with --min-trips, which holds for their sum too"
+            )
+        fewest = max(fewest, said.get("min_trips", 1))
+    return replace(wanted, min_trips=fewest)
 
 
 @contextlib.contextmanager

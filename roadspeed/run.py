@@ -22,9 +22,8 @@ from mapreduce.runs.report import published, write_account, write_receipt
 from mapreduce.runs.sums import SUMS, write_sums
 from roadspeed.maps.map_file import NAME as MAP_NAME
 from roadspeed.maps.map_file import Beneath, check_memory, map_or_why
-from roadspeed.outputs import LinkTable, Told, write_outputs
+from roadspeed.outputs import LinkTable, Told, measure_files, write_outputs
 from roadspeed.outputs.column_docs import FILES
-from roadspeed.outputs.measure_files import MeasureTables
 from roadspeed.outputs.write import has_gdal
 from roadspeed.road_source import RoadSource, with_courses
 from roadspeed.speeds import Speeds
@@ -53,8 +52,8 @@ class RunRequest:
     `picture` is None for no map; `context` draws the roads without data beneath it; `anew` throws
     away what an interrupted run has done. `min_fixes` and `attribution` hold for the map and for
     the other files alike; None and "" take the picture's. Links and cells with fewer trips than
-    `min_trips` are in no file; `extremes` are the least and greatest speed of a link.
-    `layers` are written as GeoPackages too.
+    `min_trips` are in no file. With `publish` no file has the least and greatest speed of a link,
+    and no sums are kept, which hold what is withheld. `layers` are written as GeoPackages too.
     `sums`: keep them, to be added.
     """
 
@@ -66,7 +65,7 @@ class RunRequest:
     min_fixes: int | None = None
     attribution: str = ""
     min_trips: int = 1
-    extremes: bool = True
+    publish: bool = False
     layers: tuple[Grouping, ...] = ()
     options: Options = field(default_factory=Options)
     anew: bool = False
@@ -158,10 +157,10 @@ def write_speeds(
             files = [
                 *write_outputs(room, table).values(),
                 *more,
-                *write_account(room, result.ledger, result.kept),
+                *write_account(room, result.ledger, None if wanted.publish else result.kept),
             ]
             receipt["map"] = _drawn(result, table, wanted, room)
-            files += write_sums(room, result) if wanted.sums else []
+            files += write_sums(room, result) if wanted.sums and not wanted.publish else []
             files += [room / MAP_NAME] if (room / MAP_NAME).exists() else []
             ended = time.monotonic()
             receipt["times_s"] = {
@@ -192,7 +191,8 @@ def _check(wanted: RunRequest) -> None:
     if drawing and wanted.picture is not None:
         check_memory(wanted.picture)
     check_libraries((*LIBRARIES, *(DRAWING if drawing else ())))
-    for name in (*FILES, *SUMS, MAP_NAME, "receipt.json"):
+    measured = measure_files.names(wanted.job.measures.groupings, wanted.layers)
+    for name in (*FILES, *measured, *SUMS, MAP_NAME, "receipt.json"):
         if (wanted.out / name).is_dir():
             raise UsageError(
                 f"{wanted.out / name}: expected no folder, because a file of this name will be"
@@ -286,17 +286,17 @@ def link_table(result: Result, joined: JoinedRoads | None, unit: str, told: Told
 
 def _published(table: LinkTable, wanted: RunRequest) -> tuple[LinkTable, dict[str, Any] | None]:
     """Leave out what is not to be published; give what the receipt says of that."""
-    if wanted.min_trips == 1 and wanted.extremes:
+    if wanted.min_trips == 1 and not wanted.publish:
         return table, None
     shown = table.trips >= wanted.min_trips
     said = {
         "min_trips": wanted.min_trips,
         "links_withheld": int((~shown).sum()),
-        "extremes": wanted.extremes,
+        "extremes": not wanted.publish,
         "trip_ends_m": wanted.job.trip_ends,
     }
     table = table.some(shown)
-    if not wanted.extremes:
+    if wanted.publish:
         none = np.full(len(table), np.nan)
         table = replace(table, min=none, max=none)
     return table, said
@@ -307,7 +307,7 @@ def _measured(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write the tables beside that of the links; give the files, and what the receipt says."""
     job = wanted.job
-    tables = MeasureTables(
+    tables = measure_files.MeasureTables(
         groupings=job.measures.groupings,
         tables=result.tables,
         kept=result.receipt["records"]["kept"],

@@ -106,11 +106,11 @@ def run_command(
         retry=start.retry,
         min_fixes=map_.min_fixes,
         min_trips=measures.fewest_trips,
-        extremes=not measures.publish,
+        publish=measures.publish,
         layers=measures.layers(),
         attribution=credit,
         options=options,
-        sums=sums and not measures.publish,
+        sums=sums,
     )
     if start.detach:
         from mapreduce.commands.detach import leave_running

@@ -27,12 +27,11 @@ from roadspeed.maps.difference import (
 from roadspeed.maps.draw import Drawn, draw
 from roadspeed.maps.film import check_ending
 from roadspeed.maps.finished_run import finished_run
-from roadspeed.maps.map_file import LISTED
+from roadspeed.maps.map_file import account_of
 from roadspeed.maps.multiples import Panel, draw_multiples
 from roadspeed.maps.redraw import redraw
 from roadspeed.maps.shown import shown_of
 from roadspeed.maps.speeds_by_cell import parts_there, speeds_by_cell
-from roadspeed.maps.typeface import named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,19 +132,6 @@ def told(picture: Picture, table: LinkTable) -> Picture:
         note=" · ".join(note for note in (picture.note, table.sample) if note),
         attribution=picture.attribution or table.told.attribution,
     )
-
-
-def account_of(path: Path, table: LinkTable, drawn: Drawn) -> dict[str, Any]:
-    """Return what `map_file.draw_map` gives of a map, of any picture."""
-    return {
-        "file": path.name,
-        "drawn": drawn.drawn,
-        "little": drawn.little,
-        "outside": drawn.outside,
-        "without_geometry": drawn.without_geometry,
-        "far": [table.ids[place] for place in drawn.strays[:LISTED]],
-        "unset": named(drawn.unset),
-    }
 
 
 def _one_map(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.machine import total_bytes
-from roadspeed.maps.draw import draw
+from roadspeed.maps.draw import Drawn, draw
 from roadspeed.maps.page import typeface_of
 from roadspeed.maps.typeface import named
 
@@ -106,6 +106,11 @@ def draw_map(
         context_geometry=None if beneath is None else beneath.geometry,
         context_class=None if beneath is None else beneath.road_class,
     )
+    return account_of(path, table, drawn)
+
+
+def account_of(path: Path, table: LinkTable, drawn: Drawn) -> dict[str, Any]:
+    """Give what a receipt says of any picture; see `draw_map`."""
     return {
         "file": path.name,
         "drawn": drawn.drawn,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from roadspeed.measures.cells_within import cells_of
+from roadspeed.measures.distribution import PERCENTILES
 from roadspeed.measures.key_rows import rows_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from roadspeed.measures.groupings import Grouping
 
 FEW: Final = 5
-PERCENTILES: Final = (5, 15, 50, 85, 95)
 COLUMNS: Final = tuple(f"traversal_p{percent}" for percent in PERCENTILES)
 
 

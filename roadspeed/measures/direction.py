@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roadspeed.measures.nearest_known import nearest_known
-from roadspeed.measures.segments import BACKWARD, FORWARD, UNKNOWN, Segments
+from roadspeed.measures.segments import BACKWARD, FORWARD, NAMES, UNKNOWN, Segments
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
-__all__ = ["BACKWARD", "FORWARD", "UNKNOWN", "directions", "from_sign", "held"]
+__all__ = ["BACKWARD", "FORWARD", "NAMES", "UNKNOWN", "directions", "from_sign", "held"]
 
 
 def directions(

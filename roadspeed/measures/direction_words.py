@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mapreduce.errors import UsageError
-from roadspeed.measures.direction import BACKWARD, FORWARD, UNKNOWN
+from roadspeed.measures.direction import BACKWARD, FORWARD, NAMES, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-MEANINGS: Final[dict[str, int]] = {"forward": FORWARD, "backward": BACKWARD, "unknown": UNKNOWN}
+MEANINGS: Final[dict[str, int]] = {name: cell for cell, name in enumerate(NAMES)}
 USUAL: Final[dict[str, int]] = {
     **MEANINGS,
     **dict.fromkeys(("f", "ft", "with", "1", "+1", "+"), FORWARD),

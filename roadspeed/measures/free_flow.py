@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 import mapreduce as mr
+from roadspeed.measures.distribution import BUCKET_UM
 from roadspeed.measures.key_rows import rows_of
 from roadspeed.statistics import MICRO, mean
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from roadspeed.measures.traversals import Traversals
     from roadspeed.statistics import Ints
 
-BUCKET_UM: Final = 2 * MICRO
 FREE_FLOW_PERCENT: Final = 85
 CONGESTED: Final = 0.9  # of free flow
 OFF_PEAK, PEAK, WEEKDAYS = "off_peak", "peak", "weekdays"

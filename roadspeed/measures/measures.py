@@ -15,7 +15,8 @@ import numpy as np
 
 import mapreduce as mr
 from roadspeed.measures import free_flow, limits
-from roadspeed.measures.backing_off import PERCENTILES, back_off
+from roadspeed.measures.backing_off import back_off
+from roadspeed.measures.distribution import BUCKET_UM, PERCENTILES
 from roadspeed.measures.groupings import DIRECTION, Grouping
 from roadspeed.measures.key_rows import rows_of
 from roadspeed.measures.traversals import Traversals, traversals
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from roadspeed.measures.fixes import Fixes
     from roadspeed.statistics import Floats, Ints
 
-BUCKET_UM: Final = 2 * MICRO  # of a speed, in a distribution
 NO_CELL: Final = -1
 US_A_SECOND: Final = 1_000_000
 STAYS: Final = "_traversals"  # behind the name of a grouping's table

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 UNKNOWN, FORWARD, BACKWARD = 0, 1, 2
+NAMES: Final = ("unknown", "forward", "backward")  # of these cells, as they are typed and written
 WITHIN: Final = 60 * MICRODEGREES  # of the course
 ROUNDING: Final = 2  # microdegrees, of two angles
 PAIRS: Final = 1 << 19  # of a fix and a segment that are looked at together

@@ -14,7 +14,7 @@ import numpy as np
 
 from mapreduce.atomic_file import whole
 from mapreduce.runs.collect import collect
-from roadspeed.measures.direction import BACKWARD, FORWARD, UNKNOWN
+from roadspeed.measures.direction import NAMES
 from roadspeed.osm.links import NO_LINK
 from roadspeed.osm.matched_speeds import MatchedSpeeds
 from roadspeed.osm.matcher import UNMATCHED
@@ -31,7 +31,6 @@ NAME: Final = "fixes.parquet"
 GROUP_ROWS: Final = 1 << 17
 LINK: Final = "link"
 DIRECTION: Final = "direction"
-WORDS: Final = {UNKNOWN: "unknown", FORWARD: "forward", BACKWARD: "backward"}
 
 
 class MatchedFixes(MatchedSpeeds):
@@ -124,7 +123,7 @@ def _table(pa: Any, schema: Any, key: str, left: dict[str, Any]) -> Any:
         nulls = unmatched if name == LINK or name.startswith("matched_") else None
         kind = schema.field(name).type
         if name == DIRECTION:
-            words = pa.array([WORDS[number] for number in range(len(WORDS))])
+            words = pa.array(NAMES)
             places = pa.array(column.astype(np.int32), mask=unmatched)
             arrays[name] = pa.DictionaryArray.from_arrays(places, words)
         elif name == "trip":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from roadspeed.measures.distribution import PERCENTILES
 from roadspeed.outputs.column_docs import SPEED, ColumnDoc
 
-PERCENTILES: Final = (5, 15, 50, 85, 95)
 FHWA: Final = "(FHWA, Urban Congestion Reports)"
 _BUCKETS: Final = (
     "From exact counts in buckets of 2, within which values are taken as spread evenly."

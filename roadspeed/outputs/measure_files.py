@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from roadspeed.measures.groupings import DIRECTION, LINK, Grouping
-from roadspeed.measures.segments import UNKNOWN
+from roadspeed.measures.segments import NAMES, UNKNOWN
 from roadspeed.measures.small_cells import published
 from roadspeed.outputs.cell_tables import DOCS, CellTable, write_cells
 from roadspeed.outputs.wide_tables import has_wide, write_wide
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
 
     Tables = Mapping[str, Mapping[str, Any]]
 
-DIRECTIONS: Final = ("unknown", "forward", "backward")  # by cell
 PREFIX: Final = "speeds-by-"
 SUMS_OF_PEAK: Final = ("peak_fixes", "peak_mean")
 INDEX: Final = "travel_time_index"
 INDEX_DIGITS: Final = 2
 STEMS: Final = {"free-flow": "free_flow", "limits": "limits"}  # file -> table, a row a link
+
+
+def names(groupings: Sequence[Grouping], layers: Sequence[Grouping]) -> list[str]:
+    """Give the names of all files that a run with these groupings may write."""
+    stems = [*(PREFIX + one.name for one in groupings), *STEMS]
+    found = [f"{stem}{ending}" for stem in stems for ending in (".parquet", ".csv")]
+    found += [f"{PREFIX}{one.name}-wide.csv" for one in groupings if has_wide(one)]
+    return found + [f"{PREFIX}{one.name}.gpkg" for one in layers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class MeasureTables:
     def _names(self) -> dict[str, Sequence[str]]:
         """Give the names that numbers in columns stand for."""
         return {
-            "direction": DIRECTIONS,
+            "direction": NAMES,
             "period": self.periods,
             "level": [one.name for one in self.groupings],
         }

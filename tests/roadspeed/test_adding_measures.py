@@ -48,13 +48,46 @@ def test_added_tables_of_groupings_are_those_of_the_run_over_all_trips(room: Pat
     assert receipt_of(room / "added")["groupings"] == receipt_of(room / "whole")["groupings"]
 
 
-def test_what_is_published_keeps_no_sums(room: Path) -> None:
+def test_what_runs_withheld_is_withheld_of_their_sum(room: Path) -> None:
+    fewest = {"mild": ("odd", 2), "strict": ("even", 3)}
+    for name, (half, k) in fewest.items():
+        done = roadspeed("run", room / "trips" / half, "--out", room / name, "--min-trips", str(k),
+                         "--by", "link", "--no-map")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    out = room / "withheld"
+    done = roadspeed("add", room / "mild", room / "strict", "--out", out, "--no-map")
+    assert done.returncode == 0, done.stderr
+    with (out / "speeds-by-link.csv").open(newline="") as file:
+        assert min(int(row["trips"]) for row in csv.DictReader(file)) == 3
+    assert receipt_of(out)["publishing"]["min_trips"] == 3
+
+
+def test_a_folder_in_the_way_of_a_table_is_told_before_a_trip_is_read(
+    room: Path, tmp_path: Path
+) -> None:
+    for name in ("speeds-by-hour.csv", "speeds-by-hour-wide.csv", "free-flow.parquet"):
+        out = tmp_path / name
+        (out / name).mkdir(parents=True)
+        done = roadspeed("run", room / "trips", "--out", out, "--no-map", "--by", "hour")
+        assert done.returncode == 2
+        assert f"{name}: expected no folder" in " ".join(done.stderr.split())
+        assert "map:" not in done.stderr
+
+
+def test_what_is_published_keeps_no_sums(room: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    for path in (room / "trips" / "odd").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
     done = roadspeed(
-        "run", room / "trips", "--roads", room / "roads.geojson", "--out", room / "open",
-        "--publish", *TOLD,
+        "run", tmp_path, "--roads", room / "roads.geojson", "--out", room / "open",
+        "--publish", "--max-bad-objects", "1", *TOLD,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert not list((room / "open").glob("sums.*"))
+    assert receipt_of(room / "open")["objects"]["quarantined"] == 1
+    assert not list((room / "open").glob("*sums*"))
+    done = roadspeed("add", room / "open", room / "odd", "--out", tmp_path / "both", "--no-map")
+    assert done.returncode == 2
+    assert "was run with --publish, which keeps no sums" in " ".join(done.stderr.split())
     assert receipt_of(room / "open")["publishing"]["min_trips"] == 5
 
 
