@@ -9,6 +9,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from mapreduce.cluster.fleet import agent_control
 from mapreduce.cluster.fleet.agent_control import start_agent
 from mapreduce.cluster.fleet.deploy import Deployed, Plan, deploy
 from mapreduce.cluster.fleet.display import Quiet
-from mapreduce.cluster.onhost import content
+from mapreduce.cluster.onhost import content, facts, ground
 from mapreduce.cluster.ssh.ssh import HostError, Remote
 from tests.cluster.shelves import enrolled_shelf, small_plan
 
@@ -315,6 +316,22 @@ def test_a_planted_home_id_is_neither_read_nor_a_reason_to_delete(
     if how != "long":
         assert not agent_control.remove(inventory, inventory.hosts, Quiet())["pi1"].ok
     assert (root / "of-mine").exists()
+
+
+def test_a_home_id_that_another_host_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    """It is whole from the first, and for a moment has two names (`facts.marked`)."""
+    own = tmp_path / "home-id.of-another"
+    own.write_text("a1" * 16)
+    (tmp_path / "home-id").hardlink_to(own)
+    threading.Timer(0.2, own.unlink).start()
+    assert facts.marker(str(tmp_path)) == "a1" * 16
+
+
+def test_a_home_id_that_keeps_another_name_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a1" * 16)
+    (tmp_path / "home-id").hardlink_to(tmp_path / "secret")
+    with pytest.raises(ground.Untrusted, match="does not belong to this program"):
+        facts.marker(str(tmp_path))
 
 
 def test_looking_at_a_host_puts_nothing_there(one: One, plan: Plan) -> None:

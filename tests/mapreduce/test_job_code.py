@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.errors import JobError, UsageError
+from mapreduce.job import code_guard
 from mapreduce.job.code_files import OURS, framework_digest, tops
 from mapreduce.job.loader import load
 from mapreduce.job.name import job_code, name_of
@@ -389,3 +391,17 @@ def test_what_an_editor_leaves_among_our_files_is_no_part_of_the_program(
     assert framework_digest() == known
     (tmp_path / "other.py").write_text("")
     assert framework_digest() != known
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused"), [("mapreduce/time_zone.py", False), ("own/new.py", True)]
+)
+def test_the_framework_beside_a_job_is_no_code_of_the_job(
+    name: str, is_refused: bool, tmp_path: Path
+) -> None:
+    """Dask's workers get it in the archive that has the job, and may load a part of it late."""
+    watch = code_guard.Watch({"own/job.py": "0"}, (tmp_path / "sent.zip",))
+    code = compile("", str(tmp_path / "sent.zip" / name), "exec")
+    refused = pytest.raises(code_guard.ChangedCodeError) if is_refused else nullcontext()
+    with refused:
+        watch.look("exec", (code,))
