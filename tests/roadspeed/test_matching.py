@@ -400,6 +400,25 @@ def test_a_run_joins_the_roads_of_the_extract_and_credits_them(
     assert "linkID`" not in about
 
 
+@needs_curitiba
+def test_directions_of_a_run_are_those_of_its_matched_fixes(
+    curitiba: MatchFolder, tmp_path: Path
+) -> None:
+    trips, osm = str(CURITIBA / "trips"), ["--osm", str(curitiba.folder)]
+    options = ["--speed-from", "field", "--by", "direction", "--no-map"]
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["run", trips, "--out", str(out), *osm, *options])
+    assert done.exit_code == 0, done.output
+    cells = pq.read_table(out / "speeds-by-direction.parquet").to_pandas()
+    done = CliRunner().invoke(app, ["match", trips, "--out", str(tmp_path / "matched"), *osm])
+    assert done.exit_code == 0, done.output
+    fixes = pq.read_table(tmp_path / "matched/fixes.parquet").to_pandas().dropna(subset=["link"])
+    known = fixes.groupby(["link", "direction"], observed=True).size()
+    found = cells.set_index(["link", "direction"])["fixes"]
+    assert {(int(link), way): n for (link, way), n in known.items()} == found.to_dict()
+    assert {"forward", "backward"} <= {*cells["direction"]}
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
