@@ -25,8 +25,10 @@ from mapreduce.objects import Awaited
 from mapreduce.tables import encoding, partial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from mapreduce.attempts.slot_messages import Reached
+    from mapreduce.attempts.slot_process import Death
     from mapreduce.deaths import Strike
     from mapreduce.engines.local_tasks import LocalTasks
     from mapreduce.plan import Piece
@@ -207,9 +209,7 @@ class Slot:
             objects, read_bytes = told.objects, told.read_bytes
 
         try:
-            self._start()
-            began = time.monotonic()
-            answer = self._process.run(work, on_reached, lambda a: self._desk.awaits(id(self), a))
+            began, answer = self._run(work, on_reached)
         finally:
             self._desk.awaits(id(self), Awaited())
         ran_s = time.monotonic() - began
@@ -228,12 +228,23 @@ class Slot:
         killed = is_killed(answer.signal, answer.code if answer.code >= 0 else None)
         raise DeathError(str(answer), ran_s, killed=killed)
 
-    def _start(self) -> None:
-        """Have a process that is ready."""
+    def _run(
+        self, work: Work, on_reached: Callable[[Reached], None]
+    ) -> tuple[float, Done | Failed | Death]:
+        """Run work in a process that is ready; give when that began, and what came of it.
+
+        A process that ends before it is ready is followed by another: also where one that was ready
+        has ended since, with nothing to do.
+        """
         patience = StartPatience()
         while True:
             try:
                 self._process.start()
+                self._desk.started = True
+                began = time.monotonic()
+                return began, self._process.run(
+                    work, on_reached, lambda a: self._desk.awaits(id(self), a)
+                )
             except StartError as error:
                 if patience.is_over(ever=self._desk.started):
                     raise StartError(
@@ -241,9 +252,6 @@ class Slot:
                     ) from None
                 if self._desk.stopped.wait(START_PAUSE_S):
                     raise
-            else:
-                self._desk.started = True
-                return
 
     def _say(self, objects: int, read_bytes: int) -> None:
         if objects or read_bytes:

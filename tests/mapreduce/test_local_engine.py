@@ -143,6 +143,36 @@ def test_all_processes_killed_again_and_again_convict_no_object(
     assert got.digest == alone.digest
 
 
+def test_processes_that_die_between_ready_and_work_cost_a_start(
+    alone: mr.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ready one dies with nothing to do, and the next one while it starts."""
+    ready = slot_process.SlotProcess.start
+    killed: list[int] = []
+
+    def start(self: slot_process.SlotProcess) -> subprocess.Popen[bytes]:
+        process = ready(self)
+        if len(killed) < 3:
+            killed.append(process.pid)
+            process.kill()
+            process.wait()
+        return process
+
+    def began(self: slot_process.SlotProcess, *told: Any) -> Any:
+        if len(killed) < 3:  # as `start` says where the process ends before it is ready
+            self.start()
+            raise slot_process.StartError("a worker process ended before it was ready")
+        return run_work(self, *told)
+
+    run_work = slot_process.SlotProcess.run
+    monkeypatch.setattr(slot_process.SlotProcess, "start", start)
+    monkeypatch.setattr(slot_process.SlotProcess, "run", began)
+    got = run(Deadly(), Memory(GOOD), workers=1, options=ALL_IN_ONE)
+    assert got.digest == alone.digest
+    assert got.ledger.quarantined == []
+    assert len(killed) == 3
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
 def test_work_of_a_process_that_is_stopped_is_given_to_another(
     alone: mr.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
